@@ -1,0 +1,78 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Targets stand bottom-up: each may import only what stands above it.
+// `Tests/TidyTests` holds the import table.
+let package = Package(
+  name: "VARLite",
+  products: [
+    .library(name: "VARLite", targets: ["VARLite"]),
+    .executable(name: "varlite", targets: ["VARLiteCLI"]),
+    .executable(name: "varconvert", targets: ["VARConvertCLI"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+  ],
+  targets: [
+    // System libraries.
+    .systemLibrary(
+      name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(
+      name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+    .systemLibrary(
+      name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(
+      name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
+
+    // PNG and JPEG behind one C interface; longjmp stays inside.
+    .target(name: "CImageIO", dependencies: ["CPNG", "CJPEG"]),
+    // Scalar reference and SIMD kernels, CPU detection; no allocation, threads, I/O.
+    .target(name: "CVARKernels"),
+    // Fork-join pool of POSIX threads.
+    .target(name: "CVARThreads"),
+    // The small trained model that `varlite` uses when none is named.
+    .target(name: "CVARDemoModel", resources: [.copy("Resources/shapes.vq4")]),
+
+    // Checked entry points over the kernels, thread pool, aligned arena.
+    .target(name: "VARKernels", dependencies: ["CVARKernels", "CVARThreads"]),
+    // Strict JSON: duplicate keys, depth and number range are errors.
+    .target(name: "VARJSON"),
+    // Read, verify and write the `.vq4` container; no maths.
+    .target(name: "VQ4Format", dependencies: ["CZstd", "CXXHash", "VARJSON"]),
+    // Byte-level BPE, special tokens, chat template.
+    .target(name: "VARTokenizer", dependencies: ["VARJSON"]),
+    // Picture decode and encode, resize, patches.
+    .target(name: "VARVision", dependencies: ["CImageIO"]),
+    // Configurations, weight tables and forward passes of the networks.
+    .target(name: "VARModels", dependencies: ["VARKernels", "VARJSON", "VQ4Format"]),
+    // Reads safetensors checkpoints.
+    .target(name: "VARCheckpoint", dependencies: ["VARJSON"]),
+    // Quantizers, error measures, recipes.
+    .target(name: "VARQuantization", dependencies: ["VARKernels", "VARJSON", "VQ4Format"]),
+    // Checkpoint to `.vq4`: fold, plan, stream.
+    .target(
+      name: "VARConversion",
+      dependencies: [
+        "VARCheckpoint", "VARQuantization", "VARTokenizer", "VARModels", "VQ4Format",
+      ]),
+    // The library an app embeds: understand, generate, edit.
+    .target(
+      name: "VARLite", dependencies: ["VARModels", "VARTokenizer", "VARVision", "VQ4Format"]),
+    // Arguments and printing only.
+    .executableTarget(
+      name: "VARLiteCLI",
+      dependencies: [
+        "VARLite", "CVARDemoModel",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    .executableTarget(
+      name: "VARConvertCLI",
+      dependencies: [
+        "VARConversion",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+
+    .testTarget(name: "VARJSONTests", dependencies: ["VARJSON"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,76 @@
+/// A JSON document held in memory, with object keys in the order of the text.
+///
+/// Numbers keep their kind: an integer literal that fits is `.integer`, everything else is `.number`.
+public enum JSONValue: Sendable, Equatable {
+  case null
+  case bool(Bool)
+  case integer(Int)
+  case number(Double)
+  case string(String)
+  case array([JSONValue])
+  case object(JSONObject)
+}
+
+/// Key and value pairs in a fixed order; keys are unique.
+public struct JSONObject: Sendable, Equatable {
+  public private(set) var members: [(key: String, value: JSONValue)] = []
+  private var positions: [String: Int] = [:]
+
+  public init() {}
+
+  public init(_ members: [(String, JSONValue)]) {
+    for (key, value) in members { self[key] = value }
+  }
+
+  /// Reads a member, sets it in place, appends it, or removes it (`nil`).
+  public subscript(key: String) -> JSONValue? {
+    get { positions[key].map { members[$0].value } }
+    set {
+      if let position = positions[key] {
+        if let newValue {
+          members[position].value = newValue
+        } else {
+          members.remove(at: position)
+          positions = Dictionary(
+            uniqueKeysWithValues: members.enumerated().map { ($1.key, $0) })
+        }
+      } else if let newValue {
+        positions[key] = members.count
+        members.append((key, newValue))
+      }
+    }
+  }
+
+  public static func == (left: JSONObject, right: JSONObject) -> Bool {
+    left.members.count == right.members.count
+      && zip(left.members, right.members).allSatisfy { $0.key == $1.key && $0.value == $1.value }
+  }
+}
+
+extension JSONValue {
+  public subscript(key: String) -> JSONValue? {
+    if case .object(let object) = self { object[key] } else { nil }
+  }
+
+  public var objectValue: JSONObject? { if case .object(let value) = self { value } else { nil } }
+  public var arrayValue: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
+  public var stringValue: String? { if case .string(let value) = self { value } else { nil } }
+  public var boolValue: Bool? { if case .bool(let value) = self { value } else { nil } }
+
+  /// The integer, also where it was written as `2.0`.
+  public var integerValue: Int? {
+    switch self {
+    case .integer(let value): value
+    case .number(let value): Int(exactly: value)
+    default: nil
+    }
+  }
+
+  public var doubleValue: Double? {
+    switch self {
+    case .integer(let value): Double(value)
+    case .number(let value): value
+    default: nil
+    }
+  }
+}
