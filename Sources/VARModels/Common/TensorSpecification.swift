@@ -1,0 +1,71 @@
+/// What a tensor of a `.vq4` file is: its name, logical shape, place and role.
+///
+/// The weight tables of the networks list these in the order of execution; the converter makes each of them from the
+/// checkpoint and the runtime looks each of them up.
+package struct TensorSpecification: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
+    /// A linear layer's weight `[out, in]`, stored in tiles.
+    case matrix
+    /// An embedding table `[rows, cols]` whose rows are gathered, stored row-major.
+    case table
+    /// Norms, biases and folded constants of any rank, always f32, stored as they are.
+    case vector
+    /// A convolution `[out, kernelHeight, kernelWidth, in]`, stored in tiles of `out`.
+    case convolution
+  }
+
+  /// The part of the model that a recipe may name.
+  package enum Component: String, Sendable, CaseIterable {
+    case vision
+    case llmEmbedding = "llm.embedding"
+    case llm
+    case llmHead = "llm.head"
+    case generator
+    case projector
+    case vaeDecoder = "vae.decoder"
+    case vaeEncoder = "vae.encoder"
+  }
+
+  package let name: String
+  package let shape: [Int]
+  package let kind: Kind
+  /// Tensors of one group are needed together and lie together in the file.
+  package let group: String
+  package let component: Component
+  /// Index of the layer or block inside the component, where there is one.
+  package let layer: Int?
+}
+
+/// Collects the tensors of one component.
+struct TensorTable {
+  let component: TensorSpecification.Component
+  private(set) var tensors: [TensorSpecification] = []
+  var group = ""
+  var layer: Int?
+
+  init(_ component: TensorSpecification.Component) { self.component = component }
+
+  mutating func add(_ name: String, _ shape: [Int], _ kind: TensorSpecification.Kind) {
+    tensors.append(
+      TensorSpecification(
+        name: name, shape: shape, kind: kind, group: group, component: component, layer: layer))
+  }
+
+  mutating func vector(_ name: String, _ shape: Int...) { add(name, shape, .vector) }
+
+  /// `name.weight` `[rows, cols]` and, where asked for, `name.bias` `[rows]`.
+  mutating func linear(_ name: String, _ rows: Int, _ cols: Int, bias: Bool = true) {
+    add(name + ".weight", [rows, cols], .matrix)
+    if bias { vector(name + ".bias", rows) }
+  }
+
+  mutating func norm(_ name: String, _ size: Int) {
+    vector(name + ".weight", size)
+    vector(name + ".bias", size)
+  }
+
+  mutating func convolution(_ name: String, _ out: Int, _ input: Int, kernelSize: Int) {
+    add(name + ".conv.weight", [out, kernelSize, kernelSize, input], .convolution)
+    vector(name + ".conv.bias", out)
+  }
+}

@@ -1,0 +1,130 @@
+import VARJSON
+
+/// Everything the networks of one VARGPT-v1.1 model need to know besides the weights.
+///
+/// Read from a checkpoint's `config.json` (with the optional object `vargpt_gen` for what the official code
+/// hard-codes) or from the copy in a `.vq4` file, which states every value.
+public struct VARGPTConfiguration: Sendable, Equatable {
+  public var languageModel: Qwen2Configuration
+  public var vision: VisionConfiguration
+  public var generator: ScaleTransformerConfiguration
+  public var vae: BSQVAEConfiguration
+  public var specialTokens: SpecialTokens
+  /// The model's own schedule.
+  public var schedule: ScaleSchedule
+  public var imageSampling: ImageSamplingDefaults
+
+  /// - Parameters:
+  ///   - config: the document `config.json`.
+  ///   - shapes: the checkpoint's tensors, which fill what `config` does not state.
+  /// - Throws: `ConfigurationError` that names the key.
+  public init(
+    config: JSONValue, shapes: TensorShapes = .none
+  ) throws(ConfigurationError) {
+    let root = try ConfigurationReader(config)
+    languageModel = try Qwen2Configuration(root)
+    guard let vision = try root.nested("vision_config") else {
+      throw ConfigurationError(code: .missing, key: "vision_config", detail: "is required")
+    }
+    self.vision = try VisionConfiguration(vision)
+    let extra = try root.nested("vargpt_gen")
+    generator = try ScaleTransformerConfiguration(extra, shapes: shapes)
+    vae = try BSQVAEConfiguration(extra, codebookDim: generator.codebookDim, shapes: shapes)
+    specialTokens = try SpecialTokens(root)
+    imageSampling = try ImageSamplingDefaults(extra)
+    schedule = try Self.schedule(extra)
+    try root.require(
+      schedule.scales.count <= generator.numLevels, "vargpt_gen.scale_schedule",
+      "\(schedule.scales.count) scales, the level embedding has \(generator.numLevels) rows")
+    try specialTokens.check(root, vocabSize: languageModel.vocabSize)
+  }
+
+  private static func schedule(
+    _ reader: ConfigurationReader?
+  ) throws(ConfigurationError) -> ScaleSchedule {
+    let aspect = try reader?.number("h_div_w", in: 0.01...100, default: 1) ?? 1
+    let template = AspectTemplate.nearest(heightOverWidth: aspect)
+    let released = template.schedule(scaleCount: PixelBudget.budget025M.scaleCount)
+    guard let reader else { return released }
+    var result = released
+    if let name = try? reader.string("pn", default: ""), let budget = PixelBudget(rawValue: name) {
+      result = template.schedule(scaleCount: budget.scaleCount)
+    }
+    if let list = reader.value("scale_schedule")?.arrayValue {
+      result.scales = try list.map { entry throws(ConfigurationError) in
+        try grid(entry, key: "vargpt_gen.scale_schedule")
+      }
+      try reader.require(!list.isEmpty, "scale_schedule", "holds no scale")
+    }
+    if let reference = reader.value("rope_reference_hw") {
+      result.ropeReference = try grid(reference, key: "vargpt_gen.rope_reference_hw")
+    }
+    return result
+  }
+
+  /// `[height, width]` or `[1, height, width]`.
+  private static func grid(_ value: JSONValue, key: String) throws(ConfigurationError) -> GridSize {
+    let numbers = value.arrayValue?.compactMap(\.integerValue) ?? []
+    guard numbers.count >= 2, numbers.count <= 3, numbers.count == value.arrayValue?.count,
+      numbers.suffix(2).allSatisfy({ (1...512).contains($0) })
+    else {
+      throw ConfigurationError(
+        code: .malformed, key: key, detail: "a grid is [height, width] with sides of 1...512")
+    }
+    return GridSize(height: numbers[numbers.count - 2], width: numbers[numbers.count - 1])
+  }
+
+  /// The document that a `.vq4` file carries; reading it gives an equal configuration.
+  public var json: JSONValue {
+    let grids = schedule.scales.map { JSONValue.array([.integer($0.height), .integer($0.width)]) }
+    let extra = JSONObject([
+      ("scale_schedule", .array(grids)),
+      (
+        "rope_reference_hw",
+        .array([
+          .integer(schedule.ropeReference.height), .integer(schedule.ropeReference.width),
+        ])
+      ),
+      ("infinity", generator.json),
+      ("vae", vae.json),
+      ("sampling", imageSampling.json),
+    ])
+    return .object(
+      JSONObject(
+        [("model_type", .string("vargpt_qwen2_vl"))] + languageModel.members
+          + [("vision_config", vision.json)] + specialTokens.members
+          + [("vargpt_gen", .object(extra))]))
+  }
+}
+
+/// Sampling of bits when the request says nothing (ARCHITECTURE 13).
+public struct ImageSamplingDefaults: Sendable, Equatable {
+  /// Guidance strength; 1 switches guidance off.
+  public var cfgScale: Double
+  /// Temperature that divides the bit logits before guidance.
+  public var tau: Double
+  /// A bit value whose probability is at most `1 - topP` is never drawn.
+  public var topP: Double
+
+  init(_ reader: ConfigurationReader?) throws(ConfigurationError) {
+    let sampling = try reader?.nested("sampling")
+    cfgScale = try sampling?.number("cfg", in: 0...100, default: 3) ?? 3
+    tau = try sampling?.number("tau", in: 0.001...1000, default: 0.5) ?? 0.5
+    topP = try sampling?.number("top_p", in: 0...1, default: 0.97) ?? 0.97
+  }
+
+  var json: JSONValue {
+    .object(
+      JSONObject([("cfg", .number(cfgScale)), ("tau", .number(tau)), ("top_p", .number(topP))]))
+  }
+}
+
+extension VARGPTConfiguration {
+  /// Every tensor of a complete `.vq4` file, in the order of execution.
+  package var tensors: [TensorSpecification] {
+    VisionWeights.tensors(vision, hiddenSize: languageModel.hiddenSize)
+      + Qwen2Weights.tensors(languageModel)
+      + ScaleTransformerWeights.tensors(generator, hiddenSize: languageModel.hiddenSize)
+      + BSQVAEWeights.decoderTensors(vae) + BSQVAEWeights.encoderTensors(vae)
+  }
+}
