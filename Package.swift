@@ -73,6 +73,7 @@ let package = Package(
       ]),
 
     .testTarget(name: "VARJSONTests", dependencies: ["VARJSON"]),
+    .testTarget(name: "VARCheckpointTests", dependencies: ["VARCheckpoint"]),
   ],
   swiftLanguageModes: [.v6]
 )

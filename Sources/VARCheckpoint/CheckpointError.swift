@@ -1,0 +1,56 @@
+/// Why a checkpoint cannot be read: what is wrong, in which file and tensor, and what to do.
+public struct CheckpointError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// A stable name of the fault.
+  public struct Code: RawRepresentable, Equatable, Hashable, Sendable {
+    public let rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+
+    /// A file is absent.
+    public static let missingFile = Code(rawValue: "missingFile")
+    /// A file cannot be opened, mapped or read.
+    public static let unreadable = Code(rawValue: "unreadable")
+    /// The file's name or first bytes belong to a format that is not read.
+    public static let unsupportedFormat = Code(rawValue: "unsupportedFormat")
+    /// The safetensors header's length is 0, above the limit, or passes the end of the file.
+    public static let headerLength = Code(rawValue: "headerLength")
+    /// The header or a JSON file is not valid JSON, or lacks what it must hold.
+    public static let malformedJSON = Code(rawValue: "malformedJSON")
+    /// An element type that is not read.
+    public static let unsupportedType = Code(rawValue: "unsupportedType")
+    /// A shape with a negative or an overflowing dimension, or too many of them.
+    public static let invalidShape = Code(rawValue: "invalidShape")
+    /// Offsets that are reversed, pass the end of the file, or disagree with shape and type.
+    public static let invalidOffsets = Code(rawValue: "invalidOffsets")
+    /// Two tensors share bytes.
+    public static let overlap = Code(rawValue: "overlap")
+    /// Bytes that belong to no tensor.
+    public static let hole = Code(rawValue: "hole")
+    /// A shard's name leads out of the checkpoint's directory.
+    public static let unsafeShardName = Code(rawValue: "unsafeShardName")
+    /// A tensor stands in two shards.
+    public static let duplicateTensor = Code(rawValue: "duplicateTensor")
+    /// The index names a tensor that its shard lacks.
+    public static let missingTensor = Code(rawValue: "missingTensor")
+    /// A shard holds a tensor that the index does not name.
+    public static let unlistedTensor = Code(rawValue: "unlistedTensor")
+  }
+
+  public let code: Code
+  /// The file at fault.
+  public let path: String
+  /// The tensor at fault, where there is one.
+  public let tensor: String?
+  /// What is wrong and what to do, in one line.
+  public let detail: String
+
+  public init(_ code: Code, path: String, tensor: String? = nil, _ detail: String) {
+    self.code = code
+    self.path = path
+    self.tensor = tensor
+    self.detail = detail
+  }
+
+  public var description: String {
+    if let tensor { "\(path): tensor \"\(tensor)\": \(detail)" } else { "\(path): \(detail)" }
+  }
+}

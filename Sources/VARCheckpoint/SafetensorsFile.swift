@@ -1,0 +1,131 @@
+import VARJSON
+
+/// One mapped safetensors file with a checked header.
+final class SafetensorsFile: Sendable {
+  /// The format's own limit on the header.
+  static let maximumHeaderByteCount = 100_000_000
+  static let maximumRank = 8
+
+  let path: String
+  /// In the order of their offsets.
+  let tensors: [CheckpointTensor]
+
+  init(path: String) throws(CheckpointError) {
+    let file = try MappedFile(path: path)
+    self.path = path
+    let header = try Self.header(of: file)
+    tensors = try Self.tensors(of: header.object, in: file, dataOffset: header.end)
+  }
+
+  private static func header(
+    of file: MappedFile
+  ) throws(CheckpointError) -> (object: JSONObject, end: Int) {
+    let bytes = file.bytes
+    guard bytes.count >= 8 else {
+      throw CheckpointError(
+        .headerLength, path: file.path,
+        "\(bytes.count) bytes are no safetensors file; the file is cut short, copy it again")
+    }
+    let length = UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
+    guard length > 0, length <= UInt64(maximumHeaderByteCount), length <= UInt64(bytes.count - 8)
+    else {
+      throw CheckpointError(
+        .headerLength, path: file.path,
+        "the header's length \(length) is not within 1...\(maximumHeaderByteCount) and the file "
+          + "(\(bytes.count) bytes); the file is cut short or no safetensors file")
+    }
+    let end = 8 + Int(length)
+    guard bytes[8] == UInt8(ascii: "{") else {
+      throw CheckpointError(
+        .malformedJSON, path: file.path, "the header does not begin with {; no safetensors file")
+    }
+    do {
+      let value = try JSONValue(parsing: UnsafeRawBufferPointer(rebasing: bytes[8..<end]))
+      guard let object = value.objectValue else {
+        throw JSONError(.wrongType, "the header is not an object")
+      }
+      return (object, end)
+    } catch {
+      throw CheckpointError(.malformedJSON, path: file.path, "the header: \(error)")
+    }
+  }
+
+  private static func tensors(
+    of header: JSONObject, in file: MappedFile, dataOffset: Int
+  ) throws(CheckpointError) -> [CheckpointTensor] {
+    var entries: [(tensor: CheckpointTensor, end: Int)] = []
+    let dataByteCount = file.bytes.count - dataOffset
+    for (name, value) in header.members where name != "__metadata__" {
+      entries.append(
+        try entry(
+          name: name, value: value, file: file, dataOffset: dataOffset,
+          dataByteCount: dataByteCount))
+    }
+    entries.sort { ($0.tensor.offsetBytes, $0.end) < ($1.tensor.offsetBytes, $1.end) }
+    var position = dataOffset
+    for entry in entries {
+      let start = entry.tensor.offsetBytes
+      guard start == position else {
+        let name = entry.tensor.name
+        throw start < position
+          ? CheckpointError(
+            .overlap, path: file.path, tensor: name,
+            "begins at byte \(start), inside the tensor before it, which ends at \(position)")
+          : CheckpointError(
+            .hole, path: file.path, tensor: name,
+            "\(start - position) bytes before it belong to no tensor")
+      }
+      position = entry.end
+    }
+    guard position == file.bytes.count else {
+      throw CheckpointError(
+        .hole, path: file.path,
+        "\(file.bytes.count - position) bytes after the last tensor belong to no tensor")
+    }
+    return entries.map(\.tensor)
+  }
+
+  private static func entry(
+    name: String, value: JSONValue, file: MappedFile, dataOffset: Int, dataByteCount: Int
+  ) throws(CheckpointError) -> (tensor: CheckpointTensor, end: Int) {
+    func fault(_ code: CheckpointError.Code, _ detail: String) -> CheckpointError {
+      CheckpointError(code, path: file.path, tensor: name, detail)
+    }
+    guard let typeName = value["dtype"]?.stringValue, let dimensions = value["shape"]?.arrayValue,
+      let offsets = value["data_offsets"]?.arrayValue, offsets.count == 2
+    else { throw fault(.malformedJSON, "lacks dtype, shape or two data_offsets") }
+    guard let type = CheckpointElementType(rawValue: typeName) else {
+      throw fault(.unsupportedType, "type \(typeName) is not read; BF16, F16, F32 and I64 are")
+    }
+    guard dimensions.count <= maximumRank else {
+      throw fault(.invalidShape, "\(dimensions.count) dimensions; at most \(maximumRank) are read")
+    }
+    var shape: [Int] = []
+    var byteCount = type.byteCount
+    for dimension in dimensions {
+      guard case .integer(let size) = dimension, size >= 0 else {
+        throw fault(.invalidShape, "a dimension is no count: \(dimension.text)")
+      }
+      let (product, overflow) = byteCount.multipliedReportingOverflow(by: size)
+      guard !overflow else { throw fault(.invalidShape, "the shape overflows") }
+      byteCount = product
+      shape.append(size)
+    }
+    guard case .integer(let begin) = offsets[0], case .integer(let end) = offsets[1], begin >= 0,
+      begin <= end, end <= dataByteCount
+    else {
+      throw fault(
+        .invalidOffsets,
+        "offsets \(offsets[0].text)...\(offsets[1].text) are reversed or pass the data's "
+          + "\(dataByteCount) bytes; the file is cut short, copy it again")
+    }
+    guard end - begin == byteCount else {
+      throw fault(
+        .invalidOffsets,
+        "\(end - begin) bytes, but shape \(shape) of \(typeName) takes \(byteCount)")
+    }
+    let tensor = CheckpointTensor(
+      name: name, elementType: type, shape: shape, file: file, offsetBytes: dataOffset + begin)
+    return (tensor, dataOffset + end)
+  }
+}
