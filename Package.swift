@@ -72,6 +72,9 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
+    // Fixtures, golden values, seeded numbers for the tests.
+    .target(name: "VARTestSupport", dependencies: ["VARJSON"], path: "Tests/VARTestSupport"),
+    .testTarget(name: "VARTestSupportTests", dependencies: ["VARTestSupport"]),
     .testTarget(name: "VARJSONTests", dependencies: ["VARJSON"]),
     .testTarget(name: "VARCheckpointTests", dependencies: ["VARCheckpoint"]),
   ],

@@ -1,0 +1,17 @@
+/// A seeded generator: the same seed gives the same numbers on every machine.
+public struct SplitMix64: RandomNumberGenerator, Sendable {
+  private var state: UInt64
+
+  public init(seed: UInt64) { state = seed }
+
+  public mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var value = state
+    value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
+    value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
+    return value ^ value >> 31
+  }
+
+  /// A float in [-1, 1), a multiple of 2^-23.
+  public mutating func nextFloat() -> Float { Float(Int32(next() >> 40) - (1 << 23)) * 0x1p-23 }
+}
