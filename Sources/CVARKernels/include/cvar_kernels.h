@@ -5,6 +5,9 @@
 // No kernel allocates, locks, prints or keeps state. Strides count elements. Rows of activations are tokens
 // (or pixels), contiguous inside a row. Buffers do not overlap unless a line says "in place".
 
+// Below this, 127 / max|x| could overflow.
+#define CVAR_ACTIVATION_ZERO 0x1p-100f
+
 typedef enum cvar_isa {
   CVAR_ISA_SCALAR = 0,
   CVAR_ISA_AVX2 = 1,
@@ -36,7 +39,8 @@ typedef struct cvar_kernels {
   const char *name;
 
   // codes[n][k], scales[n][k/group], sums[n][k/group] of x[n][k]: scale = max|x| / 127, code = x * (127 / max|x|)
-  // rounded half to even within +-127; a group of zeros has scale 0. sums are those of the codes.
+  // rounded half to even within +-127. A group with max|x| < CVAR_ACTIVATION_ZERO counts as zeros: scale 0, codes 0.
+  // sums are those of the codes.
   void (*quantize_activations)(const float *x, ptrdiff_t x_stride, int32_t n, int32_t k,
                                int32_t group_size, int8_t *codes, float *scales, int32_t *sums);
 

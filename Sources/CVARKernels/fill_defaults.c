@@ -1,0 +1,15 @@
+#include "fill.h"
+
+// An instruction set without entries of its own keeps those of the one below it.
+__attribute__((weak)) void cvar_fill_float_scalar(cvar_kernels *kernels) { (void)kernels; }
+#if defined(__x86_64__)
+__attribute__((weak)) void cvar_fill_int_avx2(cvar_kernels *kernels) { (void)kernels; }
+__attribute__((weak)) void cvar_fill_float_avx2(cvar_kernels *kernels) { (void)kernels; }
+__attribute__((weak)) void cvar_fill_int_avx512vnni(cvar_kernels *kernels) { (void)kernels; }
+__attribute__((weak)) void cvar_fill_float_avx512vnni(cvar_kernels *kernels) { (void)kernels; }
+#elif defined(__aarch64__)
+__attribute__((weak)) void cvar_fill_int_neon(cvar_kernels *kernels) { (void)kernels; }
+__attribute__((weak)) void cvar_fill_float_neon(cvar_kernels *kernels) { (void)kernels; }
+__attribute__((weak)) void cvar_fill_int_dotprod(cvar_kernels *kernels) { (void)kernels; }
+__attribute__((weak)) void cvar_fill_int_i8mm(cvar_kernels *kernels) { (void)kernels; }
+#endif

@@ -1,0 +1,39 @@
+#include "quantized.h"
+
+static void quantize_group(const float *x, int32_t count, int8_t *codes, float *scale,
+                           int32_t *sum) {
+  float max = 0;
+  for (int32_t i = 0; i < count; i++) {
+    float magnitude = __builtin_fabsf(x[i]);
+    max = magnitude > max ? magnitude : max;
+  }
+  *sum = 0;
+  *scale = max < CVAR_ACTIVATION_ZERO ? 0 : max / 127.0f;
+  float inverse = max < CVAR_ACTIVATION_ZERO ? 0 : 127.0f / max;
+  for (int32_t i = 0; i < count; i++) {
+    float code = x[i] * inverse;
+    code = code < 127.0f ? code : 127.0f;
+    code = code > -127.0f ? code : -127.0f;
+    codes[i] = (int8_t)cvar_round_to_int(code);
+    *sum += codes[i];
+  }
+}
+
+void cvar_quantize_activations_scalar(const float *x, ptrdiff_t x_stride, int32_t n, int32_t k,
+                                      int32_t group_size, int8_t *codes, float *scales,
+                                      int32_t *sums) {
+  int32_t groups = k / group_size;
+  for (int32_t token = 0; token < n; token++) {
+    for (int32_t group = 0; group < groups; group++) {
+      ptrdiff_t index = (ptrdiff_t)token * groups + group;
+      quantize_group(x + token * x_stride + (ptrdiff_t)group * group_size, group_size,
+                     codes + index * group_size, scales + index, sums + index);
+    }
+  }
+}
+
+void cvar_fill_int_scalar(cvar_kernels *kernels) {
+  kernels->quantize_activations = cvar_quantize_activations_scalar;
+  kernels->matmul_quantized = cvar_matmul_quantized_scalar;
+  kernels->gather_row = cvar_gather_row;
+}

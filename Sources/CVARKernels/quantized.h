@@ -1,0 +1,68 @@
+#pragma once
+#include "fill.h"
+#include "half.h"
+
+// What every instruction set shares about the packed types (formats/packed_types.md).
+
+static inline int32_t cvar_min_i32(int32_t a, int32_t b) { return a < b ? a : b; }
+
+static inline int32_t cvar_superblocks(int32_t cols) {
+  return (cols + CVAR_SUPERBLOCK_COLS - 1) / CVAR_SUPERBLOCK_COLS;
+}
+
+// Where a tile's streams begin.
+static inline const uint8_t *cvar_tile_codes(const cvar_matrix *w, int32_t tile) {
+  size_t bytes = (size_t)CVAR_TILE_ROWS * (size_t)w->cols;
+  return (const uint8_t *)w->codes + (size_t)tile * (w->type == CVAR_INT4 ? bytes / 2 : bytes);
+}
+
+static inline size_t cvar_tile_scale_index(const cvar_matrix *w, int32_t tile, int32_t group) {
+  size_t groups = (size_t)(w->cols / w->group_size);
+  return ((size_t)tile * groups + (size_t)group) * CVAR_TILE_ROWS;
+}
+
+static inline size_t cvar_tile_superscale_index(const cvar_matrix *w, int32_t tile,
+                                                int32_t superblock) {
+  return ((size_t)tile * (size_t)cvar_superblocks(w->cols) + (size_t)superblock) * CVAR_TILE_ROWS;
+}
+
+// The scale of one row (0...15 in its tile) and group. Exact: a product of an 8-bit integer,
+// an fp16 and a power of 2.
+static inline float cvar_weight_scale(const cvar_matrix *w, int32_t tile, int32_t group,
+                                      int32_t row) {
+  size_t index = cvar_tile_scale_index(w, tile, group) + (size_t)row;
+  if (w->type == CVAR_INT8) {
+    return cvar_half_to_float(((const uint16_t *)w->scales)[index]) * CVAR_INT8_SCALE_UNIT;
+  }
+  int32_t superblock = group * w->group_size / CVAR_SUPERBLOCK_COLS;
+  size_t super_index = cvar_tile_superscale_index(w, tile, superblock) + (size_t)row;
+  float superscale =
+      cvar_half_to_float(((const uint16_t *)w->superscales)[super_index]) * CVAR_INT4_SCALE_UNIT;
+  return (float)((const int8_t *)w->scales)[index] * superscale;
+}
+
+// The integer weight at (row of the tile, k).
+static inline int32_t cvar_weight_code(const cvar_matrix *w, int32_t tile, int32_t row, int32_t k) {
+  const uint8_t *codes = cvar_tile_codes(w, tile);
+  if (w->type == CVAR_INT8) {
+    return (int8_t)codes[(size_t)(k / 4) * 64 + (size_t)row * 4 + (size_t)(k % 4)];
+  }
+  uint8_t byte = codes[(size_t)(k / 8) * 64 + (size_t)row * 4 + (size_t)(k % 4)];
+  return w->codebook[k % 8 < 4 ? byte & 15 : byte >> 4];
+}
+
+// Round half to even, for |x| <= 127: the sum's last bit counts ones.
+static inline int32_t cvar_round_to_int(float x) {
+  float shifted = x + 0x1.8p23f;
+  int32_t bits;
+  memcpy(&bits, &shifted, sizeof bits);
+  return bits - 0x4b400000;
+}
+
+void cvar_quantize_activations_scalar(const float *x, ptrdiff_t x_stride, int32_t n, int32_t k,
+                                      int32_t group_size, int8_t *codes, float *scales,
+                                      int32_t *sums);
+void cvar_matmul_quantized_scalar(const cvar_matrix *w, const int8_t *codes, const float *scales,
+                                  const int32_t *sums, int32_t n, const float *bias, float *y,
+                                  ptrdiff_t y_stride, int32_t tile_begin, int32_t tile_end);
+void cvar_gather_row(const cvar_matrix *w, int32_t row, float *out);
