@@ -1,0 +1,64 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// The bytes of a file, mapped read-only, or a private copy of bytes in memory.
+///
+/// Sendable because nothing writes to the bytes after `init`. A file that shrinks while it is mapped cannot be guarded
+/// against here: reading beyond its new end raises SIGBUS.
+final class MappedFile: @unchecked Sendable {
+  let bytes: UnsafeRawBufferPointer
+  private let isMapped: Bool
+
+  init(path: String) throws(VQ4Error) {
+    // Without O_NONBLOCK opening a pipe would wait for a writer.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw Self.systemFailure("cannot be opened") }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw Self.systemFailure("cannot be examined") }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw VQ4Error(.notARegularFile, "not a regular file", remedy: .checkPath)
+    }
+    let size = Int(status.st_size)
+    guard size > 0 else { throw VQ4Error(.emptyFile, "the file is empty") }
+    guard size <= VQ4Limits.maximumFileBytes else {
+      throw VQ4Error(
+        .sectionOutOfBounds, "the file is larger than the format allows",
+        expected: "at most \(VQ4Error.bytes(VQ4Limits.maximumFileBytes))",
+        found: VQ4Error.bytes(size), remedy: .checkPath)
+    }
+    let address = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0)
+    guard let address, address != MAP_FAILED else { throw Self.systemFailure("cannot be mapped") }
+    bytes = UnsafeRawBufferPointer(start: address, count: size)
+    isMapped = true
+  }
+
+  init(copying source: UnsafeRawBufferPointer) throws(VQ4Error) {
+    guard source.count > 0 else { throw VQ4Error(.emptyFile, "the file is empty") }
+    let copy = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: source.count, alignment: VQ4Limits.streamAlignment)
+    copy.copyMemory(from: source)
+    bytes = UnsafeRawBufferPointer(copy)
+    isMapped = false
+  }
+
+  deinit {
+    if isMapped {
+      munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count)
+    } else {
+      bytes.deallocate()
+    }
+  }
+
+  private static func systemFailure(_ problem: String) -> VQ4Error {
+    let code = errno
+    return VQ4Error(
+      .cannotOpen, "\(problem): \(systemMessage(code))", remedy: .checkPath, systemError: code)
+  }
+}
+
+/// The system's words for an `errno`.
+func systemMessage(_ code: Int32) -> String { String(cString: strerror(code)) }

@@ -1,0 +1,97 @@
+/// Why a container was refused or could not be written.
+///
+/// The description is one line that says what is wrong, where, and what to do.
+public struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
+  /// A stable name for one kind of fault; the list is open.
+  public struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+    public let rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+    init(_ rawValue: String) { self.rawValue = rawValue }
+    public var description: String { rawValue }
+  }
+
+  public let code: Code
+  /// The file, as the caller named it.
+  public var path: String
+  /// The part of the file at fault, for example `tensor "norm.weight", codes, chunk 3`.
+  public var place: String
+  /// What is wrong.
+  public let problem: String
+  /// Position in the file.
+  public let offsetBytes: Int?
+  public let expected: String?
+  public let found: String?
+  /// What to do about it.
+  public let remedy: String
+  /// `errno` of the failed system call.
+  public let systemError: Int32?
+
+  init(
+    _ code: Code, path: String = "", place: String = "", _ problem: String,
+    offsetBytes: Int? = nil, expected: String? = nil, found: String? = nil,
+    remedy: Remedy = .copyAgain, systemError: Int32? = nil
+  ) {
+    self.code = code
+    self.path = path
+    self.place = place
+    self.problem = problem
+    self.offsetBytes = offsetBytes
+    self.expected = expected
+    self.found = found
+    self.remedy = remedy.rawValue
+    self.systemError = systemError
+  }
+
+  /// Advice that fits a whole class of faults.
+  enum Remedy: String {
+    case copyAgain = "the file is damaged, copy or download it again"
+    case convertAgain = "the program that wrote it is at fault, convert the model again"
+    case update = "update this program"
+    case checkPath = "check the path"
+    case checkInput = "correct the value"
+    case freeSpace = "check the free space and the rights of the directory"
+    case chooseOutput = "choose another output or allow overwriting"
+  }
+
+  public var description: String {
+    var text = path.isEmpty ? "" : "\(path): "
+    if !place.isEmpty { text += "\(place): " }
+    text += problem
+    if let offsetBytes { text += " at offset \(Self.grouped(offsetBytes))" }
+    switch (expected, found) {
+    case (let expected?, let found?): text += " (expected \(expected), found \(found))"
+    case (let expected?, nil): text += " (expected \(expected))"
+    case (nil, let found?): text += " (found \(found))"
+    case (nil, nil): break
+    }
+    return text + "; " + remedy
+  }
+
+  /// The same fault, named with the file it is in.
+  func inFile(_ path: String) -> VQ4Error {
+    var error = self
+    error.path = path
+    return error
+  }
+
+  /// The same fault, named with the part of the file it is in.
+  func at(_ place: String) -> VQ4Error {
+    var error = self
+    error.place = error.place.isEmpty ? place : "\(place), \(error.place)"
+    return error
+  }
+
+  /// Decimal digits in groups of three: `4,718,592`.
+  static func grouped(_ number: Int) -> String {
+    var text = ""
+    let digits = String(number.magnitude)
+    for (index, digit) in digits.enumerated() {
+      if index > 0 && (digits.count - index) % 3 == 0 { text.append(",") }
+      text.append(digit)
+    }
+    return number < 0 ? "-" + text : text
+  }
+
+  /// A size for a message: `1 byte`, `4,096 bytes`.
+  static func bytes(_ count: Int) -> String { grouped(count) + (count == 1 ? " byte" : " bytes") }
+}

@@ -1,0 +1,63 @@
+import VARJSON
+
+extension VQ4File {
+  /// The decoded bytes of an attachment, hash checked, or nil where the file has none of that name.
+  public func attachment(_ name: String) throws(VQ4Error) -> [UInt8]? {
+    guard let attachment = attachments.first(where: { $0.name == name }) else { return nil }
+    let stored = try checkedBytes(of: attachment)
+    guard attachment.codec == .zstd else { return Array(stored) }
+    let buffer = AlignedBuffer(count: attachment.byteCount)
+    try decode(attachment, stored, into: buffer.prefix(attachment.byteCount))
+    return Array(buffer.prefix(attachment.byteCount))
+  }
+
+  /// The bytes of an attachment in place, 64-byte aligned and hash checked; nil where it is compressed or absent.
+  public func attachmentInPlace(_ name: String) throws(VQ4Error) -> UnsafeRawBufferPointer? {
+    guard let attachment = attachments.first(where: { $0.name == name }), attachment.codec == .raw
+    else { return nil }
+    return try checkedBytes(of: attachment)
+  }
+
+  /// An attachment that must be there, as JSON of bounded depth without duplicate keys.
+  public func jsonAttachment(_ name: String) throws(VQ4Error) -> JSONValue {
+    guard let bytes = try attachment(name) else {
+      throw VQ4Error(
+        .missingAttachment, path: path, place: "attachment \"\(name)\"", "it is missing",
+        remedy: .convertAgain)
+    }
+    do {
+      return try JSONValue(parsing: bytes)
+    } catch {
+      throw VQ4Error(
+        .invalidMetadata, path: path, place: "attachment \"\(name)\"",
+        "not valid JSON: \(error)", remedy: .convertAgain)
+    }
+  }
+
+  func checkedBytes(of attachment: VQ4Attachment) throws(VQ4Error) -> UnsafeRawBufferPointer {
+    let range = attachment.fileRange
+    let bytes = mapping.bytes.part(range.lowerBound, range.count)
+    guard VQ4Hash(of: bytes) == attachment.storedHash else {
+      throw VQ4Error(
+        .attachmentHash, path: path, place: "attachment \"\(attachment.name)\"",
+        "the hash does not match", offsetBytes: range.lowerBound)
+    }
+    return bytes
+  }
+
+  func decode(
+    _ attachment: VQ4Attachment, _ stored: UnsafeRawBufferPointer,
+    into output: UnsafeMutableRawBufferPointer
+  ) throws(VQ4Error) {
+    do throws(VQ4Error) {
+      try ZstdDecoder().decode(stored, into: output)
+      guard VQ4Hash(of: UnsafeRawBufferPointer(output)) == attachment.rawHash else {
+        throw VQ4Error(
+          .attachmentHash, "the hash of the decoded bytes does not match",
+          remedy: .convertAgain)
+      }
+    } catch {
+      throw error.at("attachment \"\(attachment.name)\"").inFile(path)
+    }
+  }
+}

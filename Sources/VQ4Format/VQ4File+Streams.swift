@@ -1,0 +1,94 @@
+extension VQ4File {
+  /// The bytes of a stream in place, 64-byte aligned; nil where the stream is compressed or absent.
+  ///
+  /// The bytes are not hashed here: `verify` does that.
+  public func rawStream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawBufferPointer? {
+    let stream = tensors[tensor].streams[Int(role.rawValue)]
+    guard stream.isRaw, let first = stream.chunks.first else { return nil }
+    return mapping.bytes.part(
+      chunks[first].offset, tensors[tensor].description.byteCount(of: role))
+  }
+
+  /// Bytes that a stream takes in the file.
+  public func storedByteCount(_ tensor: Int, _ role: VQ4StreamRole) -> Int {
+    chunks[tensors[tensor].streams[Int(role.rawValue)].chunks].reduce(0) { $0 + $1.storedBytes }
+  }
+
+  /// Chunks of a stream, each of which decodes by itself; 0 where the stream is absent.
+  public func chunkCount(_ tensor: Int, _ role: VQ4StreamRole) -> Int {
+    tensors[tensor].streams[Int(role.rawValue)].chunks.count
+  }
+
+  /// The bytes of the decoded stream that a chunk holds.
+  public func chunkRange(_ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int) -> Range<Int> {
+    let stream = tensors[tensor].streams[Int(role.rawValue)]
+    precondition(stream.chunks.indices.contains(stream.chunks.startIndex + chunk), "no such chunk")
+    let start = chunk * tensors[tensor].description.chunkByteCount(of: role)
+    return start..<start + chunks[stream.chunks.lowerBound + chunk].rawBytes
+  }
+
+  /// The bytes of the file that a chunk takes.
+  public func chunkFileRange(_ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int) -> Range<Int> {
+    let stored = chunks[tensors[tensor].streams[Int(role.rawValue)].chunks.lowerBound + chunk]
+    return stored.offset..<stored.offset + stored.storedBytes
+  }
+
+  /// Decodes a whole stream of any codec into `output`, which has exactly its size, and checks the hash of each chunk.
+  public func decodeStream(
+    _ tensor: Int, _ role: VQ4StreamRole, into output: UnsafeMutableRawBufferPointer
+  ) throws(VQ4Error) {
+    precondition(
+      output.count == tensors[tensor].description.byteCount(of: role),
+      "the output does not have the size of the stream")
+    for chunk in 0..<chunkCount(tensor, role) {
+      let range = chunkRange(tensor, role, chunk)
+      try decodeChunk(
+        tensor, role, chunk, into: UnsafeMutableRawBufferPointer(rebasing: output[range]))
+    }
+  }
+
+  /// Decodes one chunk into `output`, which has exactly the size of `chunkRange`, and checks its hash; scales are
+  /// checked for forbidden values too. Chunks may be decoded by several threads at once.
+  public func decodeChunk(
+    _ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int,
+    into output: UnsafeMutableRawBufferPointer
+  ) throws(VQ4Error) {
+    let range = chunkRange(tensor, role, chunk)
+    precondition(output.count == range.count, "the output does not have the size of the chunk")
+    let stored = chunks[tensors[tensor].streams[Int(role.rawValue)].chunks.lowerBound + chunk]
+    do {
+      try decode(stored, into: output)
+      if role != .codes {
+        try ElementCheck(tensors[tensor].description, role).check(
+          UnsafeRawBufferPointer(output), at: range.lowerBound)
+      }
+    } catch {
+      throw error.at(place(tensor, role, chunk)).inFile(path)
+    }
+  }
+
+  func decode(
+    _ chunk: VQ4Chunk, into output: UnsafeMutableRawBufferPointer
+  ) throws(VQ4Error) {
+    let bytes = try checkedBytes(of: chunk)
+    switch chunk.codec {
+    case .raw: output.copyMemory(from: bytes)
+    case .zstd: try ZstdDecoder().decode(bytes, into: output)
+    }
+  }
+
+  /// The stored bytes of a chunk, after their hash was found right.
+  func checkedBytes(of chunk: VQ4Chunk) throws(VQ4Error) -> UnsafeRawBufferPointer {
+    let bytes = mapping.bytes.part(chunk.offset, chunk.storedBytes)
+    guard chunkHash(bytes) == chunk.hash else {
+      throw VQ4Error(
+        .chunkHash, "the hash of \(VQ4Error.bytes(chunk.storedBytes)) does not match",
+        offsetBytes: chunk.offset)
+    }
+    return bytes
+  }
+
+  func place(_ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int) -> String {
+    "tensor \"\(tensors[tensor].name)\", \(role), chunk \(chunk)"
+  }
+}

@@ -1,0 +1,97 @@
+extension VQ4File {
+  /// Reads every byte of the file: hashes, zero padding, each chunk decoded, forbidden values.
+  ///
+  /// Throws the first fault. Holds one decoded chunk or attachment at a time, at most 64 MiB.
+  /// - Parameter progress: called after each chunk with the bytes done and the bytes of the file.
+  public func verify(progress: (_ doneBytes: Int, _ totalBytes: Int) -> Void = { _, _ in })
+    throws(VQ4Error)
+  {
+    do {
+      try verifyPadding()
+      try verifyAttachments()
+      try verifyTensors(progress)
+    } catch {
+      throw error.inFile(path)
+    }
+    progress(byteCount, byteCount)
+  }
+
+  private func verifyTensors(_ progress: (Int, Int) -> Void) throws(VQ4Error) {
+    var buffer = AlignedBuffer(count: VQ4Limits.chunkBytes)
+    for (index, tensor) in tensors.enumerated() {
+      for role in VQ4StreamRole.allCases {
+        let stream = tensor.streams[Int(role.rawValue)]
+        guard !stream.chunks.isEmpty else { continue }
+        let hasher = StreamHasher()
+        let check = ElementCheck(tensor.description, role)
+        var offset = 0
+        for (number, chunk) in chunks[stream.chunks].enumerated() {
+          if chunk.rawBytes > buffer.bytes.count { buffer = AlignedBuffer(count: chunk.rawBytes) }
+          do {
+            var bytes = try checkedBytes(of: chunk)
+            if chunk.codec == .zstd {
+              let output = buffer.prefix(chunk.rawBytes)
+              try ZstdDecoder().decode(bytes, into: output)
+              bytes = UnsafeRawBufferPointer(output)
+            }
+            hasher.update(bytes)
+            try check.check(bytes, at: offset)
+          } catch {
+            throw error.at(place(index, role, number))
+          }
+          offset += chunk.rawBytes
+          progress(chunk.offset + chunk.storedBytes, byteCount)
+        }
+        guard hasher.value == stream.hash else {
+          throw VQ4Error(
+            .streamHash, place: "tensor \"\(tensor.name)\", \(role)",
+            "the hash of the decoded bytes does not match", remedy: .convertAgain)
+        }
+      }
+    }
+  }
+
+  private func verifyAttachments() throws(VQ4Error) {
+    for attachment in attachments {
+      let stored = try checkedBytes(of: attachment)
+      if attachment.codec == .zstd {
+        let buffer = AlignedBuffer(count: attachment.byteCount)
+        try decode(attachment, stored, into: buffer.prefix(attachment.byteCount))
+      } else if attachment.rawHash != attachment.storedHash {
+        throw VQ4Error(
+          .attachmentHash, place: "attachment \"\(attachment.name)\"",
+          "the two hashes of a raw attachment differ", remedy: .convertAgain)
+      }
+    }
+  }
+
+  /// Bytes between the regions, groups, streams and attachments are zero.
+  private func verifyPadding() throws(VQ4Error) {
+    var end = VQ4Limits.superblockBytes
+    func gap(to start: Int) throws(VQ4Error) {
+      let bytes = mapping.bytes.part(end, start - end)
+      if let position = bytes.firstNonZero {
+        throw VQ4Error(
+          .paddingNotZero, place: "padding", "a byte between two regions is not zero",
+          offsetBytes: end + position)
+      }
+    }
+    for chunk in chunks {
+      try gap(to: chunk.offset)
+      end = chunk.offset + chunk.storedBytes
+    }
+    if chunks.isEmpty {
+      try gap(to: superblock.payloadOffset)
+      end = superblock.payloadOffset
+    }
+    for attachment in attachments {
+      try gap(to: attachment.fileRange.lowerBound)
+      end = attachment.fileRange.upperBound
+    }
+    for kind in SectionKind.allCases {
+      try gap(to: superblock[kind].offset)
+      end = superblock[kind].offset + superblock[kind].size
+    }
+    try gap(to: byteCount - VQ4Limits.superblockBytes)
+  }
+}

@@ -1,0 +1,250 @@
+import VQ4Format
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// Repeatable numbers (splitmix64).
+struct SeededGenerator: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var value = state
+    value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
+    value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
+    return value ^ value >> 31
+  }
+}
+
+/// A directory that vanishes with its owner.
+final class TemporaryDirectory {
+  let path: String
+
+  init() {
+    var template = Array("/tmp/vq4-tests-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else { preconditionFailure("no temporary directory") }
+    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  deinit {
+    if let directory = opendir(path) {
+      while let entry = readdir(directory) {
+        let name = withUnsafePointer(to: &entry.pointee.d_name) {
+          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        }
+        if name != "." && name != ".." { unlink("\(path)/\(name)") }
+      }
+      closedir(directory)
+    }
+    rmdir(path)
+  }
+
+  func file(_ name: String) -> String { "\(path)/\(name)" }
+}
+
+/// A tensor with the bytes of its streams.
+struct TestTensor {
+  var description: VQ4TensorDescription
+  /// Indexed by `VQ4StreamRole.rawValue`.
+  var streams: [[UInt8]]
+
+  /// Random allowed codes; `spread` limits them, so that small values compress well.
+  init(_ description: VQ4TensorDescription, seed: UInt64, spread: Int = 255) {
+    self.description = description
+    var generator = SeededGenerator(seed: seed)
+    streams = VQ4StreamRole.allCases.map { role in
+      var bytes = [UInt8](repeating: 0, count: description.byteCount(of: role))
+      Self.fill(&bytes, description, role, spread, &generator)
+      Self.clearPadding(&bytes, description, role)
+      return bytes
+    }
+  }
+
+  private static func fill(
+    _ bytes: inout [UInt8], _ description: VQ4TensorDescription, _ role: VQ4StreamRole,
+    _ spread: Int, _ generator: inout SeededGenerator
+  ) {
+    for index in bytes.indices {
+      let random = Int.random(in: 0...spread, using: &generator)
+      switch (role, description.elementType) {
+      case (.codes, .int8), (.scales, .int4):
+        bytes[index] = UInt8(bitPattern: Int8(random % 255 - min(spread, 254) / 2))
+      case (.codes, .int4): bytes[index] = UInt8(random)
+      case (.codes, .f32):
+        // Exponents near one: finite numbers of both signs.
+        bytes[index] = index % 4 == 3 ? UInt8(0x3E + random % 2 + (random & 2) * 64) : UInt8(random)
+      case (.codes, _):
+        bytes[index] = index % 2 == 1 ? UInt8(0x38 + random % 4 + (random & 4) * 32) : UInt8(random)
+      default:
+        bytes[index] = index % 2 == 1 ? UInt8(0x20 + random % 32) : UInt8(random)
+      }
+    }
+  }
+
+  private static func clearPadding(
+    _ bytes: inout [UInt8], _ description: VQ4TensorDescription, _ role: VQ4StreamRole
+  ) {
+    guard description.layout == .tiles, description.rows % 16 != 0, !bytes.isEmpty else { return }
+    let lane: Int
+    switch (role, description.elementType) {
+    case (.codes, .f32), (.codes, .int8), (.codes, .int4): lane = 4
+    case (.scales, .int4): lane = 1
+    default: lane = 2
+    }
+    let tile = description.unitByteCount(of: role)
+    for index in bytes.count - tile..<bytes.count
+    where index % (16 * lane) / lane >= description.rows % 16 {
+      bytes[index] = 0
+    }
+  }
+}
+
+/// A small model with every type, layout and kind of stream.
+enum TestModel {
+  static let codebook: [Int8] = [
+    -127, -96, -72, -54, -40, -28, -17, -6, 6, 17, 28, 40, 54, 72, 96, 127,
+  ]
+
+  static let attachments: [(name: String, bytes: [UInt8], inPlace: Bool)] = [
+    ("tokenizer", (0..<100).map { UInt8($0) }, true),
+    (
+      "configuration", Array(#"{"model_type":"test","hidden_size":64,"layers":[1,2,3]}"#.utf8),
+      false
+    ),
+    ("licence", Array(String(repeating: "do what you like. ", count: 30).utf8), false),
+  ]
+
+  static func int4(_ name: String, _ layout: VQ4Layout, _ shape: [Int], group: Int)
+    -> VQ4TensorDescription
+  {
+    VQ4TensorDescription(
+      name: name, elementType: .int4, layout: layout, shape: shape, groupSize: group,
+      codebook: codebook)
+  }
+
+  static func int8(_ name: String, _ layout: VQ4Layout, _ shape: [Int], group: Int)
+    -> VQ4TensorDescription
+  {
+    VQ4TensorDescription(
+      name: name, elementType: .int8, layout: layout, shape: shape, groupSize: group)
+  }
+
+  static func float(
+    _ name: String, _ type: VQ4ElementType, _ layout: VQ4Layout, _ shape: [Int]
+  ) -> VQ4TensorDescription {
+    VQ4TensorDescription(name: name, elementType: type, layout: layout, shape: shape)
+  }
+
+  /// Groups with their tensors; small enough to try every bit of the file.
+  static let small: [(name: String, tensors: [TestTensor])] = [
+    ("embeddings", [TestTensor(int8("embed.weight", .table, [3, 64], group: 32), seed: 1)]),
+    (
+      "layers.0",
+      [
+        TestTensor(float("layers.0.norm.weight", .f32, .vector, [5]), seed: 2),
+        TestTensor(int4("layers.0.up.weight", .tiles, [17, 32], group: 16), seed: 3),
+        TestTensor(int8("layers.0.down.weight", .tiles, [2, 32], group: 32), seed: 4, spread: 3),
+        TestTensor(float("layers.0.conv.weight", .f16, .tiles, [3, 1, 2, 3]), seed: 5),
+      ]
+    ),
+    ("head", [TestTensor(float("head.bias", .bf16, .vector, [2, 3]), seed: 6)]),
+  ]
+
+  /// More than one chunk in several streams, every type in every layout it may have.
+  static let large: [(name: String, tensors: [TestTensor])] = [
+    (
+      "a",
+      [
+        TestTensor(int4("a.tiles", .tiles, [100, 65_536], group: 32), seed: 11),
+        TestTensor(int4("a.table", .table, [33, 512], group: 128), seed: 12),
+        TestTensor(int8("a.int8", .tiles, [50, 32_768], group: 64), seed: 13, spread: 15),
+      ]
+    ),
+    (
+      "b",
+      [
+        TestTensor(int8("b.table", .table, [700, 2_048], group: 128), seed: 14, spread: 100),
+        TestTensor(float("b.f32", .f32, .tiles, [19, 21]), seed: 15),
+        TestTensor(float("b.f16", .f16, .table, [7, 9]), seed: 16),
+        TestTensor(float("b.bf16", .bf16, .tiles, [16, 40]), seed: 17),
+        TestTensor(float("b.vector", .f32, .vector, [2, 3, 4, 5, 6]), seed: 18),
+        TestTensor(float("b.zeros", .f32, .vector, [600_000]), seed: 19, spread: 0),
+      ]
+    ),
+  ]
+
+  /// Writes the groups and returns the file's bytes. `piece` is the number of bytes given at a time.
+  @discardableResult
+  static func write(
+    _ groups: [(name: String, tensors: [TestTensor])], to path: String,
+    layout: VQ4StorageLayout, pageShift: Int = 16, piece: Int = 1 << 30
+  ) throws -> VQ4Writer.Result {
+    let writer = try VQ4Writer(path: path, layout: layout, overwrite: true, pageShift: pageShift)
+    for (name, bytes, inPlace) in attachments {
+      try writer.addAttachment(name, bytes, inPlace: inPlace)
+    }
+    for group in groups {
+      try writer.beginGroup(group.name)
+      for tensor in group.tensors {
+        try writer.beginTensor(tensor.description)
+        for role in VQ4StreamRole.allCases {
+          try tensor.streams[Int(role.rawValue)].withUnsafeBytes { bytes in
+            var start = 0
+            while start < bytes.count {
+              let count = min(piece, bytes.count - start)
+              try writer.append(
+                role, UnsafeRawBufferPointer(rebasing: bytes[start..<start + count]))
+              start += count
+            }
+          }
+        }
+        try writer.endTensor()
+      }
+    }
+    return try writer.finish()
+  }
+
+  /// The bytes of the small model with 512-byte pages.
+  static func smallFile(layout: VQ4StorageLayout = .compact) throws -> [UInt8] {
+    let directory = TemporaryDirectory()
+    let path = directory.file("small.vq4")
+    try write(small, to: path, layout: layout, pageShift: 9)
+    return try readBytes(path)
+  }
+}
+
+/// The bytes of a file.
+func readBytes(_ path: String) throws -> [UInt8] {
+  guard let file = fopen(path, "rb") else { throw TestFailure("cannot open \(path)") }
+  defer { fclose(file) }
+  var bytes: [UInt8] = []
+  var block = [UInt8](repeating: 0, count: 1 << 16)
+  while true {
+    let count = fread(&block, 1, block.count, file)
+    if count == 0 { return bytes }
+    bytes += block[..<count]
+  }
+}
+
+func writeBytes(_ bytes: [UInt8], to path: String) throws {
+  guard let file = fopen(path, "wb") else { throw TestFailure("cannot create \(path)") }
+  defer { fclose(file) }
+  guard fwrite(bytes, 1, bytes.count, file) == bytes.count else {
+    throw TestFailure("cannot write \(path)")
+  }
+}
+
+struct TestFailure: Error, CustomStringConvertible {
+  let description: String
+  init(_ description: String) { self.description = description }
+}
+
+/// Opens a file held in memory.
+func openFile(_ bytes: [UInt8]) throws -> VQ4File {
+  try bytes.withUnsafeBytes { try VQ4File(copying: $0, path: "test.vq4") }
+}
