@@ -1,0 +1,82 @@
+import CVARKernels
+
+/// Which keys a query sees.
+package enum AttentionMask: Sendable {
+  /// Query `i` of the call sees the keys before it and its own: `first + i + 1` of them.
+  case causal(first: Int)
+  /// Every query sees `count` keys.
+  case full(count: Int)
+}
+
+/// How a rotary embedding pairs the values of a head.
+package enum RotaryPairing: Sendable {
+  /// Element i with element i + headDim/2.
+  case half
+  /// Element 2i with element 2i+1.
+  case interleaved
+}
+
+extension Compute {
+  /// In place on `[rows, heads * headDim]`; `cos` and `sin` are `[rows, headDim / 2]`.
+  package func rotate(
+    _ x: UnsafeMutablePointer<Float>, stride: Int, rows: Int, heads: Int, headDim: Int,
+    cos: UnsafePointer<Float>, sin: UnsafePointer<Float>, pairing: RotaryPairing
+  ) {
+    let kernel =
+      switch pairing {
+      case .half: kernels.pointee.rope_half!
+      case .interleaved: kernels.pointee.rope_interleaved!
+      }
+    let half = headDim / 2
+    pool.parallel(rows, minimumPart: max(1, 16_384 / (heads * headDim))) { range in
+      kernel(
+        x + range.lowerBound * stride, stride, Int32(range.count), Int32(heads), Int32(headDim),
+        cos + range.lowerBound * half, sin + range.lowerBound * half)
+    }
+  }
+
+  /// Stores keys and values `[rows, kvHeads * headDim]` at positions `position..<position + rows`.
+  package func store(
+    _ cache: cvar_kv, position: Int, rows: Int, keys: UnsafePointer<Float>, keyStride: Int,
+    values: UnsafePointer<Float>, valueStride: Int
+  ) {
+    precondition(position + rows <= Int(cache.capacity), "keys and values pass the cache")
+    withUnsafePointer(to: cache) { cache in
+      pool.parallel(rows, minimumPart: 16) { range in
+        kernels.pointee.kv_store(
+          cache, Int32(position + range.lowerBound), Int32(range.count),
+          keys + range.lowerBound * keyStride, keyStride, values + range.lowerBound * valueStride,
+          valueStride)
+      }
+    }
+  }
+
+  /// `output[rows, heads * headDim] = softmax(scale * q k) v` over the cache.
+  package func attend(
+    _ cache: cvar_kv, queries: UnsafePointer<Float>, queryStride: Int, rows: Int, heads: Int,
+    mask: AttentionMask, scale: Float, into output: UnsafeMutablePointer<Float>, outputStride: Int
+  ) {
+    let (length, causal): (Int, Int) =
+      switch mask {
+      case .causal(let first): (first + 1, 1)
+      case .full(let count): (count, 0)
+      }
+    // Queries share the keys they read, so a part is a run of queries of one head.
+    let runs = (rows + Self.queryRun - 1) / Self.queryRun
+    withUnsafePointer(to: cache) { cache in
+      pool.parallel(heads * runs) { units in
+        for unit in units {
+          let head = unit / runs
+          let first = unit % runs * Self.queryRun
+          let count = min(Self.queryRun, rows - first)
+          kernels.pointee.attention(
+            cache, queries + first * queryStride, queryStride, Int32(count), Int32(heads),
+            Int32(head), Int32(head + 1), Int32(length + causal * first), Int32(causal), scale,
+            output + first * outputStride, outputStride)
+        }
+      }
+    }
+  }
+
+  private static let queryRun = 32
+}

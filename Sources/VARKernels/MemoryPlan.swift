@@ -1,0 +1,69 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// Named buffers with exact sizes, decided before anything runs.
+public struct MemoryPlan: Sendable {
+  public struct Buffer: Sendable, Equatable {
+    public let name: String
+    public let byteCount: Int
+  }
+
+  /// Place of a buffer in the plan.
+  public struct ID: Sendable, Equatable {
+    fileprivate let index: Int
+  }
+
+  public private(set) var buffers: [Buffer] = []
+
+  public init() {}
+
+  public mutating func reserve(_ name: String, byteCount: Int) -> ID {
+    precondition(byteCount >= 0, "a buffer has no negative size")
+    buffers.append(Buffer(name: name, byteCount: byteCount))
+    return ID(index: buffers.count - 1)
+  }
+
+  public mutating func reserve(_ name: String, floats count: Int) -> ID {
+    reserve(name, byteCount: count * MemoryLayout<Float>.stride)
+  }
+
+  /// Size of the arena: every buffer on a cache line of its own.
+  public var byteCount: Int { buffers.reduce(0) { $0 + Self.aligned($1.byteCount) } }
+
+  fileprivate static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
+}
+
+/// The one block of memory that holds the buffers of a plan.
+public final class Arena {
+  public let plan: MemoryPlan
+  private let base: UnsafeMutableRawPointer
+  private let byteCount: Int
+  private let offsets: [Int]
+
+  /// - Returns: nil where the system refuses the memory.
+  public init?(_ plan: MemoryPlan) {
+    self.plan = plan
+    byteCount = max(plan.byteCount, 64)
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS
+    guard let base = mmap(nil, byteCount, PROT_READ | PROT_WRITE, flags, -1, 0),
+      base != MAP_FAILED
+    else { return nil }
+    self.base = base
+    var next = 0
+    offsets = plan.buffers.map { buffer in
+      defer { next += MemoryPlan.aligned(buffer.byteCount) }
+      return next
+    }
+  }
+
+  deinit { munmap(base, byteCount) }
+
+  package func raw(_ id: MemoryPlan.ID) -> UnsafeMutableRawPointer { base + offsets[id.index] }
+
+  package func floats(_ id: MemoryPlan.ID) -> UnsafeMutablePointer<Float> {
+    raw(id).assumingMemoryBound(to: Float.self)
+  }
+}

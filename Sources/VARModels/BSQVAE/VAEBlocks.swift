@@ -1,0 +1,114 @@
+import CVARKernels
+import VARKernels
+
+/// The layers that encoder and decoder share (ARCHITECTURE 10).
+struct VAELayers {
+  let configuration: BSQVAEConfiguration
+  let weights: ModelWeights
+
+  struct Norm {
+    let weight, bias: VectorReference
+  }
+
+  struct ResidualBlock {
+    let norm1, norm2: Norm
+    let conv1, conv2: LinearReference
+    let shortcut: LinearReference?
+  }
+
+  /// Size of the map that `BSQVAEState.current` holds.
+  struct MapSize {
+    var height, width, channels: Int
+  }
+
+  func norm(_ name: String) -> Norm {
+    Norm(
+      weight: weights.vector(name + ".norm.weight"), bias: weights.vector(name + ".norm.bias"))
+  }
+
+  func convolution(_ name: String) -> LinearReference { weights.linear(name + ".conv") }
+
+  func residualBlock(_ name: String, hasShortcut: Bool) -> ResidualBlock {
+    ResidualBlock(
+      norm1: norm(name + ".norm1"), norm2: norm(name + ".norm2"),
+      conv1: convolution(name + ".conv1"), conv2: convolution(name + ".conv2"),
+      shortcut: hasShortcut ? convolution(name + ".nin_shortcut") : nil)
+  }
+
+  /// Convolves `input` without normalisation into `state.current`.
+  func convolve(
+    _ input: UnsafePointer<Float>, _ reference: LinearReference, _ size: inout MapSize,
+    stride: Int = 1, state: BSQVAEState, _ compute: Compute
+  ) {
+    let map = padded(size, state)
+    for y in 0..<size.height {
+      map.pixel(y, 0).update(
+        from: input + y * size.width * size.channels, count: size.width * size.channels)
+    }
+    map.clearBorder()
+    let layer = weights.layer(reference)
+    compute.convolve3x3(map, layer, stride: stride, into: state.current)
+    size = MapSize(
+      height: size.height / stride, width: size.width / stride, channels: layer.rows)
+  }
+
+  /// Group norm and SiLU of `input`, then a 3x3 convolution into `output`, which may be `input`.
+  func normalizeAndConvolve(
+    _ input: UnsafePointer<Float>, _ norm: Norm, _ reference: LinearReference,
+    _ size: inout MapSize, into output: UnsafeMutablePointer<Float>, state: BSQVAEState,
+    _ compute: Compute
+  ) {
+    let map = padded(size, state)
+    compute.groupNorm(
+      input, height: size.height, width: size.width, channels: size.channels,
+      groups: configuration.groups(channels: size.channels), weight: weights.values(norm.weight),
+      bias: weights.values(norm.bias), eps: configuration.groupNormEps, sums: state.sums, into: map)
+    let layer = weights.layer(reference)
+    compute.convolve3x3(map, layer, into: output)
+    size.channels = layer.rows
+  }
+
+  /// `current = conv2(silu(norm2(conv1(silu(norm1(current)))))) + shortcut(current)`.
+  func apply(
+    _ block: ResidualBlock, _ size: inout MapSize, state: BSQVAEState, _ compute: Compute
+  ) {
+    let input = size
+    normalizeAndConvolve(
+      state.current, block.norm1, block.conv1, &size, into: state.temporary, state: state, compute)
+    normalizeAndConvolve(
+      state.temporary, block.norm2, block.conv2, &size, into: state.temporary, state: state,
+      compute)
+    if let shortcut = block.shortcut {
+      // The padded buffer is free here and holds any unpadded map.
+      let pixels = input.height * input.width
+      compute.linear(
+        Activations(state.current, rows: pixels, cols: input.channels), weights.layer(shortcut),
+        into: state.padded)
+      state.current.update(from: state.padded, count: pixels * size.channels)
+    }
+    compute.add(state.current, state.temporary, count: size.height * size.width * size.channels)
+  }
+
+  /// Doubles each side by repeating pixels, then convolves into `state.current`.
+  func upsample(
+    _ reference: LinearReference, _ size: inout MapSize, state: BSQVAEState, _ compute: Compute
+  ) {
+    let channels = size.channels
+    let (height, width) = (2 * size.height, 2 * size.width)
+    let map = PaddedMap(state.padded, height: height, width: width, channels: channels)
+    for y in 0..<height {
+      for x in 0..<width {
+        let source = state.current + (y / 2 * size.width + x / 2) * channels
+        map.pixel(y, x).update(from: source, count: channels)
+      }
+    }
+    map.clearBorder()
+    let layer = weights.layer(reference)
+    compute.convolve3x3(map, layer, into: state.current)
+    size = MapSize(height: height, width: width, channels: layer.rows)
+  }
+
+  private func padded(_ size: MapSize, _ state: BSQVAEState) -> PaddedMap {
+    PaddedMap(state.padded, height: size.height, width: size.width, channels: size.channels)
+  }
+}

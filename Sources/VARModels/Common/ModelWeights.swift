@@ -1,0 +1,151 @@
+import CVARKernels
+import VARKernels
+import VQ4Format
+
+/// A vector of f32 in the weights.
+struct VectorReference {
+  let tensor: Int
+}
+
+/// A linear layer or convolution in the weights.
+struct LinearReference {
+  let weight: Int
+  let bias: Int?
+}
+
+/// The tensors of a model, found by name once and checked against the configuration.
+package final class ModelWeights {
+  let source: any WeightSource
+  private let specifications: [String: TensorSpecification]
+  private let groups: [String: Int]
+
+  /// - Parameter tensors: what the configuration asks for; a component none of whose tensors is in the file counts as
+  ///   left out by the recipe.
+  /// - Throws: `ModelError` that names the tensor.
+  package init(
+    source: any WeightSource, tensors: [TensorSpecification]
+  ) throws(ModelError) {
+    self.source = source
+    var specifications: [String: TensorSpecification] = [:]
+    var groups: [String: Int] = [:]
+    for component in TensorSpecification.Component.allCases {
+      let members = tensors.filter { $0.component == component }
+      let isPresent = members.contains { source.tensorIndex(named: $0.name) != nil }
+      guard isPresent else { continue }
+      for member in members {
+        guard let index = source.tensorIndex(named: member.name) else {
+          throw ModelError(
+            .missingTensor, "tensor \"\(member.name)\" is missing; convert the model again")
+        }
+        try Self.check(source.description(ofTensor: index), against: member)
+        specifications[member.name] = member
+        groups[member.group] = source.group(ofTensor: index)
+      }
+    }
+    self.specifications = specifications
+    self.groups = groups
+  }
+
+  private static func check(
+    _ found: VQ4TensorDescription, against expected: TensorSpecification
+  ) throws(ModelError) {
+    guard found.shape == expected.shape else {
+      throw ModelError(
+        .mismatchedTensor,
+        "tensor \"\(expected.name)\" has shape \(found.shape), the configuration asks for "
+          + "\(expected.shape)")
+    }
+    let layout: VQ4Layout =
+      switch expected.kind {
+      case .matrix, .convolution: .tiles
+      case .table: .table
+      case .vector: .vector
+      }
+    let isFloat = found.elementType != .int8 && found.elementType != .int4
+    let fits =
+      switch expected.kind {
+      case .matrix, .table: true
+      case .convolution: isFloat
+      case .vector: found.elementType == .f32
+      }
+    guard found.layout == layout, fits else {
+      throw ModelError(
+        .mismatchedTensor,
+        "tensor \"\(expected.name)\" is stored as \(found.elementType) in layout \(found.layout), "
+          + "which its place in the network cannot use")
+    }
+  }
+
+  /// Whether the file holds a component.
+  package func has(_ component: TensorSpecification.Component) -> Bool {
+    specifications.values.contains { $0.component == component }
+  }
+
+  func vector(_ name: String) -> VectorReference { VectorReference(tensor: index(name)) }
+
+  /// The layer of `name.weight` and, where the table has one, `name.bias`.
+  func linear(_ name: String) -> LinearReference {
+    LinearReference(
+      weight: index(name + ".weight"),
+      bias: specifications[name + ".bias"] == nil ? nil : index(name + ".bias"))
+  }
+
+  func index(_ name: String) -> Int {
+    guard specifications[name] != nil, let index = source.tensorIndex(named: name) else {
+      preconditionFailure("\(name) is not in the weight table")
+    }
+    return index
+  }
+
+  /// Runs `body` while the weights of the groups can be read.
+  func with<Result>(
+    _ names: String..., body: () throws(ModelError) -> Result
+  ) throws(ModelError) -> Result {
+    var acquired = 0
+    defer { for name in names.prefix(acquired) { source.release(group(name)) } }
+    for name in names {
+      try source.acquire(group(name))
+      acquired += 1
+    }
+    return try body()
+  }
+
+  private func group(_ name: String) -> Int {
+    guard let group = groups[name] else { preconditionFailure("no group \(name)") }
+    return group
+  }
+
+  // Valid while the tensor's group is acquired.
+
+  func values(_ reference: VectorReference) -> UnsafePointer<Float> {
+    source.stream(reference.tensor, .codes).assumingMemoryBound(to: Float.self)
+  }
+
+  func layer(_ reference: LinearReference) -> Linear {
+    Linear(
+      matrix: matrix(reference.weight),
+      bias: reference.bias.map { values(VectorReference(tensor: $0)) })
+  }
+
+  func matrix(_ tensor: Int) -> cvar_matrix {
+    let description = source.description(ofTensor: tensor)
+    var matrix = cvar_matrix()
+    matrix.type = Int32(description.elementType.rawValue)
+    matrix.rows = Int32(description.rows)
+    matrix.cols = Int32(description.cols)
+    matrix.group_size = Int32(description.groupSize)
+    matrix.codes = source.stream(tensor, .codes)
+    if description.elementType == .int8 || description.elementType == .int4 {
+      matrix.scales = source.stream(tensor, .scales)
+    }
+    if description.elementType == .int4 {
+      matrix.superscales = source.stream(tensor, .superscales)
+      withUnsafeMutableBytes(of: &matrix.codebook) { codebook in
+        for (index, entry) in description.codebook.enumerated() {
+          codebook[index] = UInt8(bitPattern: entry)
+        }
+      }
+    }
+    return matrix
+  }
+}

@@ -1,0 +1,31 @@
+import VARKernels
+
+/// Receives the intermediate tensors of a run.
+package protocol TraceSink: AnyObject {
+  func record(_ name: String, shape: [Int], floats: UnsafePointer<Float>)
+}
+
+/// What every forward pass of one request shares.
+package struct RunContext {
+  package let compute: Compute
+  package let trace: (any TraceSink)?
+  /// Asked before every layer.
+  package let isCancelled: () -> Bool
+
+  package init(
+    compute: Compute, trace: (any TraceSink)? = nil, isCancelled: @escaping () -> Bool = { false }
+  ) {
+    self.compute = compute
+    self.trace = trace
+    self.isCancelled = isCancelled
+  }
+
+  func checkCancellation() throws(ModelError) {
+    if isCancelled() { throw ModelError.cancelled }
+  }
+}
+
+/// Cuts `0..<count` into blocks of at most `size`.
+func blocks(_ count: Int, of size: Int = Compute.maximumBlockRows) -> some Sequence<Range<Int>> {
+  stride(from: 0, to: count, by: size).lazy.map { $0..<min($0 + size, count) }
+}

@@ -1,0 +1,215 @@
+import CVARKernels
+import VARKernels
+import VQ4Format
+
+/// The language model: pre-norm decoder layers with grouped-query attention and M-RoPE (ARCHITECTURE 8).
+package final class Qwen2Model {
+  /// A run of rows that belong to one sequence and continue its cache.
+  package struct SequenceRows {
+    package let rows: Range<Int>
+    package let cache: KVCache
+    /// Cache index of the first row.
+    package let firstIndex: Int
+
+    package init(rows: Range<Int>, cache: KVCache, firstIndex: Int) {
+      self.rows = rows
+      self.cache = cache
+      self.firstIndex = firstIndex
+    }
+  }
+
+  let configuration: Qwen2Configuration
+  private let weights: ModelWeights
+  private let layers: [LayerReferences]
+  private let embedding: Int
+  private let inverseFrequencies: VectorReference
+  private let finalNorm: VectorReference
+  private let head: LinearReference
+
+  private struct LayerReferences {
+    let group: String
+    let inputNorm, postAttentionNorm: VectorReference
+    let query, key, value, output, gate, up, down: LinearReference
+  }
+
+  package init(_ configuration: Qwen2Configuration, weights: ModelWeights) {
+    self.configuration = configuration
+    self.weights = weights
+    layers = (0..<configuration.numHiddenLayers).map { index in
+      let layer = "model.layers.\(index)"
+      return LayerReferences(
+        group: "llm.layers.\(index)",
+        inputNorm: weights.vector(layer + ".input_layernorm.weight"),
+        postAttentionNorm: weights.vector(layer + ".post_attention_layernorm.weight"),
+        query: weights.linear(layer + ".self_attn.q_proj"),
+        key: weights.linear(layer + ".self_attn.k_proj"),
+        value: weights.linear(layer + ".self_attn.v_proj"),
+        output: weights.linear(layer + ".self_attn.o_proj"),
+        gate: weights.linear(layer + ".mlp.gate_proj"),
+        up: weights.linear(layer + ".mlp.up_proj"),
+        down: weights.linear(layer + ".mlp.down_proj"))
+    }
+    embedding = weights.index("model.embed_tokens.weight")
+    inverseFrequencies = weights.vector("model.rotary_inverse_frequencies")
+    finalNorm = weights.vector("model.norm.weight")
+    head =
+      configuration.tieWordEmbeddings
+      ? LinearReference(weight: embedding, bias: nil) : weights.linear("lm_head")
+  }
+
+  /// `output[ids.count, hiddenSize]` = the embeddings of tokens.
+  package func embed(_ ids: [Int32], into output: UnsafeMutablePointer<Float>, _ run: RunContext)
+    throws(ModelError)
+  {
+    let width = configuration.hiddenSize
+    try weights.with("llm.embed") { () throws(ModelError) in
+      if configuration.tieWordEmbeddings {
+        let matrix = weights.matrix(embedding)
+        for (row, id) in ids.enumerated() {
+          run.compute.gather(matrix, row: Int(id), into: output + row * width)
+        }
+      } else {
+        let table = EmbeddingTable(weights, tensor: embedding)
+        for (row, id) in ids.enumerated() {
+          table.gather(row: Int(id), into: output + row * width)
+        }
+      }
+    }
+  }
+
+  /// Fills cosines and sines of the rows' positions: `[rows, headDim / 2]` each.
+  package func prepareRotary(
+    _ positions: [Qwen2Positions.Position], firstRow: Int = 0, _ state: Qwen2State
+  ) throws(ModelError) {
+    let half = configuration.headDim / 2
+    try weights.with("llm.embed") { () throws(ModelError) in
+      let frequencies = weights.values(inverseFrequencies)
+      let sections = configuration.mropeSection
+      for (offset, position) in positions.enumerated() {
+        let cosines = state.cosines + (firstRow + offset) * half
+        let sines = state.sines + (firstRow + offset) * half
+        for index in 0..<half {
+          let axis =
+            index < sections[0]
+            ? position.temporal
+            : index < sections[0] + sections[1] ? position.height : position.width
+          let angle = Float(axis) * frequencies[index]
+          cosines[index] = cvar_cos(angle)
+          sines[index] = cvar_sin(angle)
+        }
+      }
+    }
+  }
+
+  /// Runs all layers over `state.hidden[rows]` in place.
+  ///
+  /// Rows of all sequences go through each layer together, so that an image needs one pass over the weights per scale.
+  package func forward(
+    _ sequences: [SequenceRows], state: Qwen2State, _ run: RunContext
+  ) throws(ModelError) {
+    let rowCount = sequences.last?.rows.upperBound ?? 0
+    for (index, layer) in layers.enumerated() {
+      try run.checkCancellation()
+      try weights.with(layer.group) { () throws(ModelError) in
+        for rows in blocks(rowCount) {
+          attention(layer, index, rows, sequences, state, run.compute)
+          feedForward(layer, rows, state, run.compute)
+        }
+      }
+      run.trace?.record(
+        "hidden_layer\(index + 1)", shape: [1, rowCount, configuration.hiddenSize],
+        floats: state.hidden)
+    }
+  }
+
+  private func attention(
+    _ layer: LayerReferences, _ index: Int, _ rows: Range<Int>, _ sequences: [SequenceRows],
+    _ state: Qwen2State, _ compute: Compute
+  ) {
+    let width = configuration.hiddenSize
+    let kvWidth = configuration.keyValueSize
+    let headDim = configuration.headDim
+    let hidden = state.hidden + rows.lowerBound * width
+    compute.rmsNorm(
+      Activations(hidden, rows: rows.count, cols: width), weight: weights.values(layer.inputNorm),
+      eps: Float(configuration.rmsNormEps), into: state.normed)
+    let normed = Activations(state.normed, rows: rows.count, cols: width)
+    compute.linear(normed, weights.layer(layer.query), into: state.queries)
+    compute.linear(normed, weights.layer(layer.key), into: state.keys, sharesInput: true)
+    compute.linear(normed, weights.layer(layer.value), into: state.values, sharesInput: true)
+    let half = headDim / 2
+    let (cosines, sines) = (
+      state.cosines + rows.lowerBound * half, state.sines + rows.lowerBound * half
+    )
+    compute.rotate(
+      state.queries, stride: width, rows: rows.count, heads: configuration.numAttentionHeads,
+      headDim: headDim, cos: cosines, sin: sines, pairing: .half)
+    compute.rotate(
+      state.keys, stride: kvWidth, rows: rows.count, heads: configuration.numKeyValueHeads,
+      headDim: headDim, cos: cosines, sin: sines, pairing: .half)
+    for sequence in sequences {
+      let part = sequence.rows.clamped(to: rows)
+      guard !part.isEmpty else { continue }
+      let local = part.lowerBound - rows.lowerBound
+      let cacheIndex = sequence.firstIndex + part.lowerBound - sequence.rows.lowerBound
+      let cache = sequence.cache.layer(index)
+      compute.store(
+        cache, position: cacheIndex, rows: part.count, keys: state.keys + local * kvWidth,
+        keyStride: kvWidth, values: state.values + local * kvWidth, valueStride: kvWidth)
+      compute.attend(
+        cache, queries: state.queries + local * width, queryStride: width, rows: part.count,
+        heads: configuration.numAttentionHeads, mask: .causal(first: cacheIndex),
+        scale: 1 / Float(headDim).squareRoot(), into: state.normed + local * width,
+        outputStride: width)
+    }
+    compute.linear(normed, weights.layer(layer.output), into: state.queries)
+    compute.add(hidden, state.queries, count: rows.count * width)
+  }
+
+  private func feedForward(
+    _ layer: LayerReferences, _ rows: Range<Int>, _ state: Qwen2State, _ compute: Compute
+  ) {
+    let width = configuration.hiddenSize
+    let hidden = state.hidden + rows.lowerBound * width
+    compute.rmsNorm(
+      Activations(hidden, rows: rows.count, cols: width),
+      weight: weights.values(layer.postAttentionNorm), eps: Float(configuration.rmsNormEps),
+      into: state.normed)
+    let normed = Activations(state.normed, rows: rows.count, cols: width)
+    compute.linear(normed, weights.layer(layer.gate), into: state.gate)
+    compute.linear(normed, weights.layer(layer.up), into: state.up, sharesInput: true)
+    compute.siluMultiply(
+      gate: state.gate, up: state.up, count: rows.count * configuration.intermediateSize)
+    compute.linear(
+      Activations(state.gate, rows: rows.count, cols: configuration.intermediateSize),
+      weights.layer(layer.down), into: state.queries)
+    compute.add(hidden, state.queries, count: rows.count * width)
+  }
+
+  /// `output[rows.count, hiddenSize]` = the final norm of `state.hidden[rows]`.
+  package func normalize(
+    _ rows: Range<Int>, state: Qwen2State, into output: UnsafeMutablePointer<Float>,
+    _ run: RunContext
+  ) throws(ModelError) {
+    let width = configuration.hiddenSize
+    try weights.with("llm.norm") { () throws(ModelError) in
+      run.compute.rmsNorm(
+        Activations(state.hidden + rows.lowerBound * width, rows: rows.count, cols: width),
+        weight: weights.values(finalNorm), eps: Float(configuration.rmsNormEps), into: output)
+    }
+  }
+
+  /// `logits[rows, vocabSize]` of hidden states after the final norm; at most one block of rows.
+  package func logits(
+    of hidden: UnsafePointer<Float>, rows: Int, into logits: UnsafeMutablePointer<Float>,
+    _ run: RunContext
+  ) throws(ModelError) {
+    try run.checkCancellation()
+    try weights.with(configuration.tieWordEmbeddings ? "llm.embed" : "llm.head") {
+      () throws(ModelError) in
+      run.compute.linear(
+        Activations(hidden, rows: rows, cols: configuration.hiddenSize), weights.layer(head),
+        into: logits)
+    }
+  }
+}

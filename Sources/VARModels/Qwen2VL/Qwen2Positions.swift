@@ -1,0 +1,55 @@
+/// Positions of tokens on the temporal, height and width axes (ARCHITECTURE 8).
+public struct Qwen2Positions: Sendable, Equatable {
+  public struct Position: Sendable, Equatable {
+    public var temporal, height, width: Int
+
+    public init(_ position: Int) {
+      temporal = position
+      height = position
+      width = position
+    }
+
+    init(temporal: Int, height: Int, width: Int) {
+      self.temporal = temporal
+      self.height = height
+      self.width = width
+    }
+  }
+
+  public private(set) var positions: [Position] = []
+  /// What the position of the next text token is.
+  public private(set) var next = 0
+
+  public init() {}
+
+  /// The next text position minus the number of tokens (at most 0): what decoding adds to a cache index.
+  public var ropeDelta: Int { next - positions.count }
+
+  /// Appends the tokens of a prompt.
+  ///
+  /// - Parameters:
+  ///   - ids: token ids, with every picture's placeholder already repeated for each of its tokens.
+  ///   - grids: merged grid of each picture, in order.
+  public mutating func append(ids: [Int32], grids: [GridSize], tokens: SpecialTokens) {
+    var grids = grids[...]
+    var index = 0
+    while index < ids.count {
+      let startsPicture =
+        Int(ids[index]) == tokens.imagePad && index > 0
+        && Int(ids[index - 1]) == tokens.visionStart
+      if startsPicture, let grid = grids.popFirst() {
+        for row in 0..<grid.height {
+          for column in 0..<grid.width {
+            positions.append(Position(temporal: next, height: next + row, width: next + column))
+          }
+        }
+        next += max(grid.height, grid.width, 1)
+        index += grid.tokenCount
+      } else {
+        positions.append(Position(next))
+        next += 1
+        index += 1
+      }
+    }
+  }
+}
