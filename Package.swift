@@ -76,7 +76,8 @@ let package = Package(
     .target(name: "VARTestSupport", dependencies: ["VARJSON"], path: "Tests/VARTestSupport"),
     .testTarget(name: "VARTestSupportTests", dependencies: ["VARTestSupport"]),
     .testTarget(name: "VARJSONTests", dependencies: ["VARJSON"]),
-    .testTarget(name: "VQ4FormatTests", dependencies: ["VQ4Format", "CZstd", "CXXHash"]),
+    .testTarget(
+      name: "VQ4FormatTests", dependencies: ["VQ4Format", "CZstd", "CXXHash", "VARTestSupport"]),
     .testTarget(name: "VARCheckpointTests", dependencies: ["VARCheckpoint"]),
   ],
   swiftLanguageModes: [.v6]

@@ -1,7 +1,7 @@
 /// Reads the tables of a mapped file and checks every rule on them.
 ///
-/// Each row is copied before it is checked, so that a file that changes under its mapping cannot pass a check with one
-/// value and be used with another.
+/// Each row is copied before it is checked, so that a file that changes under its mapping cannot
+/// pass a check with one value and be used with another.
 struct DirectoryReader {
   private let file: UnsafeRawBufferPointer
   private let superblock: Superblock

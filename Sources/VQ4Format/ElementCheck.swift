@@ -1,4 +1,5 @@
-/// Rules on the values inside a stream: finite numbers, allowed codes and scales, zero padding of the last tile.
+/// Rules on the values inside a stream: finite numbers, allowed codes and scales, zero padding of
+/// the last tile.
 struct ElementCheck {
   private let description: VQ4TensorDescription
   private let role: VQ4StreamRole
@@ -8,7 +9,8 @@ struct ElementCheck {
     self.role = role
   }
 
-  /// Checks a piece of a decoded stream that starts at `offset`, on a unit's edge, and holds whole units.
+  /// Checks a piece of a decoded stream that starts at `offset`, on a unit's edge, and holds whole
+  /// units.
   func check(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(VQ4Error) {
     switch (role, description.elementType) {
     case (.codes, .f32): try checkWords(bytes, UInt32.self, mask: 0x7F80_0000, .nonFiniteValue)

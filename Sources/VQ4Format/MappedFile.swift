@@ -6,8 +6,8 @@
 
 /// The bytes of a file, mapped read-only, or a private copy of bytes in memory.
 ///
-/// Sendable because nothing writes to the bytes after `init`. A file that shrinks while it is mapped cannot be guarded
-/// against here: reading beyond its new end raises SIGBUS.
+/// Sendable because nothing writes to the bytes after `init`. A file that shrinks while it is
+/// mapped cannot be guarded against here: reading beyond its new end raises SIGBUS.
 final class MappedFile: @unchecked Sendable {
   let bytes: UnsafeRawBufferPointer
   private let isMapped: Bool

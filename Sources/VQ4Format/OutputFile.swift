@@ -6,8 +6,8 @@
 
 /// A file that appears under its name only when it is complete.
 ///
-/// The bytes go to `<path>.partial`, which is locked against a second writer, removed on failure, and renamed when it is
-/// safely on the disk.
+/// The bytes go to `<path>.partial`, which is locked against a second writer, removed on failure,
+/// and renamed when it is safely on the disk.
 final class OutputFile {
   let path: String
   private let partialPath: String

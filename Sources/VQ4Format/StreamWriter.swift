@@ -1,7 +1,8 @@
 /// Writes one stream of a tensor at a fixed place, chunk by chunk.
 ///
-/// Whether a stream is compressed depends on its gain, which is known only at its end. So a stream that may be
-/// compressed is written compressed, and expanded in place where the gain was too small: no stream is ever held.
+/// Whether a stream is compressed depends on its gain, which is known only at its end. So a stream
+/// that may be compressed is written compressed, and expanded in place where the gain was too
+/// small: no stream is ever held.
 final class StreamWriter {
   private let output: OutputFile
   private let description: VQ4TensorDescription
@@ -105,8 +106,8 @@ final class StreamWriter {
     if let index { chunks[index] = record } else { chunks.append(record) }
   }
 
-  /// Rewrites all chunks raw, the last one first: a raw chunk begins at or after the end of the compressed chunk before
-  /// it, so nothing that is still needed is overwritten.
+  /// Rewrites all chunks raw, the last one first: a raw chunk begins at or after the end of the
+  /// compressed chunk before it, so nothing that is still needed is overwritten.
   private func expand() throws(VQ4Error) {
     let decoder = ZstdDecoder()
     let stored = AlignedBuffer(count: chunkBytes)

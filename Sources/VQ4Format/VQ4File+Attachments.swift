@@ -11,7 +11,8 @@ extension VQ4File {
     return Array(buffer.prefix(attachment.byteCount))
   }
 
-  /// The bytes of an attachment in place, 64-byte aligned and hash checked; nil where it is compressed or absent.
+  /// The bytes of an attachment in place, 64-byte aligned and hash checked; nil where it is
+  /// compressed or absent.
   public func attachmentInPlace(_ name: String) throws(VQ4Error) -> UnsafeRawBufferPointer? {
     guard let attachment = attachments.first(where: { $0.name == name }), attachment.codec == .raw
     else { return nil }

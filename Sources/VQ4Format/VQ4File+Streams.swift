@@ -33,7 +33,8 @@ extension VQ4File {
     return stored.offset..<stored.offset + stored.storedBytes
   }
 
-  /// Decodes a whole stream of any codec into `output`, which has exactly its size, and checks the hash of each chunk.
+  /// Decodes a whole stream of any codec into `output`, which has exactly its size, and checks the
+  /// hash of each chunk.
   public func decodeStream(
     _ tensor: Int, _ role: VQ4StreamRole, into output: UnsafeMutableRawBufferPointer
   ) throws(VQ4Error) {
@@ -47,8 +48,9 @@ extension VQ4File {
     }
   }
 
-  /// Decodes one chunk into `output`, which has exactly the size of `chunkRange`, and checks its hash; scales are
-  /// checked for forbidden values too. Chunks may be decoded by several threads at once.
+  /// Decodes one chunk into `output`, which has exactly the size of `chunkRange`, and checks its
+  /// hash; scales are checked for forbidden values too. Chunks may be decoded by several threads at
+  /// once.
   public func decodeChunk(
     _ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int,
     into output: UnsafeMutableRawBufferPointer

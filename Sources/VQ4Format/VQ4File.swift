@@ -8,8 +8,9 @@ import VARJSON
 
 /// A `.vq4` file, mapped read-only.
 ///
-/// Opening checks everything but the payload's hashes and maps the rest on demand; memory grows with the tables only.
-/// Pointers that it hands out are valid as long as the file object lives. Safe to use from several threads.
+/// Opening checks everything but the payload's hashes and maps the rest on demand; memory grows
+/// with the tables only. Pointers that it hands out are valid as long as the file object lives.
+/// Safe to use from several threads.
 public final class VQ4File: Sendable {
   /// The file as the caller named it.
   public let path: String
@@ -73,8 +74,8 @@ public final class VQ4File: Sendable {
   /// Index into `groups`.
   public func groupIndex(named name: String) -> Int? { groups.firstIndex { $0.name == name } }
 
-  /// 32 hexadecimal digits over the decoded streams, their descriptions and the attachments: equal for every storage
-  /// layout of the same model.
+  /// 32 hexadecimal digits over the decoded streams, their descriptions and the attachments: equal
+  /// for every storage layout of the same model.
   public var contentHash: String { superblock.contentHash.description }
 
   /// 32 hexadecimal digits that cover every byte of the file through its chain of hashes.

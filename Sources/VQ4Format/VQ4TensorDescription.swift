@@ -166,7 +166,8 @@ enum Names {
     }
   }
 
-  /// Printable ASCII without the space, the quotation mark and the backslash, so that names can be printed as they are.
+  /// Printable ASCII without the space, the quotation mark and the backslash, so that names can be
+  /// printed as they are.
   static func isAllowed(_ byte: UInt8) -> Bool {
     (0x21...0x7E).contains(byte) && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
   }

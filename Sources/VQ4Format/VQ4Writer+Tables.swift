@@ -1,5 +1,6 @@
 extension VQ4Writer {
-  /// Writes what stands behind the payload, then the first superblock, then its copy, and gives the file its name.
+  /// Writes what stands behind the payload, then the first superblock, then its copy, and gives the
+  /// file its name.
   func writeTables() throws(VQ4Error) -> Result {
     var superblock = Superblock()
     superblock.pageShift = pageShift

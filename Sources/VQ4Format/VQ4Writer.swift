@@ -1,8 +1,8 @@
 /// Writes a `.vq4` file tensor by tensor, in the order of execution.
 ///
-/// Codes go to the disk chunk by chunk; scales are kept in memory until their tensor ends. The file appears under its
-/// name only in `finish`; before that, and after any failure, there is at most `<path>.partial`. The same calls give
-/// the same bytes. Calls out of order are programming errors.
+/// Codes go to the disk chunk by chunk; scales are kept in memory until their tensor ends. The file
+/// appears under its name only in `finish`; before that, and after any failure, there is at most
+/// `<path>.partial`. The same calls give the same bytes. Calls out of order are programming errors.
 public final class VQ4Writer {
   /// What `finish` says about the file.
   public struct Result: Sendable, Equatable {
@@ -38,7 +38,8 @@ public final class VQ4Writer {
       pageShift: VQ4Limits.pageShifts.upperBound)
   }
 
-  /// Starts a file with another group alignment, `1 << pageShift` bytes: small samples need no 64 KiB pages.
+  /// Starts a file with another group alignment, `1 << pageShift` bytes: small samples need no 64
+  /// KiB pages.
   package init(
     path: String, layout: VQ4StorageLayout, overwrite: Bool, pageShift: Int
   ) throws(VQ4Error) {
@@ -51,8 +52,9 @@ public final class VQ4Writer {
 
   deinit { output.abandon() }
 
-  /// Adds a named blob, in any order and at any time outside a tensor; kept in memory until `finish`.
-  /// - Parameter inPlace: stored raw, so that readers use it from the mapping; else compressed where that gains.
+  /// Adds a named blob, in any order and at any time outside a tensor; kept in memory until
+  /// `finish`.
+  /// - Parameter inPlace: stored raw, for use from the mapping; else compressed where that gains.
   public func addAttachment(
     _ name: String, _ bytes: [UInt8], inPlace: Bool = false
   ) throws(VQ4Error) {
@@ -123,7 +125,8 @@ public final class VQ4Writer {
       description: description, codes: streamWriter(description, .codes))
   }
 
-  /// Appends decoded bytes to a stream of the open tensor, in the order of the stream; streams may interleave.
+  /// Appends decoded bytes to a stream of the open tensor, in the order of the stream; streams may
+  /// interleave.
   public func append(
     _ role: VQ4StreamRole, _ bytes: UnsafeRawBufferPointer
   ) throws(VQ4Error) {

@@ -1,4 +1,5 @@
 import Testing
+import VARTestSupport
 import VQ4Format
 
 #if canImport(Glibc)
@@ -42,5 +43,94 @@ import VQ4Format
     #expect(try file.attachment("none") == nil)
     #expect(try file.jsonAttachment("configuration")["hidden_size"]?.integerValue == 64)
     try file.verify()
+  }
+}
+
+@Suite struct StorageLayoutTests {
+  @Test(arguments: VQ4StorageLayout.allCases, VQ4StorageLayout.allCases)
+  func repackingGivesTheBytesOfWritingDirectly(
+    from: VQ4StorageLayout, to: VQ4StorageLayout
+  ) throws {
+    let directory = TemporaryDirectory()
+    let source = directory.file("source.vq4")
+    let direct = directory.file("direct.vq4")
+    let repacked = directory.file("repacked.vq4")
+    let first = try TestModel.write(TestModel.large, to: source, layout: from)
+    let second = try TestModel.write(TestModel.large, to: direct, layout: to, piece: 12_345)
+    let third = try VQ4File(path: source).repack(to: repacked, layout: to)
+    #expect(first.contentHash == second.contentHash)
+    #expect(second == third)
+    #expect(try Fixtures.readFile(direct) == Fixtures.readFile(repacked))
+  }
+
+  @Test func layoutsDifferInWhatTheyCompress() throws {
+    let directory = TemporaryDirectory()
+    var files: [VQ4StorageLayout: VQ4File] = [:]
+    for layout in VQ4StorageLayout.allCases {
+      let path = directory.file("\(layout).vq4")
+      try TestModel.write(TestModel.large, to: path, layout: layout)
+      files[layout] = try VQ4File(path: path)
+    }
+    let map = try #require(files[.map])
+    let compact = try #require(files[.compact])
+    let auto = try #require(files[.auto])
+    #expect(compact.byteCount < auto.byteCount)
+    #expect(auto.byteCount < map.byteCount)
+    for (index, tensor) in map.tensors.enumerated() {
+      for role in VQ4StreamRole.allCases where map.chunkCount(index, role) > 0 {
+        let raw = tensor.description.byteCount(of: role)
+        #expect(map.storedByteCount(index, role) == raw)
+        // A stream is either raw as a whole or gains what its layout asks for.
+        let small = compact.storedByteCount(index, role)
+        #expect(small == raw || small * 100 <= raw * 97)
+        let large = auto.storedByteCount(index, role)
+        #expect(large == raw || large * 100 <= raw * 90)
+      }
+    }
+    #expect(map.fileHash != compact.fileHash)
+    let gain = try #require(map.tensorIndex(named: "b.gain"))
+    #expect(auto.rawStream(gain, .codes) != nil)
+    #expect(compact.rawStream(gain, .codes) == nil)
+    #expect(compact.chunkCount(gain, .codes) > 2)
+  }
+
+  @Test func anInterruptedOrRefusedWriteLeavesNothing() throws {
+    let directory = TemporaryDirectory()
+    let path = directory.file("model.vq4")
+    do {
+      let writer = try VQ4Writer(path: path)
+      #expect(throws: VQ4Error.self) { try VQ4Writer(path: path) }
+      try writer.beginGroup("a")
+      try writer.beginTensor(TestModel.float("a.b", .f32, .vector, [4]))
+      #expect { try writer.endTensor() } throws: {
+        ($0 as? VQ4Error)?.code == .streamIncomplete
+      }
+    }
+    #expect(access(path, F_OK) != 0)
+    #expect(access(path + ".partial", F_OK) != 0)
+    try writeBytes([1, 2, 3], to: path + ".partial")
+    try TestModel.write(TestModel.small, to: path, layout: .map)
+    #expect(access(path + ".partial", F_OK) != 0)
+    #expect { try VQ4Writer(path: path) } throws: { ($0 as? VQ4Error)?.code == .outputExists }
+    try VQ4File(path: path).verify()
+  }
+
+  @Test(arguments: [
+    ("f32", [UInt8](repeating: 0, count: 12) + [0, 0, 0x80, 0x7F], VQ4Error.Code.nonFiniteValue),
+    ("f32", [UInt8](repeating: 0, count: 17), .streamOverrun),
+  ])
+  func theWriterRefusesWhatTheFormatForbids(
+    type: String, bytes: [UInt8], code: VQ4Error.Code
+  ) throws {
+    let directory = TemporaryDirectory()
+    let writer = try VQ4Writer(path: directory.file("model.vq4"))
+    try writer.beginGroup("a")
+    try writer.beginTensor(TestModel.float("a.b", .f32, .vector, [4]))
+    #expect {
+      try bytes.withUnsafeBytes { try writer.append(.codes, $0) }
+      try writer.endTensor()
+    } throws: {
+      ($0 as? VQ4Error)?.code == code
+    }
   }
 }
