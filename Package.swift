@@ -77,7 +77,8 @@ let package = Package(
     .testTarget(name: "VARTestSupportTests", dependencies: ["VARTestSupport"]),
     .testTarget(name: "VARJSONTests", dependencies: ["VARJSON"]),
     .testTarget(
-      name: "VQ4FormatTests", dependencies: ["VQ4Format", "CZstd", "CXXHash", "VARTestSupport"]),
+      name: "VQ4FormatTests",
+      dependencies: ["VQ4Format", "CVARKernels", "CZstd", "CXXHash", "VARTestSupport"]),
     .testTarget(name: "VARCheckpointTests", dependencies: ["VARCheckpoint"]),
   ],
   swiftLanguageModes: [.v6]
