@@ -88,10 +88,11 @@ import VQ4Format
       }
     }
     #expect(map.fileHash != compact.fileHash)
-    let gain = try #require(map.tensorIndex(named: "b.gain"))
-    #expect(auto.rawStream(gain, .codes) != nil)
-    #expect(compact.rawStream(gain, .codes) == nil)
-    #expect(compact.chunkCount(gain, .codes) > 2)
+    let mixed = try #require(map.tensorIndex(named: "b.mixed"))
+    #expect(auto.rawStream(mixed, .codes) != nil)
+    #expect(compact.rawStream(mixed, .codes) == nil)
+    #expect(compact.chunkFileRange(mixed, .codes, 0).count < 1 << 20)
+    #expect(compact.chunkFileRange(mixed, .codes, 1).count == 1 << 20)
   }
 
   @Test func anInterruptedOrRefusedWriteLeavesNothing() throws {
