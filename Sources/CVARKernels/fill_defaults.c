@@ -1,7 +1,6 @@
 #include "fill.h"
 
 // An instruction set without entries of its own keeps those of the one below it.
-__attribute__((weak)) void cvar_fill_float_scalar(cvar_kernels *kernels) { (void)kernels; }
 #if defined(__x86_64__)
 __attribute__((weak)) void cvar_fill_int_avx2(cvar_kernels *kernels) { (void)kernels; }
 __attribute__((weak)) void cvar_fill_float_avx2(cvar_kernels *kernels) { (void)kernels; }
