@@ -75,6 +75,11 @@ let package = Package(
     // Fixtures, golden values, seeded numbers for the tests.
     .target(name: "VARTestSupport", dependencies: ["VARJSON"], path: "Tests/VARTestSupport"),
     .testTarget(name: "VARTestSupportTests", dependencies: ["VARTestSupport"]),
+    // Comparisons of the kernels with their references, also built for aarch64 by `run_arm.sh`.
+    .target(
+      name: "CVARKernelChecks", dependencies: ["CVARKernels"], path: "Tests/c",
+      exclude: ["kernels_test.c", "run_arm.sh"]),
+    .testTarget(name: "CVARKernelsTests", dependencies: ["CVARKernels", "CVARKernelChecks"]),
     .testTarget(name: "VARJSONTests", dependencies: ["VARJSON"]),
     .testTarget(
       name: "VQ4FormatTests",

@@ -1,0 +1,71 @@
+#include "quantized.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+
+static float max_magnitude(const float *x, int32_t count) {
+  __m256 sign = _mm256_set1_ps(-0.0f);
+  __m256 max = _mm256_setzero_ps();
+  // maxps gives its second operand where either is NaN, as the reference's comparison does.
+  for (int32_t i = 0; i < count; i += 8) {
+    max = _mm256_max_ps(_mm256_andnot_ps(sign, _mm256_loadu_ps(x + i)), max);
+  }
+  __m128 four = _mm_max_ps(_mm256_castps256_ps128(max), _mm256_extractf128_ps(max, 1));
+  __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
+// Eight codes, and their sum added lane by lane.
+static __m128i quantize8(const float *x, __m256 inverse, __m256i *sum) {
+  __m256 code = _mm256_mul_ps(_mm256_loadu_ps(x), inverse);
+  code = _mm256_min_ps(code, _mm256_set1_ps(127.0f));
+  code = _mm256_max_ps(code, _mm256_set1_ps(-127.0f));
+  code = _mm256_round_ps(code, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  __m256i whole = _mm256_cvttps_epi32(code);
+  *sum = _mm256_add_epi32(*sum, whole);
+  return _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+}
+
+static int32_t horizontal_sum(__m256i sum) {
+  __m128i four = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+  __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+}
+
+static void quantize_group(const float *x, int32_t count, int8_t *codes, float *scale,
+                           int32_t *sum) {
+  float max = max_magnitude(x, count);
+  int is_zero = max < CVAR_ACTIVATION_ZERO;
+  *scale = is_zero ? 0 : max / 127.0f;
+  __m256 inverse = _mm256_set1_ps(is_zero ? 0 : 127.0f / max);
+  __m256i sums = _mm256_setzero_si256();
+  for (int32_t i = 0; i < count; i += 16) {
+    __m128i low = quantize8(x + i, inverse, &sums);
+    __m128i high = quantize8(x + i + 8, inverse, &sums);
+    _mm_storeu_si128((__m128i *)(codes + i), _mm_packs_epi16(low, high));
+  }
+  *sum = horizontal_sum(sums);
+}
+
+static void quantize_activations(const float *x, ptrdiff_t x_stride, int32_t n, int32_t k,
+                                 int32_t group_size, int8_t *codes, float *scales,
+                                 int32_t *sums) {
+  int32_t groups = k / group_size;
+  for (int32_t token = 0; token < n; token++) {
+    for (int32_t group = 0; group < groups; group++) {
+      ptrdiff_t index = (ptrdiff_t)token * groups + group;
+      quantize_group(x + token * x_stride + (ptrdiff_t)group * group_size, group_size,
+                     codes + index * group_size, scales + index, sums + index);
+    }
+  }
+}
+
+void cvar_fill_int_avx2(cvar_kernels *kernels) {
+  kernels->quantize_activations = quantize_activations;
+  kernels->matmul_quantized = cvar_matmul_quantized_avx2;
+}
+
+#pragma clang attribute pop
+#endif

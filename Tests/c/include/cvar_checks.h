@@ -1,0 +1,23 @@
+#pragma once
+#include "cvar_kernels.h"
+
+// Checks of the kernels, shared by `swift test` and by the plain C program that runs under an emulator.
+// Each compares an instruction set with the scalar reference bit for bit, element by element and canaries included, or
+// the reference with a formula in double.
+
+// The first failure of a check; `count` is zero where all is well.
+typedef struct cvar_report {
+  int count;
+  char first[256];  // which case, where, what was expected
+} cvar_report;
+
+cvar_report cvar_check_quantize_activations(cvar_isa isa, uint64_t seed);
+cvar_report cvar_check_matmul_quantized(cvar_isa isa, uint64_t seed);
+cvar_report cvar_check_gather_row(cvar_isa isa, uint64_t seed);
+
+// scale within 1 ulp of max|x| / 127 and codes within half a step of x / scale.
+cvar_report cvar_check_quantize_activations_reference(uint64_t seed);
+// |y - sum| within a bound that is derived at its definition.
+cvar_report cvar_check_matmul_quantized_reference(uint64_t seed);
+// Rows gathered from known weights equal them.
+cvar_report cvar_check_gather_row_reference(uint64_t seed);

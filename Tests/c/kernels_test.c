@@ -1,0 +1,50 @@
+#include "include/cvar_checks.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+// Runs all checks on all instruction sets of this machine. Exit status 1 if one fails.
+
+typedef struct reference_check {
+  const char *name;
+  cvar_report (*run)(uint64_t seed);
+} reference_check;
+
+typedef struct isa_check {
+  const char *name;
+  cvar_report (*run)(cvar_isa isa, uint64_t seed);
+} isa_check;
+
+static const reference_check reference_checks[] = {
+    {"quantize_activations", cvar_check_quantize_activations_reference},
+    {"matmul_quantized", cvar_check_matmul_quantized_reference},
+    {"gather_row", cvar_check_gather_row_reference},
+};
+
+static const isa_check isa_checks[] = {
+    {"quantize_activations", cvar_check_quantize_activations},
+    {"matmul_quantized", cvar_check_matmul_quantized},
+    {"gather_row", cvar_check_gather_row},
+};
+
+static int print(const char *isa, const char *name, cvar_report report) {
+  printf("%-4s %-12s %s\n", report.count ? "FAIL" : "ok", isa, name);
+  if (report.count) printf("     %d failures, the first: %s\n", report.count, report.first);
+  return report.count != 0;
+}
+
+int main(int argc, char **argv) {
+  uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 7;
+  int failures = 0;
+  for (size_t i = 0; i < sizeof reference_checks / sizeof reference_checks[0]; i++) {
+    failures += print("scalar", reference_checks[i].name, reference_checks[i].run(seed));
+  }
+  for (int isa = 1; isa < CVAR_ISA_COUNT; isa++) {
+    if (!cvar_isa_is_supported((cvar_isa)isa)) continue;
+    for (size_t i = 0; i < sizeof isa_checks / sizeof isa_checks[0]; i++) {
+      failures += print(cvar_isa_name((cvar_isa)isa), isa_checks[i].name,
+                        isa_checks[i].run((cvar_isa)isa, seed));
+    }
+  }
+  return failures != 0;
+}
