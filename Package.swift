@@ -42,7 +42,7 @@ let package = Package(
     // Byte-level BPE, special tokens, chat template.
     .target(name: "VARTokenizer", dependencies: ["VARJSON"]),
     // Picture decode and encode, resize, patches.
-    .target(name: "VARVision", dependencies: ["CImageIO"]),
+    .target(name: "VARVision", dependencies: ["CImageIO", "VARJSON"]),
     // Configurations, weight tables and forward passes of the networks.
     .target(name: "VARModels", dependencies: ["VARKernels", "VARJSON", "VQ4Format"]),
     // Reads safetensors checkpoints.
@@ -74,6 +74,7 @@ let package = Package(
 
     // Fixtures, golden values, seeded numbers for the tests.
     .target(name: "VARTestSupport", dependencies: ["VARJSON"], path: "Tests/VARTestSupport"),
+    .testTarget(name: "VARVisionTests", dependencies: ["VARVision", "VARJSON", "VARTestSupport"]),
     .testTarget(name: "VARTestSupportTests", dependencies: ["VARTestSupport"]),
     // Comparisons of the kernels with their references, also built for aarch64 by `run_arm.sh`.
     .target(

@@ -1,0 +1,169 @@
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// After stddef.h and stdio.h, which jpeglib.h needs.
+#include <jerror.h>
+#include <jpeglib.h>
+
+#include "cimage_internal.h"
+
+// A picture of many tiny progressive scans costs a full pass for each; real files have about ten.
+enum { MAXIMUM_SCAN_COUNT = 100 };
+
+typedef struct {
+  struct jpeg_error_mgr base;
+  struct jpeg_progress_mgr progress;
+  cimage_error *error;
+  uint8_t *row;  // one row in four components
+  jmp_buf failure;
+} jpeg_state;
+
+static _Noreturn void leave(j_common_ptr jpeg, int32_t code) {
+  jpeg_state *state = (jpeg_state *)jpeg->err;
+  char text[JMSG_LENGTH_MAX];
+  jpeg->err->format_message(jpeg, text);
+  cimage_fail(state->error, code, text);
+  longjmp(state->failure, 1);
+}
+
+static _Noreturn void leave_with_text(j_common_ptr jpeg, int32_t code, const char *text) {
+  jpeg_state *state = (jpeg_state *)jpeg->err;
+  cimage_fail(state->error, code, text);
+  longjmp(state->failure, 1);
+}
+
+static void on_error(j_common_ptr jpeg) {
+  switch (jpeg->err->msg_code) {
+    case JERR_OUT_OF_MEMORY: leave(jpeg, CIMAGE_OUT_OF_MEMORY);
+    case JERR_INPUT_EOF:
+    case JERR_INPUT_EMPTY: leave(jpeg, CIMAGE_TRUNCATED);
+    case JERR_BAD_PRECISION:
+    case JERR_CONVERSION_NOTIMPL:
+    case JERR_SOF_UNSUPPORTED:
+    case JERR_ARITH_NOTIMPL:
+    case JERR_NOT_COMPILED: leave(jpeg, CIMAGE_UNSUPPORTED);
+    default: leave(jpeg, CIMAGE_CORRUPT);
+  }
+}
+
+// libjpeg goes on after damage and fills the rest with grey; a picture that is not what was sent is an error here.
+static void on_message(j_common_ptr jpeg, int level) {
+  if (level >= 0) return;
+  switch (jpeg->err->msg_code) {
+    case JWRN_JPEG_EOF: leave_with_text(jpeg, CIMAGE_TRUNCATED, "the JPEG data end early");
+    case JWRN_HIT_MARKER:
+    case JWRN_HUFF_BAD_CODE:
+    case JWRN_MUST_RESYNC:
+    case JWRN_NOT_SEQUENTIAL: leave(jpeg, CIMAGE_CORRUPT);
+    default: return;
+  }
+}
+
+static void on_output(j_common_ptr jpeg) { (void)jpeg; }
+
+static void on_progress(j_common_ptr jpeg) {
+  if (jpeg->is_decompressor && ((j_decompress_ptr)jpeg)->input_scan_number > MAXIMUM_SCAN_COUNT) {
+    leave_with_text(jpeg, CIMAGE_UNSUPPORTED, "more than 100 scans");
+  }
+}
+
+static void prepare(struct jpeg_decompress_struct *jpeg, jpeg_state *state, cimage_error *error) {
+  memset(jpeg, 0, sizeof *jpeg);
+  memset(state, 0, sizeof *state);
+  jpeg->err = jpeg_std_error(&state->base);
+  state->base.error_exit = on_error;
+  state->base.emit_message = on_message;
+  state->base.output_message = on_output;
+  state->progress.progress_monitor = on_progress;
+  state->error = error;
+}
+
+static void start(
+    struct jpeg_decompress_struct *jpeg, jpeg_state *state, const uint8_t *bytes, size_t byte_count) {
+  jpeg_create_decompress(jpeg);
+  jpeg->progress = &state->progress;
+  // The oldest interface takes a pointer to mutable bytes; none writes to them.
+  jpeg_mem_src(jpeg, (unsigned char *)bytes, (unsigned long)byte_count);
+  jpeg_read_header(jpeg, TRUE);
+}
+
+static uint8_t product255(uint32_t a, uint32_t b) {
+  uint32_t product = a * b + 128;
+  return (uint8_t)(((product >> 8) + product) >> 8);
+}
+
+// JPEG files store the inks inverted, as Adobe writes them: 255 is no ink.
+static void expand_cmyk(const uint8_t *row, uint8_t *rgb, uint32_t width) {
+  for (uint32_t x = 0; x < width; x++) {
+    uint32_t light = row[4 * x + 3];
+    for (int c = 0; c < 3; c++) rgb[3 * x + c] = (uint8_t)(light - product255(255u - row[4 * x + c], light));
+  }
+}
+
+static void expand_grey(const uint8_t *row, uint8_t *rgb, uint32_t width) {
+  for (uint32_t x = 0; x < width; x++) rgb[3 * x] = rgb[3 * x + 1] = rgb[3 * x + 2] = row[x];
+}
+
+static void read_pixels(
+    struct jpeg_decompress_struct *jpeg, jpeg_state *state, const cimage_header *header, uint8_t *rgb) {
+  j_common_ptr common = (j_common_ptr)jpeg;
+  switch (jpeg->num_components) {
+    case 1: jpeg->out_color_space = JCS_GRAYSCALE; break;
+    case 3: jpeg->out_color_space = JCS_RGB; break;
+    case 4: jpeg->out_color_space = JCS_CMYK; break;
+    default: leave_with_text(common, CIMAGE_UNSUPPORTED, "neither 1, 3 nor 4 colour components");
+  }
+  jpeg->dct_method = JDCT_ISLOW;
+  jpeg_start_decompress(jpeg);
+  if (jpeg->output_width != header->width || jpeg->output_height != header->height) {
+    leave_with_text(common, CIMAGE_CORRUPT, "the extents changed between two reads");
+  }
+  state->row = malloc((size_t)header->width * 4);
+  if (state->row == NULL) leave_with_text(common, CIMAGE_OUT_OF_MEMORY, "no memory for a row");
+  while (jpeg->output_scanline < jpeg->output_height) {
+    uint8_t *target = rgb + (size_t)jpeg->output_scanline * header->width * 3;
+    JSAMPROW row = jpeg->num_components == 3 ? target : state->row;
+    if (jpeg_read_scanlines(jpeg, &row, 1) != 1) leave_with_text(common, CIMAGE_CORRUPT, "a missing row");
+    if (jpeg->num_components == 1) expand_grey(row, target, header->width);
+    if (jpeg->num_components == 4) expand_cmyk(row, target, header->width);
+  }
+  jpeg_finish_decompress(jpeg);
+}
+
+// The jump ends here; what it may have changed lives in the caller, so that its values stay defined.
+static void try_read(
+    struct jpeg_decompress_struct *jpeg, jpeg_state *state, const uint8_t *bytes, size_t byte_count,
+    cimage_header *found, const cimage_header *expected, uint8_t *rgb) {
+  if (setjmp(state->failure) != 0) return;
+  start(jpeg, state, bytes, byte_count);
+  if (rgb != NULL) {
+    read_pixels(jpeg, state, expected, rgb);
+  } else {
+    found->width = jpeg->image_width;
+    found->height = jpeg->image_height;
+  }
+}
+
+static int32_t read_jpeg(
+    const uint8_t *bytes, size_t byte_count, cimage_header *found, const cimage_header *expected, uint8_t *rgb,
+    cimage_error *error) {
+  struct jpeg_decompress_struct jpeg;
+  jpeg_state state;
+  prepare(&jpeg, &state, error);
+  try_read(&jpeg, &state, bytes, byte_count, found, expected, rgb);
+  jpeg_destroy_decompress(&jpeg);
+  free(state.row);
+  return error->code;
+}
+
+int32_t cimage_jpeg_header(const uint8_t *bytes, size_t byte_count, cimage_header *header, cimage_error *error) {
+  return read_jpeg(bytes, byte_count, header, NULL, NULL, error);
+}
+
+int32_t cimage_jpeg_decode(
+    const uint8_t *bytes, size_t byte_count, const cimage_header *header, uint8_t *rgb, cimage_error *error) {
+  return read_jpeg(bytes, byte_count, NULL, header, rgb, error);
+}

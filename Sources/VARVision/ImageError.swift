@@ -1,0 +1,45 @@
+/// Why a picture cannot be read, prepared or written.
+public struct ImageError: Error, Equatable, CustomStringConvertible {
+  /// What went wrong; the raw values are stable.
+  public enum Code: String, Sendable {
+    /// The file cannot be opened or read.
+    case unreadable
+    /// The content is neither PNG nor JPEG.
+    case unknownFormat
+    /// The file ends early.
+    case truncated
+    /// The content is damaged.
+    case corrupt
+    /// A valid file of a kind that is not handled.
+    case unsupported
+    /// More pixels or bytes than ``ImageLimits`` allows.
+    case tooLarge
+    /// A side is too short, or the picture too elongated, for the patches.
+    case tooSmall
+    /// The memory for the picture cannot be had.
+    case outOfMemory
+    /// The pre-processing settings are malformed or not handled.
+    case invalidSettings
+    /// A text that cannot stand in a PNG.
+    case invalidText
+    /// The file cannot be written.
+    case notWritable
+  }
+
+  public let code: Code
+  /// The file in question, where there is one.
+  public let path: String?
+  /// What was wrong and what to do, on one line.
+  public let detail: String
+
+  public init(_ code: Code, path: String? = nil, _ detail: String) {
+    self.code = code
+    self.path = path
+    self.detail = detail
+  }
+
+  /// The same failure, told of a file.
+  func at(_ path: String) -> ImageError { ImageError(code, path: path, detail) }
+
+  public var description: String { path.map { "\($0): \(detail)" } ?? detail }
+}

@@ -1,0 +1,99 @@
+/// One picture as the vision tower takes it.
+///
+/// Patches run over 2 x 2 blocks (block row, block column), inside a block row by row, for a merge size of 2. Both
+/// frames of a still picture are equal, so one is kept and the temporal slices of the kernel are summed beforehand.
+public struct ImagePatches: Sendable, Equatable {
+  /// Rows of patches.
+  public let gridHeight: Int
+  /// Columns of patches.
+  public let gridWidth: Int
+  /// `[gridHeight * gridWidth, 3 * patchSize * patchSize]`, a patch over (channel, y, x), normalised.
+  public let values: [Float]
+  /// Side of a patch, in pixels.
+  public let patchSize: Int
+  /// Patches per side of one token.
+  public let mergeSize: Int
+  /// Frames of a patch in ``expanded()``.
+  public let temporalPatchSize: Int
+  /// Extents of the picture before the resize, in pixels.
+  public let sourceHeight, sourceWidth: Int
+  /// Whether the area limit shrank the picture.
+  public let isShrunk: Bool
+
+  public var patchCount: Int { gridHeight * gridWidth }
+  /// Values of one patch of one frame.
+  public var patchElementCount: Int { 3 * patchSize * patchSize }
+  /// Tokens in the language model's prompt.
+  public var tokenCount: Int { patchCount / (mergeSize * mergeSize) }
+  /// Height after the resize, in pixels.
+  public var resizedHeight: Int { gridHeight * patchSize }
+  /// Width after the resize, in pixels.
+  public var resizedWidth: Int { gridWidth * patchSize }
+
+  /// The reference's layout, `[patchCount, 3 * temporalPatchSize * patchSize * patchSize]` over
+  /// (channel, frame, y, x), for traces.
+  public func expanded() -> [Float] {
+    let planeCount = patchSize * patchSize
+    var result: [Float] = []
+    result.reserveCapacity(values.count * temporalPatchSize)
+    for start in Swift.stride(from: 0, to: values.count, by: planeCount) {
+      for _ in 0..<temporalPatchSize {
+        result.append(contentsOf: values[start..<start + planeCount])
+      }
+    }
+    return result
+  }
+}
+
+extension ImagePreprocessing {
+  /// Resizes, normalises and cuts a picture; throws ``ImageError/Code/tooSmall`` as ``smartResize(height:width:)``.
+  public func patches(of image: RGBImage) throws(ImageError) -> ImagePatches {
+    let size = try smartResize(height: image.height, width: image.width)
+    let resized = image.resized(width: size.width, height: size.height)
+    return ImagePatches(
+      gridHeight: size.height / patchSize, gridWidth: size.width / patchSize,
+      values: cut(resized), patchSize: patchSize, mergeSize: mergeSize,
+      temporalPatchSize: temporalPatchSize, sourceHeight: image.height, sourceWidth: image.width,
+      isShrunk: size.isShrunk)
+  }
+
+  /// `(u8 / 255 - mean) / std` for each channel and byte, `[3, 256]`.
+  private var normalised: [Float] {
+    (0..<3).flatMap { channel in
+      (0..<256).map { byte in
+        // The reference scales in double and rounds to float before it normalises.
+        let unit = Float(Double(byte) * (1.0 / 255))
+        return (unit - mean[channel]) / std[channel]
+      }
+    }
+  }
+
+  private func cut(_ image: RGBImage) -> [Float] {
+    let table = normalised
+    let (blockRows, blockColumns) = (image.height / factor, image.width / factor)
+    let count = image.pixels.count
+    return [Float](unsafeUninitializedCapacity: count) { target, initialized in
+      image.pixels.withUnsafeBufferPointer { source in
+        var output = 0
+        for block in 0..<blockRows * blockColumns {
+          let (blockRow, blockColumn) = block.quotientAndRemainder(dividingBy: blockColumns)
+          for inner in 0..<mergeSize * mergeSize {
+            let top = blockRow * factor + inner / mergeSize * patchSize
+            let left = blockColumn * factor + inner % mergeSize * patchSize
+            for channel in 0..<3 {
+              for y in top..<top + patchSize {
+                var input = (y * image.width + left) * 3 + channel
+                for _ in 0..<patchSize {
+                  target[output] = table[channel << 8 | Int(source[input])]
+                  output += 1
+                  input += 3
+                }
+              }
+            }
+          }
+        }
+        initialized = output
+      }
+    }
+  }
+}

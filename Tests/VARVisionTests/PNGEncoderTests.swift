@@ -1,0 +1,55 @@
+import Testing
+import VARTestSupport
+import VARVision
+
+@Suite struct PNGEncoderTests {
+  static let image = RGBImage(
+    width: 5, height: 3, pixels: (0..<45).map { UInt8(truncatingIfNeeded: $0 * 37) })
+
+  @Test func pixelsSurviveARoundTrip() throws {
+    let bytes = try PNGEncoder.encode(Self.image)
+    #expect(try ImageDecoder.decode(bytes) == Self.image)
+    #expect(PNGChunks.named(bytes).map(\.type) == ["IHDR", "IDAT", "IEND"])
+    #expect(bytes == (try PNGEncoder.encode(Self.image)))
+  }
+
+  @Test func textsStandBeforeThePixels() throws {
+    let bytes = try PNGEncoder.encode(
+      Self.image, text: [("Software", "varlite"), ("prompt", "ein rotes Fahrrad, 自転車")])
+    let chunks = PNGChunks.named(bytes)
+    #expect(chunks.map(\.type) == ["IHDR", "tEXt", "iTXt", "IDAT", "IEND"])
+    #expect(chunks[1].data == Array("Software\0varlite".utf8))
+    // Keyword, no compression, no language, no translated keyword.
+    #expect(chunks[2].data == Array("prompt\0\0\0\0\0ein rotes Fahrrad, 自転車".utf8))
+    #expect(try ImageDecoder.decode(bytes) == Self.image)
+  }
+
+  @Test(arguments: ["", " a", "a ", "a  b", "ä", String(repeating: "k", count: 80)])
+  func malformedKeywordsAreRefused(key: String) {
+    #expect {
+      try PNGEncoder.encode(Self.image, text: [(key, "x")])
+    } throws: { ($0 as? ImageError)?.code == .invalidText }
+  }
+
+  @Test func nulInATextIsRefused() {
+    #expect {
+      try PNGEncoder.encode(Self.image, text: [("a", "x\0y")])
+    } throws: { ($0 as? ImageError)?.code == .invalidText }
+  }
+
+  @Test func filesAppearWholeOrNotAtAll() throws {
+    let folder = try TemporaryFolder()
+    defer { withExtendedLifetime(folder) {} }
+    let path = folder.path + "/picture.png"
+    try PNGEncoder.write(Self.image, to: path)
+    #expect(try ImageDecoder.decode(path: path) == Self.image)
+    // An existing file is replaced.
+    let other = RGBImage(width: 1, height: 1, pixels: [1, 2, 3])
+    try PNGEncoder.write(other, to: path)
+    #expect(try ImageDecoder.decode(path: path) == other)
+    let missing = path + ".missing/picture.png"
+    let error = #expect(throws: ImageError.self) { try PNGEncoder.write(other, to: missing) }
+    #expect(error?.code == .notWritable)
+    #expect(error?.description == "\(missing): No such file or directory")
+  }
+}
