@@ -48,7 +48,8 @@ let package = Package(
     // Reads safetensors checkpoints.
     .target(name: "VARCheckpoint", dependencies: ["VARJSON"]),
     // Quantizers, error measures, recipes.
-    .target(name: "VARQuantization", dependencies: ["VARKernels", "VARJSON", "VQ4Format"]),
+    .target(
+      name: "VARQuantization", dependencies: ["CVARKernels", "VARKernels", "VARJSON", "VQ4Format"]),
     // Checkpoint to `.vq4`: fold, plan, stream.
     .target(
       name: "VARConversion",
@@ -86,6 +87,8 @@ let package = Package(
       name: "VQ4FormatTests",
       dependencies: ["VQ4Format", "CVARKernels", "CZstd", "CXXHash", "VARTestSupport"]),
     .testTarget(name: "VARCheckpointTests", dependencies: ["VARCheckpoint"]),
+    .testTarget(
+      name: "VARQuantizationTests", dependencies: ["VARQuantization", "VARTestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,100 @@
+import CVARKernels
+
+/// The 16 levels of an int4 weight.
+public enum Codebook {
+  /// Equal steps, for weights without a peak at zero.
+  public static let uniform: [Int8] = [
+    -120, -105, -90, -75, -60, -45, -30, -15, 0, 15, 30, 45, 60, 75, 90, 105,
+  ]
+  /// Least squared error for Gaussian weights in groups of 32, by Lloyd's iteration on seeded samples.
+  public static let gaussian: [Int8] = [
+    -127, -100, -81, -65, -51, -38, -25, -12, 0, 12, 25, 38, 52, 66, 84, 107,
+  ]
+  /// Equal shares of a Gaussian per level (QLoRA's NF4), better for heavier tails.
+  public static let quantile: [Int8] = [
+    -127, -88, -67, -50, -36, -23, -12, 0, 10, 20, 31, 43, 56, 71, 92, 127,
+  ]
+  static let candidates = [gaussian, quantile, uniform]
+  private static let refinementCount = 4
+
+  /// The codebook with the least error on sample rows `x[rowCount][cols]`: the best candidate, moved to the means of
+  /// its cells while that helps. The same rows always give the same codebook.
+  public static func best(
+    for x: UnsafePointer<Float>, rowCount: Int, cols: Int, groupSize: Int
+  ) -> [Int8] {
+    var sample = Sample(x: x, rowCount: rowCount, cols: cols, groupSize: groupSize)
+    var best = candidates[0]
+    var bestError = Double.infinity
+    for candidate in candidates {
+      let error = sample.error(candidate)
+      if error < bestError { (best, bestError) = (candidate, error) }
+    }
+    for _ in 0..<refinementCount {
+      guard let moved = sample.cellMeans(of: best), moved != best else { break }
+      let error = sample.error(moved)
+      guard error < bestError else { break }
+      (best, bestError) = (moved, error)
+    }
+    return best
+  }
+}
+
+private struct Sample {
+  let x: UnsafePointer<Float>
+  let rowCount: Int
+  let cols: Int
+  let groupSize: Int
+  private var indices: [UInt8]
+  private var scales: [Int8]
+  private var superscales: [UInt16]
+
+  init(x: UnsafePointer<Float>, rowCount: Int, cols: Int, groupSize: Int) {
+    self.x = x
+    self.rowCount = rowCount
+    self.cols = cols
+    self.groupSize = groupSize
+    indices = [UInt8](repeating: 0, count: cols)
+    scales = [Int8](repeating: 0, count: cols / groupSize)
+    superscales = [UInt16](
+      repeating: 0, count: (cols + WeightFormat.superblockCols - 1) / WeightFormat.superblockCols)
+  }
+
+  mutating func quantize(_ row: Int, _ codebook: [Int8], _ error: inout cvar_weight_error) -> Bool {
+    cvar_quantize_row_int4(
+      x + row * cols, Int32(cols), Int32(groupSize), codebook, &indices, &scales, &superscales,
+      &error) == CVAR_QUANTIZE_OK
+  }
+
+  /// The squared error, or infinity where a value is out of range.
+  mutating func error(_ codebook: [Int8]) -> Double {
+    var error = cvar_weight_error(squared_error: 0, squared_sum: 0)
+    for row in 0..<rowCount where !quantize(row, codebook, &error) { return .infinity }
+    return error.squared_error
+  }
+
+  /// Each level moved to the scale-weighted mean of the weights that chose it, in units that use the whole range; nil
+  /// where that leaves no 16 ascending levels.
+  mutating func cellMeans(of codebook: [Int8]) -> [Int8]? {
+    var products = [Double](repeating: 0, count: 16)
+    var squares = [Double](repeating: 0, count: 16)
+    var ignored = cvar_weight_error(squared_error: 0, squared_sum: 0)
+    for row in 0..<rowCount {
+      guard quantize(row, codebook, &ignored) else { return nil }
+      for col in 0..<cols {
+        let unit = cvar_f32_from_f16(superscales[col / WeightFormat.superblockCols])
+        let scale = Double(Float(scales[col / groupSize]) * unit * 0x1p-16)
+        products[Int(indices[col])] += Double(x[row * cols + col]) * scale
+        squares[Int(indices[col])] += scale * scale
+      }
+    }
+    let means = (0..<16).map {
+      squares[$0] > 0 ? products[$0] / squares[$0] : Double(codebook[$0])
+    }
+    let largest = max(-means[0], means[15])
+    guard largest > 0 else { return nil }
+    let levels = means.map { ($0 * 127 / largest).rounded(.toNearestOrEven) }
+    for index in 1..<16 where !(levels[index] > levels[index - 1]) { return nil }
+    guard levels[0] >= -127, levels[15] <= 127 else { return nil }
+    return levels.map { Int8($0) }
+  }
+}

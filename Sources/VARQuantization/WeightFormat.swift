@@ -1,0 +1,83 @@
+import CVARKernels
+
+/// How a weight of `[rows, cols]` is stored: precision, layout, group and codebook.
+public struct WeightFormat: Sendable, Equatable {
+  public enum Layout: Sendable, Equatable {
+    /// Tiles of 16 rows, the operand of the matrix kernels.
+    case tiles
+    /// Row-major, for tables whose rows are gathered.
+    case table
+  }
+
+  /// Rows that are encoded together: one tile, or 16 rows of a table.
+  public static let unitRowCount = 16
+  /// Inputs that share a superscale.
+  static let superblockCols = 256
+
+  public let precision: Precision
+  public let layout: Layout
+  public let rows: Int
+  public let cols: Int
+  /// 0 for floats.
+  public let groupSize: Int
+  /// 16 ascending entries for int4, else empty.
+  public let codebook: [Int8]
+
+  public init(
+    precision: Precision, layout: Layout, rows: Int, cols: Int, groupSize: Int,
+    codebook: [Int8] = []
+  ) {
+    precondition(rows > 0 && cols > 0, "a weight has rows and columns")
+    precondition(
+      !precision.isInteger
+        || (precision.allowedGroupSizes.contains(groupSize) && cols % groupSize == 0),
+      "the group divides the row")
+    precondition(precision != .int4 || codebook.count == 16, "int4 has 16 codebook entries")
+    self.precision = precision
+    self.layout = layout
+    self.rows = rows
+    self.cols = cols
+    self.groupSize = precision.isInteger ? groupSize : 0
+    self.codebook = precision == .int4 ? codebook : []
+  }
+
+  /// The same format with a codebook.
+  public func with(codebook: [Int8]) -> WeightFormat {
+    WeightFormat(
+      precision: precision, layout: layout, rows: rows, cols: cols, groupSize: groupSize,
+      codebook: codebook)
+  }
+
+  var groupCount: Int { groupSize > 0 ? cols / groupSize : 0 }
+  var superblockCount: Int {
+    precision == .int4 ? (cols + Self.superblockCols - 1) / Self.superblockCols : 0
+  }
+
+  /// Bytes of each stream of `rowCount` rows; the rows that a last tile lacks count too.
+  public func byteCounts(rowCount: Int) -> StreamByteCounts {
+    let unit = Self.unitRowCount
+    let stored = layout == .tiles ? (rowCount + unit - 1) / unit * unit : rowCount
+    let codes =
+      switch precision {
+      case .int4: stored * cols / 2
+      case .int8: stored * cols
+      case .f16, .bf16: stored * cols * 2
+      case .f32: stored * cols * 4
+      }
+    return StreamByteCounts(
+      codes: codes, scales: stored * groupCount * (precision == .int8 ? 2 : 1),
+      superscales: stored * superblockCount * 2)
+  }
+
+  /// Bytes of the whole weight.
+  public var byteCounts: StreamByteCounts { byteCounts(rowCount: rows) }
+}
+
+/// Bytes of a weight's streams.
+public struct StreamByteCounts: Sendable, Equatable {
+  public var codes: Int
+  public var scales: Int
+  public var superscales: Int
+
+  public var total: Int { codes + scales + superscales }
+}
