@@ -54,7 +54,8 @@ let package = Package(
     .target(
       name: "VARConversion",
       dependencies: [
-        "VARCheckpoint", "VARQuantization", "VARTokenizer", "VARModels", "VQ4Format",
+        "CVARKernels", "CXXHash", "VARKernels", "VARJSON", "VARCheckpoint", "VARQuantization",
+        "VARTokenizer", "VARModels", "VQ4Format",
       ]),
     // The library an app embeds: understand, generate, edit.
     .target(
@@ -69,7 +70,7 @@ let package = Package(
     .executableTarget(
       name: "VARConvertCLI",
       dependencies: [
-        "VARConversion",
+        "VARConversion", "VARCheckpoint", "VARQuantization", "VARModels", "VARJSON", "VQ4Format",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -89,6 +90,7 @@ let package = Package(
     .testTarget(name: "VARCheckpointTests", dependencies: ["VARCheckpoint"]),
     .testTarget(
       name: "VARQuantizationTests", dependencies: ["VARQuantization", "VARTestSupport"]),
+    .testTarget(name: "VARConversionTests", dependencies: ["VARConversion", "VARTestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,44 @@
+/// Why a checkpoint cannot be converted: the tensor or option, what is wrong, and what to do.
+///
+/// Faults inside files come as `CheckpointError`, recipes as `QuantizationError`, configurations as
+/// `ConfigurationError` and the output as `VQ4Error`.
+public struct ConversionError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// A stable name of the fault.
+  public struct Code: RawRepresentable, Equatable, Hashable, Sendable {
+    public let rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+
+    /// The checkpoint lacks a tensor that the model needs.
+    public static let missingTensor = Code(rawValue: "missingTensor")
+    /// The checkpoint holds a tensor that the model does not have.
+    public static let extraTensor = Code(rawValue: "extraTensor")
+    /// A tensor's shape is not what the configuration asks for.
+    public static let wrongShape = Code(rawValue: "wrongShape")
+    /// A tensor's type holds no weights.
+    public static let wrongType = Code(rawValue: "wrongType")
+    /// A norm, bias or folded constant is NaN or infinite.
+    public static let notFinite = Code(rawValue: "notFinite")
+    /// A file beside the weights is absent or holds an impossible value.
+    public static let invalidMetadata = Code(rawValue: "invalidMetadata")
+    /// The memory that was granted is not enough.
+    public static let notEnoughMemory = Code(rawValue: "notEnoughMemory")
+    /// The output does not belong to the checkpoint.
+    public static let differentModel = Code(rawValue: "differentModel")
+    /// The caller asked to stop.
+    public static let interrupted = Code(rawValue: "interrupted")
+  }
+
+  public let code: Code
+  /// The tensor, file or option at fault.
+  public let subject: String
+  /// What is wrong and what to do, in one line.
+  public let detail: String
+
+  public init(_ code: Code, _ subject: String, _ detail: String) {
+    self.code = code
+    self.subject = subject
+    self.detail = detail
+  }
+
+  public var description: String { "\(subject): \(detail)" }
+}

@@ -1,0 +1,147 @@
+import VARModels
+import VARQuantization
+
+/// Every tensor of a file before it is written: rule, precision, bytes; and what is folded and dropped.
+public struct ConversionPlan: Sendable {
+  public struct Row: Sendable {
+    public let name: String
+    public let group: String
+    public let component: String
+    public let shape: [Int]
+    public let precision: Precision
+    /// Inputs that share a scale; 0 for floats.
+    public let groupSize: Int
+    /// Pattern of the deciding rule; empty for norms, biases and constants, which are always f32.
+    public let rule: String
+    /// Index of the deciding rule, or nil.
+    let ruleIndex: Int?
+    /// Decoded bytes of all streams.
+    public let byteCount: Int
+    /// How it is made and why its precision differs from the rule's, where either is so.
+    public let note: String
+
+    public var elementCount: Int { shape.reduce(1, *) }
+    /// Inputs of a matrix, or all elements of a vector.
+    var cols: Int { shape.dropFirst().reduce(1, *) }
+  }
+
+  /// A tensor of the checkpoint that is folded or dropped, and into what or why.
+  public struct Omission: Sendable, Equatable {
+    public let name: String
+    public let reason: String
+    public let byteCount: Int
+  }
+
+  /// In the order of execution.
+  public let rows: [Row]
+  public let folded: [Omission]
+  public let dropped: [Omission]
+  public let recipeName: String
+
+  public var elementCount: Int { rows.reduce(0) { $0 + $1.elementCount } }
+  /// Decoded bytes of all tensors; the file is smaller where streams are compressed, and has some padding.
+  public var byteCount: Int { rows.reduce(0) { $0 + $1.byteCount } }
+
+  /// Bytes per component, in the order of execution.
+  public var componentByteCounts: [(component: String, byteCount: Int)] {
+    totals { $0.component }
+  }
+
+  /// Bytes per precision, in the order in which they appear.
+  public var precisionByteCounts: [(precision: String, byteCount: Int)] {
+    totals { $0.precision.rawValue }.map { ($0.0, $0.1) }
+  }
+
+  private func totals(_ key: (Row) -> String) -> [(component: String, byteCount: Int)] {
+    var totals: [(component: String, byteCount: Int)] = []
+    for row in rows {
+      let name = key(row)
+      if let index = totals.firstIndex(where: { $0.component == name }) {
+        totals[index].byteCount += row.byteCount
+      } else {
+        totals.append((name, row.byteCount))
+      }
+    }
+    return totals
+  }
+}
+
+extension ConversionPlan {
+  init(mapping: SourceMapping, recipe: Recipe, sizes: [String: Int]) throws(QuantizationError) {
+    let weights = mapping.entries.filter { $0.specification.kind != .vector }
+    let decisions = try recipe.decisions(
+      for: weights.map {
+        Recipe.Subject(
+          name: $0.specification.name, component: $0.specification.component.rawValue,
+          layer: $0.specification.layer)
+      })
+    var next = 0
+    rows = mapping.entries.map { entry in
+      if entry.specification.kind == .vector { return Row(vector: entry) }
+      defer { next += 1 }
+      return Row(weight: entry, decision: decisions[next])
+    }
+    recipeName = recipe.name
+    func listed(_ omissions: [SourceMapping.Omission]) -> [Omission] {
+      omissions.map {
+        Omission(name: $0.name, reason: $0.reason, byteCount: sizes[$0.name] ?? 0)
+      }
+    }
+    folded = listed(mapping.folded)
+    dropped = listed(mapping.dropped)
+  }
+}
+
+extension ConversionPlan.Row {
+  fileprivate init(vector entry: SourceMapping.Entry) {
+    self.init(
+      entry, precision: .f32, groupSize: 0, rule: "", ruleIndex: nil,
+      byteCount: entry.specification.shape.reduce(4, *), note: entry.note)
+  }
+
+  fileprivate init(weight entry: SourceMapping.Entry, decision: Recipe.Decision) {
+    let specification = entry.specification
+    let cols = specification.shape.dropFirst().reduce(1, *)
+    var precision = decision.precision
+    var groupSize = 0
+    var notes = entry.note.isEmpty ? [] : [entry.note]
+    if precision.isInteger {
+      if specification.kind == .convolution {
+        notes.append("f16: convolutions stay floats")
+        precision = .f16
+      } else if let found = precision.groupSize(wanted: decision.groupSize, cols: cols) {
+        groupSize = found
+        if found != decision.groupSize {
+          notes.append("group \(found): \(decision.groupSize) does not divide \(cols)")
+        }
+      } else {
+        notes.append("f16: no group divides \(cols)")
+        precision = .f16
+      }
+    }
+    let format = WeightFormat(
+      precision: precision, layout: specification.kind == .table ? .table : .tiles,
+      rows: specification.shape[0], cols: cols, groupSize: groupSize,
+      codebook: Codebook.gaussian)
+    self.init(
+      entry, precision: precision, groupSize: groupSize, rule: decision.ruleText,
+      ruleIndex: decision.rule, byteCount: format.byteCounts.total,
+      note: notes.joined(separator: "; "))
+  }
+
+  private init(
+    _ entry: SourceMapping.Entry, precision: Precision, groupSize: Int, rule: String,
+    ruleIndex: Int?, byteCount: Int, note: String
+  ) {
+    name = entry.specification.name
+    group = entry.specification.group
+    component = entry.specification.component.rawValue
+    shape = entry.specification.shape
+    self.precision = precision
+    self.groupSize = groupSize
+    self.rule = rule
+    self.ruleIndex = ruleIndex
+    self.byteCount = byteCount
+    self.note = note
+  }
+}

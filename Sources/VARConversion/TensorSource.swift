@@ -1,0 +1,71 @@
+import VARCheckpoint
+
+/// How a stored tensor is made from the checkpoint.
+enum TensorSource: Sendable {
+  /// Row by row from one tensor of the same number of rows.
+  case rows(CheckpointTensor, RowOrder)
+  /// A small tensor, made whole in memory.
+  case values(@Sendable () -> [Float])
+
+  /// How the elements of a row move.
+  enum RowOrder: Sendable, Equatable {
+    case unchanged
+    /// `[in, position]` to `[position, in]`, where position runs over the kernel's rows and columns.
+    case channelsLast(channels: Int, positions: Int)
+    /// `[channel, frame, position]` to `[channel, position]`: the frames of a still picture are equal, so that their
+    /// kernels add up.
+    case sumOfFrames(channels: Int, frames: Int, positions: Int)
+  }
+}
+
+extension TensorSource.RowOrder {
+  /// Elements of a row in the checkpoint that become `cols` stored ones.
+  func sourceCols(_ cols: Int) -> Int {
+    if case .sumOfFrames(_, let frames, _) = self { cols * frames } else { cols }
+  }
+
+  /// Reads `rowCount` rows from `firstRow` on into `x[rowCount][cols]`.
+  ///
+  /// - Parameter scratch: room for one row of the checkpoint.
+  func read(
+    _ tensor: CheckpointTensor, firstRow: Int, rowCount: Int, cols: Int,
+    into x: UnsafeMutablePointer<Float>, scratch: UnsafeMutableBufferPointer<Float>
+  ) {
+    let sourceCols = sourceCols(cols)
+    if self == .unchanged {
+      tensor.read(
+        from: firstRow * cols,
+        into: UnsafeMutableBufferPointer(start: x, count: rowCount * cols))
+      return
+    }
+    let source = UnsafeMutableBufferPointer(rebasing: scratch[..<sourceCols])
+    for row in 0..<rowCount {
+      tensor.read(from: (firstRow + row) * sourceCols, into: source)
+      reorder(source, into: x + row * cols)
+    }
+  }
+
+  private func reorder(
+    _ source: UnsafeMutableBufferPointer<Float>, into row: UnsafeMutablePointer<Float>
+  ) {
+    switch self {
+    case .unchanged: row.update(from: source.baseAddress!, count: source.count)
+    case .channelsLast(let channels, let positions):
+      for channel in 0..<channels {
+        for position in 0..<positions {
+          row[position * channels + channel] = source[channel * positions + position]
+        }
+      }
+    case .sumOfFrames(let channels, let frames, let positions):
+      for channel in 0..<channels {
+        for position in 0..<positions {
+          var sum: Float = 0
+          for frame in 0..<frames {
+            sum += source[(channel * frames + frame) * positions + position]
+          }
+          row[channel * positions + position] = sum
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,93 @@
+import ArgumentParser
+import VARCheckpoint
+import VARConversion
+import VARQuantization
+import VQ4Format
+
+/// A number of bytes with an optional K, M or G (powers of 1024).
+struct ByteCount: ExpressibleByArgument {
+  let value: Int
+
+  init?(argument: String) {
+    var digits = Substring(argument)
+    var unit = 1
+    if let last = digits.last, let power = ["k": 10, "m": 20, "g": 30][last.lowercased()] {
+      unit = 1 << power
+      digits.removeLast()
+    }
+    guard let count = Int(digits), count > 0 else { return nil }
+    let (product, overflow) = count.multipliedReportingOverflow(by: unit)
+    guard !overflow else { return nil }
+    value = product
+  }
+}
+
+extension VQ4StorageLayout: ExpressibleByArgument {}
+
+/// What `convert` and `plan` have in common.
+struct ConversionArguments: ParsableArguments {
+  @Argument(help: "Checkpoint directory or .safetensors file.")
+  var source: String
+
+  @Option(
+    help: ArgumentHelp(
+      "A built-in recipe (\(Recipe.builtInNames.joined(separator: ", "))) or a recipe file.",
+      valueName: "name|file"))
+  var recipe: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Short for --recipe: int4, int8, f16 or f32 for all weights that allow it.",
+      valueName: "int4|int8|f16|f32"))
+  var precision: String?
+
+  @Option(help: ArgumentHelp("Group of every int rule: 16, 32, 64 or 128.", valueName: "n"))
+  var groupSize: Int?
+
+  @Option(help: "auto, map (use in place) or compact (smallest).")
+  var layout: VQ4StorageLayout = .auto
+
+  @Option(help: ArgumentHelp("Memory besides the mapped checkpoint: 256M.", valueName: "bytes"))
+  var ram: ByteCount?
+
+  @Option(help: ArgumentHelp("Threads; the file does not depend on it.", valueName: "n"))
+  var threads: Int?
+
+  @Flag(help: "Replace an existing output.")
+  var force = false
+
+  @Flag(help: "Print one JSON object on stdout.")
+  var json = false
+
+  @Flag(help: "No progress on stderr.")
+  var quiet = false
+
+  func validate() throws {
+    guard recipe == nil || precision == nil else {
+      throw ValidationError("--recipe and --precision exclude each other.")
+    }
+    if let precision, !["int4", "int8", "f16", "f32"].contains(precision) {
+      throw ValidationError("--precision \(precision) is not int4, int8, f16 or f32.")
+    }
+    if let groupSize, ![16, 32, 64, 128].contains(groupSize) {
+      throw ValidationError("--group-size \(groupSize) is not 16, 32, 64 or 128.")
+    }
+    if let threads, !(1...256).contains(threads) {
+      throw ValidationError("--threads \(threads) is not within 1...256.")
+    }
+  }
+
+  func options() throws -> ConversionOptions {
+    var recipe = try Recipe(named: recipe ?? precision ?? Recipe.builtInNames[0])
+    if let groupSize { recipe = recipe.replacingGroupSize(groupSize) }
+    var options = ConversionOptions(recipe: recipe, layout: layout, overwrite: force)
+    if let threads { options.threadCount = threads }
+    if let ram { options.memoryByteCount = ram.value }
+    return options
+  }
+
+  func conversion() throws -> Conversion {
+    let options = try options()
+    return try Conversion(of: try Checkpoint(path: source), options: options)
+  }
+}

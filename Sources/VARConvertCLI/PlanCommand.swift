@@ -1,0 +1,78 @@
+import ArgumentParser
+import VARConversion
+import VARJSON
+
+/// `varconvert plan SOURCE`.
+struct PlanCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "plan", abstract: "List what every tensor would become; write nothing.")
+
+  @OptionGroup var arguments: ConversionArguments
+
+  func run() throws {
+    let plan = try arguments.conversion().plan
+    if arguments.json {
+      print(report(plan).text)
+    } else {
+      printTable(plan)
+    }
+  }
+
+  private func printTable(_ plan: ConversionPlan) {
+    let nameWidth = plan.rows.map(\.name.count).max() ?? 0
+    for row in plan.rows {
+      let type = row.precision.rawValue + (row.groupSize > 0 ? "/\(row.groupSize)" : "")
+      let shape = row.shape.map(String.init).joined(separator: "x")
+      let fields = [
+        Text.padded(row.name, nameWidth), Text.padded(shape, 14), Text.padded(type, 8),
+        Text.padded(Text.bytes(row.byteCount), 10, isNumber: true), row.rule,
+        row.note.isEmpty ? "" : "(\(row.note))",
+      ]
+      print(fields.filter { !$0.isEmpty }.joined(separator: "  "))
+    }
+    print("\nfolded:")
+    for omission in plan.folded { print("  \(omission.name): \(omission.reason)") }
+    print("\ndropped:")
+    for omission in plan.dropped {
+      print("  \(omission.name): \(omission.reason) (\(Text.bytes(omission.byteCount)))")
+    }
+    print("\nrecipe \(plan.recipeName): \(plan.rows.count) tensors, \(Text.bytes(plan.byteCount))")
+    for (component, byteCount) in plan.componentByteCounts {
+      print(
+        "  \(Text.padded(component, 14)) \(Text.padded(Text.bytes(byteCount), 10, isNumber: true))")
+    }
+    for (precision, byteCount) in plan.precisionByteCounts {
+      print(
+        "  \(Text.padded(precision, 14)) \(Text.padded(Text.bytes(byteCount), 10, isNumber: true))")
+    }
+  }
+
+  private func report(_ plan: ConversionPlan) -> JSONValue {
+    let rows = plan.rows.map { row in
+      JSONValue.object(
+        JSONObject([
+          ("name", .string(row.name)), ("group", .string(row.group)),
+          ("component", .string(row.component)),
+          ("shape", .array(row.shape.map { .integer($0) })),
+          ("precision", .string(row.precision.rawValue)),
+          ("group_size", .integer(row.groupSize)), ("rule", .string(row.rule)),
+          ("bytes", .integer(row.byteCount)), ("note", .string(row.note)),
+        ]))
+    }
+    func list(_ omissions: [ConversionPlan.Omission]) -> JSONValue {
+      .array(
+        omissions.map {
+          .object(
+            JSONObject([
+              ("name", .string($0.name)), ("reason", .string($0.reason)),
+              ("bytes", .integer($0.byteCount)),
+            ]))
+        })
+    }
+    return .object(
+      JSONObject([
+        ("recipe", .string(plan.recipeName)), ("bytes", .integer(plan.byteCount)),
+        ("tensors", .array(rows)), ("folded", list(plan.folded)), ("dropped", list(plan.dropped)),
+      ]))
+  }
+}

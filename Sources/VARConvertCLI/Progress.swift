@@ -1,0 +1,61 @@
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// Set by Ctrl-C; the conversion looks at it between blocks.
+let isInterrupted = Atomic<Bool>(false)
+
+/// Lets Ctrl-C and SIGTERM end the work cleanly; a second one ends the process at once.
+func catchInterrupts() {
+  let handler: @convention(c) (Int32) -> Void = { signalNumber in
+    if isInterrupted.exchange(true, ordering: .relaxed) { _exit(128 + signalNumber) }
+  }
+  signal(SIGINT, handler)
+  signal(SIGTERM, handler)
+}
+
+/// One line on stderr that tells what happens, how fast, and how long it will take; on a terminal it is redrawn.
+struct ProgressLine {
+  private let isTerminal = isatty(STDERR_FILENO) != 0
+  private let isQuiet: Bool
+  private let start = ProgressLine.now()
+  private var shown = 0.0
+
+  init(isQuiet: Bool) { self.isQuiet = isQuiet }
+
+  /// - Parameters:
+  ///   - unit: what is counted, for the rate; empty where a rate says nothing.
+  mutating func show(_ subject: String, done: Int, total: Int, unit: String) {
+    let time = Self.now() - start
+    guard !isQuiet, time - shown >= (isTerminal ? 0.2 : 10) else { return }
+    shown = time
+    let percent = total > 0 ? Int(100 * Double(done) / Double(total)) : 100
+    var text = "\(percent) %  "
+    if !unit.isEmpty, done > 0, time > 0 {
+      let rate = Double(done) / time
+      text += "\(Int(rate / 1e6)) M\(unit)/s  \(Int(Double(total - done) / rate)) s left  "
+    }
+    text += subject
+    if isTerminal {
+      writeError("\r\u{1B}[K" + String(text.prefix(100)))
+    } else {
+      writeError(text + "\n")
+    }
+  }
+
+  /// Clears the line.
+  func finish() {
+    if !isQuiet, isTerminal, shown > 0 { writeError("\r\u{1B}[K") }
+  }
+
+  /// Seconds on a clock that never goes back.
+  static func now() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+  }
+}

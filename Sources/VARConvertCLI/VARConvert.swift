@@ -1,0 +1,100 @@
+import ArgumentParser
+import VARCheckpoint
+import VARConversion
+import VARModels
+import VARQuantization
+import VQ4Format
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// The command `varconvert`: arguments in, printed results out.
+@main
+struct VARConvert: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "varconvert",
+    abstract: "Turns a VARGPT-v1.1 checkpoint into one .vq4 file.",
+    version: ConverterVersion.text,
+    subcommands: [ConvertCommand.self, PlanCommand.self],
+    defaultSubcommand: ConvertCommand.self)
+
+  static func main() {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      let status = ExitStatus(error)
+      if case .parser(let code) = status {
+        // Help and version go to stdout with success; everything else of the parser is a usage error.
+        let text = fullMessage(for: error)
+        if code == .success {
+          print(text)
+        } else {
+          printError(text)
+        }
+        end(code == .success ? 0 : 2)
+      }
+      if case .failed = status {
+      } else {
+        printError("varconvert: \(error)")
+      }
+      end(status.code)
+    }
+  }
+}
+
+/// A check that found errors beyond the limits; its lines are printed already.
+struct CheckFailed: Error {}
+
+/// What the process ends with.
+enum ExitStatus {
+  case parser(ExitCode)
+  case failed, usage, badInput, noSpace, interrupted
+
+  init(_ error: any Error) {
+    switch error {
+    case is CheckFailed: self = .failed
+    case let error as ConversionError:
+      switch error.code {
+      case .interrupted: self = .interrupted
+      case .notEnoughMemory: self = .noSpace
+      default: self = .badInput
+      }
+    case let error as QuantizationError:
+      self = error.code == .unknownRecipe ? .usage : .badInput
+    case let error as VQ4Error:
+      switch error.code {
+      case .outputExists, .outputBusy: self = .usage
+      case .writeFailed: self = .noSpace
+      default: self = .badInput
+      }
+    case is CheckpointError, is ConfigurationError: self = .badInput
+    default: self = .parser(VARConvert.exitCode(for: error))
+    }
+  }
+
+  var code: Int32 {
+    switch self {
+    case .parser, .usage: 2
+    case .failed: 1
+    case .badInput: 3
+    case .noSpace: 4
+    case .interrupted: 130
+    }
+  }
+}
+
+/// Prints a line to stderr.
+func printError(_ text: String) { writeError(text + "\n") }
+
+/// Writes to stderr.
+func writeError(_ text: String) {
+  let bytes = Array(text.utf8)
+  _ = write(STDERR_FILENO, bytes, bytes.count)
+}
+
+/// Ends the process; inside a command `exit` is a member of the parser.
+private func end(_ status: Int32) -> Never { exit(status) }
