@@ -169,6 +169,12 @@ struct DirectoryReader {
         .groupRange, place: SectionKind.tensors.name, "tensors that belong to no group",
         expected: "\(directory.tensors.count)", found: "\(tensorCount)", remedy: .convertAgain)
     }
+    guard payloadEnd == superblock.payloadOffset + superblock.payloadBytes else {
+      throw VQ4Error(
+        .sectionHole, place: "payload", "the streams do not end with their region",
+        expected: "\(payloadEnd)",
+        found: "\(superblock.payloadOffset + superblock.payloadBytes)", remedy: .convertAgain)
+    }
   }
 
   private mutating func readTensor(
@@ -344,11 +350,6 @@ struct DirectoryReader {
       throw VQ4Error(
         .stringPool, place: SectionKind.strings.name, "bytes that belong to no name",
         expected: "\(nameEnd)", found: "\(superblock[.strings].size)", remedy: .convertAgain)
-    }
-    guard payloadEnd == superblock.payloadOffset + superblock.payloadBytes else {
-      throw VQ4Error(
-        .sectionHole, place: "payload", "the streams do not end with their region",
-        expected: "\(payloadEnd)", remedy: .convertAgain)
     }
     guard directory.contentHash == superblock.contentHash else {
       throw VQ4Error(

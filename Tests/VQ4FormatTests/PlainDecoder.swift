@@ -2,7 +2,8 @@ import CXXHash
 import CZstd
 import VARTestSupport
 
-/// A second reader of `.vq4`, written from `formats/vq4.md` alone: slow, plain, and sharing no code with the product.
+/// A second reader of `.vq4`, written from `formats/vq4.md` alone: slow, plain, and sharing no
+/// code with the product.
 struct PlainDecoder {
   let bytes: [UInt8]
   private(set) var groups: [Group] = []

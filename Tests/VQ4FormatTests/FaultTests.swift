@@ -1,0 +1,111 @@
+import Testing
+import VARTestSupport
+import VQ4Format
+
+/// A fault planted in a valid file, and the code that must name it.
+struct Fault: Sendable, CustomTestStringConvertible {
+  let testDescription: String
+  let code: VQ4Error.Code
+  /// Before the parts are laid out.
+  var parts: @Sendable (inout EditableFile) -> Void = { _ in }
+  /// In the finished tables, before they are hashed.
+  var tables: @Sendable (inout EditableFile) -> Void = { _ in }
+  /// In the finished superblock, before it is hashed.
+  var superblock: @Sendable (inout [UInt8]) -> Void = { _ in }
+  /// In the finished file.
+  var bytes: @Sendable (inout [UInt8]) -> Void = { _ in }
+
+  init(
+    _ description: String, _ code: VQ4Error.Code,
+    parts: @escaping @Sendable (inout EditableFile) -> Void = { _ in },
+    tables: @escaping @Sendable (inout EditableFile) -> Void = { _ in },
+    superblock: @escaping @Sendable (inout [UInt8]) -> Void = { _ in },
+    bytes: @escaping @Sendable (inout [UInt8]) -> Void = { _ in }
+  ) {
+    testDescription = description
+    self.code = code
+    self.parts = parts
+    self.tables = tables
+    self.superblock = superblock
+    self.bytes = bytes
+  }
+
+  func file() throws -> [UInt8] {
+    var file = EditableFile(try TestModel.smallFile())
+    parts(&file)
+    var result = file.assembled(tables: tables, superblock: superblock)
+    bytes(&result)
+    return result
+  }
+}
+
+/// Sets a number in the superblock.
+func put(_ bytes: inout [UInt8], _ offset: Int, _ count: Int, _ value: Int) {
+  EditableFile.set(&bytes, offset, count, value)
+}
+
+@Suite struct FaultTests {
+  @Test func assemblingWithoutAFaultGivesTheFileBack() throws {
+    for layout in VQ4StorageLayout.allCases {
+      let bytes = try TestModel.smallFile(layout: layout)
+      #expect(EditableFile(bytes).assembled() == bytes)
+    }
+  }
+
+  @Test(arguments: Fault.superblockFaults + Fault.tableFaults)
+  func openingNamesTheFault(_ fault: Fault) throws {
+    let bytes = try fault.file()
+    #expect {
+      try openFile(bytes)
+    } throws: { error in
+      let error = error as? VQ4Error
+      #expect(error?.code == fault.code, "\(String(describing: error))")
+      #expect(error?.path == "test.vq4")
+      return error?.code == fault.code
+    }
+  }
+
+  @Test(arguments: Fault.contentFaults)
+  func verifyingNamesTheFault(_ fault: Fault) throws {
+    let file = try openFile(try fault.file())
+    #expect {
+      try file.verify()
+    } throws: { error in
+      let error = error as? VQ4Error
+      #expect(error?.code == fault.code, "\(String(describing: error))")
+      #expect(error?.path == "test.vq4")
+      return error?.code == fault.code
+    }
+  }
+
+  @Test func unknownFeaturesThatMayBeIgnoredAndMinorVersionsAreAccepted() throws {
+    let bytes = EditableFile(try TestModel.smallFile()).assembled(superblock: {
+      put(&$0, 24, 8, 1 << 40)
+      put(&$0, 10, 2, 7)
+    })
+    let file = try openFile(bytes)
+    #expect(file.formatVersion == "1.7")
+    try file.verify()
+  }
+
+  @Test(arguments: [
+    (#"{"a":1,"a":2}"#, "stands twice"), (String(repeating: "[", count: 40), "nesting"),
+    (#"{"a":1e999}"#, "out of range"), (#"{"a":NaN}"#, "unexpected"),
+  ])
+  func hostileMetadataIsRefused(text: String, words: String) throws {
+    var file = EditableFile(try TestModel.smallFile())
+    file.blobs[0] = Array(text.utf8)
+    file[.attachments, 0, 24, 8] = text.utf8.count
+    file[.attachments, 0, 32, 1] = 0
+    let opened = try openFile(file.assembled())
+    #expect {
+      try opened.jsonAttachment("configuration")
+    } throws: {
+      let error = $0 as? VQ4Error
+      return error?.code == .invalidMetadata && error?.description.contains(words) == true
+    }
+    #expect { try opened.jsonAttachment("recipe") } throws: {
+      ($0 as? VQ4Error)?.code == .missingAttachment
+    }
+  }
+}
