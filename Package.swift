@@ -91,6 +91,9 @@ let package = Package(
     .testTarget(
       name: "VARQuantizationTests", dependencies: ["VARQuantization", "VARTestSupport"]),
     .testTarget(name: "VARConversionTests", dependencies: ["VARConversion", "VARTestSupport"]),
+    .testTarget(
+      name: "VARTokenizerTests",
+      dependencies: ["VARTokenizer", "VARJSON", "CZstd", "VARTestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -29,7 +29,8 @@ final class AddedTokenMatcher {
     guard count > 0 else { return nil }
     var start = position
     while start < text.count {
-      if isFirstByte[Int(text.bytes[start])], let match = longestMatch(in: text, at: start, tokenizer)
+      if isFirstByte[Int(text.bytes[start])],
+        let match = longestMatch(in: text, at: start, tokenizer)
       {
         return (start, match.end, match.id)
       }

@@ -1,7 +1,7 @@
 /// Merges the bytes of one piece: always the pair of lowest rank, of equals the leftmost.
 ///
-/// Short pieces search a small array; long ones keep the pairs in a heap, so that a piece of n bytes
-/// costs n log n (a megabyte of one letter takes well under a second).
+/// Short pieces search a small array; long ones keep the pairs in a heap, so that a piece of n
+/// bytes costs n log n (a megabyte of one letter takes well under a second).
 struct BytePairMerger {
   static let noRank = UInt32.max
   /// Up to here the plain search is faster.

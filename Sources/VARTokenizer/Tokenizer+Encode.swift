@@ -9,8 +9,8 @@ extension Tokenizer {
 
   /// The ids of a text; nothing is put before or after it.
   ///
-  /// Added tokens are found in the text as it stands; what lies between is normalized (NFC), cut into
-  /// pieces and merged. The cost is linear in the text, n log n within one piece.
+  /// Added tokens are found in the text as it stands; what lies between is normalized (NFC), cut
+  /// into pieces and merged. The cost is linear in the text, n log n within one piece.
   public func encode(_ text: String, addedTokens: AddedTokenHandling = .recognize) -> [Int32] {
     var text = text
     return text.withUTF8 { bytes in

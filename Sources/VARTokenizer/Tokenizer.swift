@@ -68,8 +68,8 @@ public final class Tokenizer: @unchecked Sendable {
 
   /// The id of an added token, special or not, such as `<|im_end|>`; `nil` if there is none.
   public func tokenID(of text: String) -> Int32? {
-    for index in 0..<header.addedCount where bytes(ofToken: addedTokens[index]).elementsEqual(text.utf8)
-    {
+    for index in 0..<header.addedCount
+    where bytes(ofToken: addedTokens[index]).elementsEqual(text.utf8) {
       return Int32(addedTokens[index])
     }
     return nil

@@ -15,8 +15,8 @@
 ///     token bytes     u8[tokenByteCount]
 ///
 /// A piece slot is `hash of the text (high 32 bits) << 32 | id`, a merge slot is
-/// `left << 42 | right << 20 | rank`; all ones is an empty slot. Both tables use linear probing. The
-/// piece table holds exactly those tokens whose own text encodes to them alone.
+/// `left << 42 | right << 20 | rank`; all ones is an empty slot. Both tables use linear probing.
+/// The piece table holds exactly those tokens whose own text encodes to them alone.
 package enum TokenizerTables {
   static let magic: UInt64 = 0x0A1A_4B54_5241_560D  // "\rVARTK\x1A\n"
   static let version: UInt32 = 1

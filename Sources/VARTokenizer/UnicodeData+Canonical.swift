@@ -1,5 +1,5 @@
-// The reference tokenizer normalizes with the tables of Unicode 9.0: later marks neither reorder nor
-// compose there. Newer tables would be better Unicode and other token ids.
+// The reference tokenizer normalizes with the tables of Unicode 9.0: later marks neither reorder
+// nor compose there. Newer tables would be better Unicode and other token ids.
 extension UnicodeData {
   /// Combining classes above 0: the class in decimal, a colon, code points and ranges.
   static let combiningClasses: StaticString = """
