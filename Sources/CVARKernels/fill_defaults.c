@@ -5,8 +5,5 @@
 __attribute__((weak)) void cvar_fill_float_avx2(cvar_kernels *kernels) { (void)kernels; }
 __attribute__((weak)) void cvar_fill_float_avx512vnni(cvar_kernels *kernels) { (void)kernels; }
 #elif defined(__aarch64__)
-__attribute__((weak)) void cvar_fill_int_neon(cvar_kernels *kernels) { (void)kernels; }
 __attribute__((weak)) void cvar_fill_float_neon(cvar_kernels *kernels) { (void)kernels; }
-__attribute__((weak)) void cvar_fill_int_dotprod(cvar_kernels *kernels) { (void)kernels; }
-__attribute__((weak)) void cvar_fill_int_i8mm(cvar_kernels *kernels) { (void)kernels; }
 #endif

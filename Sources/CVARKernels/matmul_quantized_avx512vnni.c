@@ -3,12 +3,11 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#pragma clang attribute push( \
-    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c"))), \
-    apply_to = function)
+#define TARGET target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")
+#pragma clang attribute push(__attribute__((TARGET)), apply_to = function)
 
-// vpdpbusd multiplies unsigned by signed bytes: weights are biased by 128 (in int4 the codebook is),
-// and the group sums of the activations take the bias off again.
+// vpdpbusd multiplies unsigned by signed bytes: weights are biased by 128 (in int4 the codebook
+// is), and the group sums of the activations take the bias off again.
 
 enum { MAX_TOKENS = 6, MAX_STREAM_TOKENS = 8 };
 

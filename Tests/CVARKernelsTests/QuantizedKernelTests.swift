@@ -19,6 +19,10 @@ func expectNoFailure(_ report: cvar_report, sourceLocation: SourceLocation = #_s
 @Suite struct QuantizedKernelTests {
   static let seeds: [UInt64] = [7, 8]
 
+  @Test func referenceHasTheSameBitsEverywhere() {
+    expectNoFailure(cvar_check_quantized_digest())
+  }
+
   @Test(arguments: seeds) func quantizeActivationsReferenceRoundsToNearest(seed: UInt64) {
     expectNoFailure(cvar_check_quantize_activations_reference(seed))
   }

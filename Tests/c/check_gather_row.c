@@ -60,8 +60,9 @@ cvar_report cvar_check_gather_row_reference(uint64_t seed) {
       for (int32_t col = 0; col < COLS; col++) {
         float expected = expected_value(&w, row, col);
         if (expected != out[col]) {
-          REPORT(&report, "gather_row scalar: type %d group %d row %d col %d: expected %a, found %a",
-                 w.type, w.group_size, row, col, expected, out[col]);
+          REPORT(&report,
+                 "gather_row scalar: type %d group %d row %d col %d: expected %a, found %a", w.type,
+                 w.group_size, row, col, expected, out[col]);
         }
       }
     }

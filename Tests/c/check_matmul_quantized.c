@@ -81,9 +81,10 @@ cvar_report cvar_check_matmul_quantized(cvar_isa isa, uint64_t seed) {
   return report;
 }
 
-// Each product weight_scale * activation_scale carries at most u = 2^-24 of relative error (or 2^-150, where it
-// is subnormal) and each of the `groups` fmas and the addition of the bias rounds once more, so with
-// s = sum |isum * scales| + |bias|: |error| <= (groups + 2) * u * s * 1.01 + sum|isum| * 2^-149.
+// Each product weight_scale * activation_scale carries at most u = 2^-24 of relative error (or
+// 2^-150, where it is subnormal), and each of the `groups` fmas and the addition of the bias rounds
+// once more, so with s = sum |isum * scales| + |bias|:
+// |error| <= (groups + 2) * u * s * 1.01 + sum |isum| * 2^-149.
 static void check_element(const product *p, int32_t token, int32_t row, float found,
                           uint64_t seed, cvar_report *report) {
   int32_t k = p->w.cols, group_size = p->w.group_size, groups = k / group_size;
@@ -103,8 +104,8 @@ static void check_element(const product *p, int32_t token, int32_t row, float fo
   double bound = (groups + 2) * 0x1p-24 * 1.01 * magnitude + integer_magnitude * 0x1p-149;
   if (!(fabs(found - sum) <= bound)) {
     REPORT(report,
-           "matmul_quantized scalar: type %d group %d n %d rows %d k %d seed %llu: token %d row %d: "
-           "expected %.9g +- %.3g, found %.9g",
+           "matmul_quantized scalar: type %d group %d n %d rows %d k %d seed %llu: token %d "
+           "row %d: expected %.9g +- %.3g, found %.9g",
            p->w.type, group_size, p->n, p->w.rows, k, (unsigned long long)seed, token, row, sum,
            bound, found);
   }

@@ -57,7 +57,8 @@ static inline void *allocate_guarded(size_t bytes) {
 
 static inline void release_guarded(void *block) { free((char *)block - CANARY_BYTES); }
 
-// The first differing byte of two guarded blocks relative to their start, or PTRDIFF_MIN where they are equal.
+// The first differing byte of two guarded blocks relative to their start, or PTRDIFF_MIN where
+// they are equal.
 static inline ptrdiff_t first_difference(const void *a, const void *b, size_t bytes) {
   const char *x = (const char *)a - CANARY_BYTES, *y = (const char *)b - CANARY_BYTES;
   if (memcmp(x, y, bytes + 2 * CANARY_BYTES) == 0) return PTRDIFF_MIN;

@@ -35,7 +35,7 @@ static int print(const char *isa, const char *name, cvar_report report) {
 
 int main(int argc, char **argv) {
   uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 7;
-  int failures = 0;
+  int failures = print("scalar", "quantized digest", cvar_check_quantized_digest());
   for (size_t i = 0; i < sizeof reference_checks / sizeof reference_checks[0]; i++) {
     failures += print("scalar", reference_checks[i].name, reference_checks[i].run(seed));
   }

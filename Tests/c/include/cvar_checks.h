@@ -1,9 +1,10 @@
 #pragma once
 #include "cvar_kernels.h"
 
-// Checks of the kernels, shared by `swift test` and by the plain C program that runs under an emulator.
-// Each compares an instruction set with the scalar reference bit for bit, element by element and canaries included, or
-// the reference with a formula in double.
+// Checks of the kernels, shared by `swift test` and by the plain C program that runs under an
+// emulator.
+// Each compares an instruction set with the scalar reference bit for bit, element by element and
+// canaries included, or the reference with a formula in double.
 
 // The first failure of a check; `count` is zero where all is well.
 typedef struct cvar_report {
@@ -21,3 +22,5 @@ cvar_report cvar_check_quantize_activations_reference(uint64_t seed);
 cvar_report cvar_check_matmul_quantized_reference(uint64_t seed);
 // Rows gathered from known weights equal them.
 cvar_report cvar_check_gather_row_reference(uint64_t seed);
+// The reference's results have the same bits on every machine and under every compiler.
+cvar_report cvar_check_quantized_digest(void);

@@ -1,0 +1,75 @@
+#if defined(__aarch64__)
+#include "quantized_neon.h"
+
+enum { MAX_TOKENS = 4 };
+
+#define DOTPROD __attribute__((target("arch=armv8.2-a+dotprod")))
+
+// 4 columns of 8 rows; `lane` is a literal.
+#define MULTIPLY_4_COLUMNS(lane)                                            \
+  do {                                                                      \
+    int8x16_t w0 = vld1q_s8(lines + (lane) * 64);                           \
+    int8x16_t w1 = vld1q_s8(lines + (lane) * 64 + 16);                      \
+    for (int t = 0; t < tokens; t++) {                                      \
+      sum[t][0] = vdotq_laneq_s32(sum[t][0], w0, x[t], lane);               \
+      sum[t][1] = vdotq_laneq_s32(sum[t][1], w1, x[t], lane);               \
+    }                                                                       \
+  } while (0)
+
+DOTPROD INLINE void multiply_half(const cvar_block *b, const cvar_panel *panel, int32_t first_row,
+                                  float *y, const int tokens) {
+  float32x4_t acc[MAX_TOKENS][2];
+  for (int t = 0; t < tokens; t++) {
+    acc[t][0] = cvar_load_unfinished(b, y, t);
+    acc[t][1] = cvar_load_unfinished(b, y + 4, t);
+  }
+  const int8_t *lines = (const int8_t *)panel->codes + first_row * 4;
+  const int8_t *codes = b->codes;
+  for (int32_t group = 0; group < b->groups; group++) {
+    int32x4_t sum[MAX_TOKENS][2];
+    for (int t = 0; t < tokens; t++) sum[t][0] = sum[t][1] = vdupq_n_s32(0);
+    for (int32_t k = 0; k < b->group_size; k += 16) {
+      int8x16_t x[MAX_TOKENS];
+      for (int t = 0; t < tokens; t++) x[t] = vld1q_s8(codes + t * b->codes_stride);
+      MULTIPLY_4_COLUMNS(0);
+      MULTIPLY_4_COLUMNS(1);
+      MULTIPLY_4_COLUMNS(2);
+      MULTIPLY_4_COLUMNS(3);
+      lines += 256;
+      codes += 16;
+    }
+    const float *weight_scales = panel->scales + group * CVAR_TILE_ROWS + first_row;
+    for (int t = 0; t < tokens; t++) {
+      float scale = b->scales[t * b->scales_stride + group];
+      acc[t][0] = cvar_finish(sum[t][0], vld1q_f32(weight_scales), scale, acc[t][0]);
+      acc[t][1] = cvar_finish(sum[t][1], vld1q_f32(weight_scales + 4), scale, acc[t][1]);
+    }
+  }
+  for (int t = 0; t < tokens; t++) {
+    vst1q_f32(y + t * b->y_stride, acc[t][0]);
+    vst1q_f32(y + t * b->y_stride + 4, acc[t][1]);
+  }
+}
+
+DOTPROD static void multiply(const cvar_block *b) {
+  for (int32_t row = 0; row < b->tiles * CVAR_TILE_ROWS; row += 8) {
+    const cvar_panel *panel = b->panels + row / CVAR_TILE_ROWS;
+    int32_t first_row = row % CVAR_TILE_ROWS;
+    switch (b->tokens) {
+      case 1: multiply_half(b, panel, first_row, b->y + row, 1); break;
+      case 2: multiply_half(b, panel, first_row, b->y + row, 2); break;
+      case 3: multiply_half(b, panel, first_row, b->y + row, 3); break;
+      default: multiply_half(b, panel, first_row, b->y + row, 4); break;
+    }
+  }
+}
+
+static void matmul_quantized(const cvar_matrix *w, const int8_t *codes, const float *scales,
+                             const int32_t *sums, int32_t n, const float *bias, float *y,
+                             ptrdiff_t y_stride, int32_t tile_begin, int32_t tile_end) {
+  static const cvar_panel_kernels kernels = {MAX_TOKENS, cvar_unpack_panel_neon, multiply};
+  cvar_matmul_panels(&kernels, w, codes, scales, sums, n, bias, y, y_stride, tile_begin, tile_end);
+}
+
+void cvar_fill_int_dotprod(cvar_kernels *kernels) { kernels->matmul_quantized = matmul_quantized; }
+#endif
