@@ -59,7 +59,8 @@ let package = Package(
       ]),
     // The library an app embeds: understand, generate, edit.
     .target(
-      name: "VARLite", dependencies: ["VARModels", "VARTokenizer", "VARVision", "VQ4Format"]),
+      name: "VARLite",
+      dependencies: ["VARModels", "VARTokenizer", "VARVision", "VARJSON", "VQ4Format"]),
     // Arguments and printing only.
     .executableTarget(
       name: "VARLiteCLI",
@@ -76,6 +77,7 @@ let package = Package(
 
     // Fixtures, golden values, seeded numbers for the tests.
     .target(name: "VARTestSupport", dependencies: ["VARJSON"], path: "Tests/VARTestSupport"),
+    .testTarget(name: "VARLiteTests", dependencies: ["VARLite", "VARJSON", "VARTestSupport"]),
     .testTarget(name: "VARVisionTests", dependencies: ["VARVision", "VARJSON", "VARTestSupport"]),
     .testTarget(name: "VARTestSupportTests", dependencies: ["VARTestSupport"]),
     // Comparisons of the kernels with their references, also built for aarch64 by `run_arm.sh`.

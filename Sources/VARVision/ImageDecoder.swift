@@ -78,7 +78,7 @@ public enum ImageDecoder {
   ) throws(ImageError) -> RGBImage {
     do throws(ImageError) {
       return try decode(
-        ImageFile.load(path, maximumBytes: limits.maximumFileBytes), limits: limits)
+        WholeFile.load(path, maximumBytes: limits.maximumFileBytes), limits: limits)
     } catch { throw error.at(path) }
   }
 
