@@ -69,6 +69,7 @@ package enum WholeFile {
   private static func reason(_ code: Int32) -> String {
     var buffer = [CChar](repeating: 0, count: 256)
     strerror_r(code, &buffer, buffer.count)
-    return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    // By bytes: CChar is signed on some platforms only.
+    return buffer.withUnsafeBytes { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
   }
 }

@@ -13,7 +13,7 @@ public final class TemporaryFolder: Sendable {
     let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
     var template = Array("\(parent)/varlite-test.XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw FixtureError("no temporary folder in \(parent)") }
-    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    path = template.withUnsafeBytes { String(decoding: $0.dropLast(), as: UTF8.self) }
   }
 
   deinit { Self.remove(path) }
