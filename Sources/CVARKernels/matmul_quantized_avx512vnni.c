@@ -9,7 +9,12 @@
 // vpdpbusd multiplies unsigned by signed bytes: weights are biased by 128 (in int4 the codebook
 // is), and the group sums of the activations take the bias off again.
 
-enum { MAX_TOKENS = 6, MAX_STREAM_TOKENS = 8 };
+enum {
+  MAX_TOKENS = 6,
+  MAX_STREAM_TOKENS = 8,
+  // How far a stream asks ahead: a smaller distance leaves 4 to 8 tokens waiting for memory.
+  PREFETCH_BYTES = 16384,
+};
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -178,6 +183,8 @@ INLINE void stream_tile(const stream *s, int32_t tile, const int tokens, const i
     __m512i sum[MAX_STREAM_TOKENS];
     UNROLL for (int t = 0; t < tokens; t++) sum[t] = start(s->sums[t * groups + group]);
     for (int32_t k = 0; k < w->group_size; k += 8) {
+      _mm_prefetch((const char *)line + PREFETCH_BYTES, _MM_HINT_T0);
+      if (!is_int4) _mm_prefetch((const char *)line + PREFETCH_BYTES + 64, _MM_HINT_T0);
       __m512i even, odd;
       if (is_int4) {
         unpack_int4(line, codebook, &even, &odd);
@@ -228,26 +235,27 @@ static void stream_tokens(const stream *s, int32_t tile, int32_t tokens) {
   }
 }
 
-// Up to two blocks of tokens per tile: the second one finds the tile in the cache.
+// The blocks of tokens after the first one find the tile in the cache.
 static void matmul_stream(const stream *whole, int32_t n, int32_t tile_begin, int32_t tile_end) {
   ptrdiff_t groups = whole->w->cols / whole->w->group_size;
-  int32_t first = n <= MAX_STREAM_TOKENS ? n : (n + 1) / 2;
-  stream rest = *whole;
-  rest.codes += (ptrdiff_t)first * whole->w->cols;
-  rest.scales += first * groups;
-  rest.sums += first * groups;
-  rest.y += first * whole->y_stride;
   for (int32_t tile = tile_begin; tile < tile_end; tile++) {
-    stream_tokens(whole, tile, first);
-    if (n > first) stream_tokens(&rest, tile, n - first);
+    stream s = *whole;
+    for (int32_t left = n, tokens; left > 0; left -= tokens) {
+      tokens = cvar_block_tokens(left, MAX_STREAM_TOKENS);
+      stream_tokens(&s, tile, tokens);
+      s.codes += (ptrdiff_t)tokens * s.w->cols;
+      s.scales += tokens * groups;
+      s.sums += tokens * groups;
+      s.y += tokens * s.y_stride;
+    }
   }
 }
 
 static void matmul_quantized(const cvar_matrix *w, const int8_t *codes, const float *scales,
                              const int32_t *sums, int32_t n, const float *bias, float *y,
                              ptrdiff_t y_stride, int32_t tile_begin, int32_t tile_end) {
-  if (n <= 0) return;
-  if (n <= 2 * MAX_STREAM_TOKENS) {
+  // With more tokens the unpacking is worth keeping.
+  if (n <= 4 * MAX_STREAM_TOKENS) {
     stream s = {w, codes, scales, sums, bias, y, y_stride};
     matmul_stream(&s, n, tile_begin, tile_end);
   } else {

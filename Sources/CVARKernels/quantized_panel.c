@@ -31,10 +31,19 @@ static void multiply_cut(const cvar_panel_kernels *kernels, cvar_block block, in
   copy_rows(whole, block.y_stride, y, y_stride, block.tokens, rows);
 }
 
-// Blocks of nearly equal size, since small blocks are the slow ones.
-static int32_t block_tokens(int32_t left, int32_t max_tokens) {
-  int32_t blocks = (left + max_tokens - 1) / max_tokens;
-  return (left + blocks - 1) / blocks;
+// Asks for one share of a slab's packed codes, so that the whole of it has come to the second-level
+// cache when the blocks of tokens before it are done.
+static void prefetch_share(const cvar_matrix *w, int32_t tile, int32_t tiles, int32_t col,
+                           int32_t token, int32_t next_token, int32_t n) {
+  size_t col_bytes = w->type == CVAR_INT4 ? CVAR_TILE_ROWS / 2 : CVAR_TILE_ROWS;
+  size_t bytes = col_bytes * (size_t)cvar_min_i32(CVAR_SLAB_COLS, w->cols - col);
+  for (int32_t i = 0; i < tiles; i++) {
+    const uint8_t *codes = cvar_tile_codes(w, tile + i) + col_bytes * (size_t)col;
+    size_t begin = bytes * (size_t)token / (size_t)n, end = bytes * (size_t)next_token / (size_t)n;
+    for (size_t byte = (begin + 63) / 64 * 64; byte < end; byte += 64) {
+      __builtin_prefetch(codes + byte, 0, 2);
+    }
+  }
 }
 
 void cvar_matmul_panels(const cvar_panel_kernels *kernels, const cvar_matrix *w,
@@ -52,7 +61,13 @@ void cvar_matmul_panels(const cvar_panel_kernels *kernels, const cvar_matrix *w,
       int32_t is_last_slab = col + cols == w->cols;
       for (int32_t i = 0; i < tiles; i++) kernels->unpack(w, tile + i, col, cols, &panels[i]);
       for (int32_t token = 0, tokens; token < n; token += tokens) {
-        tokens = block_tokens(n - token, kernels->max_tokens);
+        tokens = cvar_block_tokens(n - token, kernels->max_tokens);
+        if (!is_last_slab) {
+          prefetch_share(w, tile, tiles, col + cols, token, token + tokens, n);
+        } else if (tile + tiles < tile_end) {
+          int32_t next_tiles = cvar_min_i32(CVAR_PANEL_TILES, tile_end - tile - tiles);
+          prefetch_share(w, tile + tiles, next_tiles, 0, token, token + tokens, n);
+        }
         ptrdiff_t scale_index = token * groups + col / w->group_size;
         cvar_block block = {
             .panels = panels,

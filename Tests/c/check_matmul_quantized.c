@@ -54,7 +54,7 @@ static void compare_product(cvar_isa isa, const product *p, data_pattern pattern
 }
 
 cvar_report cvar_check_matmul_quantized(cvar_isa isa, uint64_t seed) {
-  static const int32_t token_counts[] = {1, 2, 3, 7, 8, 16, 17};
+  static const int32_t token_counts[] = {1, 2, 3, 7, 8, 16, 17, 37};
   static const int32_t row_counts[] = {1, 15, 16, 17, 48};
   static const int32_t col_counts[] = {16, 32, 64, 128, 256, 288, 384, 1152};
   cvar_report report = {0};
