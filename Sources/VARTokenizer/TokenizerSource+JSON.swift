@@ -108,7 +108,8 @@ extension TokenizerSource {
         .unsupported, in: source, at: "normalizer", "only NFC or none is implemented")
     }
     let steps = document["pre_tokenizer"]?["pretokenizers"]?.arrayValue ?? []
-    guard steps.count == 2, steps[0]["type"]?.stringValue == "Split",
+    guard document["pre_tokenizer"]?["type"]?.stringValue == "Sequence", steps.count == 2,
+      steps[0]["type"]?.stringValue == "Split",
       steps[0]["pattern"]?["Regex"]?.stringValue == PreTokenizer.pattern,
       steps[0]["behavior"]?.stringValue == "Isolated", steps[0]["invert"]?.boolValue == false,
       steps[1]["type"]?.stringValue == "ByteLevel",

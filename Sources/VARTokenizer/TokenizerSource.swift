@@ -26,8 +26,9 @@ public struct TokenizerSource: Sendable {
   /// Text of each id; empty where an id is not used.
   private(set) var texts: [[UInt8]] = []
   private(set) var merges: [Merge] = []
-  private(set) var mergeKeys: Set<UInt64> = []
+  private var mergeKeys: Set<UInt64> = []
   private(set) var addedTokens: [AddedToken] = []
+  private var addedIDs: [[UInt8]: UInt32] = [:]
 
   init() {}
 
@@ -70,16 +71,32 @@ public struct TokenizerSource: Sendable {
     at place: String
   ) throws(TokenizerError) {
     let bytes = Array(content.utf8)
-    if let known = addedTokens.first(where: { $0.content == bytes }) {
-      guard Int(known.id) == id else {
+    if let known = addedIDs[bytes] {
+      guard Int(known) == id else {
         throw TokenizerError(
-          .duplicateID, in: source, at: place, "\"\(content)\" is \(known.id) and \(id)")
+          .duplicateID, in: source, at: place, "\"\(content)\" is \(known) and \(id)")
       }
       return
     }
-    let number: UInt32
+    if isNormalized {
+      let changes = bytes.withUnsafeBufferPointer { buffer in
+        buffer.baseAddress.map {
+          CanonicalComposer.compose(UTF8Text(bytes: $0, count: buffer.count)) != nil
+        }
+      }
+      guard changes != true else {
+        throw TokenizerError(
+          .unsupported, in: source, at: place,
+          "a token that is searched in normalized text but is not normalized itself")
+      }
+    }
     // Some writers list added tokens in the vocabulary too.
-    if let existing = ids[bytes], Int(existing) == id {
+    let number: UInt32
+    if let existing = ids[bytes] {
+      guard Int(existing) == id else {
+        throw TokenizerError(
+          .duplicateID, in: source, at: place, "\"\(content)\" is \(existing) and \(id)")
+      }
       number = existing
     } else {
       number = try register(bytes, id, source) { place }
@@ -87,6 +104,7 @@ public struct TokenizerSource: Sendable {
     guard addedTokens.count < TokenizerTables.maximumAddedCount else {
       throw TokenizerError(.tooLarge, in: source, at: place, "too many added tokens")
     }
+    addedIDs[bytes] = number
     addedTokens.append(
       AddedToken(id: number, content: bytes, isSpecial: isSpecial, isNormalized: isNormalized))
   }

@@ -2,24 +2,24 @@
 ///
 /// A flat array answers each question with one load; it covers every code point with a property
 /// (up to U+323AF, 400 KiB) and leaves all later ones without any.
-struct UnicodeTable: @unchecked Sendable {
+package struct UnicodeTable: @unchecked Sendable {
   /// One character's properties: bits 0-1 its kind, bit 2 whether it may change under composition,
   /// bits 8-15 its combining class.
-  struct Properties {
+  package struct Properties {
     let rawValue: UInt16
-    var kind: UInt16 { rawValue & 3 }
+    package var kind: UInt16 { rawValue & 3 }
     var mayCompose: Bool { rawValue & 4 != 0 }
-    var combiningClass: UInt8 { UInt8(truncatingIfNeeded: rawValue >> 8) }
+    package var combiningClass: UInt8 { UInt8(truncatingIfNeeded: rawValue >> 8) }
     /// Neither reorders nor composes: text may be normalized piecewise before such a character.
     var isInert: Bool { rawValue & 0xFF04 == 0 }
   }
 
-  static let other: UInt16 = 0
-  static let letter: UInt16 = 1
-  static let number: UInt16 = 2
-  static let space: UInt16 = 3
+  package static let other: UInt16 = 0
+  package static let letter: UInt16 = 1
+  package static let number: UInt16 = 2
+  package static let space: UInt16 = 3
 
-  static let shared = UnicodeTable()
+  package static let shared = UnicodeTable()
 
   private static let count = 0x323B0
   private let entries: UnsafeMutablePointer<UInt16>
@@ -29,7 +29,7 @@ struct UnicodeTable: @unchecked Sendable {
   private let compositions: [(pair: UInt64, character: UInt32)]
 
   @inline(__always)
-  func properties(_ character: UInt32) -> Properties {
+  package func properties(_ character: UInt32) -> Properties {
     Properties(rawValue: character < Self.count ? entries[Int(character)] : 0)
   }
 
