@@ -1,5 +1,3 @@
-import VARJSON
-
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)

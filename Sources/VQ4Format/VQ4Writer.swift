@@ -58,7 +58,7 @@ public final class VQ4Writer {
   public func addAttachment(
     _ name: String, _ bytes: [UInt8], inPlace: Bool = false
   ) throws(VQ4Error) {
-    try Names.check(name)
+    try check(name, of: "attachment")
     guard !blobs.contains(where: { $0.name == name }) else {
       throw fail(
         VQ4Error(
@@ -82,7 +82,7 @@ public final class VQ4Writer {
   public func beginGroup(_ name: String) throws(VQ4Error) {
     precondition(openTensor == nil, "a group cannot begin inside a tensor")
     endGroup()
-    try Names.check(name)
+    try check(name, of: "group")
     guard groupNames.insert(name).inserted, directory.groups.count < VQ4Limits.maximumGroups else {
       throw fail(
         VQ4Error(
@@ -210,6 +210,14 @@ public final class VQ4Writer {
 
   /// Gives up: removes the partial file.
   public func abandon() { output.abandon() }
+
+  private func check(_ name: String, of kind: String) throws(VQ4Error) {
+    do {
+      try Names.check(name)
+    } catch {
+      throw fail(error.at(kind))
+    }
+  }
 
   private func fail(_ error: VQ4Error) -> VQ4Error {
     output.abandon()

@@ -58,6 +58,12 @@ extension Fault {
     frame("cut frame", .frameCorrupt) { _, frame in frame.removeLast() },
     frame("bytes behind the frame", .frameCorrupt) { _, frame in frame.append(0) },
     frame("two frames", .frameCorrupt) { _, frame in frame += frame },
+    frame("empty frame behind the frame", .frameCorrupt) { _, frame in
+      frame += EditableFile.compress([])
+    },
+    frame("skippable frame behind the frame", .frameCorrupt) { _, frame in
+      frame += [0x50, 0x2A, 0x4D, 0x18, 2, 0, 0, 0, 1, 1]
+    },
     frame("damaged block", .frameCorrupt) { _, frame in frame[7] |= 6 },
     Fault("attachment frame of another size", .frameContentSize) { file in
       file[.attachments, 1, 24, 8] += 1

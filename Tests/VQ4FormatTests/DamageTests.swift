@@ -9,6 +9,7 @@ import VQ4Format
 #endif
 
 @Suite struct DamageTests {
+  /// VQ4-31.
   @Test(arguments: [VQ4StorageLayout.map, .compact])
   func everyFlippedBitIsFound(layout: VQ4StorageLayout) throws {
     let bytes = try TestModel.smallFile(layout: layout)
@@ -26,6 +27,7 @@ import VQ4Format
     #expect(missed == [])
   }
 
+  /// VQ4-8, VQ4-9.
   @Test func everyCutIsFoundOnOpening() throws {
     let bytes = try TestModel.smallFile()
     for count in 0..<bytes.count {
@@ -78,7 +80,7 @@ import VQ4Format
     #expect(refused > 3_000)
   }
 
-  /// 600 MiB of zeros in a file of some 70 KB: memory stays that of one chunk.
+  /// VQ4-35: 600 MiB of zeros in a file of some 70 KB; memory stays that of one chunk.
   @Test func memoryIsBoundedForHighlyCompressedFiles() throws {
     let directory = TemporaryDirectory()
     let path = directory.file("model.vq4")

@@ -52,6 +52,7 @@ func put(_ bytes: inout [UInt8], _ offset: Int, _ count: Int, _ value: Int) {
     }
   }
 
+  /// VQ4-29.
   @Test(arguments: Fault.superblockFaults + Fault.tableFaults)
   func openingNamesTheFault(_ fault: Fault) throws {
     let bytes = try fault.file()
@@ -65,6 +66,7 @@ func put(_ bytes: inout [UInt8], _ offset: Int, _ count: Int, _ value: Int) {
     }
   }
 
+  /// VQ4-21, VQ4-24 to VQ4-27, VQ4-31.
   @Test(arguments: Fault.contentFaults)
   func verifyingNamesTheFault(_ fault: Fault) throws {
     let file = try openFile(try fault.file())
@@ -78,6 +80,34 @@ func put(_ bytes: inout [UInt8], _ offset: Int, _ count: Int, _ value: Int) {
     }
   }
 
+  /// Every code stands in the specification, and every code that a file can cause is planted.
+  @Test func everyCodeIsSpecifiedAndPlanted() throws {
+    let root = Fixtures.path("../..")
+    let source = try String(
+      decoding: Fixtures.readFile(root + "/Sources/VQ4Format/VQ4Error+Codes.swift"),
+      as: UTF8.self)
+    let codes = Set(source.split(separator: "Self(\"").dropFirst().map { $0.prefix { $0 != "\"" } })
+    let text = try String(decoding: Fixtures.readFile(root + "/formats/vq4.md"), as: UTF8.self)
+    let rows = text.split(separator: "## 10.")[1].split(separator: "## 11.")[0]
+      .split(separator: "\n").filter { $0.hasPrefix("| ") }.dropFirst(2)
+    let specified = Set(
+      rows.flatMap { row in
+        row.split(separator: "|")[1].split(separator: "`").filter { codes.contains($0) }
+      })
+    #expect(codes.subtracting(specified) == [])
+    let planted = Set(
+      (Fault.superblockFaults + Fault.tableFaults + Fault.contentFaults).map {
+        Substring($0.code.rawValue)
+      })
+    // The tests of opening, writing and metadata have these.
+    let elsewhere: Set<Substring> = [
+      "cannotOpen", "notARegularFile", "missingAttachment", "invalidMetadata", "outputExists",
+      "outputBusy", "writeFailed", "streamIncomplete", "streamOverrun",
+    ]
+    #expect(codes.subtracting(planted) == elsewhere)
+  }
+
+  /// VQ4-7.
   @Test func unknownFeaturesThatMayBeIgnoredAndMinorVersionsAreAccepted() throws {
     let bytes = EditableFile(try TestModel.smallFile()).assembled(superblock: {
       put(&$0, 24, 8, 1 << 40)
@@ -88,6 +118,7 @@ func put(_ bytes: inout [UInt8], _ offset: Int, _ count: Int, _ value: Int) {
     try file.verify()
   }
 
+  /// VQ4-18.
   @Test(arguments: [
     (#"{"a":1,"a":2}"#, "stands twice"), (String(repeating: "[", count: 40), "nesting"),
     (#"{"a":1e999}"#, "out of range"), (#"{"a":NaN}"#, "unexpected"),

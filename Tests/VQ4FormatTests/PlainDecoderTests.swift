@@ -33,8 +33,8 @@ import VQ4Format
     for (name, bytes, _) in TestModel.attachments { #expect(plain.attachments[name] == bytes) }
   }
 
-  /// Codes and scales are set at the places of `cvar_matrix.h` and must give the matrix they
-  /// were made from.
+  /// Section 5, VQ4-23: codes and scales set at the places of `cvar_matrix.h` give the matrix
+  /// they were made from.
   @Test(arguments: [
     (VQ4ElementType.f32, VQ4Layout.tiles), (.f32, .table), (.f16, .tiles), (.f16, .table),
     (.bf16, .tiles), (.bf16, .table), (.int8, .tiles), (.int8, .table), (.int4, .tiles),

@@ -9,6 +9,7 @@ import VQ4Format
 #endif
 
 @Suite struct RoundTripTests {
+  /// VQ4-13, VQ4-15, VQ4-20.
   @Test(arguments: VQ4StorageLayout.allCases, [false, true])
   func everyStreamComesBack(layout: VQ4StorageLayout, isLarge: Bool) throws {
     let directory = TemporaryDirectory()
@@ -42,11 +43,16 @@ import VQ4Format
     }
     #expect(try file.attachment("none") == nil)
     #expect(try file.jsonAttachment("configuration")["hidden_size"]?.integerValue == 64)
+    for group in file.groups.indices {
+      file.advise(group: group, .willNeed)
+      file.advise(group: group, .dontNeed)
+    }
     try file.verify()
   }
 }
 
 @Suite struct StorageLayoutTests {
+  /// VQ4-33, VQ4-34.
   @Test(arguments: VQ4StorageLayout.allCases, VQ4StorageLayout.allCases)
   func repackingGivesTheBytesOfWritingDirectly(
     from: VQ4StorageLayout, to: VQ4StorageLayout
@@ -63,6 +69,7 @@ import VQ4Format
     #expect(try Fixtures.readFile(direct) == Fixtures.readFile(repacked))
   }
 
+  /// VQ4-22.
   @Test func layoutsDifferInWhatTheyCompress() throws {
     let directory = TemporaryDirectory()
     var files: [VQ4StorageLayout: VQ4File] = [:]
@@ -95,12 +102,13 @@ import VQ4Format
     #expect(compact.chunkFileRange(mixed, .codes, 1).count == 1 << 20)
   }
 
+  /// VQ4-36.
   @Test func anInterruptedOrRefusedWriteLeavesNothing() throws {
     let directory = TemporaryDirectory()
     let path = directory.file("model.vq4")
     do {
       let writer = try VQ4Writer(path: path)
-      #expect(throws: VQ4Error.self) { try VQ4Writer(path: path) }
+      #expect { try VQ4Writer(path: path) } throws: { ($0 as? VQ4Error)?.code == .outputBusy }
       try writer.beginGroup("a")
       try writer.beginTensor(TestModel.float("a.b", .f32, .vector, [4]))
       #expect { try writer.endTensor() } throws: {
@@ -114,6 +122,13 @@ import VQ4Format
     #expect(access(path + ".partial", F_OK) != 0)
     #expect { try VQ4Writer(path: path) } throws: { ($0 as? VQ4Error)?.code == .outputExists }
     try VQ4File(path: path).verify()
+  }
+
+  @Test func aMissingDirectoryIsNamed() {
+    #expect { try VQ4Writer(path: "/nonexistent/model.vq4") } throws: {
+      let error = $0 as? VQ4Error
+      return error?.code == .writeFailed && error?.systemError == ENOENT
+    }
   }
 
   @Test(arguments: [
