@@ -65,7 +65,7 @@ let package = Package(
     .executableTarget(
       name: "VARLiteCLI",
       dependencies: [
-        "VARLite", "CVARDemoModel",
+        "VARLite", "CVARDemoModel", "VARJSON",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -77,7 +77,6 @@ let package = Package(
 
     // Fixtures, golden values, seeded numbers for the tests.
     .target(name: "VARTestSupport", dependencies: ["VARJSON"], path: "Tests/VARTestSupport"),
-    .testTarget(name: "VARLiteTests", dependencies: ["VARLite", "VARJSON", "VARTestSupport"]),
     .testTarget(name: "VARVisionTests", dependencies: ["VARVision", "VARJSON", "VARTestSupport"]),
     .testTarget(name: "VARTestSupportTests", dependencies: ["VARTestSupport"]),
     // Comparisons of the kernels with their references, also built for aarch64 by `run_arm.sh`.
@@ -96,6 +95,10 @@ let package = Package(
     .testTarget(
       name: "VARTokenizerTests",
       dependencies: ["VARTokenizer", "VARJSON", "CZstd", "VARTestSupport"]),
+    .testTarget(name: "VARModelsTests", dependencies: ["VARModels", "VARTestSupport"]),
+    .testTarget(
+      name: "VARLiteTests",
+      dependencies: ["VARLite", "VARConversion", "VARJSON", "VARTestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -2,6 +2,7 @@ import CXXHash
 import VARCheckpoint
 import VARJSON
 import VARModels
+import VARTokenizer
 
 /// What a file carries besides weights.
 struct Metadata {
@@ -23,6 +24,8 @@ struct Metadata {
       try ImagePreprocessing.json(
         of: try checkpoint.json(ofFile: ImagePreprocessing.fileName),
         vision: configuration.vision))
+    let tokenizer = try TokenizerSource(directory: checkpoint.directory)
+    attachments.append(("tokenizer", try tokenizer.makeTables(), true))
     if let template = try checkpoint.chatTemplate() {
       attachments.append(("chat_template", Array(template.utf8), false))
     }
@@ -134,7 +137,7 @@ enum ImagePreprocessing {
         ("max_pixels", .integer(most)),
         ("image_mean", try colours("image_mean", [0.48145466, 0.4578275, 0.40821073])),
         ("image_std", try colours("image_std", [0.26862954, 0.26130258, 0.27577711])),
-        ("resample", .string("bicubic")),
+        ("resample", .integer(3)),
       ]))
   }
 

@@ -36,11 +36,12 @@ public enum ChatTemplate {
   ///   - addVisionID: puts `Picture N: ` before each picture, counted from 1.
   ///   - addGenerationPrompt: ends with the start of the assistant's answer.
   public static func render(
-    _ messages: [ChatMessage], addVisionID: Bool = false, addGenerationPrompt: Bool = true
+    _ messages: [ChatMessage], addDefaultSystem: Bool = true, addVisionID: Bool = false,
+    addGenerationPrompt: Bool = true
   ) -> String {
     var text = ""
     var imageCount = 0
-    if let first = messages.first, first.role != .system {
+    if addDefaultSystem, let first = messages.first, first.role != .system {
       text += "<|im_start|>system\n\(defaultSystemPrompt)<|im_end|>\n"
     }
     for message in messages {

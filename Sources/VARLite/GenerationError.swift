@@ -1,0 +1,28 @@
+/// Why a request could not be answered.
+public struct GenerationError: Error, Equatable, CustomStringConvertible {
+  public enum Code: String, Sendable {
+    /// The request contradicts itself or asks for what the model does not have.
+    case invalidRequest
+    /// The file cannot serve as a model, or lacks the part that the request needs.
+    case unusableModel
+    case invalidPicture
+    /// The conversation does not fit the context.
+    case contextFull
+    case outOfMemory
+    /// The model ended its text without drawing.
+    case nothingDrawn
+    case cancelled
+    /// A file could not be written.
+    case cannotWrite
+  }
+  public let code: Code
+  /// One line: what was wrong, where, and what to do.
+  public let detail: String
+
+  public init(_ code: Code, _ detail: String) {
+    self.code = code
+    self.detail = detail
+  }
+
+  public var description: String { detail }
+}

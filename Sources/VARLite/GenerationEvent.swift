@@ -1,0 +1,24 @@
+/// What happens while a request runs.
+public enum GenerationEvent: Sendable {
+  /// A picture was made smaller to fit the number of tokens that a picture may have.
+  case shrunk(
+    picture: Int, from: (width: Int, height: Int), to: (width: Int, height: Int), tokenCount: Int)
+  /// The vision tower has finished a block.
+  case encoding(picture: Int, block: Int, blockCount: Int)
+  /// The language model reads the prompt.
+  case reading(tokenCount: Int)
+  /// More of the answer, in whole characters.
+  case text(String)
+  /// A scale of the picture starts, or all are done (`scale == scaleCount`).
+  case drawing(scale: Int, scaleCount: Int)
+  /// The decoder has finished a level.
+  case decoding(level: Int, levelCount: Int)
+}
+
+extension GenerationError {
+  static func noMemory(_ byteCount: Int) -> GenerationError {
+    GenerationError(
+      .outOfMemory,
+      "the system gave no \(byteCount) bytes; use a smaller size, a shorter text or --kv f16")
+  }
+}

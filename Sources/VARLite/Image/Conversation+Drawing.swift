@@ -1,0 +1,63 @@
+import VARKernels
+import VARModels
+import VARVision
+
+extension Conversation {
+  /// Draws the picture that the conversation's last token starts.
+  ///
+  /// - Parameter forcedBits: bits to use instead of drawing, per scale.
+  package func draw(
+    forcedBits: [[UInt8]]? = nil, events: (GenerationEvent) -> Void
+  ) throws -> (image: RGBImage, bits: [[UInt8]]) {
+    guard let session, var drawing = try options.drawing?.drawing(model, weights: weights) else {
+      preconditionFailure("the conversation was made without drawing")
+    }
+    drawing.forcedBits = forcedBits
+    let (bits, codes) = try drawCodes(drawing, session, events)
+    let image = try decode(codes, grid: drawing.schedule.finalGrid, events: events)
+    return (image, bits)
+  }
+
+  private func drawCodes(
+    _ drawing: ImageDrawing, _ session: LanguageSession, _ events: (GenerationEvent) -> Void
+  ) throws -> (bits: [[UInt8]], codes: [Float]) {
+    recorder?.record(
+      "scale_schedule", shape: [drawing.schedule.scales.count, 3],
+      integers: drawing.schedule.scales.flatMap { [1, $0.height, $0.width] })
+    var plan = MemoryPlan()
+    let layout = drawing.reserve(
+      &plan, contextTokens: session.ids.count - 1, kvType: model.options.kvType)
+    guard let arena = Arena(plan) else { throw GenerationError.noMemory(plan.byteCount) }
+    return try drawing.draw(session, layout: layout, arena: arena, run) { scale, count in
+      events(.drawing(scale: scale, scaleCount: count))
+    }
+  }
+
+  /// Pixels of codes `[grid, codebookDim]`.
+  func decode(
+    _ codes: [Float], grid: GridSize, events: (GenerationEvent) -> Void
+  ) throws -> RGBImage {
+    let vae = model.configuration.vae
+    let (layout, arena) = try makePictureTokenizerMemory(grid: grid)
+    let state = BSQVAEState(layout, arena: arena)
+    let decoder = VAEDecoder(vae, weights: weights)
+    let pixels = try codes.withUnsafeBufferPointer { codes in
+      try decoder.decode(codes.baseAddress!, grid: grid, state: state, run) { level, count in
+        events(.decoding(level: level, levelCount: count))
+      }
+    }
+    let (height, width) = (grid.height * vae.stride, grid.width * vae.stride)
+    run.trace?.record("image_float", height: height, width: width, channels: 3, map: pixels)
+    // The reference truncates.
+    let bytes = (0..<height * width * 3).map { UInt8((pixels[$0] + 1) / 2 * 255) }
+    recorder?.record("image_u8", shape: [height, width, 3], bytes: bytes)
+    return RGBImage(width: width, height: height, pixels: bytes)
+  }
+
+  func makePictureTokenizerMemory(grid: GridSize) throws -> (BSQVAEState.Layout, Arena) {
+    var plan = MemoryPlan()
+    let layout = BSQVAEState.reserve(&plan, model.configuration.vae, grid: grid)
+    guard let arena = Arena(plan) else { throw GenerationError.noMemory(plan.byteCount) }
+    return (layout, arena)
+  }
+}

@@ -1,0 +1,47 @@
+import VARModels
+
+/// How a picture is drawn. nil takes the model's own value.
+public struct DrawingOptions: Sendable, Equatable {
+  public var size: ImageSize
+  public var aspect: ImageAspect
+  /// Guidance strength, 0...100; 1 switches guidance off and halves the work.
+  public var cfgScale: Double?
+  /// Temperature of the bits, above 0.
+  public var tau: Double?
+  /// A bit value whose probability is at most `1 - topP` is never drawn; 0...1.
+  public var topP: Double?
+  /// Takes the more probable value of every bit.
+  public var isGreedy: Bool
+  public var seed: UInt64
+
+  public init(
+    size: ImageSize = .modelDefault, aspect: ImageAspect = .modelDefault, cfgScale: Double? = nil,
+    tau: Double? = nil, topP: Double? = nil, isGreedy: Bool = false, seed: UInt64 = 0
+  ) {
+    self.size = size
+    self.aspect = aspect
+    self.cfgScale = cfgScale
+    self.tau = tau
+    self.topP = topP
+    self.isGreedy = isGreedy
+    self.seed = seed
+  }
+
+  func drawing(_ model: VARGPT, weights: ModelWeights) throws(GenerationError) -> ImageDrawing {
+    guard weights.has(.generator), weights.has(.projector), weights.has(.vaeDecoder) else {
+      throw GenerationError(
+        .unusableModel, "\(model.path): holds no generator; it cannot draw")
+    }
+    let configuration = model.configuration
+    let defaults = configuration.imageSampling
+    let schedule = try ScheduleSelection.schedule(configuration, size: size, aspect: aspect)
+    let sampler = BitSampler(
+      cfgScale: Float(cfgScale ?? defaults.cfgScale), tau: Float(tau ?? defaults.tau),
+      topP: Float(topP ?? defaults.topP), isGreedy: isGreedy, random: CounterRandom(seed: seed))
+    return ImageDrawing(
+      model: ScaleTransformer(
+        configuration.generator, hiddenSize: configuration.languageModel.hiddenSize,
+        weights: weights),
+      configuration: configuration, schedule: schedule, sampler: sampler, forcedBits: nil)
+  }
+}

@@ -1,0 +1,200 @@
+import VARKernels
+import VARModels
+
+/// Draws one picture after a conversation: the loop over scales (ARCHITECTURE 9.3).
+struct ImageDrawing {
+  struct Layout {
+    let generator: ScaleTransformerState.Layout
+    let unconditional: KVCache.Layout
+    let states, logits, context, codes, sum, scratch: MemoryPlan.ID
+  }
+
+  let model: ScaleTransformer
+  let configuration: VARGPTConfiguration
+  let schedule: ScaleSchedule
+  let sampler: BitSampler
+  /// Bits to use instead of drawing, per scale: measures a model with the history forced.
+  var forcedBits: [[UInt8]]?
+
+  private var branches: Int { sampler.cfgScale == 1 ? 1 : 2 }
+
+  /// Rows of text features per branch for a conversation of `contextTokens` tokens before the start of the picture.
+  private func textLengths(_ contextTokens: Int) -> [Int] {
+    branches == 1
+      ? [contextTokens]
+      : [contextTokens, min(contextTokens, configuration.generator.textMaxLength)]
+  }
+
+  /// Rows that the language model gets per scale at most.
+  var largestRows: Int { branches * (schedule.scales.map(\.tokenCount).max() ?? 1) }
+
+  func reserve(
+    _ plan: inout MemoryPlan, contextTokens: Int, kvType: KVType
+  ) -> Layout {
+    let language = configuration.languageModel
+    let bits = configuration.generator.codebookDim
+    let largest = schedule.scales.map(\.tokenCount).max() ?? 1
+    let rows = branches * largest
+    return Layout(
+      generator: ScaleTransformerState.reserve(
+        &plan, configuration.generator, hiddenSize: language.hiddenSize, schedule: schedule,
+        textLengths: textLengths(contextTokens), kvType: kvType),
+      unconditional: KVCache.Layout.reserve(
+        &plan, "llm.kv.unconditional", type: kvType, layerCount: 1,
+        kvHeads: language.numKeyValueHeads, headDim: language.headDim,
+        capacity: branches == 1 ? 0 : largest),
+      states: plan.reserve("image.states", floats: rows * language.hiddenSize),
+      logits: plan.reserve("image.logits", floats: rows * 2 * bits),
+      context: plan.reserve(
+        "image.context", floats: contextTokens * configuration.generator.embedDim),
+      codes: plan.reserve("image.codes", floats: largest * bits),
+      sum: plan.reserve("image.sum", floats: schedule.finalGrid.tokenCount * bits),
+      scratch: plan.reserve("image.scratch", floats: schedule.finalGrid.tokenCount * bits))
+  }
+
+  /// - Parameter session: a conversation whose last token starts the picture.
+  /// - Returns: the bits of each scale and the sum of their codes on the final grid `[tokens, codebookDim]`.
+  func draw(
+    _ session: LanguageSession, layout: Layout, arena: Arena, _ run: RunContext,
+    progress: (Int, Int) -> Void
+  ) throws -> (bits: [[UInt8]], codes: [Float]) {
+    let generator = ScaleTransformerState(layout.generator, arena: arena)
+    let unconditional = KVCache(layout.unconditional, arena: arena)
+    let quantizer = BinaryQuantizer(
+      codebookDim: configuration.generator.codebookDim, schedule: schedule)
+    let sum = arena.floats(layout.sum)
+    let codes = arena.floats(layout.codes)
+    // The hidden state of the token that starts the picture is not among the text features.
+    let contextTokens = session.ids.count - 1
+    let lengths = textLengths(contextTokens)
+    try prepareContext(session, contextTokens, lengths, layout, arena, generator, run)
+    try model.firstEmbeddings(
+      rows: branches, into: session.state.hidden, state: generator, run)
+
+    var bits: [[UInt8]] = []
+    var drawnTokens = 0
+    for (index, grid) in schedule.scales.enumerated() {
+      progress(index, schedule.scales.count)
+      let scale = ScaleTransformer.Scale(
+        index: index, grid: grid, ropeReference: schedule.ropeReference,
+        cachedTokens: drawnTokens, textLengths: lengths)
+      let logits = arena.floats(layout.logits)
+      try runScale(
+        scale, session, unconditional, generator, states: arena.floats(layout.states),
+        logits: logits, run)
+      bits.append(sample(scale, logits, run))
+      bits[index].withUnsafeBufferPointer { quantizer.codes(of: $0, into: codes) }
+      quantizer.accumulate(
+        codes, scale: index, into: sum, scratch: arena.floats(layout.scratch))
+      drawnTokens += grid.tokenCount
+      trace("s\(index).summed_codes", sum, schedule.finalGrid, run)
+      guard index + 1 < schedule.scales.count else { break }
+      let next = schedule.scales[index + 1]
+      CodeMap.bilinear(
+        sum, from: schedule.finalGrid, channels: quantizer.codebookDim, to: next, into: codes)
+      trace("s\(index).next_codes", codes, next, run)
+      try embedNext(next, codes, session, generator, traceName: "s\(index)", run)
+    }
+    trace("summed_codes_final", sum, schedule.finalGrid, run)
+    progress(schedule.scales.count, schedule.scales.count)
+    let count = schedule.finalGrid.tokenCount * quantizer.codebookDim
+    return (bits, Array(UnsafeBufferPointer(start: sum, count: count)))
+  }
+
+  private func prepareContext(
+    _ session: LanguageSession, _ contextTokens: Int, _ lengths: [Int], _ layout: Layout,
+    _ arena: Arena, _ generator: ScaleTransformerState, _ run: RunContext
+  ) throws {
+    let context = arena.floats(layout.context)
+    try model.projectStates(
+      session.pastHidden, rows: contextTokens, into: context, state: generator, run)
+    run.trace?.record(
+      "past_hidden_states", shape: [1, session.ids.count, configuration.languageModel.hiddenSize],
+      floats: session.pastHidden)
+    try model.traceContext(context, textLengths: lengths, run)
+    try model.prepareCrossAttention(
+      context: context, textLengths: lengths, state: generator, run)
+  }
+
+  /// One scale through the language model and the generator (ARCHITECTURE 9.4).
+  private func runScale(
+    _ scale: ScaleTransformer.Scale, _ session: LanguageSession, _ unconditional: KVCache,
+    _ generator: ScaleTransformerState, states: UnsafeMutablePointer<Float>,
+    logits: UnsafeMutablePointer<Float>, _ run: RunContext
+  ) throws {
+    let count = scale.grid.tokenCount
+    let rows = branches * count
+    let width = configuration.languageModel.hiddenSize
+    let name = "s\(scale.index)"
+    run.trace?.record(
+      name + ".llm_in", shape: [branches, count, width], floats: session.state.hidden)
+    // Generator tokens stand at their raw cache index on all axes; the unconditional row starts at 0 each time.
+    let firstIndex = session.ids.count + scale.cachedTokens
+    try session.model.prepareRotary(
+      (0..<count).map { Qwen2Positions.Position(firstIndex + $0) }, session.state)
+    var sequences = [
+      Qwen2Model.SequenceRows(rows: 0..<count, cache: session.cache, firstIndex: firstIndex)
+    ]
+    if branches == 2 {
+      try session.model.prepareRotary(
+        (0..<count).map { Qwen2Positions.Position($0) }, firstRow: count, session.state)
+      sequences.append(
+        Qwen2Model.SequenceRows(rows: count..<rows, cache: unconditional, firstIndex: 0))
+    }
+    let quiet = RunContext(compute: run.compute, isCancelled: run.isCancelled)
+    try session.model.forward(sequences, state: session.state, quiet)
+    try session.model.normalize(0..<rows, state: session.state, into: states, run)
+    run.trace?.record(name + ".llm_out", shape: [branches, count, width], floats: states)
+    try model.projectStates(states, rows: rows, into: generator.tokens, state: generator, run)
+    run.trace?.record(
+      name + ".gen_in", shape: [branches, count, configuration.generator.embedDim],
+      floats: generator.tokens)
+    try model.forward(scale, state: generator, logits: logits, run)
+  }
+
+  private func sample(
+    _ scale: ScaleTransformer.Scale, _ logits: UnsafeMutablePointer<Float>, _ run: RunContext
+  ) -> [UInt8] {
+    let count = scale.grid.tokenCount
+    let bitCount = configuration.generator.codebookDim
+    let values = count * 2 * bitCount
+    sampler.guide(
+      logits, unconditional: branches == 2 ? UnsafePointer(logits + values) : nil, count: values)
+    run.trace?.record(
+      "s\(scale.index).logits", shape: [1, count, 2 * bitCount], floats: logits)
+    var bits = [UInt8](repeating: 0, count: count * bitCount)
+    if let forced = forcedBits?[scale.index] {
+      bits = forced
+    } else {
+      sampler.draw(
+        logits, tokenCount: count, bitCount: bitCount, scale: scale.index, into: &bits)
+    }
+    (run.trace as? TraceRecorder)?.record(
+      "s\(scale.index).bits", shape: [1, scale.grid.height, scale.grid.width, bitCount],
+      bytes: bits)
+    return bits
+  }
+
+  /// The embeddings of the next scale are the same for both branches.
+  private func embedNext(
+    _ grid: GridSize, _ codes: UnsafePointer<Float>, _ session: LanguageSession,
+    _ generator: ScaleTransformerState, traceName: String, _ run: RunContext
+  ) throws {
+    let hidden = session.state.hidden
+    try model.embeddings(
+      ofCodes: codes, count: grid.tokenCount, into: hidden, state: generator,
+      traceName: traceName, run)
+    if branches == 2 {
+      let values = grid.tokenCount * configuration.languageModel.hiddenSize
+      (hidden + values).update(from: hidden, count: values)
+    }
+  }
+
+  private func trace(
+    _ name: String, _ map: UnsafePointer<Float>, _ grid: GridSize, _ run: RunContext
+  ) {
+    run.trace?.record(
+      name, height: grid.height, width: grid.width,
+      channels: configuration.generator.codebookDim, map: map)
+  }
+}

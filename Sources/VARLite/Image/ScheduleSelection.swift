@@ -1,0 +1,77 @@
+import VARModels
+
+/// How large a picture is asked for.
+public enum ImageSize: Sendable, Equatable {
+  /// The model's own size.
+  case modelDefault
+  /// Longer side of the square picture in pixels; picks the budget.
+  case pixels(Int)
+  /// An official budget.
+  case budget(PixelBudget)
+}
+
+/// The shape of a picture.
+public enum ImageAspect: Sendable, Equatable {
+  /// The model's own shape.
+  case modelDefault
+  case ratio(width: Double, height: Double)
+}
+
+/// Picks the scales that a request is drawn with (ARCHITECTURE 9.1).
+package enum ScheduleSelection {
+  package static func schedule(
+    _ configuration: VARGPTConfiguration, size: ImageSize, aspect: ImageAspect
+  ) throws(GenerationError) -> ScaleSchedule {
+    let own = configuration.schedule
+    if size == .modelDefault, aspect == .modelDefault { return own }
+    let template =
+      switch aspect {
+      case .modelDefault: ownTemplate(own)
+      case .ratio(let width, let height): AspectTemplate.nearest(heightOverWidth: height / width)
+      }
+    let count = try scaleCount(configuration, size)
+    let schedule = template.schedule(scaleCount: count)
+    guard count <= configuration.generator.numLevels else {
+      throw GenerationError(
+        .invalidRequest,
+        "this size needs \(count) scales, the model knows \(configuration.generator.numLevels)")
+    }
+    return schedule
+  }
+
+  private static func ownTemplate(_ own: ScaleSchedule) -> AspectTemplate {
+    AspectTemplate.nearest(
+      heightOverWidth: Double(own.finalGrid.height) / Double(own.finalGrid.width))
+  }
+
+  private static func scaleCount(
+    _ configuration: VARGPTConfiguration, _ size: ImageSize
+  ) throws(GenerationError) -> Int {
+    let own = configuration.schedule
+    let stride = configuration.vae.stride
+    let ownCount = own.scales.count
+    let isPrefix =
+      ownCount <= 13 && ownTemplate(own).schedule(scaleCount: ownCount).scales == own.scales
+    switch size {
+    case .budget(let budget): return budget.scaleCount
+    case .modelDefault:
+      guard isPrefix else {
+        throw GenerationError(
+          .invalidRequest,
+          "the model's own scales belong to no official shape; name a size with the shape")
+      }
+      return ownCount
+    case .pixels(let pixels):
+      if isPrefix, pixels == max(own.finalGrid.height, own.finalGrid.width) * stride {
+        return ownCount
+      }
+      if let budget = PixelBudget.allCases.first(where: { $0.squareSizePixels == pixels }) {
+        return budget.scaleCount
+      }
+      var sizes = PixelBudget.allCases.map(\.squareSizePixels)
+      if isPrefix { sizes.append(max(own.finalGrid.height, own.finalGrid.width) * stride) }
+      let list = Set(sizes).sorted().map(String.init).joined(separator: ", ")
+      throw GenerationError(.invalidRequest, "no size of \(pixels) px; there are \(list)")
+    }
+  }
+}

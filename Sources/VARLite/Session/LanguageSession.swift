@@ -1,0 +1,171 @@
+import VARKernels
+import VARModels
+
+/// A conversation's state in the language model: token ids, positions, the KV cache and, where pictures may be drawn, every
+/// final hidden state.
+package final class LanguageSession {
+  /// How much a session can hold.
+  struct Capacity {
+    /// Text and picture tokens of the conversation.
+    var context: Int
+    /// Tokens of a picture that is drawn; 0 where none can be.
+    var drawing: Int
+    /// Rows that go through the layers at once.
+    var rows: Int
+  }
+
+  struct Layout {
+    let capacity: Capacity
+    let state: Qwen2State.Layout
+    let cache: KVCache.Layout
+    let logits: MemoryPlan.ID
+    let lastHidden: MemoryPlan.ID
+    let pastHidden: MemoryPlan.ID
+  }
+
+  static func reserve(
+    _ plan: inout MemoryPlan, _ configuration: Qwen2Configuration, capacity: Capacity,
+    kvType: KVType
+  ) -> Layout {
+    let width = configuration.hiddenSize
+    return Layout(
+      capacity: capacity,
+      state: Qwen2State.reserve(&plan, configuration, rowCapacity: capacity.rows),
+      cache: KVCache.Layout.reserve(
+        &plan, "llm.kv", type: kvType, layerCount: configuration.numHiddenLayers,
+        kvHeads: configuration.numKeyValueHeads, headDim: configuration.headDim,
+        capacity: capacity.context + capacity.drawing),
+      logits: plan.reserve("llm.logits", floats: configuration.vocabSize),
+      lastHidden: plan.reserve("llm.last_hidden", floats: width),
+      pastHidden: plan.reserve(
+        "llm.past_hidden", floats: capacity.drawing > 0 ? capacity.context * width : 0))
+  }
+
+  let model: Qwen2Model
+  let configuration: VARGPTConfiguration
+  let capacity: Capacity
+  let state: Qwen2State
+  let cache: KVCache
+  let logits: UnsafeMutableBufferPointer<Float>
+  private let lastHidden: UnsafeMutablePointer<Float>
+  /// `[ids.count, hiddenSize]` where pictures may be drawn.
+  let pastHidden: UnsafeMutablePointer<Float>
+  package private(set) var ids: [Int32] = []
+  private(set) var positions = Qwen2Positions()
+
+  init(
+    _ layout: Layout, arena: Arena, model: Qwen2Model, configuration: VARGPTConfiguration
+  ) {
+    self.model = model
+    self.configuration = configuration
+    capacity = layout.capacity
+    state = Qwen2State(layout.state, arena: arena)
+    cache = KVCache(layout.cache, arena: arena)
+    logits = UnsafeMutableBufferPointer(
+      start: arena.floats(layout.logits), count: configuration.languageModel.vocabSize)
+    lastHidden = arena.floats(layout.lastHidden)
+    pastHidden = arena.floats(layout.pastHidden)
+  }
+
+  /// Runs new tokens of the conversation.
+  ///
+  /// - Parameters:
+  ///   - newIDs: tokens; every picture stands as one placeholder per picture token.
+  ///   - pictures: merged grid and embeddings of the pictures in `newIDs`, in order.
+  package func append(_ newIDs: [Int32], pictures: [EncodedPicture], _ run: RunContext) throws {
+    guard ids.count + newIDs.count <= capacity.context else {
+      throw GenerationError(
+        .contextFull,
+        "the conversation has \(ids.count + newIDs.count) tokens, the context holds "
+          + "\(capacity.context); shorten it or use fewer pictures")
+    }
+    let first = ids.count
+    positions.append(
+      ids: newIDs, grids: pictures.map(\.grid), tokens: configuration.specialTokens)
+    ids += newIDs
+    var embeddings = PictureRows(pictures)
+    var next = first
+    while next < ids.count {
+      let rows = next..<min(next + capacity.rows, ids.count)
+      try prefill(rows, &embeddings, run)
+      next = rows.upperBound
+    }
+  }
+
+  private func prefill(
+    _ indices: Range<Int>, _ pictures: inout PictureRows, _ run: RunContext
+  ) throws {
+    let width = configuration.languageModel.hiddenSize
+    let rowIDs = Array(ids[indices])
+    try model.embed(rowIDs, into: state.hidden, run)
+    for (row, id) in rowIDs.enumerated() where Int(id) == configuration.specialTokens.imagePad {
+      pictures.copyNext(into: state.hidden + row * width, width: width)
+    }
+    run.trace?.record("embeds", shape: [1, indices.count, width], floats: state.hidden)
+    try model.prepareRotary(Array(positions.positions[indices]), state)
+    let sequence = Qwen2Model.SequenceRows(
+      rows: 0..<indices.count, cache: cache, firstIndex: indices.lowerBound)
+    try model.forward([sequence], state: state, run)
+    if capacity.drawing > 0 {
+      try model.normalize(
+        0..<indices.count, state: state, into: pastHidden + indices.lowerBound * width, run)
+      lastHidden.update(from: pastHidden + (indices.upperBound - 1) * width, count: width)
+    } else {
+      try model.normalize(
+        indices.count - 1..<indices.count, state: state, into: lastHidden, run)
+    }
+    try traceLogits(rows: indices.count, run)
+  }
+
+  /// Records the final hidden states and the logits of all rows, which a run needs for no other purpose.
+  private func traceLogits(rows: Int, _ run: RunContext) throws {
+    guard let trace = run.trace, capacity.drawing == 0 else { return }
+    let width = configuration.languageModel.hiddenSize
+    var hidden = [Float](repeating: 0, count: rows * width)
+    try model.normalize(0..<rows, state: state, into: &hidden, run)
+    trace.record("hidden_final_norm", shape: [1, rows, width], floats: hidden)
+    var values = [Float](repeating: 0, count: rows * logits.count)
+    try values.withUnsafeMutableBufferPointer { values in
+      for row in 0..<rows {
+        try model.logits(
+          of: Array(hidden[row * width..<(row + 1) * width]), rows: 1,
+          into: values.baseAddress! + row * logits.count, run)
+      }
+    }
+    trace.record("logits", shape: [1, rows, logits.count], floats: values)
+  }
+
+  /// Logits of the token after the last one.
+  func nextLogits(_ run: RunContext) throws -> UnsafeMutableBufferPointer<Float> {
+    try model.logits(of: lastHidden, rows: 1, into: logits.baseAddress!, run)
+    return logits
+  }
+}
+
+/// Embeddings of one picture `[grid.tokenCount, hiddenSize]`.
+package struct EncodedPicture {
+  /// Merged grid: tokens along each side.
+  let grid: GridSize
+  let embeddings: [Float]
+}
+
+/// Hands out the rows of several pictures one after the other.
+private struct PictureRows {
+  private let pictures: [EncodedPicture]
+  private var picture = 0
+  private var row = 0
+
+  init(_ pictures: [EncodedPicture]) { self.pictures = pictures }
+
+  mutating func copyNext(into output: UnsafeMutablePointer<Float>, width: Int) {
+    while picture < pictures.count, row == pictures[picture].grid.tokenCount {
+      picture += 1
+      row = 0
+    }
+    precondition(picture < pictures.count, "more picture tokens than pictures")
+    pictures[picture].embeddings.withUnsafeBufferPointer { values in
+      output.update(from: values.baseAddress! + row * width, count: width)
+    }
+    row += 1
+  }
+}

@@ -1,0 +1,63 @@
+import VARKernels
+import VARModels
+import VARVision
+
+/// Runs pictures through the vision tower in a memory of its own, which is given back before the language model starts.
+struct PictureEncoder {
+  let model: VARGPT
+  let weights: ModelWeights
+  let preprocessing: ImagePreprocessing
+
+  /// - Returns: merged grid and embeddings of each picture.
+  func encode(
+    _ images: [RGBImage], _ run: RunContext, events: (GenerationEvent) -> Void
+  ) throws -> [EncodedPicture] {
+    guard !images.isEmpty else { return [] }
+    let pictures = try images.map { try preprocessing.patches(of: $0) }
+    let configuration = model.configuration
+    let patchCapacity = pictures.map(\.patchCount).max() ?? 0
+    var plan = MemoryPlan()
+    let layout = VisionState.reserve(
+      &plan, configuration.vision, patchCapacity: patchCapacity)
+    guard let arena = Arena(plan) else { throw GenerationError.noMemory(plan.byteCount) }
+    let state = VisionState(layout, arena: arena)
+    let hiddenSize = configuration.languageModel.hiddenSize
+    let tower = VisionTower(configuration.vision, hiddenSize: hiddenSize, weights: weights)
+    var encoded: [EncodedPicture] = []
+    for (index, picture) in pictures.enumerated() {
+      let grid = GridSize(height: picture.gridHeight, width: picture.gridWidth)
+      let merged = GridSize(height: grid.height / 2, width: grid.width / 2)
+      if picture.isShrunk {
+        events(
+          .shrunk(
+            picture: index, from: (picture.sourceWidth, picture.sourceHeight),
+            to: (picture.resizedWidth, picture.resizedHeight), tokenCount: picture.tokenCount))
+      }
+      var embeddings = [Float](repeating: 0, count: merged.tokenCount * hiddenSize)
+      try picture.values.withUnsafeBufferPointer { patches in
+        try embeddings.withUnsafeMutableBufferPointer { output in
+          try tower.encode(
+            patches: patches.baseAddress!, grid: grid, into: output.baseAddress!, state: state, run
+          ) { done, count in
+            events(.encoding(picture: index, block: done, blockCount: count))
+          }
+        }
+      }
+      encoded.append(EncodedPicture(grid: merged, embeddings: embeddings))
+    }
+    trace(pictures, run)
+    return encoded
+  }
+
+  private func trace(_ pictures: [ImagePatches], _ run: RunContext) {
+    guard let recorder = run.trace as? TraceRecorder else { return }
+    let values = pictures.flatMap { $0.expanded() }
+    let rows = pictures.reduce(0) { $0 + $1.patchCount }
+    values.withUnsafeBufferPointer {
+      recorder.record("pixel_values", shape: [rows, values.count / rows], floats: $0.baseAddress!)
+    }
+    recorder.record(
+      "image_grid_thw", shape: [pictures.count, 3],
+      integers: pictures.flatMap { [1, $0.gridHeight, $0.gridWidth] })
+  }
+}

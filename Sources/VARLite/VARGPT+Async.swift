@@ -1,0 +1,94 @@
+import Synchronization
+import VARVision
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+extension VARGPT {
+  /// Answers a question; the text arrives in whole characters as it is written.
+  ///
+  /// Ending the iteration early stops the work within one layer.
+  public func understand(
+    _ question: String, images: [RGBImage] = [], sampling: TextSampling = TextSampling()
+  ) -> AsyncThrowingStream<String, any Error> {
+    AsyncThrowingStream { continuation in
+      let flag = CancellationFlag()
+      continuation.onTermination = { _ in flag.cancel() }
+      WorkerThread.start {
+        do {
+          _ = try self.understand(
+            Prompt(question, images: images), sampling: sampling, isCancelled: { flag.isCancelled }
+          ) { event in
+            if case .text(let text) = event { continuation.yield(text) }
+          }
+          continuation.finish()
+        } catch {
+          continuation.finish(throwing: error)
+        }
+      }
+    }
+  }
+
+  /// Draws a picture. Cancelling the task stops the work within one layer.
+  public func generate(
+    _ prompt: String, options: DrawingOptions = DrawingOptions()
+  ) async throws -> RGBImage {
+    try await draw(Prompt(prompt), options)
+  }
+
+  /// Draws a changed version of a picture. Cancelling the task stops the work within one layer.
+  public func edit(
+    _ image: RGBImage, instruction: String, options: DrawingOptions = DrawingOptions()
+  ) async throws -> RGBImage {
+    try await draw(Prompt(instruction, images: [image]), options)
+  }
+
+  private func draw(_ prompt: Prompt, _ options: DrawingOptions) async throws -> RGBImage {
+    let flag = CancellationFlag()
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        WorkerThread.start {
+          continuation.resume(
+            with: Result {
+              try self.draw(prompt, options: options, isCancelled: { flag.isCancelled }).image
+            })
+        }
+      }
+    } onCancel: {
+      flag.cancel()
+    }
+  }
+}
+
+private final class CancellationFlag: Sendable {
+  private let flag = Atomic<Bool>(false)
+  var isCancelled: Bool { flag.load(ordering: .relaxed) }
+  func cancel() { flag.store(true, ordering: .relaxed) }
+}
+
+/// A thread of its own for work that takes seconds: the threads of Swift's tasks are few and must not be held.
+private enum WorkerThread {
+  private final class Body {
+    let run: @Sendable () -> Void
+    init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+  }
+
+  static func start(_ body: @escaping @Sendable () -> Void) {
+    let context = Unmanaged.passRetained(Body(body)).toOpaque()
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+    var thread = pthread_t()
+    let failed = pthread_create(
+      &thread, &attributes,
+      { context in
+        Unmanaged<Body>.fromOpaque(context!).takeRetainedValue().run()
+        return nil
+      }, context)
+    pthread_attr_destroy(&attributes)
+    if failed != 0 { Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run() }
+  }
+}

@@ -1,0 +1,94 @@
+import VARModels
+import VARVision
+
+/// The answer to a question.
+public struct Answer: Sendable {
+  public let text: String
+  /// Tokens of the prompt, pictures included.
+  public let promptTokens: Int
+  /// Tokens that were written, the one that ended the text included.
+  public let tokens: [Int32]
+  /// Whether the limit of tokens cut the text.
+  public let isCut: Bool
+}
+
+/// A drawn picture.
+public struct Drawing: Sendable {
+  public let image: RGBImage
+  /// What the model wrote before it drew.
+  public let text: String
+  public let promptTokens: Int
+  /// Bits of each scale, coarse to fine: `[tokens, codebookDim]`.
+  public let bits: [[UInt8]]
+}
+
+extension VARGPT {
+  /// Answers a question, with or without pictures.
+  ///
+  /// - Parameter events: called on the caller's thread as the answer grows.
+  public func understand(
+    _ prompt: Prompt, sampling: TextSampling = TextSampling(), pixels: PixelBounds = PixelBounds(),
+    recorder: TraceRecorder? = nil, isCancelled: @escaping () -> Bool = { false },
+    events: (GenerationEvent) -> Void = { _ in }
+  ) throws -> Answer {
+    var options = Conversation.Options(maximumTextTokens: sampling.maximumTokens)
+    options.bounds(pixels)
+    let conversation = try Conversation(
+      self, options: options, recorder: recorder, isCancelled: isCancelled)
+    try conversation.append(prompt, events: events)
+    let promptTokens = conversation.session?.ids.count ?? 0
+    let written = try conversation.write(sampling, mayDraw: false, events: events)
+    return Answer(
+      text: written.text, promptTokens: promptTokens, tokens: written.ids,
+      isCut: written.end == .length)
+  }
+
+  /// Draws a picture, from a text alone or as an edit of pictures in the prompt.
+  ///
+  /// The model decides by itself when to draw, after a text of at most `text.maximumTokens`.
+  /// - Parameter forcesDrawing: draws at once instead.
+  /// - Throws: `GenerationError` with `nothingDrawn` where the model ended its text without drawing.
+  public func draw(
+    _ prompt: Prompt, options drawing: DrawingOptions = DrawingOptions(),
+    text: TextSampling = TextSampling(maximumTokens: 128), forcesDrawing: Bool = false,
+    pixels: PixelBounds = PixelBounds(), forcedBits: [[UInt8]]? = nil,
+    recorder: TraceRecorder? = nil, isCancelled: @escaping () -> Bool = { false },
+    events: (GenerationEvent) -> Void = { _ in }
+  ) throws -> Drawing {
+    var options = Conversation.Options(
+      drawing: drawing, maximumTextTokens: forcesDrawing ? 1 : text.maximumTokens)
+    options.bounds(pixels)
+    let conversation = try Conversation(
+      self, options: options, recorder: recorder, isCancelled: isCancelled)
+    try conversation.append(prompt, forcesDrawing: forcesDrawing, events: events)
+    let promptTokens = conversation.session?.ids.count ?? 0
+    var written = WrittenText()
+    if !forcesDrawing {
+      written = try conversation.write(text, mayDraw: true, events: events)
+      guard written.end == .drawing else {
+        throw GenerationError(
+          .nothingDrawn, "the model answered without drawing; use --force-image")
+      }
+    }
+    let (image, bits) = try conversation.draw(forcedBits: forcedBits, events: events)
+    return Drawing(image: image, text: written.text, promptTokens: promptTokens, bits: bits)
+  }
+}
+
+/// Bounds on the pixels of a picture that is looked at; nil takes the model's.
+public struct PixelBounds: Sendable, Equatable {
+  public var minimum: Int?
+  public var maximum: Int?
+
+  public init(minimum: Int? = nil, maximum: Int? = nil) {
+    self.minimum = minimum
+    self.maximum = maximum
+  }
+}
+
+extension Conversation.Options {
+  fileprivate mutating func bounds(_ pixels: PixelBounds) {
+    minimumPixels = pixels.minimum
+    maximumPixels = pixels.maximum
+  }
+}

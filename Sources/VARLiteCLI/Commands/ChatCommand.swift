@@ -1,0 +1,48 @@
+import ArgumentParser
+import VARLite
+import VARVision
+
+struct ChatCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "chat", abstract: "One conversation with text and pictures.",
+    discussion: """
+      Lines are turns. /image PATH adds a picture to the next turn, /draw PROMPT draws, /edit INSTRUCTION changes the last \
+      picture, /help lists the commands, /exit or the end of the input ends the conversation.
+      """)
+
+  @Option(help: "Text and picture tokens that the conversation may have.")
+  var context = 2048
+
+  @Option(help: "Folder for drawn pictures.")
+  var outputFolder = "."
+
+  @Option(help: "The same seed gives the same bytes.")
+  var seed: UInt64 = 0
+
+  @Option(help: "Tokens to write per turn at most.")
+  var maxTokens = 512
+
+  @Option(help: "0 takes the most probable token.")
+  var temperature = 0.0
+
+  @OptionGroup(title: "Model") var model: ModelOptions
+
+  func validate() throws {
+    guard (64...1_000_000).contains(context) else {
+      throw ValidationError("--context is 64 to 1000000, not \(context)")
+    }
+    guard (1...100_000).contains(maxTokens) else {
+      throw ValidationError("--max-tokens is 1 to 100000, not \(maxTokens)")
+    }
+  }
+
+  func run() throws {
+    let model = try self.model.open()
+    let chat = try Chat(
+      model, contextTokens: context, drawing: DrawingOptions(seed: seed),
+      sampling: TextSampling(temperature: temperature, seed: seed, maximumTokens: maxTokens),
+      isCancelled: { Interruption.isRequested })
+    var loop = ChatLoop(chat: chat, outputFolder: outputFolder, isQuiet: self.model.quiet)
+    try loop.run()
+  }
+}

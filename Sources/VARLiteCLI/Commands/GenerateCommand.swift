@@ -1,0 +1,18 @@
+import ArgumentParser
+
+struct GenerateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "generate", abstract: "Draws a picture from a text.",
+    discussion: "Example: varlite generate \"Draw a big red circle.\" -o circle.png")
+
+  @Argument(help: "What to draw; - reads standard input.")
+  var prompt: String
+
+  @OptionGroup(title: "Picture") var image: ImageOptions
+  @OptionGroup(title: "Input") var input: InputOptions
+  @OptionGroup(title: "Model") var model: ModelOptions
+
+  func run() throws {
+    try DrawingRun(model: model, input: input, image: image, text: prompt).run()
+  }
+}

@@ -1,0 +1,29 @@
+import ArgumentParser
+import VARJSON
+import VARLite
+import VQ4Format
+
+struct InfoCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "info", abstract: "Shows what a model file holds.")
+
+  @Argument(help: "The .vq4 file; default: as for the other commands.")
+  var file: String?
+
+  @Flag(help: "Every tensor.")
+  var tensors = false
+
+  @Flag(help: "Print one JSON object instead of text.")
+  var json = false
+
+  func run() throws {
+    let path = try DefaultModel.path(option: file)
+    let model = try VARGPT(path: path)
+    let summary = ModelSummary(model)
+    if json {
+      Console.output(summary.json(withTensors: tensors).text + "\n")
+    } else {
+      Console.output(summary.text(withTensors: tensors))
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import ArgumentParser
+import VARJSON
+import VARLite
+import VARVision
+
+struct ReconstructCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "reconstruct",
+    abstract: "Turns a picture into bits per scale and back: the picture tokenizer's round trip.")
+
+  @Argument(help: "A PNG or JPEG picture.")
+  var input: String
+
+  @Option(name: .shortAndLong, help: "The PNG to write; - is standard output.")
+  var output: String
+
+  @Option(help: "Longer side in pixels: 256, 512, 768, 1024 or the model's own.")
+  var size: Int?
+
+  @OptionGroup(title: "Model") var model: ModelOptions
+
+  func run() throws {
+    try FileOutput.check(output)
+    let picture = try ImageDecoder.decode(path: input)
+    let model = try self.model.open()
+    let progress = Progress(isQuiet: self.model.quiet, printsText: false)
+    let result = try model.reconstruct(
+      picture, size: size.map { .pixels($0) } ?? .modelDefault,
+      isCancelled: { Interruption.isRequested }, events: progress.report)
+    progress.close()
+    try FileOutput.write(try PNGEncoder.encode(result.image, text: []), to: output)
+    let decibels = (result.psnr * 100).rounded() / 100
+    if self.model.json {
+      let object = JSONObject([
+        ("output", .string(output)), ("width", .integer(result.image.width)),
+        ("height", .integer(result.image.height)), ("psnr_db", .number(decibels)),
+        ("bits", .integer(result.bits.reduce(0) { $0 + $1.count })),
+      ])
+      Console.output(JSONValue.object(object).text + "\n")
+    } else if !self.model.quiet {
+      progress.line(
+        "\(output): \(result.image.width)x\(result.image.height), PSNR \(decibels) dB against "
+          + "the picture at that size")
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import ArgumentParser
+import VARJSON
+import VARLite
+import VARTokenizer
+
+struct TokenizeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tokenize", abstract: "Shows the token ids of a text, or the text of ids.",
+    discussion: """
+      --jsonl reads a JSON text per line and prints a JSON array of ids per line; with --decode the other way round.
+      """)
+
+  @Argument(help: "The text; - or nothing reads standard input. With --decode: ids between blanks.")
+  var text: String?
+
+  @Option(help: "A tokenizer.json to use instead of a model.")
+  var tokenizer: String?
+
+  @Flag(help: "A JSON document per line.")
+  var jsonl = false
+
+  @Flag(help: "From ids to text.")
+  var decode = false
+
+  @Option(name: [.short, .long], help: "The .vq4 file.")
+  var model: String?
+
+  func run() throws {
+    let tokenizer = try openTokenizer()
+    let input = try InputOptions.text(text ?? "-")
+    if jsonl {
+      for line in input.split(separator: "\n") where !line.isEmpty {
+        Console.output(try convert(String(line), tokenizer) + "\n")
+      }
+    } else if decode {
+      let ids = try input.split(whereSeparator: \.isWhitespace).map { try id(String($0)) }
+      Console.output(tokenizer.decode(ids, skipSpecial: false) + "\n")
+    } else {
+      let ids = tokenizer.encode(input).map(String.init)
+      Console.output(ids.joined(separator: " ") + "\n")
+    }
+  }
+
+  private func openTokenizer() throws -> Tokenizer {
+    if let tokenizer {
+      let source = try TokenizerSource(tokenizerJSON: try FileInput.bytes(tokenizer))
+      return try Tokenizer(tables: try source.makeTables())
+    }
+    return try VARGPT(path: DefaultModel.path(option: model)).tokenizer
+  }
+
+  private func id(_ text: String) throws -> Int32 {
+    guard let id = Int32(text), id >= 0 else { throw ValidationError("\(text) is no token id") }
+    return id
+  }
+
+  private func convert(_ line: String, _ tokenizer: Tokenizer) throws -> String {
+    let value = try JSONValue(parsing: line)
+    if decode {
+      guard let items = value.arrayValue else {
+        throw ValidationError("--jsonl --decode reads an array of ids per line")
+      }
+      let ids = try items.map { try id($0.integerValue.map(String.init) ?? "") }
+      return JSONValue.string(tokenizer.decode(ids, skipSpecial: false)).text
+    }
+    guard let text = value.stringValue else {
+      throw ValidationError("--jsonl reads a JSON text per line")
+    }
+    return JSONValue.array(tokenizer.encode(text).map { .integer(Int($0)) }).text
+  }
+}

@@ -1,0 +1,27 @@
+import ArgumentParser
+import VARLite
+import VQ4Format
+
+struct VerifyCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify", abstract: "Checks every byte of a model file.",
+    discussion:
+      "Exit code 0: every hash, code and padding byte is right; 3: the first fault is named.")
+
+  @Argument(help: "The .vq4 file; default: as for the other commands.")
+  var file: String?
+
+  @Flag(help: "No progress.")
+  var quiet = false
+
+  func run() throws {
+    let path = try DefaultModel.path(option: file)
+    let file = try VQ4File(path: path)
+    let progress = Progress(isQuiet: quiet, printsText: false)
+    try file.verify { done, total in
+      progress.percent("verifying", done: done, total: total)
+    }
+    progress.close()
+    if !quiet { Console.output("\(path): \(file.byteCount) bytes are intact\n") }
+  }
+}

@@ -1,0 +1,89 @@
+import VARLite
+import VARVision
+
+/// Reads turns from standard input and answers them.
+struct ChatLoop {
+  let chat: Chat
+  let outputFolder: String
+  let isQuiet: Bool
+  private var waiting: [RGBImage] = []
+  /// What `/edit` changes: the last picture that was drawn or shown.
+  private var lastPicture: RGBImage?
+  private var drawnCount = 0
+
+  init(chat: Chat, outputFolder: String, isQuiet: Bool) {
+    self.chat = chat
+    self.outputFolder = outputFolder
+    self.isQuiet = isQuiet
+  }
+
+  private static let help = """
+    TEXT               says something
+    /image PATH        adds a picture to the next turn
+    /draw PROMPT       draws a picture
+    /edit INSTRUCTION  changes the last picture
+    /exit              ends the conversation
+    """
+
+  mutating func run() throws {
+    while true {
+      if !isQuiet, Console.errorIsTerminal { Console.write("> ", to: 2) }
+      guard let line = readLine() else { return }
+      let words = line.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: true)
+      guard let first = words.first else { continue }
+      let rest = words.count > 1 ? String(words[1]) : ""
+      // A turn that cannot be taken is told and the conversation goes on; one that broke off in the middle cannot.
+      switch first {
+      case "/exit", "/quit": return
+      case "/help": Console.error(Self.help)
+      case "/image": addPicture(rest)
+      case "/draw":
+        if rest.isEmpty { Console.error("/draw needs a prompt") } else { try answer(rest) }
+      case "/edit": try edit(rest)
+      case _ where first.hasPrefix("/"):
+        Console.error("\(first) is unknown; /help lists the commands")
+      default: try answer(line)
+      }
+    }
+  }
+
+  private mutating func addPicture(_ path: String) {
+    do throws(ImageError) {
+      let picture = try ImageDecoder.decode(path: path)
+      waiting.append(picture)
+      lastPicture = picture
+    } catch {
+      Console.error("\(error)")
+    }
+  }
+
+  private mutating func edit(_ instruction: String) throws {
+    guard !instruction.isEmpty else { return Console.error("/edit needs an instruction") }
+    if waiting.isEmpty {
+      guard let lastPicture else { return Console.error("/edit needs a picture; use /image PATH") }
+      waiting = [lastPicture]
+    }
+    try answer(instruction)
+  }
+
+  private mutating func answer(_ text: String) throws {
+    let prompt = Prompt(text, images: waiting)
+    waiting = []
+    let progress = Progress(isQuiet: isQuiet, printsText: true)
+    let reply: Chat.Reply
+    do {
+      reply = try chat.say(prompt, events: progress.report)
+    } catch let error as GenerationError where error.code == .invalidRequest {
+      progress.close()
+      return Console.error("\(error)")
+    }
+    progress.close()
+    Console.output("\n")
+    guard let image = reply.image else { return }
+    lastPicture = image
+    drawnCount += 1
+    let path = "\(outputFolder)/varlite-\(drawnCount).png"
+    try FileOutput.write(try PNGEncoder.encode(image, text: [("prompt", text)]), to: path)
+    Console.output("\(path)\n")
+  }
+}

@@ -1,0 +1,72 @@
+import VARJSON
+import VARLite
+import VARVision
+
+/// What `generate` and `edit` share: draw, write the PNG with its settings, report.
+struct DrawingRun {
+  let model: ModelOptions
+  let input: InputOptions
+  let image: ImageOptions
+  let text: String
+
+  func run() throws {
+    try FileOutput.check(image.output)
+    if let trace = input.trace { try FileOutput.check(trace) }
+    let prompt = try input.prompt(text)
+    let options = try image.drawingOptions(source: prompt.images.first)
+    let model = try self.model.open()
+    let progress = Progress(isQuiet: self.model.quiet, printsText: false)
+    let recorder = input.trace == nil ? nil : TraceRecorder()
+    let drawing = try model.draw(
+      prompt, options: options,
+      text: TextSampling(seed: image.seed, maximumTokens: 128), forcesDrawing: image.forceImage,
+      pixels: input.bounds, recorder: recorder, isCancelled: { Interruption.isRequested },
+      events: progress.report)
+    progress.close()
+    let png = try PNGEncoder.encode(drawing.image, text: textChunks(prompt, model, options))
+    try FileOutput.write(png, to: image.output)
+    if let recorder, let path = input.trace {
+      try FileOutput.write(recorder.safetensors(), to: path)
+    }
+    report(drawing, model, progress)
+  }
+
+  private func textChunks(
+    _ prompt: Prompt, _ model: VARGPT, _ options: DrawingOptions
+  ) -> [(key: String, value: String)] {
+    let defaults = model.configuration.imageSampling
+    let settings = JSONValue.object(
+      JSONObject([
+        ("seed", .string(String(options.seed))),
+        ("cfg_scale", .number(options.cfgScale ?? defaults.cfgScale)),
+        ("tau", .number(options.tau ?? defaults.tau)),
+        ("top_p", .number(options.topP ?? defaults.topP)),
+        ("greedy", .bool(options.isGreedy)),
+        ("kv", .string(model.options.kvType.rawValue)),
+      ]))
+    return [
+      ("Software", "varlite \(Version.text)"), ("prompt", prompt.text),
+      ("seed", String(options.seed)), ("settings", settings.text),
+      ("model", model.contentHash),
+    ]
+  }
+
+  private func report(_ drawing: Drawing, _ model: VARGPT, _ progress: Progress) {
+    let seconds = progress.elapsedSeconds
+    if self.model.json {
+      let object = JSONObject([
+        ("output", .string(image.output)), ("text", .string(drawing.text)),
+        ("width", .integer(drawing.image.width)), ("height", .integer(drawing.image.height)),
+        ("scales", .integer(drawing.bits.count)), ("seed", .string(String(image.seed))),
+        ("prompt_tokens", .integer(drawing.promptTokens)),
+        ("model", .string(model.contentHash)), ("seconds", .number(seconds)),
+      ])
+      let line = JSONValue.object(object).text + "\n"
+      if image.output == "-" { Console.error(line) } else { Console.output(line) }
+    } else if !self.model.quiet {
+      progress.line(
+        "\(image.output): \(drawing.image.width)x\(drawing.image.height) in "
+          + Progress.seconds(seconds))
+    }
+  }
+}

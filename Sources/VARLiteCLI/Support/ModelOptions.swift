@@ -1,0 +1,46 @@
+import ArgumentParser
+import VARKernels
+import VARLite
+import VARModels
+
+extension InstructionSet: ExpressibleByArgument {}
+extension KVType: ExpressibleByArgument {}
+
+/// Which model runs, and how.
+struct ModelOptions: ParsableArguments {
+  @Option(name: [.short, .long], help: "The .vq4 file.")
+  var model: String?
+
+  @Option(help: "Threads; default: the processors this program may use.")
+  var threads: Int?
+
+  @Option(help: "Kernels to use; the results are the same with all.")
+  var isa: InstructionSet?
+
+  @Option(help: "Type of cached keys and values. f16 halves them and changes results a little.")
+  var kv: KVType = .f32
+
+  @Flag(help: "Print one JSON object instead of text.")
+  var json = false
+
+  @Flag(help: "No progress.")
+  var quiet = false
+
+  func validate() throws {
+    if let threads, !(1...256).contains(threads) {
+      throw ValidationError("--threads is 1 to 256, not \(threads)")
+    }
+    if let isa, !isa.isSupported {
+      let names = InstructionSet.supported.map(\.rawValue).joined(separator: ", ")
+      throw ValidationError(
+        "--isa \(isa.rawValue) does not run on this machine; there are \(names)")
+    }
+  }
+
+  func open() throws -> VARGPT {
+    var options = VARGPT.Options(kvType: kv)
+    if let threads { options.threadCount = threads }
+    if let isa { options.instructionSet = isa }
+    return try VARGPT(path: DefaultModel.path(option: model), options: options)
+  }
+}

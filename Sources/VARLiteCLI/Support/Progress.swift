@@ -1,0 +1,115 @@
+import VARLite
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// Progress on standard error: a line that is rewritten on a terminal, a line per step elsewhere.
+final class Progress {
+  private let isQuiet: Bool
+  /// Text of the model goes to standard output as it comes; else it counts as progress.
+  private let printsText: Bool
+  private let start = Progress.now()
+  private var drawingStart = 0.0
+  private var hasOpenLine = false
+  private var lastUpdate = 0.0
+  private let isTerminal: Bool
+
+  init(isQuiet: Bool, printsText: Bool) {
+    self.isQuiet = isQuiet
+    self.printsText = printsText
+    isTerminal =
+      Console.errorIsTerminal && getenv("TERM").map { String(cString: $0) } != "dumb"
+  }
+
+  static func now() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+  }
+
+  var elapsedSeconds: Double { Self.now() - start }
+
+  func report(_ event: GenerationEvent) {
+    switch event {
+    case .shrunk(let picture, let from, let to, let tokenCount):
+      line(
+        "picture \(picture + 1): \(from.width)x\(from.height) shrunk to \(to.width)x\(to.height) "
+          + "(\(tokenCount) tokens); --max-pixels changes the limit")
+    case .encoding(let picture, let block, let blockCount):
+      step("picture \(picture + 1): block \(block) of \(blockCount)", isLast: block == blockCount)
+    case .reading(let tokenCount):
+      step("reading \(tokenCount) tokens", isLast: true)
+    case .text(let text):
+      if printsText {
+        close()
+        Console.output(text)
+      } else if !isQuiet {
+        Console.write(text, to: STDERR_FILENO)
+        hasOpenLine = true
+      }
+    case .drawing(let scale, let scaleCount):
+      drawing(scale, scaleCount)
+    case .decoding(let level, let levelCount):
+      step("pixels: level \(level) of \(levelCount)", isLast: level == levelCount)
+    }
+  }
+
+  /// The cost of a scale grows with its tokens; four times the tokens of a scale are a fair guess for what is left.
+  private func drawing(_ scale: Int, _ scaleCount: Int) {
+    if scale == 0 {
+      close()
+      drawingStart = Self.now()
+    }
+    guard scale < scaleCount else { return }
+    var text = "scale \(scale + 1) of \(scaleCount)"
+    if scale > 1 {
+      let spent = Self.now() - drawingStart
+      let done = Double((1...scale).reduce(0) { $0 + $1 * $1 })
+      let all = Double((1...scaleCount).reduce(0) { $0 + $1 * $1 })
+      text += ", about \(Self.seconds(spent * (all - done) / done)) left"
+    }
+    step(text, isLast: false)
+  }
+
+  static func seconds(_ value: Double) -> String {
+    let tenths = Int((value * 10).rounded())
+    return tenths < 600
+      ? "\(tenths / 10).\(tenths % 10) s" : "\(tenths / 600) min \(tenths / 10 % 60) s"
+  }
+
+  /// Ends an open line, before anything else is printed.
+  func close() {
+    guard hasOpenLine else { return }
+    Console.write(isTerminal ? "\r\u{1b}[K" : "\n", to: STDERR_FILENO)
+    hasOpenLine = false
+  }
+
+  func line(_ text: String) {
+    close()
+    Console.error(text)
+  }
+
+  fileprivate func step(_ text: String, isLast: Bool) {
+    guard !isQuiet else { return }
+    if isTerminal {
+      let now = Self.now()
+      guard isLast || now - lastUpdate > 0.1 else { return }
+      lastUpdate = now
+      Console.write("\r\u{1b}[K" + text, to: STDERR_FILENO)
+      hasOpenLine = true
+    } else if isLast || text.hasPrefix("scale") {
+      close()
+      Console.error(text)
+    }
+  }
+}
+
+extension Progress {
+  func percent(_ what: String, done: Int, total: Int) {
+    guard total > 0 else { return }
+    step("\(what): \(done * 100 / total) %", isLast: done == total)
+  }
+}

@@ -1,0 +1,131 @@
+import ArgumentParser
+import VARLite
+import VARModels
+import VARVision
+
+/// Pictures that the model looks at, and the system message.
+struct InputOptions: ParsableArguments {
+  @Option(name: .customLong("image"), help: "A PNG or JPEG picture; repeats.")
+  var images: [String] = []
+
+  @Option(help: "Replaces the default system message.")
+  var system: String?
+
+  @Option(help: "Enlarge pictures with fewer pixels than this.")
+  var minPixels: Int?
+
+  @Option(
+    help: """
+      Shrink pictures with more pixels than this; default: the model's, at most \
+      \(ImagePreprocessing.defaultMaximumTokens) tokens of 28x28.
+      """)
+  var maxPixels: Int?
+
+  @Option(help: "Write intermediate tensors to this .safetensors file.")
+  var trace: String?
+
+  func validate() throws {
+    for (name, value) in [("--min-pixels", minPixels), ("--max-pixels", maxPixels)] {
+      if let value, !(784...100_000_000).contains(value) {
+        throw ValidationError("\(name) is 784 to 100000000, not \(value)")
+      }
+    }
+  }
+
+  var bounds: PixelBounds { PixelBounds(minimum: minPixels, maximum: maxPixels) }
+
+  /// The prompt of a text argument; `-` reads standard input.
+  func prompt(_ argument: String) throws -> Prompt {
+    let text = try Self.text(argument)
+    let pictures = try images.map { path throws(ImageError) in
+      try ImageDecoder.decode(path: path)
+    }
+    return Prompt(text, images: pictures, system: system)
+  }
+
+  static func text(_ argument: String) throws -> String {
+    guard argument == "-" else { return argument }
+    guard let text = Console.input(limit: 16 << 20) else {
+      throw GenerationError(
+        .invalidRequest, "standard input is not UTF-8 text of at most 16 MiB")
+    }
+    return text
+  }
+}
+
+/// How a picture is drawn.
+struct ImageOptions: ParsableArguments {
+  @Option(name: .shortAndLong, help: "The PNG to write; - is standard output.")
+  var output: String
+
+  @Option(help: "The same seed gives the same bytes.")
+  var seed: UInt64 = 0
+
+  @Option(help: "Guidance strength; 1 is none, half the work. Default: the model's.")
+  var cfgScale: Double?
+
+  @Option(help: "Temperature of the bits. Default: the model's.")
+  var tau: Double?
+
+  @Option(help: "Never draw a bit value with a probability of at most 1 - P. Default: the model's.")
+  var topP: Double?
+
+  @Flag(help: "Take the more probable bit and token.")
+  var greedy = false
+
+  @Option(help: "Longer side in pixels: 256, 512, 768, 1024 or the model's own.")
+  var size: Int?
+
+  @Option(help: "Official pixel budget: 0.06M, 0.25M, 0.60M or 1M.")
+  var pn: String?
+
+  @Option(help: "Shape W:H; the nearest official one is taken. source: the first picture's.")
+  var aspect: String?
+
+  @Flag(help: "Draw at once instead of letting the model write first.")
+  var forceImage = false
+
+  func validate() throws {
+    if size != nil, pn != nil { throw ValidationError("--size and --pn exclude each other") }
+    if let pn, PixelBudget(rawValue: pn) == nil {
+      let names = PixelBudget.allCases.map(\.rawValue).joined(separator: ", ")
+      throw ValidationError("--pn is one of \(names), not \(pn)")
+    }
+    if let cfgScale, !(0...100).contains(cfgScale) {
+      throw ValidationError("--cfg-scale is 0 to 100, not \(cfgScale)")
+    }
+    if let tau, !(0.001...1000).contains(tau) {
+      throw ValidationError("--tau is 0.001 to 1000, not \(tau)")
+    }
+    if let topP, !(0...1).contains(topP) {
+      throw ValidationError("--top-p is 0 to 1, not \(topP)")
+    }
+    if let aspect, aspect != "source" { _ = try ratio(aspect) }
+  }
+
+  private func ratio(_ text: String) throws -> ImageAspect {
+    let sides = text.split(separator: ":").compactMap { Double($0) }
+    guard sides.count == 2, text.split(separator: ":").count == 2,
+      sides.allSatisfy({ $0 > 0 && $0 <= 100_000 })
+    else { throw ValidationError("--aspect is W:H (for example 3:2) or source, not \(text)") }
+    return .ratio(width: sides[0], height: sides[1])
+  }
+
+  func drawingOptions(source: RGBImage?) throws -> DrawingOptions {
+    var aspect = ImageAspect.modelDefault
+    if let text = self.aspect {
+      if text == "source" {
+        guard let source else { throw ValidationError("--aspect source needs a picture") }
+        aspect = .ratio(width: Double(source.width), height: Double(source.height))
+      } else {
+        aspect = try ratio(text)
+      }
+    }
+    var size = ImageSize.modelDefault
+    if let pixels = self.size { size = .pixels(pixels) }
+    if let pn, let budget = PixelBudget(rawValue: pn) { size = .budget(budget) }
+    return DrawingOptions(
+      size: size, aspect: aspect, cfgScale: cfgScale, tau: tau, topP: topP, isGreedy: greedy,
+      seed: seed)
+  }
+}

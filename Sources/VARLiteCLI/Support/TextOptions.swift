@@ -1,0 +1,48 @@
+import ArgumentParser
+import VARLite
+
+/// How text is picked.
+struct TextOptions: ParsableArguments {
+  @Option(help: "Tokens to write at most.")
+  var maxTokens = 512
+
+  @Option(help: "0 takes the most probable token.")
+  var temperature = 0.0
+
+  @Option(help: "Keep the most probable tokens up to this probability.")
+  var topP = 1.0
+
+  @Option(help: "Keep this many of the most probable tokens; 0 keeps all.")
+  var topK = 0
+
+  @Option(help: "Makes tokens that were used less probable. Default: the model's.")
+  var repetitionPenalty: Double?
+
+  @Flag(help: "Go on after the end of the text.")
+  var ignoreEos = false
+
+  @Option(help: "Seed of the draws above temperature 0.")
+  var seed: UInt64 = 0
+
+  func validate() throws {
+    guard (1...1_000_000).contains(maxTokens) else {
+      throw ValidationError("--max-tokens is 1 to 1000000, not \(maxTokens)")
+    }
+    guard (0...100).contains(temperature) else {
+      throw ValidationError("--temperature is 0 to 100, not \(temperature)")
+    }
+    guard (0...1).contains(topP) else {
+      throw ValidationError("--top-p is 0 to 1, not \(topP)")
+    }
+    guard topK >= 0 else { throw ValidationError("--top-k is 0 or more, not \(topK)") }
+    if let repetitionPenalty, !(0.01...100).contains(repetitionPenalty) {
+      throw ValidationError("--repetition-penalty is 0.01 to 100, not \(repetitionPenalty)")
+    }
+  }
+
+  var sampling: TextSampling {
+    TextSampling(
+      temperature: temperature, topP: topP, topK: topK, repetitionPenalty: repetitionPenalty,
+      seed: seed, maximumTokens: maxTokens, ignoresEndOfSequence: ignoreEos)
+  }
+}

@@ -1,0 +1,54 @@
+import VARCheckpoint
+import VARConversion
+import VARLite
+import VARQuantization
+import VARTestSupport
+import VARVision
+import VQ4Format
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// The reference checkpoint, converted once per recipe and layout for all tests of the run.
+enum TinyModel {
+  private static let store = ModelStore()
+
+  static func path(recipe: String, layout: VQ4StorageLayout = .map) throws -> String {
+    try store.path(recipe: recipe, layout: layout)
+  }
+
+  static func f32() throws -> VARGPT { try VARGPT(path: path(recipe: "f32")) }
+
+  static func picture(_ name: String) throws -> RGBImage {
+    try ImageDecoder.decode(path: Fixtures.path("golden/inputs/\(name).png"))
+  }
+}
+
+private final class ModelStore: @unchecked Sendable {
+  private var lock = pthread_mutex_t()
+  private var paths: [String: String] = [:]
+  private let folder: String
+
+  init() {
+    pthread_mutex_init(&lock, nil)
+    var template = Array("/tmp/varlite-tests-XXXXXX".utf8CString)
+    folder = mkdtemp(&template).map { String(cString: $0) } ?? "/tmp"
+    // The system removes what a finished test run leaves in its temporary folder.
+  }
+
+  func path(recipe: String, layout: VQ4StorageLayout) throws -> String {
+    pthread_mutex_lock(&lock)
+    defer { pthread_mutex_unlock(&lock) }
+    let key = "\(recipe)-\(layout)"
+    if let path = paths[key] { return path }
+    let path = "\(folder)/\(key).vq4"
+    let checkpoint = try Checkpoint(path: Fixtures.path("tiny"))
+    let options = ConversionOptions(recipe: try Recipe(builtIn: recipe), layout: layout)
+    _ = try Conversion(of: checkpoint, options: options).write(to: path)
+    paths[key] = path
+    return path
+  }
+}

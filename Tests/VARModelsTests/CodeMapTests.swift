@@ -1,0 +1,65 @@
+import Testing
+import VARModels
+import VARTestSupport
+
+/// Tables of the generator against the reference.
+@Suite struct CodeMapTests {
+  static func golden() throws -> SafetensorsFile {
+    try SafetensorsFile(fixture: "golden/units.safetensors")
+  }
+
+  private static func grid(_ shape: [Int]) -> GridSize {
+    GridSize(height: shape[shape.count - 2], width: shape[shape.count - 1])
+  }
+
+  /// `[1, channels, 1, height, width]` to `[height, width, channels]`.
+  private static func channelsLast(_ values: [Float], channels: Int) -> [Float] {
+    let pixels = values.count / channels
+    return (0..<values.count).map { values[$0 % channels * pixels + $0 / channels] }
+  }
+
+  @Test(arguments: ["1.0.1", "1.0.3", "1.0.5", "1.5.1", "1.5.3", "1.5.5"])
+  func resamplingMatchesTheReference(id: String) throws {
+    let golden = try Self.golden()
+    let channels = 4
+    let source = Self.channelsLast(try golden.floats("interp.\(id).src"), channels: channels)
+    let sourceGrid = Self.grid(try golden.shape("interp.\(id).src"))
+    let finalGrid = Self.grid(try golden.shape("interp.\(id).up_to_final"))
+    let nextGrid = Self.grid(try golden.shape("interp.\(id).down_next"))
+    var final = [Float](repeating: 0, count: finalGrid.tokenCount * channels)
+    CodeMap.bilinear(source, from: sourceGrid, channels: channels, to: finalGrid, into: &final)
+    try expect(final, "interp.\(id).up_to_final")
+    var next = [Float](repeating: 0, count: nextGrid.tokenCount * channels)
+    CodeMap.bilinear(final, from: finalGrid, channels: channels, to: nextGrid, into: &next)
+    try expect(next, "interp.\(id).down_next")
+    CodeMap.area(final, from: finalGrid, channels: channels, to: nextGrid, into: &next)
+    try expect(next, "interp.\(id).area_next")
+
+    func expect(_ actual: [Float], _ name: String) throws {
+      let expected = Self.channelsLast(try golden.floats(name), channels: channels)
+      let difference = largestDifference(actual, expected)
+      #expect(difference.value <= 1e-5, "\(name): \(difference)")
+    }
+  }
+
+  @Test(arguments: [1.0, 1.5])
+  func rotaryPositionsMatchTheReference(aspect: Double) throws {
+    let golden = try Self.golden()
+    let template = AspectTemplate.nearest(heightOverWidth: aspect)
+    let schedule = template.schedule(scaleCount: 10)
+    for (index, scale) in schedule.scales.enumerated() {
+      let expected = try golden.integers("rope_idx.\(aspect).\(index)")
+      let reference = schedule.ropeReference
+      var actual: [Int] = []
+      for y in 0..<scale.height {
+        for x in 0..<scale.width {
+          actual += [
+            RotaryGrid.position(y, of: scale.height, reference: reference.height),
+            RotaryGrid.position(x, of: scale.width, reference: reference.width),
+          ]
+        }
+      }
+      #expect(actual == expected, "scale \(index)")
+    }
+  }
+}
