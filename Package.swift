@@ -71,7 +71,8 @@ let package = Package(
     .executableTarget(
       name: "VARConvertCLI",
       dependencies: [
-        "VARConversion", "VARCheckpoint", "VARQuantization", "VARModels", "VARJSON", "VQ4Format",
+        "VARConversion", "VARCheckpoint", "VARQuantization", "VARModels", "VARKernels", "VARJSON",
+        "VQ4Format",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

@@ -18,7 +18,7 @@ struct VARConvert: ParsableCommand {
     commandName: "varconvert",
     abstract: "Turns a VARGPT-v1.1 checkpoint into one .vq4 file.",
     version: ConverterVersion.text,
-    subcommands: [ConvertCommand.self, PlanCommand.self],
+    subcommands: [ConvertCommand.self, PlanCommand.self, CheckCommand.self],
     defaultSubcommand: ConvertCommand.self)
 
   static func main() {

@@ -1,0 +1,239 @@
+import VARCheckpoint
+import VARJSON
+import VARKernels
+import VARModels
+import VARQuantization
+import VQ4Format
+
+/// Measures how far each tensor of a file is from the checkpoint it was made of.
+public struct ConversionCheck: Sendable {
+  public struct Row: Sendable {
+    public let name: String
+    public let precision: Precision
+    public let error: WeightError
+    /// The relative error that the file's own recipe accepts; 0 for norms, biases and constants.
+    public let limit: Double
+
+    public var isWithinLimit: Bool { error.relative <= limit }
+  }
+
+  private let mapping: SourceMapping
+  private let file: VQ4File
+  private let limits: [String: Double]
+
+  /// Opens both sides and finds out what each tensor should be.
+  ///
+  /// Throws `differentModel` where the file's tensors or configuration are not the checkpoint's, and the errors of
+  /// `Conversion.init` and of `VQ4File`.
+  public init(of path: String, against checkpoint: Checkpoint) throws {
+    file = try VQ4File(path: path)
+    let shapes = TensorShapes(
+      tensors: Dictionary(
+        checkpoint.tensors.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first }))
+    let configuration = try VARGPTConfiguration(
+      config: try checkpoint.configuration(), shapes: shapes)
+    guard try VARGPTConfiguration(config: file.jsonAttachment("configuration")) == configuration
+    else {
+      throw ConversionError(
+        .differentModel, path, "its configuration is not that of \(checkpoint.directory)")
+    }
+    mapping = try SourceMapping(checkpoint: checkpoint, configuration: configuration)
+    let text = String(decoding: try file.attachment("recipe") ?? [], as: UTF8.self)
+    let recipe = try Recipe(parsing: text, source: "of \(path)")
+    limits = try Self.limits(mapping, file, recipe)
+  }
+
+  private static func limits(
+    _ mapping: SourceMapping, _ file: VQ4File, _ recipe: Recipe
+  ) throws -> [String: Double] {
+    let weights = mapping.entries.map(\.specification).filter { $0.kind != .vector }
+    let decisions = try recipe.decisions(
+      for: weights.map {
+        Recipe.Subject(name: $0.name, component: $0.component.rawValue, layer: $0.layer)
+      })
+    var limits: [String: Double] = [:]
+    for (weight, decision) in zip(weights, decisions) {
+      guard let index = file.tensorIndex(named: weight.name) else { continue }
+      let precision = Precision(file.tensors[index].description.elementType)
+      limits[weight.name] = recipe.limit(rule: decision.rule, precision: precision)
+    }
+    return limits
+  }
+
+  /// Streams every tensor of both sides; a row for each, in the order of execution.
+  public func run(
+    threadCount: Int = ThreadPool.availableProcessors,
+    progress: (ConversionProgress) -> Void = { _ in }, isCancelled: () -> Bool = { false }
+  ) throws -> [Row] {
+    guard let pool = ThreadPool(threadCount: threadCount) else {
+      throw ConversionError(
+        .notEnoughMemory, "\(threadCount) threads",
+        "the system refuses them; ask for fewer with --threads")
+    }
+    let total = mapping.entries.reduce(0) { $0 + $1.specification.shape.reduce(1, *) }
+    var state = ConversionProgress(subject: "", doneCount: 0, totalCount: total)
+    return try mapping.entries.map { entry in
+      let name = entry.specification.name
+      if isCancelled() { throw ConversionError(.interrupted, name, "stopped") }
+      state.subject = name
+      progress(state)
+      guard let index = file.tensorIndex(named: name),
+        file.tensors[index].description.shape == entry.specification.shape
+      else {
+        throw ConversionError(
+          .differentModel, file.path, "lacks tensor \(name) of shape \(entry.specification.shape)")
+      }
+      let error = try self.error(of: index, entry, pool)
+      state.doneCount += entry.specification.shape.reduce(1, *)
+      return Row(
+        name: name, precision: Precision(file.tensors[index].description.elementType),
+        error: error, limit: limits[name] ?? 0)
+    }
+  }
+
+  private func error(
+    of index: Int, _ entry: SourceMapping.Entry, _ pool: ThreadPool
+  ) throws -> WeightError {
+    switch entry.source {
+    case .values(let values): return try vectorError(index, values())
+    case .rows(let tensor, let order):
+      let comparison = try RowComparison(file: file, index: index, tensor: tensor, order: order)
+      return try comparison.run(pool)
+    }
+  }
+
+  private func vectorError(_ index: Int, _ original: [Float]) throws -> WeightError {
+    var stored = [Float](repeating: 0, count: original.count)
+    let description = file.tensors[index].description
+    guard description.elementType == .f32, description.layout == .vector else {
+      throw ConversionError(
+        .differentModel, file.path, "tensor \(description.name) is no f32 vector")
+    }
+    try stored.withUnsafeMutableBytes { try file.decodeStream(index, .codes, into: $0) }
+    var error = WeightError()
+    for (original, stored) in zip(original, stored) { error.add(original, stored) }
+    return error
+  }
+}
+
+/// Compares a stored weight with its rows in the checkpoint, chunk by chunk on all threads.
+private struct RowComparison {
+  private let file: VQ4File
+  private let index: Int
+  private let tensor: CheckpointTensor
+  private let order: TensorSource.RowOrder
+  private let format: WeightFormat
+  private let scales: [UInt8]
+  private let superscales: [UInt8]
+
+  init(
+    file: VQ4File, index: Int, tensor: CheckpointTensor, order: TensorSource.RowOrder
+  ) throws {
+    self.file = file
+    self.index = index
+    self.tensor = tensor
+    self.order = order
+    let description = file.tensors[index].description
+    format = WeightFormat(
+      precision: Precision(description.elementType),
+      layout: description.layout == .tiles ? .tiles : .table, rows: description.rows,
+      cols: description.cols, groupSize: description.groupSize, codebook: description.codebook)
+    func stream(_ role: VQ4StreamRole) throws -> [UInt8] {
+      var bytes = [UInt8](repeating: 0, count: description.byteCount(of: role))
+      if !bytes.isEmpty {
+        try bytes.withUnsafeMutableBytes { try file.decodeStream(index, role, into: $0) }
+      }
+      return bytes
+    }
+    scales = try stream(.scales)
+    superscales = try stream(.superscales)
+  }
+
+  func run(_ pool: ThreadPool) throws -> WeightError {
+    let chunkCount = file.chunkCount(index, .codes)
+    var outcomes = [Result<WeightError, VQ4Error>](
+      repeating: .success(WeightError()), count: chunkCount)
+    outcomes.withUnsafeMutableBufferPointer { outcomes in
+      let slots = outcomes.baseAddress!
+      pool.parallel(chunkCount) { chunks in
+        for chunk in chunks {
+          slots[chunk] = Result { () throws(VQ4Error) in try error(ofChunk: chunk) }
+        }
+      }
+    }
+    var total = WeightError()
+    for outcome in outcomes { total += try outcome.get() }
+    return total
+  }
+
+  private func error(ofChunk chunk: Int) throws(VQ4Error) -> WeightError {
+    let range = file.chunkRange(index, .codes, chunk)
+    let codes = UnsafeMutableRawBufferPointer.allocate(byteCount: range.count, alignment: 64)
+    defer { codes.deallocate() }
+    try file.decodeChunk(index, .codes, chunk, into: codes)
+    let step = WeightFormat.unitRowCount
+    let rowByteCount = format.byteCounts(rowCount: step).codes / step
+    let firstRow = range.lowerBound / rowByteCount
+    let endRow = min(format.rows, range.upperBound / rowByteCount)
+    let decoder = WeightDecoder(format: format)
+    var stored = [Float](repeating: 0, count: step * format.cols)
+    var original = stored
+    var scratch = [Float](repeating: 0, count: order.sourceCols(format.cols))
+    var error = WeightError()
+    for first in stride(from: firstRow, to: endRow, by: step) {
+      let rowCount = min(step, endRow - first)
+      decode(
+        first, rowCount, codes.baseAddress! + (first - firstRow) * rowByteCount, decoder, &stored)
+      original.withUnsafeMutableBufferPointer { original in
+        scratch.withUnsafeMutableBufferPointer {
+          order.read(
+            tensor, firstRow: first, rowCount: rowCount, cols: format.cols,
+            into: original.baseAddress!, scratch: $0)
+        }
+      }
+      for element in 0..<rowCount * format.cols { error.add(original[element], stored[element]) }
+    }
+    let sourceCols = order.sourceCols(format.cols)
+    tensor.discard(from: firstRow * sourceCols, count: (endRow - firstRow) * sourceCols)
+    return error
+  }
+
+  /// Decodes rows whose codes begin at `codes`; the scales of the whole weight are at hand.
+  private func decode(
+    _ first: Int, _ rowCount: Int, _ codes: UnsafeRawPointer, _ decoder: WeightDecoder,
+    _ x: inout [Float]
+  ) {
+    let start = format.byteCounts(rowCount: first)
+    x.withUnsafeMutableBufferPointer { x in
+      scales.withUnsafeBytes { scales in
+        superscales.withUnsafeBytes { superscales in
+          decoder.decode(
+            codes: codes, scales: scales.baseAddress.map { $0 + start.scales },
+            superscales: superscales.baseAddress.map { $0 + start.superscales },
+            rowCount: rowCount, into: x.baseAddress!)
+        }
+      }
+    }
+  }
+}
+
+extension WeightError {
+  fileprivate mutating func add(_ original: Float, _ stored: Float) {
+    let difference = Double(original) - Double(stored)
+    squaredError += difference * difference
+    squaredSum += Double(original) * Double(original)
+  }
+}
+
+extension Precision {
+  /// The precision of a tensor in a file.
+  init(_ type: VQ4ElementType) {
+    switch type {
+    case .int4: self = .int4
+    case .int8: self = .int8
+    case .f16: self = .f16
+    case .bf16: self = .bf16
+    case .f32: self = .f32
+    }
+  }
+}
