@@ -71,8 +71,9 @@ let package = Package(
     .executableTarget(
       name: "VARConvertCLI",
       dependencies: [
-        "VARConversion", "VARCheckpoint", "VARQuantization", "VARModels", "VARKernels", "VARJSON",
-        "VQ4Format",
+        "VARConversion", "VARCheckpoint", "VARQuantization", "VARTokenizer", "VARModels",
+        "VARKernels",
+        "VARJSON", "VQ4Format",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

@@ -34,11 +34,7 @@ public struct Conversion: Sendable {
   ///
   /// Throws `CheckpointError`, `ConfigurationError`, `ConversionError` or `QuantizationError`.
   public init(of checkpoint: Checkpoint, options: ConversionOptions) throws {
-    let shapes = TensorShapes(
-      tensors: Dictionary(
-        checkpoint.tensors.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first }))
-    configuration = try VARGPTConfiguration(
-      config: try checkpoint.configuration(), shapes: shapes)
+    configuration = try Self.configuration(of: checkpoint)
     guard options.memoryByteCount >= ConversionOptions.minimumMemoryByteCount else {
       throw ConversionError(
         .notEnoughMemory, "--ram \(options.memoryByteCount)",
@@ -51,6 +47,27 @@ public struct Conversion: Sendable {
       checkpoint.tensors.map { ($0.name, $0.elementCount * $0.elementType.byteCount) },
       uniquingKeysWith: { first, _ in first })
     plan = try ConversionPlan(mapping: mapping, recipe: options.recipe, sizes: sizes)
+  }
+
+  /// The configuration of a checkpoint, with what only its tensors' shapes tell.
+  static func configuration(of checkpoint: Checkpoint) throws -> VARGPTConfiguration {
+    var shapes: [String: [Int]] = [:]
+    for tensor in checkpoint.tensors {
+      guard !tensor.shape.contains(0) else {
+        throw ConversionError(
+          .wrongShape, tensor.name, "has shape \(tensor.shape); no tensor of a model is empty")
+      }
+      shapes[tensor.name] = tensor.shape
+    }
+    let configuration = try VARGPTConfiguration(
+      config: try checkpoint.configuration(), shapes: TensorShapes(tensors: shapes))
+    // Shapes may give what no configuration can say; reading it as the runtime will finds that.
+    guard try VARGPTConfiguration(config: configuration.json) == configuration else {
+      throw ConversionError(
+        .wrongShape, "vargpt_gen.block_chunks.0.module.0.ffn.fc1.weight",
+        "its rows are not 256 * round(mlp_ratio * width / 256); no VARGPT-v1.1 model has that")
+    }
+    return configuration
   }
 
   /// Writes the file, which appears under its name only when it is complete.

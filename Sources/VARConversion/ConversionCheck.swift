@@ -27,11 +27,7 @@ public struct ConversionCheck: Sendable {
   /// `Conversion.init` and of `VQ4File`.
   public init(of path: String, against checkpoint: Checkpoint) throws {
     file = try VQ4File(path: path)
-    let shapes = TensorShapes(
-      tensors: Dictionary(
-        checkpoint.tensors.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first }))
-    let configuration = try VARGPTConfiguration(
-      config: try checkpoint.configuration(), shapes: shapes)
+    let configuration = try Conversion.configuration(of: checkpoint)
     guard try VARGPTConfiguration(config: file.jsonAttachment("configuration")) == configuration
     else {
       throw ConversionError(

@@ -15,6 +15,7 @@ struct Metadata {
     let checkpoint = conversion.checkpoint
     let configuration = conversion.configuration
     add("configuration", configuration.json)
+    attachments.append(("tokenizer", try Self.tokenizer(checkpoint, configuration), true))
     let generation = try GenerationDefaults(
       config: try checkpoint.json(ofFile: "generation_config.json"),
       endOfSequence: configuration.specialTokens.endOfSequence)
@@ -36,6 +37,29 @@ struct Metadata {
 
   private mutating func add(_ name: String, _ value: JSONValue) {
     attachments.append((name, Array(value.text.utf8), false))
+  }
+
+  /// The tokenizer's flat tables, checked against the model's ids.
+  private static func tokenizer(
+    _ checkpoint: Checkpoint, _ configuration: VARGPTConfiguration
+  ) throws -> [UInt8] {
+    let tables = try TokenizerSource(directory: checkpoint.directory).makeTables()
+    let tokenizer = try Tokenizer(tables: tables)
+    let rows = configuration.languageModel.vocabSize
+    guard tokenizer.vocabularySize <= rows else {
+      throw ConversionError(
+        .invalidMetadata, "tokenizer",
+        "has \(tokenizer.vocabularySize) ids, the embedding \(rows) rows; they do not belong together"
+      )
+    }
+    let name = "<|image_gen_start|>"
+    let expected = configuration.specialTokens.imageGenStart
+    if let found = tokenizer.tokenID(of: name), Int(found) != expected {
+      throw ConversionError(
+        .invalidMetadata, "tokenizer",
+        "gives \(name) the id \(found), config.json says \(expected); they do not belong together")
+    }
+    return tables
   }
 
   /// The content hash of every shard, as `xxhsum -H128` prints it.

@@ -3,6 +3,7 @@ import VARCheckpoint
 import VARConversion
 import VARModels
 import VARQuantization
+import VARTokenizer
 import VQ4Format
 
 #if canImport(Glibc)
@@ -71,7 +72,7 @@ enum ExitStatus {
       case .writeFailed: self = .noSpace
       default: self = .badInput
       }
-    case is CheckpointError, is ConfigurationError: self = .badInput
+    case is CheckpointError, is ConfigurationError, is TokenizerError: self = .badInput
     default: self = .parser(VARConvert.exitCode(for: error))
     }
   }

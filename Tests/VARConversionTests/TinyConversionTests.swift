@@ -4,6 +4,7 @@ import VARConversion
 import VARModels
 import VARQuantization
 import VARTestSupport
+import VARTokenizer
 import VQ4Format
 
 @Suite struct TinyConversionTests {
@@ -210,6 +211,10 @@ import VQ4Format
     #expect(image["max_pixels"]?.integerValue == 15680)
     #expect(image["image_std"]?.arrayValue?[2].doubleValue == 0.27577711)
     #expect(try file.jsonAttachment("recipe")["name"]?.stringValue == "int8")
+    let tables = try #require(try file.attachmentInPlace("tokenizer"))
+    let tokenizer = try Tokenizer(tables: tables, owner: file)
+    #expect(tokenizer.vocabularySize == 785)
+    #expect(tokenizer.tokenID(of: "<|image_gen_start|>") == 782)
     let shards = try file.jsonAttachment("provenance")["shards"]?.arrayValue
     #expect(shards?.count == 3)
     #expect(shards?[0]["bytes"]?.integerValue == 4_886_702)
