@@ -20,6 +20,8 @@ public struct Drawing: Sendable {
   public let promptTokens: Int
   /// Bits of each scale, coarse to fine: `[tokens, codebookDim]`.
   public let bits: [[UInt8]]
+  /// Bits that the model drew; others than `bits` only where bits were forced.
+  public let ownBits: [[UInt8]]
 }
 
 extension VARGPT {
@@ -46,7 +48,10 @@ extension VARGPT {
   /// Draws a picture, from a text alone or as an edit of pictures in the prompt.
   ///
   /// The model decides by itself when to draw, after a text of at most `text.maximumTokens`.
-  /// - Parameter forcesDrawing: draws at once instead.
+  /// - Parameters:
+  ///   - forcesDrawing: draws at once instead.
+  ///   - forcedBits: bits that the picture consists of, per scale, instead of drawn ones: measures a model with the
+  ///     history forced.
   /// - Throws: `GenerationError` with `nothingDrawn` where the model ended its text without drawing.
   public func draw(
     _ prompt: Prompt, options drawing: DrawingOptions = DrawingOptions(),
@@ -70,8 +75,9 @@ extension VARGPT {
           .nothingDrawn, "the model answered without drawing; use --force-image")
       }
     }
-    let (image, bits) = try conversation.draw(forcedBits: forcedBits, events: events)
-    return Drawing(image: image, text: written.text, promptTokens: promptTokens, bits: bits)
+    let (image, bits, ownBits) = try conversation.draw(forcedBits: forcedBits, events: events)
+    return Drawing(
+      image: image, text: written.text, promptTokens: promptTokens, bits: bits, ownBits: ownBits)
   }
 }
 

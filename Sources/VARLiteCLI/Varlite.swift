@@ -14,6 +14,7 @@ struct Varlite: ParsableCommand {
     subcommands: [
       GenerateCommand.self, UnderstandCommand.self, EditCommand.self, ChatCommand.self,
       ReconstructCommand.self, TokenizeCommand.self, InfoCommand.self, VerifyCommand.self,
+      EvalCommand.self,
     ])
 
   static func main() {

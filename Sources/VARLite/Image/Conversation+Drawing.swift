@@ -8,19 +8,19 @@ extension Conversation {
   /// - Parameter forcedBits: bits to use instead of drawing, per scale.
   package func draw(
     forcedBits: [[UInt8]]? = nil, events: (GenerationEvent) -> Void
-  ) throws -> (image: RGBImage, bits: [[UInt8]]) {
+  ) throws -> (image: RGBImage, bits: [[UInt8]], ownBits: [[UInt8]]) {
     guard let session, var drawing = try options.drawing?.drawing(model, weights: weights) else {
       preconditionFailure("the conversation was made without drawing")
     }
     drawing.forcedBits = forcedBits
-    let (bits, codes) = try drawCodes(drawing, session, events)
-    let image = try decode(codes, grid: drawing.schedule.finalGrid, events: events)
-    return (image, bits)
+    let drawn = try drawCodes(drawing, session, events)
+    let image = try decode(drawn.codes, grid: drawing.schedule.finalGrid, events: events)
+    return (image, drawn.bits, drawn.ownBits)
   }
 
   private func drawCodes(
     _ drawing: ImageDrawing, _ session: LanguageSession, _ events: (GenerationEvent) -> Void
-  ) throws -> (bits: [[UInt8]], codes: [Float]) {
+  ) throws -> DrawnCodes {
     recorder?.record(
       "scale_schedule", shape: [drawing.schedule.scales.count, 3],
       integers: drawing.schedule.scales.flatMap { [1, $0.height, $0.width] })

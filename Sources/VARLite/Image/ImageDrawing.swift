@@ -1,6 +1,16 @@
 import VARKernels
 import VARModels
 
+/// What the loop over scales gives.
+struct DrawnCodes {
+  /// Bits of each scale that the picture consists of.
+  var bits: [[UInt8]] = []
+  /// Bits that the model drew; others than `bits` only where bits were forced.
+  var ownBits: [[UInt8]] = []
+  /// Sum of the codes on the final grid, `[tokens, codebookDim]`.
+  var codes: [Float] = []
+}
+
 /// Draws one picture after a conversation: the loop over scales (ARCHITECTURE 9.3).
 struct ImageDrawing {
   struct Layout {
@@ -53,11 +63,10 @@ struct ImageDrawing {
   }
 
   /// - Parameter session: a conversation whose last token starts the picture.
-  /// - Returns: the bits of each scale and the sum of their codes on the final grid `[tokens, codebookDim]`.
   func draw(
     _ session: LanguageSession, layout: Layout, arena: Arena, _ run: RunContext,
     progress: (Int, Int) -> Void
-  ) throws -> (bits: [[UInt8]], codes: [Float]) {
+  ) throws -> DrawnCodes {
     let generator = ScaleTransformerState(layout.generator, arena: arena)
     let unconditional = KVCache(layout.unconditional, arena: arena)
     let quantizer = BinaryQuantizer(
@@ -71,7 +80,7 @@ struct ImageDrawing {
     try model.firstEmbeddings(
       rows: branches, into: session.state.hidden, state: generator, run)
 
-    var bits: [[UInt8]] = []
+    var drawn = DrawnCodes()
     var drawnTokens = 0
     for (index, grid) in schedule.scales.enumerated() {
       progress(index, schedule.scales.count)
@@ -82,8 +91,12 @@ struct ImageDrawing {
       try runScale(
         scale, session, unconditional, generator, states: arena.floats(layout.states),
         logits: logits, run)
-      bits.append(sample(scale, logits, run))
-      bits[index].withUnsafeBufferPointer { quantizer.codes(of: $0, into: codes) }
+      drawn.ownBits.append(sample(scale, logits, run))
+      drawn.bits.append(forcedBits?[index] ?? drawn.ownBits[index])
+      (run.trace as? TraceRecorder)?.record(
+        "s\(index).bits", shape: [1, grid.height, grid.width, quantizer.codebookDim],
+        bytes: drawn.bits[index])
+      drawn.bits[index].withUnsafeBufferPointer { quantizer.codes(of: $0, into: codes) }
       quantizer.accumulate(
         codes, scale: index, into: sum, scratch: arena.floats(layout.scratch))
       drawnTokens += grid.tokenCount
@@ -98,7 +111,8 @@ struct ImageDrawing {
     trace("summed_codes_final", sum, schedule.finalGrid, run)
     progress(schedule.scales.count, schedule.scales.count)
     let count = schedule.finalGrid.tokenCount * quantizer.codebookDim
-    return (bits, Array(UnsafeBufferPointer(start: sum, count: count)))
+    drawn.codes = Array(UnsafeBufferPointer(start: sum, count: count))
+    return drawn
   }
 
   private func prepareContext(
@@ -163,15 +177,7 @@ struct ImageDrawing {
     run.trace?.record(
       "s\(scale.index).logits", shape: [1, count, 2 * bitCount], floats: logits)
     var bits = [UInt8](repeating: 0, count: count * bitCount)
-    if let forced = forcedBits?[scale.index] {
-      bits = forced
-    } else {
-      sampler.draw(
-        logits, tokenCount: count, bitCount: bitCount, scale: scale.index, into: &bits)
-    }
-    (run.trace as? TraceRecorder)?.record(
-      "s\(scale.index).bits", shape: [1, scale.grid.height, scale.grid.width, bitCount],
-      bytes: bits)
+    sampler.draw(logits, tokenCount: count, bitCount: bitCount, scale: scale.index, into: &bits)
     return bits
   }
 

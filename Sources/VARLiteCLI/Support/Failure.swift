@@ -52,7 +52,8 @@ enum Failure {
       case .outOfMemory: .noResources
       case .missingTensor, .mismatchedTensor, .unreadableWeights: .badInput
       }
-    case is VQ4Error, is ConfigurationError, is TokenizerError, is ImageError, is JSONError:
+    case is VQ4Error, is ConfigurationError, is TokenizerError, is ImageError, is JSONError,
+      is EvaluationError:
       .badInput
     default: nil
     }

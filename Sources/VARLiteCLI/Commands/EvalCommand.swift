@@ -1,0 +1,57 @@
+import ArgumentParser
+import VARJSON
+import VARLite
+import VARModels
+
+extension EvaluationRun.Part: ExpressibleByArgument {}
+
+struct EvalCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "eval", abstract: "Scores a model on a folder of cases.",
+    discussion: """
+      DIR holds eval.json with questions, drawings and edits and their pictures. With --reference the model is also held \
+      against another one: equal answers, equal bits with the reference's history forced, PSNR of the pictures.
+      """)
+
+  @Argument(help: "The folder with eval.json.")
+  var directory: String
+
+  @Option(name: .customLong("part"), help: "Only this part; repeats.")
+  var parts: [EvaluationRun.Part] = []
+
+  @Option(help: "Cases of each part at most.")
+  var limit: Int?
+
+  @Option(help: "A .vq4 file to compare with, for example the same model in f32.")
+  var reference: String?
+
+  @OptionGroup(title: "Model") var model: ModelOptions
+
+  func validate() throws {
+    if let limit, limit < 1 { throw ValidationError("--limit is 1 or more, not \(limit)") }
+  }
+
+  func run() throws {
+    let set = try EvaluationSet(directory: directory)
+    let model = try self.model.open()
+    let reference = try self.reference.map { try VARGPT(path: $0, options: model.options) }
+    let run = EvaluationRun(
+      model, reference: reference, set: set,
+      parts: parts.isEmpty ? EvaluationRun.Part.allCases : parts, limit: limit ?? .max)
+    let progress = Progress(isQuiet: self.model.quiet, printsText: false)
+    let (report, fidelity) = try run.run(isCancelled: { Interruption.isRequested }) {
+      part, done, count in
+      progress.percent("\(part.rawValue), \(count) cases", done: done, total: count)
+    }
+    progress.close()
+    if self.model.json {
+      guard var object = report.json.objectValue else { return }
+      object["model"] = .string(model.contentHash)
+      if let fidelity { object["fidelity"] = fidelity.json }
+      Console.output(JSONValue.object(object).text + "\n")
+    } else {
+      Console.output(report.summary + "\n")
+      if let fidelity { Console.output(fidelity.summary + "\n") }
+    }
+  }
+}
