@@ -25,8 +25,6 @@ struct Metadata {
       try ImagePreprocessing.json(
         of: try checkpoint.json(ofFile: ImagePreprocessing.fileName),
         vision: configuration.vision))
-    let tokenizer = try TokenizerSource(directory: checkpoint.directory)
-    attachments.append(("tokenizer", try tokenizer.makeTables(), true))
     if let template = try checkpoint.chatTemplate() {
       attachments.append(("chat_template", Array(template.utf8), false))
     }
