@@ -38,6 +38,7 @@ import VARVision
     let comparison = GoldenComparison(golden: golden, recorder: recorder)
     try comparison.expectEqual("input_ids")
     try comparison.expectEqual("scale_schedule")
+    try comparison.expectEqual("ca_cu_seqlens")
     try comparison.expectPrefix("sequence")
     try Self.expectStages(comparison)
   }

@@ -126,6 +126,9 @@ struct ImageDrawing {
       "past_hidden_states", shape: [1, session.ids.count, configuration.languageModel.hiddenSize],
       floats: session.pastHidden)
     try model.traceContext(context, textLengths: lengths, run)
+    (run.trace as? TraceRecorder)?.record(
+      "ca_cu_seqlens", shape: [lengths.count + 1],
+      integers: lengths.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) })
     try model.prepareCrossAttention(
       context: context, textLengths: lengths, state: generator, run)
   }
