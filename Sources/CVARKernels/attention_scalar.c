@@ -38,13 +38,14 @@ void cvar_kv_store_scalar(const cvar_kv *kv, int32_t position, int32_t n, const 
   }
 }
 
-// The online softmax of one query. Before the first block: m = -infinity, l = 0, a[d] = 0. Per block:
+// The online softmax of one query. Before the first block: m = -infinity, l = 0, a[d] = 0. Per
+// block:
 //   s[j] = scale * sum over d ascending of q[d] k[j][d]   (fma from 0, then one product)
 //   M = max(m, s[0], s[1], ...), c = exp(m - M), p[j] = exp(s[j] - M)
 //   l = fma(l, c, sum of p by 16 strided partials and the tree of the norms)
 //   a[d] = a[d] * c, then a[d] = fma(p[j], v[j][d], a[d]) over j ascending; m = M
-// At the end out[d] = a[d] / l. A block's keys past the length count as p[j] = 0 in the sum and are left
-// out elsewhere. A query without keys gives 0.
+// At the end out[d] = a[d] / l. A block's keys past the length count as p[j] = 0 in the sum and are
+// left out elsewhere. A query without keys gives 0.
 static void attend(const cvar_kv *kv, int32_t kv_head, const float *q, int32_t length, float scale,
                    float *out) {
   float m = -__builtin_inff(), l = 0;

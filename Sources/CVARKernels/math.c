@@ -30,8 +30,8 @@ static double f64_of_bits(uint64_t bits) {
   return x;
 }
 
-// sin of x + quadrant * pi/2: reduced to |r| <= pi/4 in double, series in double, rounded once to float.
-// Error below 0.51 ulp for |x| < 2^20; beyond that x - x.
+// sin of x + quadrant * pi/2: reduced to |r| <= pi/4 in double, series in double, rounded once to
+// float. Error below 0.51 ulp for |x| < 2^20; beyond that x - x.
 static float sine(float x, uint64_t quadrant) {
   if (!(__builtin_fabsf(x) < 0x1p20f)) return x - x;
   const double round_to_integer = 0x1.8p52;
@@ -114,7 +114,8 @@ double cvar_log(double x) {
 // Error below 1.5 ulp for normal results; NaN where the base is not a finite number above 0.
 double cvar_pow(double base, double exponent) {
   if (!(base > 0 && base <= 0x1.fffffffffffffp1023) || exponent != exponent) return not_a_number;
-  // |log base| < 746 and, unless it is 0, above 2^-54: beyond 2^64 the result is 0, 1 or infinity anyway.
+  // |log base| < 746 and, unless it is 0, above 2^-54: beyond 2^64 the result is 0, 1 or infinity
+  // anyway.
   exponent = exponent > 0x1p64 ? 0x1p64 : exponent < -0x1p64 ? -0x1p64 : exponent;
   split log = log_split(base);
   double product = exponent * log.high;

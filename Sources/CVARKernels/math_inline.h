@@ -1,9 +1,9 @@
 #pragma once
 #include <stdint.h>
 
-// The elementary functions as branch-free inline code: a loop over them vectorises, and every lane does
-// the operations below, so that vector and scalar code agree bit for bit. Every fused multiply-add is
-// written out; the compiler must not make more of them.
+// The elementary functions as branch-free inline code: a loop over them vectorises, and every lane
+// does the operations below, so that vector and scalar code agree bit for bit. Every fused
+// multiply-add is written out; the compiler must not make more of them.
 #if defined(__clang__)
 #pragma clang fp contract(off)
 #endif
@@ -27,8 +27,8 @@ CVAR_INLINE float power_of_two_f32(int32_t exponent) {
   return f32_of_bits((uint32_t)(exponent + 127) << 23);
 }
 
-// e^x, error below 1.1 ulp (1.1 steps of the grid where the result is subnormal); 0 and infinity beyond
-// the range.
+// e^x, error below 1.1 ulp (1.1 steps of the grid where the result is subnormal); 0 and infinity
+// beyond the range.
 CVAR_INLINE float exp_f32(float x) {
   // e^-104 rounds to 0, e^89 to infinity. The comparisons let a NaN pass.
   x = x > 89.0f ? 89.0f : x;
@@ -38,7 +38,8 @@ CVAR_INLINE float exp_f32(float x) {
   float shifted = __builtin_fmaf(x, 0x1.715476p0f, round_to_integer);
   float n = shifted - round_to_integer;
   int32_t exponent = (int32_t)(bits_of_f32(shifted) - 0x4b400000u);
-  // r = x - n log 2, |r| <= log(2) / 2; the high part of log 2 has 16 bits, so its product is exact.
+  // r = x - n log 2, |r| <= log(2) / 2; the high part of log 2 has 16 bits, so its product is
+  // exact.
   float r = __builtin_fmaf(n, -0x1.62p-1f, x);
   r = __builtin_fmaf(n, -0x1.c85fep-10f, r);
   // Minimax for (e^r - 1 - r) / r^2, relative error of e^r 3.2e-9.
@@ -112,7 +113,8 @@ CVAR_INLINE float gelu_tanh_f32(float x) {
   return x / (1.0f + exp_f32(-0x1.988454p0f * u));
 }
 
-// IEEE half precision; NaNs turn quiet and keep their top bits, as the conversion instructions do it.
+// IEEE half precision; NaNs turn quiet and keep their top bits, as the conversion instructions do
+// it.
 CVAR_INLINE uint16_t f16_from_f32(float x) {
   uint32_t bits = bits_of_f32(x);
   uint32_t sign = (bits >> 16) & 0x8000u;

@@ -19,12 +19,21 @@ static const reference_check reference_checks[] = {
     {"quantize_activations", cvar_check_quantize_activations_reference},
     {"matmul_quantized", cvar_check_matmul_quantized_reference},
     {"gather_row", cvar_check_gather_row_reference},
+    {"matmul_float", cvar_check_matmul_float_reference},
+    {"norms", cvar_check_norms_reference},
+    {"attention", cvar_check_attention_reference},
+    {"elementwise", cvar_check_elementwise_reference},
+    {"log, pow", cvar_check_math_double},
 };
 
 static const isa_check isa_checks[] = {
     {"quantize_activations", cvar_check_quantize_activations},
     {"matmul_quantized", cvar_check_matmul_quantized},
     {"gather_row", cvar_check_gather_row},
+    {"matmul_float", cvar_check_matmul_float},
+    {"norms", cvar_check_norms},
+    {"attention, kv_store", cvar_check_attention},
+    {"elementwise", cvar_check_elementwise},
 };
 
 static int print(const char *isa, const char *name, cvar_report report) {
@@ -36,6 +45,9 @@ static int print(const char *isa, const char *name, cvar_report report) {
 int main(int argc, char **argv) {
   uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 7;
   int failures = print("scalar", "quantized digest", cvar_check_quantized_digest());
+  failures += print("scalar", "float digest", cvar_check_float_digest());
+  failures += print("scalar", "elementary functions", cvar_check_math());
+  failures += print("scalar", "half conversions", cvar_check_half_conversions());
   for (size_t i = 0; i < sizeof reference_checks / sizeof reference_checks[0]; i++) {
     failures += print("scalar", reference_checks[i].name, reference_checks[i].run(seed));
   }

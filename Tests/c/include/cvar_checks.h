@@ -24,3 +24,21 @@ cvar_report cvar_check_matmul_quantized_reference(uint64_t seed);
 cvar_report cvar_check_gather_row_reference(uint64_t seed);
 // The reference's results have the same bits on every machine and under every compiler.
 cvar_report cvar_check_quantized_digest(void);
+
+cvar_report cvar_check_matmul_float(cvar_isa isa, uint64_t seed);
+cvar_report cvar_check_norms(cvar_isa isa, uint64_t seed);
+cvar_report cvar_check_attention(cvar_isa isa, uint64_t seed);  // and kv_store
+cvar_report cvar_check_elementwise(cvar_isa isa, uint64_t seed);
+
+// Each against its formula in double, within a bound that is derived at its definition.
+cvar_report cvar_check_matmul_float_reference(uint64_t seed);
+cvar_report cvar_check_norms_reference(uint64_t seed);
+cvar_report cvar_check_attention_reference(uint64_t seed);
+cvar_report cvar_check_elementwise_reference(uint64_t seed);
+
+// The elementary functions against libm in double, within the bounds they state.
+cvar_report cvar_check_math(void);
+cvar_report cvar_check_math_double(uint64_t seed);
+cvar_report cvar_check_half_conversions(void);
+// The float kernels' and elementary functions' results have the same bits on every machine.
+cvar_report cvar_check_float_digest(void);
