@@ -21,18 +21,22 @@ size_t cvar_first_not_finite(const float *x, size_t count) {
 
 void cvar_dequantize_row_int8(const int8_t *codes, const uint16_t *scales, int32_t k,
                               int32_t group_size, float *x) {
-  for (int32_t i = 0; i < k; i++) {
-    float scale = cvar_f32_from_f16(scales[i / group_size]) * CVAR_INT8_SCALE_UNIT;
-    x[i] = (float)codes[i] * scale;
+  for (int32_t start = 0; start < k; start += group_size) {
+    float scale = cvar_f32_from_f16(scales[start / group_size]) * CVAR_INT8_SCALE_UNIT;
+    for (int32_t i = start; i < start + group_size; i++) x[i] = (float)codes[i] * scale;
   }
 }
 
 void cvar_dequantize_row_int4(const uint8_t *indices, const int8_t *scales,
                               const uint16_t *superscales, int32_t k, int32_t group_size,
                               const int8_t codebook[16], float *x) {
-  for (int32_t i = 0; i < k; i++) {
-    float super = cvar_f32_from_f16(superscales[i / CVAR_SUPERBLOCK_COLS]) * CVAR_INT4_SCALE_UNIT;
-    x[i] = (float)codebook[indices[i]] * ((float)scales[i / group_size] * super);
+  for (int32_t start = 0; start < k; start += group_size) {
+    uint16_t half = superscales[start / CVAR_SUPERBLOCK_COLS];
+    float super = cvar_f32_from_f16(half) * CVAR_INT4_SCALE_UNIT;
+    float scale = (float)scales[start / group_size] * super;
+    for (int32_t i = start; i < start + group_size; i++) {
+      x[i] = (float)codebook[indices[i]] * scale;
+    }
   }
 }
 

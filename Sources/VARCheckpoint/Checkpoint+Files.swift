@@ -48,19 +48,31 @@ extension Checkpoint {
     return nil
   }
 
-  /// Calls `body` with a shard's whole content in pieces of at most 8 MiB, whose pages are given back after it.
+  /// Calls `body` with a shard's whole content, in pieces of at most 4 MiB that live only during the call.
+  ///
+  /// The pieces are read, not mapped: a pass over the whole file costs no page faults.
   public func withShardPieces(
     _ shardName: String, _ body: (UnsafeRawBufferPointer) -> Void
   ) throws(CheckpointError) {
-    let pieceByteCount = 8 << 20
-    let file = try MappedFile(path: path(of: shardName))
-    var position = 0
-    while position < file.bytes.count {
-      let end = min(position + pieceByteCount, file.bytes.count)
-      let piece = UnsafeRawBufferPointer(rebasing: file.bytes[position..<end])
-      body(piece)
-      file.discard(piece)
-      position = end
+    let path = path(of: shardName)
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      throw CheckpointError(
+        .unreadable, path: path, "cannot be opened: \(String(cString: strerror(errno)))")
+    }
+    defer { close(descriptor) }
+    posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL)
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4 << 20, alignment: 64)
+    defer { buffer.deallocate() }
+    while true {
+      let count = read(descriptor, buffer.baseAddress, buffer.count)
+      if count == 0 { return }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else {
+        throw CheckpointError(
+          .unreadable, path: path, "cannot be read: \(String(cString: strerror(errno)))")
+      }
+      body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
     }
   }
 

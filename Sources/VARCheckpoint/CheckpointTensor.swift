@@ -71,13 +71,26 @@ public struct CheckpointTensor: Sendable {
     }
   }
 
-  /// Gives the pages of `count` elements from `first` on back to the system.
+  /// Asks the system to read `count` elements from `first` on ahead of their use; less where the tensor ends.
+  public func prefetch(from first: Int, count: Int) {
+    withBytes { file.prefetch(part($0, first, count)) }
+  }
+
+  /// Gives the pages of `count` elements from `first` on back to the system; they are read again when needed.
   public func discard(from first: Int, count: Int) {
-    withBytes { bytes in
-      let width = elementType.byteCount
-      file.discard(
-        UnsafeRawBufferPointer(rebasing: bytes[first * width..<(first + count) * width]))
-    }
+    withBytes { file.discard(part($0, first, count)) }
+  }
+
+  /// Gives all pages back.
+  public func discard() { discard(from: 0, count: elementCount) }
+
+  private func part(
+    _ bytes: UnsafeRawBufferPointer, _ first: Int, _ count: Int
+  ) -> UnsafeRawBufferPointer {
+    let start = min(max(first, 0), elementCount)
+    let end = start + min(max(count, 0), elementCount - start)
+    let width = elementType.byteCount
+    return UnsafeRawBufferPointer(rebasing: bytes[start * width..<end * width])
   }
 }
 

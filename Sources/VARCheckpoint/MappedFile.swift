@@ -46,6 +46,15 @@ final class MappedFile: @unchecked Sendable {
     }
   }
 
+  /// Asks the system to read `part` ahead of its use.
+  func prefetch(_ part: UnsafeRawBufferPointer) {
+    guard let base = bytes.baseAddress, let start = part.baseAddress, part.count > 0 else { return }
+    let first = (start - base) / Int(getpagesize()) * Int(getpagesize())
+    madvise(
+      UnsafeMutableRawPointer(mutating: base + first), start - base + part.count - first,
+      MADV_WILLNEED)
+  }
+
   /// Gives the pages inside `part` back to the system; they are read again when touched.
   func discard(_ part: UnsafeRawBufferPointer) {
     guard let base = bytes.baseAddress, let start = part.baseAddress else { return }

@@ -56,6 +56,9 @@ struct GeneratorFolding: Sendable {
     let activated = conditions.map { $0.map { $0 * cvar_sigmoid($0) } }
     sharedModulation = activated.map { shared.apply($0) }
     headModulation = activated.map { head.apply($0) }
+    for weight in [sos, value.weight, projection.weight, shared.weight, head.weight] {
+      weight.discard()
+    }
   }
 
   /// How a folded tensor of the generator is made; nil for a tensor that is not folded.

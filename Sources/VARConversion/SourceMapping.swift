@@ -75,7 +75,11 @@ struct SourceMapping: Sendable {
       return entry(.rows(try reader.tensor(sourceName, shape: shape), .unchanged))
     case .vector:
       let tensor = try reader.tensor(sourceName, shape: shape)
-      return entry(.values { tensor.floats() })
+      return entry(
+        .values {
+          defer { tensor.discard() }
+          return tensor.floats()
+        })
     }
   }
 }

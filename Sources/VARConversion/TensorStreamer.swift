@@ -68,15 +68,16 @@ final class TensorStreamer {
     let block = BlockEncoder(
       name: row.name, format: format, tensor: tensor, order: order,
       rowCount: min(blockRows, format.rows))
+    let sourceCols = order.sourceCols(format.cols)
     var error = WeightError()
     var first = 0
     while first < format.rows {
       let rowCount = min(blockRows, format.rows - first)
+      tensor.prefetch(from: (first + rowCount) * sourceCols, count: blockRows * sourceCols)
       error += try block.encode(firstRow: first, rowCount: rowCount, pool: pool)
       for (role, bytes) in block.streams(rowCount: rowCount) where bytes.count > 0 {
         try writer.append(role, bytes)
       }
-      let sourceCols = order.sourceCols(format.cols)
       tensor.discard(from: first * sourceCols, count: rowCount * sourceCols)
       first += rowCount
       try advance(rowCount * format.cols)

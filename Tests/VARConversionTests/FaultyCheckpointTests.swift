@@ -129,7 +129,7 @@ import VARTokenizer
     #expect(error?.subject == "preprocessor_config.json")
   }
 
-  @Test(arguments: [#"{"<|image_gen_start|>":311}"#, #"{"<|image_gen_start|>":310,"x":320}"#])
+  @Test(arguments: [#"{"<|image_gen_start|>":311}"#, #"{"<|image_gen_start|>":310,"<|x|>":320}"#])
   func aTokenizerOfAnotherModelIsRefused(addedTokens: String) {
     let error = error(addedTokens: addedTokens) { _ in } as? ConversionError
     #expect(error?.code == .invalidMetadata)
