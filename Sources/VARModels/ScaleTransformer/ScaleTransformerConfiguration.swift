@@ -39,15 +39,31 @@ public struct ScaleTransformerConfiguration: Sendable, Equatable {
         "codebook_dim", in: 1...256, default: fromShapes?.codebookDim ?? 32)
       ?? fromShapes?.codebookDim ?? 32
     let ratio = try infinity?.number("mlp_ratio", in: 0.25...64, default: 4) ?? 4
-    intermediateSize =
-      fromShapes?.intermediateSize
-      ?? 256 * Int((ratio * Double(embedDim) / 256).rounded(.toNearestOrEven))
-    let headDim = embedDim / numHeads
-    if let infinity {
-      try infinity.require(
-        embedDim % numHeads == 0 && headDim % 8 == 0 && headDim <= 256, "num_heads",
-        "\(numHeads) heads do not cut embed_dim \(embedDim) into heads of a multiple of 8")
+    let rounded = 256 * Int((ratio * Double(embedDim) / 256).rounded(.toNearestOrEven))
+    intermediateSize = try integer(
+      "intermediate_size", 16...1_048_576, fromShapes?.intermediateSize, rounded)
+    try check()
+  }
+
+  private func check() throws(ConfigurationError) {
+    func require(
+      _ condition: Bool, _ name: String, _ detail: @autoclosure () -> String
+    ) throws(ConfigurationError) {
+      guard condition else {
+        throw ConfigurationError(
+          code: .inconsistent, key: "vargpt_gen.infinity.\(name)", detail: detail())
+      }
     }
+    try require(
+      depth > 0 && numLevels > 0 && textMaxLength > 0 && intermediateSize > 0, "depth",
+      "a size of 0")
+    try require(
+      numHeads > 0 && embedDim % max(numHeads, 1) == 0, "num_heads",
+      "\(numHeads) heads do not divide embed_dim \(embedDim)")
+    try require(
+      embedDim % 16 == 0 && headDim % 8 == 0 && (8...256).contains(headDim), "num_heads",
+      "a head of \(headDim) values is not supported (a multiple of 8, at most 256)")
+    try require((1...256).contains(codebookDim), "codebook_dim", "\(codebookDim) bits per token")
   }
 
   var json: JSONValue {
@@ -56,7 +72,7 @@ public struct ScaleTransformerConfiguration: Sendable, Equatable {
         ("depth", .integer(depth)),
         ("embed_dim", .integer(embedDim)),
         ("num_heads", .integer(numHeads)),
-        ("mlp_ratio", .number(Double(intermediateSize) / Double(embedDim))),
+        ("intermediate_size", .integer(intermediateSize)),
         ("text_maxlen", .integer(textMaxLength)),
         ("num_levels", .integer(numLevels)),
         ("norm_eps", .number(normEps)),
