@@ -16,7 +16,7 @@ import VARTokenizer
     let directory = TemporaryDirectory()
     var small = SmallCheckpoint()
     change(&small)
-    small.write(to: directory)
+    small.write(to: directory.path)
     if let config { directory.write("config.json", Array(config.utf8)) }
     if let preprocessor {
       directory.write("preprocessor_config.json", Array(preprocessor.utf8))

@@ -16,7 +16,7 @@ import VQ4Format
   private func convert(
     _ small: SmallCheckpoint, recipe: String = "f32", in directory: TemporaryDirectory
   ) throws -> VQ4File {
-    small.write(to: directory)
+    small.write(to: directory.path)
     let conversion = try Conversion(
       of: Checkpoint(path: directory.path),
       options: ConversionOptions(
@@ -153,7 +153,7 @@ import VQ4Format
 
   @Test(arguments: Recipe.builtInNames) func theCheckAgreesWithTheQuantizer(name: String) throws {
     let directory = TemporaryDirectory()
-    SmallCheckpoint().write(to: directory)
+    SmallCheckpoint().write(to: directory.path)
     let checkpoint = try Checkpoint(path: directory.path)
     let path = directory.path + "/small.vq4"
     let result = try Conversion(
@@ -174,12 +174,12 @@ import VQ4Format
     _ = try convert(small, recipe: "int4", in: directory)
     small["lm_head.weight"].values.swapAt(0, 64)
     small["model.norm.weight"].values[3] += 0.5
-    small.write(to: directory)
+    small.write(to: directory.path)
     let path = directory.path + "/small.vq4"
     let rows = try ConversionCheck(of: path, against: Checkpoint(path: directory.path)).run()
     #expect(rows.filter { !$0.isWithinLimit }.map(\.name) == ["model.norm.weight"])
     small["lm_head.weight"].values.reverse()
-    small.write(to: directory)
+    small.write(to: directory.path)
     let others = try ConversionCheck(of: path, against: Checkpoint(path: directory.path)).run()
     #expect(
       others.filter { !$0.isWithinLimit }.map(\.name) == ["model.norm.weight", "lm_head.weight"])

@@ -80,7 +80,7 @@ package final class Conversation {
     turnCount += 1
     events(.reading(tokenCount: expanded.count))
     try session.append(expanded, pictures: pictures, run)
-    tracePrompt(session)
+    tracePrompt(session, forcesDrawing: forcesDrawing)
   }
 
   /// Ends the answer in the form that the next turn continues.
@@ -118,10 +118,14 @@ package final class Conversation {
       configuration: configuration)
   }
 
-  private func tracePrompt(_ session: LanguageSession) {
+  /// A token that forces a drawing counts as the model's own, not as the prompt's.
+  private func tracePrompt(_ session: LanguageSession, forcesDrawing: Bool) {
     guard let recorder else { return }
     let count = session.ids.count
-    recorder.record("input_ids", shape: [1, count], integers: session.ids.map(Int.init))
+    let ids = session.ids.map(Int.init)
+    let prompt = forcesDrawing ? ids.dropLast() : ids[...]
+    recorder.record("input_ids", shape: [1, prompt.count], integers: Array(prompt))
+    recorder.record("sequence", shape: [1, count], integers: ids)
     let positions = session.positions.positions
     recorder.record(
       "position_ids", shape: [3, 1, count],

@@ -1,37 +1,41 @@
-import VARTestSupport
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
 
 /// A checkpoint of random f32 weights in the official layout, unlike the tiny fixture in every number that may differ:
 /// no `vargpt_gen` object, untied head, 32 bits a token, one generator block a chunk, one residual block a level.
-struct SmallCheckpoint {
-  struct Tensor {
-    var name: String
-    var shape: [Int]
-    var values: [Float]
+public struct SmallCheckpoint {
+  public struct Tensor {
+    public var name: String
+    public var shape: [Int]
+    public var values: [Float]
   }
 
-  static let (hiddenSize, intermediateSize, vocabSize, layers) = (64, 96, 320, 2)
-  static let (visionWidth, width, depth, bits, textLength) = (32, 64, 3, 32, 20)
-  static let imageGenStart = 310
-  private(set) var tensors: [Tensor] = []
+  public static let (hiddenSize, intermediateSize, vocabSize, layers) = (64, 96, 320, 2)
+  public static let (visionWidth, width, depth, bits, textLength) = (32, 64, 3, 32, 20)
+  public static let imageGenStart = 310
+  public private(set) var tensors: [Tensor] = []
   private var random = SplitMix64(seed: 2026)
 
-  init() {
+  public init() {
     addLanguageModel()
     addVision()
     addGenerator()
     addVAE()
   }
 
-  subscript(name: String) -> Tensor {
+  public subscript(name: String) -> Tensor {
     get { tensors[index(name)] }
     set { tensors[index(name)] = newValue }
   }
 
-  func index(_ name: String) -> Int { tensors.firstIndex { $0.name == name }! }
+  public func index(_ name: String) -> Int { tensors.firstIndex { $0.name == name }! }
 
-  mutating func remove(_ name: String) { tensors.remove(at: index(name)) }
+  public mutating func remove(_ name: String) { tensors.remove(at: index(name)) }
 
-  mutating func add(_ name: String, _ shape: Int...) {
+  public mutating func add(_ name: String, _ shape: Int...) {
     let values = (0..<shape.reduce(1, *)).map { _ in random.nextFloat() / 4 }
     tensors.append(Tensor(name: name, shape: shape, values: values))
   }
@@ -159,7 +163,7 @@ struct SmallCheckpoint {
 }
 
 extension SmallCheckpoint {
-  static let config = """
+  public static let config = """
     {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 8,
      "num_key_value_heads": 2, "vocab_size": 320, "rope_scaling": {"mrope_section": [2, 1, 1]},
      "vision_config": {"depth": 1, "embed_dim": 32, "num_heads": 2, "mlp_ratio": 2},
@@ -171,7 +175,7 @@ extension SmallCheckpoint {
 
   /// A vocabulary of the 256 bytes in the GPT-2 alphabet: printable ones stand for themselves, the others follow from
   /// U+0100 on.
-  static var vocabulary: String {
+  public static var vocabulary: String {
     var next: UInt32 = 256
     let entries = (0..<256).map { (byte: UInt32) in
       let isPrintable = (33...126).contains(byte) || (161...172).contains(byte) || byte >= 174
@@ -183,8 +187,13 @@ extension SmallCheckpoint {
     return "{" + entries.joined(separator: ",") + "}"
   }
 
+  private static let addedTokens = """
+    {"<|vision_start|>":300,"<|vision_end|>":301,"<|image_pad|>":303,"<|im_end|>":305,
+     "<|im_start|>":306,"<|image_gen_start|>":310}
+    """
+
   /// Writes `model.safetensors`, `config.json` and the tokenizer's files.
-  func write(to directory: TemporaryDirectory) {
+  public func write(to directory: String, config: String = Self.config) {
     var header = "{"
     var data: [UInt8] = []
     for tensor in tensors {
@@ -197,10 +206,15 @@ extension SmallCheckpoint {
     }
     header += "}"
     let length = withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Array($0) }
-    directory.write("model.safetensors", length + Array(header.utf8) + data)
-    directory.write("config.json", Array(Self.config.utf8))
-    directory.write("vocab.json", Array(Self.vocabulary.utf8))
-    directory.write("merges.txt", Array("#version: 0.2\n".utf8))
-    directory.write("added_tokens.json", Array(#"{"<|image_gen_start|>":310}"#.utf8))
+    func write(_ name: String, _ bytes: [UInt8]) {
+      let file = fopen("\(directory)/\(name)", "wb")!
+      fwrite(bytes, 1, bytes.count, file)
+      fclose(file)
+    }
+    write("model.safetensors", length + Array(header.utf8) + data)
+    write("config.json", Array(config.utf8))
+    write("vocab.json", Array(Self.vocabulary.utf8))
+    write("merges.txt", Array("#version: 0.2\n".utf8))
+    write("added_tokens.json", Array(Self.addedTokens.utf8))
   }
 }
