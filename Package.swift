@@ -90,7 +90,7 @@ let package = Package(
     .testTarget(
       name: "VQ4FormatTests",
       dependencies: ["VQ4Format", "CVARKernels", "CZstd", "CXXHash", "VARTestSupport"]),
-    .testTarget(name: "VARCheckpointTests", dependencies: ["VARCheckpoint"]),
+    .testTarget(name: "VARCheckpointTests", dependencies: ["VARCheckpoint", "VARTestSupport"]),
     .testTarget(
       name: "VARQuantizationTests", dependencies: ["VARQuantization", "VARTestSupport"]),
     .testTarget(name: "VARConversionTests", dependencies: ["VARConversion", "VARTestSupport"]),

@@ -1,5 +1,6 @@
 import Testing
 import VARCheckpoint
+import VARTestSupport
 
 #if canImport(Glibc)
   import Glibc

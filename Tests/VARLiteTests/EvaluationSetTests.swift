@@ -33,7 +33,7 @@ import VARTestSupport
     (#""generation_reply":"#, #""edit_reply":"#, "stands twice"),
   ])
   func malformedSetsAreRefused(original: String, replacement: String, text: String) throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     defer { withExtendedLifetime(folder) {} }
     var root = try #require(JSONValue(parsing: Fixtures.bytes("shapes-eval/eval.json")).objectValue)
     root["vqa"] = .array([])

@@ -15,7 +15,7 @@ import VARVision
                    "rope_reference_hw": [40, 24], "sampling": {"cfg": 2.5, "tau": 0.8}},
     """
 
-  private func model(_ folder: TemporaryFolder, recipe: String) throws -> VARGPT {
+  private func model(_ folder: TemporaryDirectory, recipe: String) throws -> VARGPT {
     let config = SmallCheckpoint.config
     let start = try #require(config.firstIndex(of: "{"))
     let extended = "{" + Self.schedule + config[config.index(after: start)...]
@@ -27,7 +27,7 @@ import VARVision
   }
 
   @Test(arguments: ["f32", "balanced", "int4"]) func allTasksRun(recipe: String) throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let model = try model(folder, recipe: recipe)
     let pixels = (0..<64 * 96 * 3).map { UInt8(truncatingIfNeeded: $0 * 7) }
     let picture = RGBImage(width: 96, height: 64, pixels: pixels)

@@ -22,7 +22,7 @@ import VARVision
       "VARLITE_SHAPES_CHECKPOINT names no folder with the original checkpoint (37 MB)"))
   func everyCaseMatchesTheReference() throws {
     let checkpoint = try Checkpoint(path: try #require(ShapesCheckpoint.path))
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let path = folder.path + "/shapes-f32.vq4"
     let options = ConversionOptions(recipe: try Recipe(builtIn: "f32"))
     _ = try Conversion(of: checkpoint, options: options).write(to: path)

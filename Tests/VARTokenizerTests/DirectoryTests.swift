@@ -9,7 +9,7 @@ import VARTokenizer
 #endif
 
 @Suite struct DirectoryTests {
-  private func copy(_ names: [String], to folder: TemporaryFolder) throws {
+  private func copy(_ names: [String], to folder: TemporaryDirectory) throws {
     for name in names { try write(Fixtures.bytes("tiny/\(name)"), "\(folder.path)/\(name)") }
   }
 
@@ -34,14 +34,14 @@ import VARTokenizer
     ["tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "added_tokens.json"],
   ])
   func everySetOfFilesGivesTheSameTables(names: [String]) throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     try copy(names, to: folder)
     let tables = try TokenizerSource(directory: folder.path).makeTables()
     #expect(try tables == TestTokenizers.tiny.get().tables)
   }
 
   @Test func missingAndStrangeFilesAreRefused() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     #expect(code(folder.path) == .unreadableFile)
     #expect(code("\(folder.path)/absent") == .unreadableFile)
     try copy(["vocab.json"], to: folder)
@@ -58,7 +58,7 @@ import VARTokenizer
   }
 
   @Test func contradictingTokenFilesAreRefused() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     try copy(["tokenizer.json"], to: folder)
     try write(Array(#"{"<|im_end|>": 900}"#.utf8), "\(folder.path)/added_tokens.json")
     #expect(code(folder.path) == .duplicateID)

@@ -38,7 +38,7 @@ import VARVision
   }
 
   @Test func filesAppearWholeOrNotAtAll() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     defer { withExtendedLifetime(folder) {} }
     let path = folder.path + "/picture.png"
     try PNGEncoder.write(Self.image, to: path)

@@ -7,32 +7,6 @@ import VQ4Format
   import Musl
 #endif
 
-/// A directory that vanishes with its owner.
-final class TemporaryDirectory {
-  let path: String
-
-  init() {
-    var template = Array("/tmp/vq4-tests-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { preconditionFailure("no temporary directory") }
-    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
-
-  deinit {
-    if let directory = opendir(path) {
-      while let entry = readdir(directory) {
-        let name = withUnsafePointer(to: &entry.pointee.d_name) {
-          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-        }
-        if name != "." && name != ".." { unlink("\(path)/\(name)") }
-      }
-      closedir(directory)
-    }
-    rmdir(path)
-  }
-
-  func file(_ name: String) -> String { "\(path)/\(name)" }
-}
-
 /// A tensor with the bytes of its streams.
 struct TestTensor {
   var description: VQ4TensorDescription
