@@ -1,5 +1,6 @@
 import ArgumentParser
 import VARKernels
+import VARLite
 
 @main
 struct Varlite: ParsableCommand {
@@ -10,7 +11,7 @@ struct Varlite: ParsableCommand {
       Without --model the model named by $VARLITE_MODEL is used, else the small demo model that comes with varlite: \
       it knows a toy world of coloured shapes.
       """,
-    version: "\(Version.text) (\(InstructionSet.best.rawValue))",
+    version: "varlite \(Version.text) (\(InstructionSet.best.rawValue))",
     subcommands: [
       GenerateCommand.self, UnderstandCommand.self, EditCommand.self, ChatCommand.self,
       ReconstructCommand.self, TokenizeCommand.self, InfoCommand.self, VerifyCommand.self,
@@ -20,10 +21,24 @@ struct Varlite: ParsableCommand {
   static func main() {
     Interruption.install()
     do {
+      try checkArguments()
       var command = try parseAsRoot()
       try command.run()
+      if let failure = Console.outputFailure { throw failure }
     } catch {
-      Failure.exit(error)
+      Failure.end(error)
+    }
+  }
+}
+
+extension Varlite {
+  /// Text that is not UTF-8 would be repaired silently, and a file of that name not found.
+  private static func checkArguments() throws(GenerationError) {
+    for index in 1..<max(1, Int(CommandLine.argc)) {
+      guard let argument = CommandLine.unsafeArgv[index], String(validatingCString: argument) == nil
+      else { continue }
+      throw GenerationError(
+        .invalidRequest, "argument \(index) is not UTF-8: \(String(cString: argument))")
     }
   }
 }

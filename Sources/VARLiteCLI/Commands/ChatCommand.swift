@@ -28,11 +28,15 @@ struct ChatCommand: ParsableCommand {
   @OptionGroup(title: "Model") var model: ModelOptions
 
   func validate() throws {
+    if model.json { throw ValidationError("chat prints text; --json is for the other commands") }
     guard (64...1_000_000).contains(context) else {
       throw ValidationError("--context is 64 to 1000000, not \(context)")
     }
     guard (1...100_000).contains(maxTokens) else {
       throw ValidationError("--max-tokens is 1 to 100000, not \(maxTokens)")
+    }
+    guard (0...100).contains(temperature) else {
+      throw ValidationError("--temperature is 0 to 100, not \(temperature)")
     }
   }
 
@@ -41,7 +45,8 @@ struct ChatCommand: ParsableCommand {
     let chat = try Chat(
       model, contextTokens: context, drawing: DrawingOptions(seed: seed),
       sampling: TextSampling(temperature: temperature, seed: seed, maximumTokens: maxTokens),
-      isCancelled: { Interruption.isRequested })
+      isCancelled: { Interruption.shouldStop })
+    try FileOutput.check("\(outputFolder)/varlite-1.png")
     var loop = ChatLoop(chat: chat, outputFolder: outputFolder, isQuiet: self.model.quiet)
     try loop.run()
   }

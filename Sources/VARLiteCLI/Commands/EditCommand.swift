@@ -8,15 +8,18 @@ struct EditCommand: ParsableCommand {
   @Argument(help: "What to change; - reads standard input.")
   var instruction: String
 
+  @OptionGroup(title: "Pictures to change") var pictures: PictureOptions
   @OptionGroup(title: "Picture") var image: ImageOptions
   @OptionGroup(title: "Input") var input: InputOptions
   @OptionGroup(title: "Model") var model: ModelOptions
 
   func validate() throws {
-    if input.images.isEmpty { throw ValidationError("edit needs --image") }
+    if pictures.images.isEmpty { throw ValidationError("edit needs --image") }
   }
 
   func run() throws {
-    try DrawingRun(model: model, input: input, image: image, text: instruction).run()
+    try DrawingRun(
+      model: model, input: input, image: image, text: instruction, sources: pictures.images
+    ).run()
   }
 }

@@ -39,7 +39,7 @@ struct EvalCommand: ParsableCommand {
       model, reference: reference, set: set,
       parts: parts.isEmpty ? EvaluationRun.Part.allCases : parts, limit: limit ?? .max)
     let progress = Progress(isQuiet: self.model.quiet, printsText: false)
-    let (report, fidelity) = try run.run(isCancelled: { Interruption.isRequested }) {
+    let (report, fidelity) = try run.run(isCancelled: { Interruption.shouldStop }) {
       part, done, count in
       progress.percent("\(part.rawValue), \(count) cases", done: done, total: count)
     }

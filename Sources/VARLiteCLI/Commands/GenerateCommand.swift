@@ -12,7 +12,11 @@ struct GenerateCommand: ParsableCommand {
   @OptionGroup(title: "Input") var input: InputOptions
   @OptionGroup(title: "Model") var model: ModelOptions
 
+  func validate() throws {
+    if image.aspect == "source" { throw ValidationError("--aspect source is for edit") }
+  }
+
   func run() throws {
-    try DrawingRun(model: model, input: input, image: image, text: prompt).run()
+    try DrawingRun(model: model, input: input, image: image, text: prompt, sources: []).run()
   }
 }

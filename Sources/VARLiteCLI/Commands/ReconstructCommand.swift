@@ -20,13 +20,14 @@ struct ReconstructCommand: ParsableCommand {
   @OptionGroup(title: "Model") var model: ModelOptions
 
   func run() throws {
-    try FileOutput.check(output)
+    try FileOutput.check(output, sparing: [try self.model.path()])
     let picture = try ImageDecoder.decode(path: input)
     let model = try self.model.open()
     let progress = Progress(isQuiet: self.model.quiet, printsText: false)
+    defer { progress.close() }
     let result = try model.reconstruct(
       picture, size: size.map { .pixels($0) } ?? .modelDefault,
-      isCancelled: { Interruption.isRequested }, events: progress.report)
+      isCancelled: { Interruption.shouldStop }, events: progress.report)
     progress.close()
     try FileOutput.write(try PNGEncoder.encode(result.image, text: []), to: output)
     let decibels = (result.psnr * 100).rounded() / 100
@@ -36,7 +37,7 @@ struct ReconstructCommand: ParsableCommand {
         ("height", .integer(result.image.height)), ("psnr_db", .number(decibels)),
         ("bits", .integer(result.bits.reduce(0) { $0 + $1.count })),
       ])
-      Console.output(JSONValue.object(object).text + "\n")
+      FileOutput.report(object, beside: output)
     } else if !self.model.quiet {
       progress.line(
         "\(output): \(result.image.width)x\(result.image.height), PSNR \(decibels) dB against "

@@ -27,17 +27,32 @@ struct TokenizeCommand: ParsableCommand {
 
   func run() throws {
     let tokenizer = try openTokenizer()
+    if jsonl { return try convertLines(tokenizer) }
     let input = try InputOptions.text(text ?? "-")
-    if jsonl {
-      for line in input.split(separator: "\n") where !line.isEmpty {
-        Console.output(try convert(String(line), tokenizer) + "\n")
-      }
-    } else if decode {
+    if decode {
       let ids = try input.split(whereSeparator: \.isWhitespace).map { try id(String($0)) }
       Console.output(tokenizer.decode(ids, skipSpecial: false) + "\n")
     } else {
       let ids = tokenizer.encode(input).map(String.init)
       Console.output(ids.joined(separator: " ") + "\n")
+    }
+  }
+
+  private func convertLines(_ tokenizer: Tokenizer) throws {
+    if let text, text != "-" {
+      Console.output(try convert(text, tokenizer) + "\n")
+      return
+    }
+    var input = StandardInput()
+    var number = 0
+    while let line = try input.nextLine(), Console.outputFailure == nil {
+      number += 1
+      guard !line.isEmpty else { continue }
+      do {
+        Console.output(try convert(line, tokenizer) + "\n")
+      } catch {
+        throw BadInput("standard input: line \(number): \(error)")
+      }
     }
   }
 
@@ -50,7 +65,7 @@ struct TokenizeCommand: ParsableCommand {
   }
 
   private func id(_ text: String) throws -> Int32 {
-    guard let id = Int32(text), id >= 0 else { throw ValidationError("\(text) is no token id") }
+    guard let id = Int32(text), id >= 0 else { throw BadInput("\"\(text)\" is no token id") }
     return id
   }
 
@@ -58,13 +73,13 @@ struct TokenizeCommand: ParsableCommand {
     let value = try JSONValue(parsing: line)
     if decode {
       guard let items = value.arrayValue else {
-        throw ValidationError("--jsonl --decode reads an array of ids per line")
+        throw BadInput("--jsonl --decode reads an array of ids per line")
       }
       let ids = try items.map { try id($0.integerValue.map(String.init) ?? "") }
       return JSONValue.string(tokenizer.decode(ids, skipSpecial: false)).text
     }
     guard let text = value.stringValue else {
-      throw ValidationError("--jsonl reads a JSON text per line")
+      throw BadInput("--jsonl reads a JSON text per line")
     }
     return JSONValue.array(tokenizer.encode(text).map { .integer(Int($0)) }).text
   }

@@ -10,19 +10,23 @@ struct UnderstandCommand: ParsableCommand {
   @Argument(help: "The question; - reads standard input.")
   var question: String
 
+  @OptionGroup(title: "Pictures") var pictures: PictureOptions
   @OptionGroup(title: "Text") var text: TextOptions
   @OptionGroup(title: "Input") var input: InputOptions
   @OptionGroup(title: "Model") var model: ModelOptions
 
   func run() throws {
-    if let trace = input.trace { try FileOutput.check(trace) }
-    let prompt = try input.prompt(question)
+    if let trace = input.trace {
+      try FileOutput.check(trace, sparing: pictures.images + [try self.model.path()])
+    }
+    let prompt = try input.prompt(question, images: pictures.images)
     let model = try self.model.open()
     let progress = Progress(isQuiet: self.model.quiet, printsText: !self.model.json)
+    defer { progress.close() }
     let recorder = input.trace == nil ? nil : TraceRecorder()
     let answer = try model.understand(
       prompt, sampling: text.sampling, pixels: input.bounds, recorder: recorder,
-      isCancelled: { Interruption.isRequested }, events: progress.report)
+      isCancelled: { Interruption.shouldStop }, events: progress.report)
     progress.close()
     if let recorder, let path = input.trace {
       try FileOutput.write(recorder.safetensors(), to: path)

@@ -8,19 +8,25 @@ struct DrawingRun {
   let input: InputOptions
   let image: ImageOptions
   let text: String
+  /// Files of the pictures to change.
+  let sources: [String]
 
   func run() throws {
-    try FileOutput.check(image.output)
-    if let trace = input.trace { try FileOutput.check(trace) }
-    let prompt = try input.prompt(text)
+    let modelPath = try self.model.path()
+    try FileOutput.check(image.output, sparing: [modelPath])
+    if let trace = input.trace {
+      try FileOutput.check(trace, sparing: sources + [modelPath, image.output])
+    }
+    let prompt = try input.prompt(text, images: sources)
     let options = try image.drawingOptions(source: prompt.images.first)
     let model = try self.model.open()
     let progress = Progress(isQuiet: self.model.quiet, printsText: false)
+    defer { progress.close() }
     let recorder = input.trace == nil ? nil : TraceRecorder()
     let drawing = try model.draw(
       prompt, options: options,
       text: TextSampling(seed: image.seed, maximumTokens: 128), forcesDrawing: image.forceImage,
-      pixels: input.bounds, recorder: recorder, isCancelled: { Interruption.isRequested },
+      pixels: input.bounds, recorder: recorder, isCancelled: { Interruption.shouldStop },
       events: progress.report)
     progress.close()
     let png = try PNGEncoder.encode(drawing.image, text: textChunks(prompt, model, options))
@@ -61,8 +67,7 @@ struct DrawingRun {
         ("prompt_tokens", .integer(drawing.promptTokens)),
         ("model", .string(model.contentHash)), ("seconds", .number(seconds)),
       ])
-      let line = JSONValue.object(object).text + "\n"
-      if image.output == "-" { Console.error(line) } else { Console.output(line) }
+      FileOutput.report(object, beside: image.output)
     } else if !self.model.quiet {
       progress.line(
         "\(image.output): \(drawing.image.width)x\(drawing.image.height) in "

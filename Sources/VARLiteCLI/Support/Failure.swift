@@ -12,6 +12,13 @@ import VQ4Format
   import Musl
 #endif
 
+/// Data from standard input that is not what the command reads.
+struct BadInput: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ description: String) { self.description = description }
+}
+
 /// One line on standard error and the exit code of each kind of failure.
 enum Failure {
   enum Status: Int32 {
@@ -22,27 +29,33 @@ enum Failure {
     case interrupted = 130
   }
 
-  static func exit(_ error: any Error) -> Never {
-    if error is CleanExit || Varlite.exitCode(for: error) == .success {
-      print(Varlite.fullMessage(for: error))
-      Glibc.exit(0)
+  /// Ends the program after the command threw, or after standard output failed it.
+  static func end(_ error: any Error) -> Never {
+    if let failure = Console.outputFailure { fail(failure, .noResources) }
+    // The parser throws help and version too.
+    if Varlite.exitCode(for: error) == .success {
+      Console.output(Varlite.fullMessage(for: error) + "\n")
+      if let failure = Console.outputFailure { fail(failure, .noResources) }
+      exit(0)
     }
-    if let status = status(of: error) {
-      Console.error("varlite: \(error)")
-      Glibc.exit(status.rawValue)
-    }
-    if let code = error as? ExitCode { Glibc.exit(code.rawValue) }
+    if let status = status(of: error) { fail(error, status) }
+    if let code = error as? ExitCode { exit(code.rawValue) }
     Console.error(Varlite.fullMessage(for: error))
-    Glibc.exit(Status.usage.rawValue)
+    exit(Status.usage.rawValue)
+  }
+
+  private static func fail(_ error: any Error, _ status: Status) -> Never {
+    Console.error("varlite: \(error)")
+    exit(status.rawValue)
   }
 
   private static func status(of error: any Error) -> Status? {
     switch error {
     case let error as GenerationError:
       switch error.code {
-      case .invalidRequest: .usage
+      case .invalidRequest, .contextFull: .usage
       case .unusableModel, .invalidPicture: .badInput
-      case .contextFull, .outOfMemory, .cannotWrite: .noResources
+      case .outOfMemory, .cannotWrite: .noResources
       case .nothingDrawn: .checkFailed
       case .cancelled: .interrupted
       }
@@ -52,7 +65,8 @@ enum Failure {
       case .outOfMemory: .noResources
       case .missingTensor, .mismatchedTensor, .unreadableWeights: .badInput
       }
-    case is VQ4Error, is ConfigurationError, is TokenizerError, is ImageError, is JSONError,
+    case let error as ImageError: error.code == .outOfMemory ? .noResources : .badInput
+    case is VQ4Error, is ConfigurationError, is TokenizerError, is JSONError, is BadInput,
       is EvaluationError:
       .badInput
     default: nil

@@ -12,11 +12,15 @@ enum Interruption {
 
   static var isRequested: Bool { flag.load(ordering: .relaxed) }
 
+  /// Whether work is to stop: nobody wants it any more, or nobody gets what it writes.
+  static var shouldStop: Bool { isRequested || Console.outputFailure != nil }
+
   static func install() {
     signal(SIGINT) { _ in
       if Interruption.flag.exchange(true, ordering: .relaxed) { _exit(130) }
     }
-    // A reader that goes away is an error of the write, not a reason to die silently.
+    // A reader that goes away and a file that grows too large are errors of the write, not a reason to die.
     signal(SIGPIPE, SIG_IGN)
+    signal(SIGXFSZ, SIG_IGN)
   }
 }

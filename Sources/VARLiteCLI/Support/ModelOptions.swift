@@ -37,10 +37,12 @@ struct ModelOptions: ParsableArguments {
     }
   }
 
+  func path() throws -> String { try DefaultModel.path(option: model) }
+
   func open() throws -> VARGPT {
     var options = VARGPT.Options(kvType: kv)
     if let threads { options.threadCount = threads }
     if let isa { options.instructionSet = isa }
-    return try VARGPT(path: DefaultModel.path(option: model), options: options)
+    return try VARGPT(path: path(), options: options)
   }
 }

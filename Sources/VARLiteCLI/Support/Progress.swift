@@ -13,9 +13,18 @@ final class Progress {
   private let printsText: Bool
   private let start = Progress.now()
   private var drawingStart = 0.0
-  private var hasOpenLine = false
+  private var openLine = OpenLine.none
   private var lastUpdate = 0.0
   private let isTerminal: Bool
+
+  /// What stands on the last line of standard error.
+  private enum OpenLine {
+    case none
+    /// Of a terminal: rewritten by the next step, and gone in the end.
+    case step
+    /// Of the model: stays.
+    case text
+  }
 
   init(isQuiet: Bool, printsText: Bool) {
     self.isQuiet = isQuiet
@@ -47,8 +56,9 @@ final class Progress {
         close()
         Console.output(text)
       } else if !isQuiet {
-        Console.write(text, to: STDERR_FILENO)
-        hasOpenLine = true
+        if openLine == .step { close() }
+        Console.send(text, to: STDERR_FILENO)
+        openLine = text.hasSuffix("\n") ? .none : .text
       }
     case .drawing(let scale, let scaleCount):
       drawing(scale, scaleCount)
@@ -82,9 +92,12 @@ final class Progress {
 
   /// Ends an open line, before anything else is printed.
   func close() {
-    guard hasOpenLine else { return }
-    Console.write(isTerminal ? "\r\u{1b}[K" : "\n", to: STDERR_FILENO)
-    hasOpenLine = false
+    switch openLine {
+    case .none: return
+    case .step: Console.send("\r\u{1b}[K", to: STDERR_FILENO)
+    case .text: Console.send("\n", to: STDERR_FILENO)
+    }
+    openLine = .none
   }
 
   func line(_ text: String) {
@@ -98,8 +111,9 @@ final class Progress {
       let now = Self.now()
       guard isLast || now - lastUpdate > 0.1 else { return }
       lastUpdate = now
-      Console.write("\r\u{1b}[K" + text, to: STDERR_FILENO)
-      hasOpenLine = true
+      if openLine == .text { close() }
+      Console.send("\r\u{1b}[K" + text, to: STDERR_FILENO)
+      openLine = .step
     } else if isLast || text.hasPrefix("scale") {
       close()
       Console.error(text)

@@ -3,11 +3,18 @@ import VARLite
 import VARModels
 import VARVision
 
-/// Pictures that the model looks at, and the system message.
-struct InputOptions: ParsableArguments {
-  @Option(name: .customLong("image"), help: "A PNG or JPEG picture; repeats.")
+/// Pictures that the model looks at.
+struct PictureOptions: ParsableArguments {
+  @Option(
+    name: .customLong("image"),
+    help: ArgumentHelp(
+      "A PNG or JPEG picture; repeats. Pictures come before the text, or where it says <image>.",
+      valueName: "file"))
   var images: [String] = []
+}
 
+/// The system message, and how pictures are looked at.
+struct InputOptions: ParsableArguments {
   @Option(help: "Replaces the default system message.")
   var system: String?
 
@@ -30,13 +37,23 @@ struct InputOptions: ParsableArguments {
         throw ValidationError("\(name) is 784 to 100000000, not \(value)")
       }
     }
+    if let minPixels, let maxPixels, minPixels > maxPixels {
+      throw ValidationError("--min-pixels \(minPixels) is more than --max-pixels \(maxPixels)")
+    }
   }
 
   var bounds: PixelBounds { PixelBounds(minimum: minPixels, maximum: maxPixels) }
 
-  /// The prompt of a text argument; `-` reads standard input.
-  func prompt(_ argument: String) throws -> Prompt {
-    let text = try Self.text(argument)
+  /// The prompt of a text argument; `-` reads standard input without its last line break.
+  func prompt(_ argument: String, images: [String] = []) throws -> Prompt {
+    var text = try Self.text(argument)
+    if argument == "-", text.last?.isNewline == true { text.removeLast() }
+    guard !images.isEmpty || text.contains(where: { !$0.isWhitespace }) else {
+      throw GenerationError(.invalidRequest, "the text is empty; say what you want")
+    }
+    guard !text.utf8.contains(0) else {
+      throw GenerationError(.invalidRequest, "the text holds a NUL character; remove it")
+    }
     let pictures = try images.map { path throws(ImageError) in
       try ImageDecoder.decode(path: path)
     }
@@ -45,11 +62,8 @@ struct InputOptions: ParsableArguments {
 
   static func text(_ argument: String) throws -> String {
     guard argument == "-" else { return argument }
-    guard let text = Console.input(limit: 16 << 20) else {
-      throw GenerationError(
-        .invalidRequest, "standard input is not UTF-8 text of at most 16 MiB")
-    }
-    return text
+    var input = StandardInput()
+    return try input.rest()
   }
 }
 

@@ -1,0 +1,80 @@
+import VARLite
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// Reads UTF-8 text from standard input; Ctrl-C ends the wait.
+struct StandardInput {
+  /// Bytes of a line, or of the whole text, at most.
+  static let maximumByteCount = 16 << 20
+
+  private var buffer: [UInt8] = []
+  private var start = 0
+  private var isAtEnd = false
+
+  /// The next line without its line break; nil at the end.
+  mutating func nextLine() throws(GenerationError) -> String? {
+    var searched = start
+    while true {
+      if let end = buffer[searched...].firstIndex(of: UInt8(ascii: "\n")) {
+        defer { start = end + 1 }
+        let hasReturn = end > start && buffer[end - 1] == UInt8(ascii: "\r")
+        return try Self.text(buffer[start..<(hasReturn ? end - 1 : end)])
+      }
+      guard !isAtEnd else {
+        defer { start = buffer.count }
+        return start < buffer.count ? try Self.text(buffer[start...]) : nil
+      }
+      buffer.removeFirst(start)
+      start = 0
+      searched = buffer.count
+      try fill()
+    }
+  }
+
+  /// All that is left, line breaks included.
+  mutating func rest() throws(GenerationError) -> String {
+    while !isAtEnd { try fill() }
+    defer { start = buffer.count }
+    return try Self.text(buffer[start...])
+  }
+
+  private mutating func fill() throws(GenerationError) {
+    var block = [UInt8](repeating: 0, count: 65_536)
+    let count = try Self.receive(into: &block)
+    isAtEnd = count == 0
+    buffer += block.prefix(count)
+    guard buffer.count - start <= Self.maximumByteCount else {
+      throw GenerationError(
+        .invalidRequest, "standard input: more than \(Self.maximumByteCount >> 20) MiB of text")
+    }
+  }
+
+  /// The system restarts a read that a signal interrupts, but not a poll.
+  private static func receive(into block: inout [UInt8]) throws(GenerationError) -> Int {
+    while true {
+      if Interruption.isRequested { throw GenerationError(.cancelled, "interrupted") }
+      var waiting = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+      guard poll(&waiting, 1, 200) > 0 else { continue }
+      let count = block.withUnsafeMutableBytes {
+        read(STDIN_FILENO, $0.baseAddress!, $0.count)
+      }
+      if count >= 0 { return count }
+      guard errno == EINTR || errno == EAGAIN else {
+        throw GenerationError(
+          .invalidRequest,
+          "standard input: cannot be read: \(String(cString: strerror(errno)))")
+      }
+    }
+  }
+
+  private static func text(_ bytes: ArraySlice<UInt8>) throws(GenerationError) -> String {
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw GenerationError(.invalidRequest, "standard input: is not UTF-8 text")
+    }
+    return text
+  }
+}
