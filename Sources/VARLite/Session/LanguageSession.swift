@@ -1,8 +1,8 @@
 import VARKernels
 import VARModels
 
-/// A conversation's state in the language model: token ids, positions, the KV cache and, where pictures may be drawn, every
-/// final hidden state.
+/// A conversation's state in the language model: token ids, positions, the KV cache and, where
+/// pictures may be drawn, every final hidden state.
 package final class LanguageSession {
   /// How much a session can hold.
   struct Capacity {
@@ -98,8 +98,11 @@ package final class LanguageSession {
     let width = configuration.languageModel.hiddenSize
     let rowIDs = Array(ids[indices])
     try model.embed(rowIDs, into: state.hidden, run)
-    for (row, id) in rowIDs.enumerated() where Int(id) == configuration.specialTokens.imagePad {
-      pictures.copyNext(into: state.hidden + row * width, width: width)
+    // A placeholder that the model wrote by itself is a token like any other.
+    if !pictures.isEmpty {
+      for (row, id) in rowIDs.enumerated() where Int(id) == configuration.specialTokens.imagePad {
+        pictures.copyNext(into: state.hidden + row * width, width: width)
+      }
     }
     run.trace?.record("embeds", shape: [1, indices.count, width], floats: state.hidden)
     try model.prepareRotary(Array(positions.positions[indices]), state)
@@ -156,6 +159,8 @@ private struct PictureRows {
   private var row = 0
 
   init(_ pictures: [EncodedPicture]) { self.pictures = pictures }
+
+  var isEmpty: Bool { pictures.isEmpty }
 
   mutating func copyNext(into output: UnsafeMutablePointer<Float>, width: Int) {
     while picture < pictures.count, row == pictures[picture].grid.tokenCount {
