@@ -53,10 +53,21 @@ final class OutputFile {
     guard overwrite else {
       throw VQ4Error(.outputExists, path: path, "the file exists", remedy: .chooseOutput)
     }
-    guard status.st_mode & S_IFMT != S_IFDIR else {
+    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, isModelOrEmpty() else {
       throw VQ4Error(
-        .outputExists, path: path, "a directory has this name", remedy: .chooseOutput)
+        .outputExists, path: path, "something else than a .vq4 file has this name",
+        remedy: .chooseOutput)
     }
+  }
+
+  /// Whether nothing but a model is lost when the file of this name is replaced.
+  private func isModelOrEmpty() -> Bool {
+    let handle = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard handle >= 0 else { return false }
+    defer { close(handle) }
+    var start = [UInt8](repeating: 0, count: Format.magic.count)
+    let count = start.withUnsafeMutableBytes { pread(handle, $0.baseAddress, $0.count, 0) }
+    return count == 0 || start == Format.magic
   }
 
   func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(VQ4Error) {
