@@ -8,8 +8,8 @@ struct Varlite: ParsableCommand {
     commandName: "varlite",
     abstract: "Answers questions about pictures, draws, and edits, on small machines.",
     discussion: """
-      Without --model the model named by $VARLITE_MODEL is used, else the small demo model that comes with varlite: \
-      it knows a toy world of coloured shapes.
+      Without --model the model named by $VARLITE_MODEL is used, else the small demo model that \
+      comes with varlite: it knows a toy world of coloured shapes.
       """,
     version: "varlite \(Version.text) (\(InstructionSet.best.rawValue))",
     subcommands: [

@@ -201,7 +201,8 @@ extension SmallCheckpoint {
       let end = data.count + tensor.values.count * 4
       header += header.utf8.count > 1 ? "," : ""
       header +=
-        "\"\(tensor.name)\":{\"dtype\":\"F32\",\"shape\":[\(shape)],\"data_offsets\":[\(data.count),\(end)]}"
+        "\"\(tensor.name)\":{\"dtype\":\"F32\",\"shape\":[\(shape)],"
+        + "\"data_offsets\":[\(data.count),\(end)]}"
       tensor.values.withUnsafeBytes { data += $0 }
     }
     header += "}"

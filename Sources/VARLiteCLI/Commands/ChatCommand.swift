@@ -6,8 +6,9 @@ struct ChatCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "chat", abstract: "One conversation with text and pictures.",
     discussion: """
-      Lines are turns. /image PATH adds a picture to the next turn, /draw PROMPT draws, /edit INSTRUCTION changes the last \
-      picture, /help lists the commands, /exit or the end of the input ends the conversation.
+      Lines are turns. /image PATH adds a picture to the next turn, /draw PROMPT draws, \
+      /edit INSTRUCTION changes the last picture, /help lists the commands, /exit or the end of \
+      the input ends the conversation.
       """)
 
   @Option(help: "Text and picture tokens that the conversation may have.")

@@ -9,8 +9,9 @@ struct EvalCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "eval", abstract: "Scores a model on a folder of cases.",
     discussion: """
-      DIR holds eval.json with questions, drawings and edits and their pictures. With --reference the model is also held \
-      against another one: equal answers, equal bits with the reference's history forced, PSNR of the pictures.
+      DIR holds eval.json with questions, drawings and edits and their pictures. With \
+      --reference the model is also held against another one: equal answers, equal bits with \
+      the reference's history forced, PSNR of the pictures.
       """)
 
   @Argument(help: "The folder with eval.json.")
@@ -39,10 +40,11 @@ struct EvalCommand: ParsableCommand {
       model, reference: reference, set: set,
       parts: parts.isEmpty ? EvaluationRun.Part.allCases : parts, limit: limit ?? .max)
     let progress = Progress(isQuiet: self.model.quiet, printsText: false)
-    let (report, fidelity) = try run.run(isCancelled: { Interruption.shouldStop }) {
-      part, done, count in
-      progress.percent("\(part.rawValue), \(count) cases", done: done, total: count)
-    }
+    let (report, fidelity) = try run.run(
+      isCancelled: { Interruption.shouldStop },
+      progress: { part, done, count in
+        progress.percent("\(part.rawValue), \(count) cases", done: done, total: count)
+      })
     progress.close()
     if self.model.json {
       guard var object = report.json.objectValue else { return }

@@ -7,7 +7,8 @@ struct TokenizeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tokenize", abstract: "Shows the token ids of a text, or the text of ids.",
     discussion: """
-      --jsonl reads a JSON text per line and prints a JSON array of ids per line; with --decode the other way round.
+      --jsonl reads a JSON text per line and prints a JSON array of ids per line; with --decode \
+      the other way round.
       """)
 
   @Argument(help: "The text; - or nothing reads standard input. With --decode: ids between blanks.")
@@ -58,8 +59,12 @@ struct TokenizeCommand: ParsableCommand {
 
   private func openTokenizer() throws -> Tokenizer {
     if let tokenizer {
-      let source = try TokenizerSource(tokenizerJSON: try FileInput.bytes(tokenizer))
-      return try Tokenizer(tables: try source.makeTables())
+      let bytes = try FileInput.bytes(tokenizer)
+      do throws(TokenizerError) {
+        return try Tokenizer(tables: TokenizerSource(tokenizerJSON: bytes).makeTables())
+      } catch {
+        throw TokenizerError(error.code, in: tokenizer, at: error.place, error.detail)
+      }
     }
     return try VARGPT(path: DefaultModel.path(option: model)).tokenizer
   }

@@ -1,5 +1,5 @@
 import ArgumentParser
-import VARLite
+import VARJSON
 import VQ4Format
 
 struct VerifyCommand: ParsableCommand {
@@ -11,6 +11,9 @@ struct VerifyCommand: ParsableCommand {
   @Argument(help: "The .vq4 file; default: as for the other commands.")
   var file: String?
 
+  @Flag(help: "Print one JSON object instead of text.")
+  var json = false
+
   @Flag(help: "No progress.")
   var quiet = false
 
@@ -18,10 +21,19 @@ struct VerifyCommand: ParsableCommand {
     let path = try DefaultModel.path(option: file)
     let file = try VQ4File(path: path)
     let progress = Progress(isQuiet: quiet, printsText: false)
+    defer { progress.close() }
     try file.verify { done, total in
       progress.percent("verifying", done: done, total: total)
     }
     progress.close()
-    if !quiet { Console.output("\(path): \(file.byteCount) bytes are intact\n") }
+    if json {
+      let report = JSONObject([
+        ("file", .string(path)), ("bytes", .integer(file.byteCount)),
+        ("content_hash", .string(file.contentHash)), ("intact", .bool(true)),
+      ])
+      Console.output(JSONValue.object(report).text + "\n")
+    } else if !quiet {
+      Console.output("\(path): \(file.byteCount) bytes are intact\n")
+    }
   }
 }

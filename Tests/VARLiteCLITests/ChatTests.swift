@@ -1,0 +1,84 @@
+import Testing
+import VARTestSupport
+import VARVision
+
+/// `chat` through a pipe.
+@Suite struct ChatTests {
+  /// Pictures go to `folder`, else to one that is removed.
+  private func chat(
+    _ lines: String..., folder: TemporaryFolder? = nil, flags: [String] = []
+  ) throws -> Programs.Result {
+    let folder = try folder ?? TemporaryFolder()
+    return try Programs.varlite(
+      ["chat", "--quiet", "--output-folder", folder.path] + flags,
+      input: lines.joined(separator: "\n") + "\n")
+  }
+
+  @Test func linesAreTurns() throws {
+    let result = try chat("Who are you?", "", "Who are you?", "/exit", "Who are you?")
+    expectDone(result)
+    let once = try chat("Who are you?")
+    #expect(once.text == "I am a very small test model, and I can paint.\n")
+    #expect(result.text.hasPrefix(once.text) && result.text.count > once.text.count)
+    // The second answer stands in another context, and the third question is not asked.
+    let text = result.text.split(separator: "\n")
+    let twice = try chat("Who are you?", "Who are you?").text.split(separator: "\n")
+    // Only the name of the folder of pictures differs.
+    #expect(twice.filter { !$0.hasPrefix("/") } == text.filter { !$0.hasPrefix("/") })
+    #expect(result.errorOutput.isEmpty)
+  }
+
+  @Test func picturesAreShownDrawnAndChanged() throws {
+    let folder = try TemporaryFolder()
+    let result = try chat(
+      "/image \(Programs.picture("scene_0"))", "/edit Make it blue.",
+      "/draw Please paint a red circle.", folder: folder)
+    expectDone(result)
+    let names = try listing(folder)
+    #expect(names.first == "varlite-1.png", "\(result.text) \(result.errorText)")
+    for name in names {
+      #expect(result.text.contains("\(folder.path)/\(name)\n"))
+      #expect(try ImageDecoder.decode(path: "\(folder.path)/\(name)").width == 128)
+    }
+    // A second conversation in the same folder keeps what the first drew.
+    let first = try Fixtures.readFile(folder.path + "/varlite-1.png")
+    expectDone(
+      try chat(
+        "/draw Please paint a red circle.", folder: folder, flags: ["--seed", "3"]))
+    #expect(try listing(folder).count == names.count + 1)
+    #expect(try Fixtures.readFile(folder.path + "/varlite-1.png") == first)
+  }
+
+  @Test func mistakesAreToldAndTheConversationGoesOn() throws {
+    let result = try chat(
+      "/frobnicate", "/image", "/image /nowhere.png", "/draw", "/edit", "/edit Make it blue.",
+      "a <image>", "/help", "Who are you?")
+    expectDone(result)
+    #expect(result.text == "I am a very small test model, and I can paint.\n")
+    for part in [
+      "/frobnicate is unknown", "/image needs a path", "/nowhere.png: ", "/draw needs",
+      "/edit needs an instruction", "/edit needs a picture", "1 <image> marks",
+      "ends the conversation",
+    ] {
+      #expect(result.errorText.contains(part), "\(part) is missing in \(result.errorText)")
+    }
+  }
+
+  @Test func aDrawingThatDoesNotComeIsTold() throws {
+    let result = try chat("/draw Who are you?")
+    expectDone(result)
+    #expect(result.errorText.contains("without drawing"))
+  }
+
+  @Test func aFullContextEndsTheConversation() throws {
+    let result = try chat("Who are you?", "Who are you?", flags: ["--context", "64"])
+    #expect(result.status == Programs.Status.usage, "\(result.errorText)")
+    #expect(result.errorText.contains("the context holds 64"))
+  }
+
+  @Test func aMissingFolderIsToldAtOnce() throws {
+    expectFailure(
+      try chat("Who are you?", flags: ["--output-folder", "/nowhere/at/all"]),
+      Programs.Status.noResources, "/nowhere/at/all")
+  }
+}

@@ -1,0 +1,53 @@
+import Testing
+import VARTestSupport
+
+/// Ctrl-C, and readers that go away.
+@Suite struct InterruptionTests {
+  @Test(arguments: ["reading", "scale 1 of", "scale 2 of"])
+  func controlCEndsADrawingSoon(_ moment: String) throws {
+    let folder = try TemporaryFolder()
+    let result = try Programs.varlite(
+      ["generate", Programs.redCircle, "-o", folder.path + "/a.png", "--size", "1024"],
+      interruptAt: moment)
+    expectFailure(result, Programs.Status.interrupted, "interrupted")
+    let seconds = try #require(result.secondsAfterInterrupt)
+    #expect(seconds < 2)
+    #expect(try listing(folder).isEmpty)
+  }
+
+  @Test func controlCEndsAnAnswer() throws {
+    let result = try Programs.varlite(
+      ["understand", "Who are you?", "--ignore-eos", "--max-tokens", "4000", "--json"],
+      interruptAt: "I am")
+    expectFailure(result, Programs.Status.interrupted, "interrupted")
+  }
+
+  @Test func aReaderThatGoesAwayEndsTheWork() throws {
+    let result = try Programs.varlite(
+      ["understand", "Who are you?", "--ignore-eos", "--max-tokens", "4000"], outputLimit: 4)
+    #expect(result.status == Programs.Status.noResources)
+    #expect(result.errorText.contains("standard output: cannot be written: Broken pipe"))
+  }
+
+  @Test func aReaderThatNeverWasIsNoCrash() throws {
+    for arguments in [
+      ["info"], ["--help"], ["reconstruct", Programs.picture("scene_0"), "-o", "-"],
+    ] {
+      let result = try Programs.varlite(arguments, outputLimit: 0)
+      #expect(result.status == Programs.Status.noResources, "\(result.errorText)")
+    }
+  }
+
+  @Test func conversionsAreInterruptedWithoutTrace() throws {
+    let folder = try TemporaryFolder()
+    let result = try Programs.shell(
+      """
+      "$(dirname "$0")/varconvert" "$1" -o "$2/m.vq4" --quiet & process=$!
+      while [ ! -e "$2/m.vq4.partial" ] && kill -0 $process; do :; done
+      kill -TERM $process; wait $process
+      """, [Fixtures.path("tiny"), folder.path])
+    // The conversion may be done before the signal comes; half a file may not stay.
+    let names = try listing(folder)
+    #expect(result.status == Programs.Status.interrupted ? names.isEmpty : names == ["m.vq4"])
+  }
+}

@@ -1,0 +1,128 @@
+import Testing
+import VARTestSupport
+
+/// Bad usage: one clear line and exit code 2, before any work.
+@Suite struct UsageTests {
+  struct Case: Sendable, CustomTestStringConvertible {
+    let arguments: [String]
+    let part: String
+    init(_ arguments: String..., says part: String) {
+      self.arguments = arguments
+      self.part = part
+    }
+    var testDescription: String { arguments.joined(separator: " ") }
+  }
+
+  static let cases = [
+    Case("frobnicate", says: "frobnicate"),
+    Case("plan", says: "plan"),
+    Case("repack", says: "repack"),
+    Case("--frobnicate", says: "--frobnicate"),
+    Case("generate", says: "prompt"),
+    Case("generate", "a circle", says: "--output"),
+    Case("generate", "a", "-o", "x.png", "--frobnicate", says: "--frobnicate"),
+    Case("generate", "a", "-o", "x.png", "--ram", "1G", says: "--ram"),
+    Case("generate", "a", "-o", "x.png", "--image", "b.png", says: "--image"),
+    Case("generate", "a", "-o", "x.png", "--kv", "int8", says: "int8"),
+    Case("generate", "a", "-o", "x.png", "--isa", "mmx", says: "mmx"),
+    Case("generate", "a", "-o", "x.png", "--size", "256", "--pn", "0.06M", says: "--pn"),
+    Case("generate", "a", "-o", "x.png", "--size", "many", says: "--size"),
+    Case("generate", "a", "-o", "x.png", "--size", "100", says: "100 px"),
+    Case("generate", "a", "-o", "x.png", "--size=-256", says: "-256"),
+    Case("generate", "a", "-o", "x.png", "--pn", "2M", says: "0.06M, 0.25M, 0.60M, 1M"),
+    Case("generate", "a", "-o", "x.png", "--aspect", "3", says: "--aspect"),
+    Case("generate", "a", "-o", "x.png", "--aspect", "3:0", says: "--aspect"),
+    Case("generate", "a", "-o", "x.png", "--aspect", "1:2:3", says: "--aspect"),
+    Case("generate", "a", "-o", "x.png", "--aspect", "source", says: "edit"),
+    Case("generate", "a", "-o", "x.png", "--cfg-scale", "nan", says: "--cfg-scale"),
+    Case("generate", "a", "-o", "x.png", "--cfg-scale=-1", says: "--cfg-scale"),
+    Case("generate", "a", "-o", "x.png", "--tau", "0", says: "--tau"),
+    Case("generate", "a", "-o", "x.png", "--tau", "inf", says: "--tau"),
+    Case("generate", "a", "-o", "x.png", "--top-p", "1.5", says: "--top-p"),
+    Case("generate", "a", "-o", "x.png", "--seed=-1", says: "--seed"),
+    Case("generate", "a", "-o", "x.png", "--seed", "18446744073709551616", says: "--seed"),
+    Case("generate", "a", "-o", "x.png", "--threads", "0", says: "--threads"),
+    Case("generate", "a", "-o", "x.png", "--max-pixels", "3", says: "--max-pixels"),
+    Case(
+      "generate", "a", "-o", "x.png", "--min-pixels", "9999", "--max-pixels", "999",
+      says: "--min-pixels"),
+    Case("generate", "", "-o", "x.png", says: "empty"),
+    Case("generate", " \n", "-o", "x.png", says: "empty"),
+    Case("generate", "a", "-o", "", says: "output"),
+    Case("generate", "a <image>", "-o", "x.png", says: "1 <image> marks for 0 pictures"),
+    Case("generate", "a <|image_pad|>", "-o", "x.png", says: "placeholder"),
+    Case("edit", "a", "-o", "x.png", says: "--image"),
+    Case("understand", says: "question"),
+    Case("understand", "", says: "empty"),
+    Case("understand", "a", "-o", "x.png", says: "-o"),
+    Case("understand", "a", "--max-tokens", "0", says: "--max-tokens"),
+    Case("understand", "a", "--temperature=-1", says: "--temperature"),
+    Case("understand", "a", "--top-p", "2", says: "--top-p"),
+    Case("understand", "a", "--top-k=-1", says: "--top-k"),
+    Case("understand", "a", "--repetition-penalty", "0", says: "--repetition-penalty"),
+    Case("chat", "--json", says: "--json"),
+    Case("chat", "--context", "3", says: "--context"),
+    Case("chat", "--temperature", "nan", says: "--temperature"),
+    Case("reconstruct", "a.png", says: "--output"),
+    Case("verify", "a.vq4", "b.vq4", says: "b.vq4"),
+    Case("info", "--frobnicate", says: "--frobnicate"),
+  ]
+
+  @Test(arguments: cases)
+  func badUsageIsToldAndEndsWithTwo(_ test: Case) throws {
+    expectFailure(try Programs.varlite(test.arguments), Programs.Status.usage, test.part)
+  }
+
+  static let converterCases = [
+    Case("src", "-o", "m.vq4", "--precision", "int4", "--recipe", "f16", says: "exclude"),
+    Case("src", "-o", "m.vq4", "--precision", "int5", says: "int5"),
+    Case("src", "-o", "m.vq4", "--group-size", "48", says: "48"),
+    Case("src", "-o", "m.vq4", "--layout", "heap", says: "heap"),
+    Case("src", "-o", "m.vq4", "--ram", "0", says: "--ram"),
+    Case("src", "-o", "m.vq4", "--threads", "0", says: "--threads"),
+    Case("src", "-o", "m.vq4", "--frobnicate", says: "--frobnicate"),
+    Case("src", says: "--output"),
+    Case("check", "src", says: "model"),
+  ]
+
+  @Test(arguments: converterCases)
+  func theConverterToo(_ test: Case) throws {
+    let result = try Programs.varconvert(test.arguments)
+    #expect(result.status == Programs.Status.usage)
+    #expect(result.output.isEmpty)
+    let line = result.errorLines.first ?? ""
+    #expect(line.hasPrefix("Error: ") && line.contains(test.part), "\(result.errorText)")
+  }
+
+  @Test func instructionSetsOfOtherMachinesAreRefused() throws {
+    #if arch(x86_64)
+      let other = "neon"
+    #else
+      let other = "avx2"
+    #endif
+    expectFailure(
+      try Programs.varlite(["generate", "a", "-o", "x.png", "--isa", other]),
+      Programs.Status.usage, other, "scalar")
+  }
+
+  @Test(arguments: [["--help"], ["generate", "--help"], ["help", "tokenize"], []])
+  func helpGoesToStandardOutput(_ arguments: [String]) throws {
+    let result = try Programs.varlite(arguments)
+    expectDone(result)
+    #expect(result.text.contains("USAGE: varlite"))
+    #expect(result.errorOutput.isEmpty)
+  }
+
+  @Test func versionNamesTheInstructionSet() throws {
+    let result = try Programs.varlite(["--version"])
+    expectDone(result)
+    let pattern = /varlite \d+\.\d+\.\d+ \((scalar|avx2|avx512vnni|neon|dotprod|i8mm)\)\n/
+    #expect(result.text.wholeMatch(of: pattern) != nil, "\(result.text)")
+  }
+
+  @Test func argumentsThatAreNotUTF8AreRefused() throws {
+    let runner = try ProgramRunner.built("varlite")
+    let result = try runner.run(rawArguments: [Array("tokenize".utf8), [0x61, 0xff]])
+    expectFailure(result, Programs.Status.usage, "argument 2", "UTF-8")
+  }
+}
