@@ -101,6 +101,13 @@ let package = Package(
     .testTarget(
       name: "VARLiteTests",
       dependencies: ["VARLite", "VARConversion", "VARJSON", "VARTestSupport"]),
+    .testTarget(
+      name: "VARLiteCLITests",
+      dependencies: [
+        "VARLiteCLI", "VARConvertCLI", "VARJSON", "VARVision", "VARTestSupport",
+      ]),
+    // Lengths, the import table, banned calls.
+    .testTarget(name: "TidyTests"),
   ],
   swiftLanguageModes: [.v6]
 )

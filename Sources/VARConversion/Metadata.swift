@@ -47,8 +47,8 @@ struct Metadata {
     guard tokenizer.vocabularySize <= rows else {
       throw ConversionError(
         .invalidMetadata, "tokenizer",
-        "has \(tokenizer.vocabularySize) ids, the embedding \(rows) rows; they do not belong together"
-      )
+        "has \(tokenizer.vocabularySize) ids, the embedding \(rows) rows; "
+          + "they do not belong together")
     }
     let name = "<|image_gen_start|>"
     let expected = configuration.specialTokens.imageGenStart

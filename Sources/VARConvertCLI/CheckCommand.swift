@@ -56,9 +56,8 @@ struct CheckCommand: ParsableCommand {
     for row in rows where !row.isWithinLimit || (!quiet && row.precision != .f32) {
       let percent = Text.padded(Text.fixed(100 * row.error.relative, 4), 9, isNumber: true)
       let verdict = row.isWithinLimit ? "" : "  past the limit \(Text.fixed(100 * row.limit, 4)) %"
-      print(
-        "\(Text.padded(row.name, width))  \(Text.padded(row.precision.rawValue, 4)) \(percent) %\(verdict)"
-      )
+      let precision = Text.padded(row.precision.rawValue, 4)
+      print("\(Text.padded(row.name, width))  \(precision) \(percent) %\(verdict)")
     }
     print("\(model): \(rows.count) tensors, \(failureCount) past their limit")
   }

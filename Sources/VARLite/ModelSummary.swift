@@ -65,8 +65,8 @@ public struct ModelSummary {
       ("vocabulary", "\(model.tokenizer.vocabularySize) entries"),
       (
         "sampling",
-        "cfg scale \(configuration.imageSampling.cfgScale), tau \(configuration.imageSampling.tau), "
-          + "top-p \(configuration.imageSampling.topP)"
+        "cfg scale \(configuration.imageSampling.cfgScale), "
+          + "tau \(configuration.imageSampling.tau), top-p \(configuration.imageSampling.topP)"
       ),
     ]
   }

@@ -6,8 +6,9 @@ import VQ4Format
 
 /// A VARGPT-v1.1 model in a `.vq4` file: answers questions about pictures, draws, and edits.
 ///
-/// The weights are mapped and never change, so one value serves any number of requests at once; whatever changes belongs
-/// to a request. Results depend on the file, the request and its seed alone, not on threads, instruction set or layout.
+/// The weights are mapped and never change, so one value serves any number of requests at once;
+/// whatever changes belongs to a request. Results depend on the file, the request and its seed
+/// alone, not on threads, instruction set or layout.
 public final class VARGPT: Sendable {
   /// How requests run.
   public struct Options: Sendable, Equatable {

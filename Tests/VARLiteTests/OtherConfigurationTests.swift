@@ -7,8 +7,8 @@ import VARQuantization
 import VARTestSupport
 import VARVision
 
-/// A checkpoint that differs from the others in every number runs without a change of code: other head counts, an untied
-/// head, 32 bits a token, one block a chunk, scales that are not square, another tokenizer.
+/// A checkpoint that differs from the others in every number runs without a change of code: other head counts, an
+/// untied head, 32 bits a token, one block a chunk, scales that are not square, another tokenizer.
 @Suite struct OtherConfigurationTests {
   private static let schedule = """
     "vargpt_gen": {"scale_schedule": [[1, 1, 1], [1, 2, 1], [1, 3, 2], [1, 5, 3]],

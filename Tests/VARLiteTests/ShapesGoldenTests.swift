@@ -13,8 +13,8 @@ import VARVision
   import Musl
 #endif
 
-/// The trained demo model in f32 against its recordings. Its original checkpoint (37 MB) is not part of the project; name
-/// its folder in VARLITE_SHAPES_CHECKPOINT to run this.
+/// The trained demo model in f32 against its recordings. Its original checkpoint (37 MB) is not
+/// part of the project; name its folder in VARLITE_SHAPES_CHECKPOINT to run this.
 @Suite struct ShapesGoldenTests {
   @Test(
     .enabled(

@@ -50,8 +50,8 @@ import VARTestSupport
   ])
   func globs(pattern: String, name: String, isMatch: Bool) throws {
     let recipe = try recipe(
-      #"{"match":"\#(pattern)","precision":"f16","optional":true},{"match":"**","precision":"f32","optional":true}"#
-    )
+      #"{"match":"\#(pattern)","precision":"f16","optional":true},"#
+        + #"{"match":"**","precision":"f32","optional":true}"#)
     let subject = Recipe.Subject(name: name, component: "llm", layer: nil)
     #expect(try recipe.decisions(for: [subject])[0].rule == (isMatch ? 0 : 1))
   }

@@ -86,7 +86,8 @@ extension EvaluationReport {
       let right = cases.count(where: \.verdict.isExact)
       let objects = cases.flatMap(\.verdict.objects)
       lines.append(
-        "\(task.rawValue): \(right) of \(cases.count) scenes exact (\(percent(right, cases.count))), "
+        "\(task.rawValue): \(right) of \(cases.count) scenes exact "
+          + "(\(percent(right, cases.count))), "
           + "\(percent(objects.count(where: \.isExact), objects.count)) of the objects, "
           + "\(rounded(meanDecibels(cases), 100)) dB to the target")
     }

@@ -6,8 +6,8 @@ public struct TextSampling: Sendable, Equatable {
   public var topP: Double
   /// The most probable tokens that stay; 0 keeps all.
   public var topK: Int
-  /// Logits of tokens that stand in the prompt or the output already are divided (where positive) or multiplied by this.
-  /// nil takes the model's own value.
+  /// Logits of tokens that stand in the prompt or the output already are divided (where positive)
+  /// or multiplied by this. nil takes the model's own value.
   public var repetitionPenalty: Double?
   public var seed: UInt64
   /// Tokens to write at most.

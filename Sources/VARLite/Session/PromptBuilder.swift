@@ -34,8 +34,8 @@ struct PromptBuilder {
     }
   }
 
-  /// What stands between the answer in the cache and the next turn. A drawn picture is closed by its end token; the keys
-  /// and values of its own tokens are overwritten by these.
+  /// What stands between the answer in the cache and the next turn. A drawn picture is closed by
+  /// its end token; the keys and values of its own tokens are overwritten by these.
   func endOfAnswer(pending: Int32?, drew: Bool) -> [Int32] {
     var ids = drew ? [Int32(tokens.imageGenEnd)] : []
     if let pending { ids.append(pending) }

@@ -3,8 +3,8 @@ import VARKernels
 
 /// The next-scale generator with its two projectors (ARCHITECTURE 9).
 ///
-/// Rows of both branches go through every block together: the `count` conditional tokens of a scale come first, then, with
-/// guidance, the `count` unconditional ones.
+/// Rows of both branches go through every block together: the `count` conditional tokens of a scale
+/// come first, then, with guidance, the `count` unconditional ones.
 package final class ScaleTransformer {
   let configuration: ScaleTransformerConfiguration
   let hiddenSize: Int
