@@ -6,9 +6,9 @@ import VARVision
 @Suite struct ChatTests {
   /// Pictures go to `folder`, else to one that is removed.
   private func chat(
-    _ lines: String..., folder: TemporaryFolder? = nil, flags: [String] = []
+    _ lines: String..., folder: TemporaryDirectory? = nil, flags: [String] = []
   ) throws -> Programs.Result {
-    let folder = try folder ?? TemporaryFolder()
+    let folder = folder ?? TemporaryDirectory()
     return try Programs.varlite(
       ["chat", "--quiet", "--output-folder", folder.path] + flags,
       input: lines.joined(separator: "\n") + "\n")
@@ -29,7 +29,7 @@ import VARVision
   }
 
   @Test func picturesAreShownDrawnAndChanged() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let result = try chat(
       "/image \(Programs.picture("scene_0"))", "/edit Make it blue.",
       "/draw Please paint a red circle.", folder: folder)

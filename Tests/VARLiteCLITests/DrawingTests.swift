@@ -6,7 +6,7 @@ import VARVision
 /// `generate` and `edit` on their good days.
 @Suite struct DrawingTests {
   @Test func generateWritesAPictureAndReportsOnStandardErrorOnly() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let output = folder.path + "/a.png"
     let result = try Programs.varlite(["generate", Programs.redCircle, "-o", output])
     expectDone(result)
@@ -20,7 +20,7 @@ import VARVision
   }
 
   @Test func theSameSeedGivesTheSameBytesEverywhere() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     func draw(_ name: String, _ flags: [String]) throws -> [UInt8] {
       let path = "\(folder.path)/\(name).png"
       let result = try Programs.varlite(
@@ -36,7 +36,7 @@ import VARVision
   }
 
   @Test func settingsReachTheModel() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     var pictures: [[UInt8]] = []
     for (index, flags) in [
       [], ["--cfg-scale", "1"], ["--top-p", "0.6"], ["--greedy"], ["--size", "256"],
@@ -69,7 +69,7 @@ import VARVision
   }
 
   @Test func jsonIsOneObject() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let output = folder.path + "/edit.png"
     let result = try Programs.varlite([
       "edit", "Make it blue.", "--image", Programs.picture("scene_0"), "-o", output, "--json",
@@ -86,7 +86,7 @@ import VARVision
   }
 
   @Test func pictureHoldsItsSettings() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let output = folder.path + "/a.png"
     expectDone(
       try Programs.varlite([
@@ -99,7 +99,7 @@ import VARVision
   }
 
   @Test func aModelThatOnlyTalksIsToldAndCanBeForced() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let output = folder.path + "/a.png"
     let talk = try Programs.varlite(["generate", "Who are you?", "-o", output])
     expectFailure(
@@ -113,7 +113,7 @@ import VARVision
   }
 
   @Test func cachesMayBeHalf() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let output = folder.path + "/a.png"
     let result = try Programs.varlite([
       "generate", Programs.redCircle, "-o", output, "--kv", "f16", "--size", "256",
@@ -125,7 +125,7 @@ import VARVision
 
   @Test func longPromptsAreGuidedToo() throws {
     // More positions than the unconditional rows of the text features can be.
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let output = folder.path + "/a.png"
     let text = Array(repeating: "a red circle and", count: 200).joined(separator: " ")
     let result = try Programs.varlite(
@@ -135,7 +135,7 @@ import VARVision
   }
 
   @Test func aFileIsReplacedWhole() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let path = folder.path + "/scene.png"
     try TestFile.write(try Fixtures.readFile(Programs.picture("scene_0")), to: path)
     expectDone(

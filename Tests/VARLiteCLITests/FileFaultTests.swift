@@ -12,7 +12,8 @@ import VARTestSupport
   private static let kinds = ["missing", "folder", "empty", "junk", "truncated"]
 
   /// Makes a file of a kind in `folder` and returns its path.
-  private func faulty(_ kind: String, of good: String, in folder: TemporaryFolder) throws -> String
+  private func faulty(_ kind: String, of good: String, in folder: TemporaryDirectory) throws
+    -> String
   {
     let path = "\(folder.path)/\(kind)"
     let bytes = try Fixtures.readFile(good)
@@ -28,7 +29,7 @@ import VARTestSupport
 
   @Test(arguments: kinds)
   func faultyPicturesAreNamed(_ kind: String) throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let path = try faulty(kind, of: Programs.picture("scene_0"), in: folder)
     let output = folder.path + "/out.png"
     for arguments in [
@@ -42,7 +43,7 @@ import VARTestSupport
 
   @Test(arguments: kinds)
   func faultyModelsAreNamed(_ kind: String) throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let path = try faulty(kind, of: Programs.model.get(), in: folder)
     for arguments in [
       ["understand", "What?", "-m", path], ["generate", "a", "-o", "-", "-m", path],
@@ -53,7 +54,7 @@ import VARTestSupport
   }
 
   @Test func aFlippedByteIsFoundByVerify() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let path = folder.path + "/model.vq4"
     var bytes = try Fixtures.readFile(Programs.model.get())
     bytes[bytes.count * 3 / 4] ^= 0x10
@@ -65,7 +66,7 @@ import VARTestSupport
   func picturesThatGiveNoPatchesAreRefused(_ kind: String) throws {
     // A PNG header is all that is needed to tell the size; the pixels are one colour.
     let (width, height) = kind == "img_thin" ? (2010, 10) : (20, 27)
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let path = "\(folder.path)/\(kind).png"
     try TestPicture.write(width: width, height: height, to: path)
     expectFailure(
@@ -90,7 +91,7 @@ import VARTestSupport
 
   /// root may write anywhere.
   @Test(.enabled(if: getuid() != 0)) func foldersThatAreReadOnlyAreTold() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     chmod(folder.path, 0o555)
     defer { chmod(folder.path, 0o755) }
     expectFailure(
@@ -99,7 +100,7 @@ import VARTestSupport
   }
 
   @Test func fullDisksLeaveNothing() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let output = folder.path + "/a.png"
     let scene = Programs.picture("scene_0")
     // A limit on the size of files stands for a full disk: 2 KiB are fewer than the picture has.
@@ -132,7 +133,7 @@ import VARTestSupport
 
   @Test func theModelIsNeverOverwritten() throws {
     let model = try Programs.model.get()
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let link = folder.path + "/link"
     #expect(symlink(model, link) == 0)
     for arguments in [
@@ -145,7 +146,7 @@ import VARTestSupport
   }
 
   @Test func linksAreWrittenThrough() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     try TestFile.write([1], to: folder.path + "/target")
     #expect(symlink("target", folder.path + "/link") == 0)
     expectDone(

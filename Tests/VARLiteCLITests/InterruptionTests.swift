@@ -5,7 +5,7 @@ import VARTestSupport
 @Suite struct InterruptionTests {
   @Test(arguments: ["reading", "scale 1 of", "scale 2 of"])
   func controlCEndsADrawingSoon(_ moment: String) throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let result = try Programs.varlite(
       ["generate", Programs.redCircle, "-o", folder.path + "/a.png", "--size", "1024"],
       interruptAt: moment)
@@ -39,7 +39,7 @@ import VARTestSupport
   }
 
   @Test func conversionsAreInterruptedWithoutTrace() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let result = try Programs.shell(
       """
       "$(dirname "$0")/varconvert" "$1" -o "$2/m.vq4" --quiet & process=$!

@@ -24,7 +24,7 @@ import VARVision
   }
 
   @Test func reconstructionIsNearThePicture() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let output = folder.path + "/a.png"
     let json = try Programs.varlite([
       "reconstruct", Programs.picture("scene_0"), "-o", output, "--json",
@@ -38,7 +38,7 @@ import VARVision
   }
 
   @Test func theConvertersReportsAreOneObject() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let tiny = Fixtures.path("tiny")
     let model = folder.path + "/m.vq4"
     let plan = try Programs.varconvert(["plan", tiny, "--precision", "int8", "--json"]).json()
@@ -59,7 +59,7 @@ import VARVision
   }
 
   @Test func theConverterReplacesModelsOnly() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let notes = folder.path + "/notes.txt"
     try TestFile.write(Array("Keep this.".utf8), to: notes)
     for path in ["/dev/full", "/dev/stdout", notes, folder.path] {
@@ -72,7 +72,7 @@ import VARVision
   }
 
   @Test func faultyCheckpointsAreNamed() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     try TestFile.write(Array("{".utf8), to: folder.path + "/config.json")
     for path in ["/nowhere", folder.path, folder.path + "/config.json"] {
       let result = try Programs.varconvert([path, "-o", folder.path + "/m.vq4"])

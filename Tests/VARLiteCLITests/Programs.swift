@@ -22,11 +22,11 @@ enum Programs {
     static let interrupted: Int32 = 130
   }
 
-  private nonisolated(unsafe) static var folder: TemporaryFolder?
+  private nonisolated(unsafe) static var folder: TemporaryDirectory?
 
   /// The reference checkpoint in f32, converted once for all tests.
   static let model = Swift.Result<String, any Error> {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     Self.folder = folder
     atexit { Programs.folder = nil }
     let path = folder.path + "/tiny.vq4"

@@ -18,7 +18,7 @@ enum TestFile {
 }
 
 /// The names in a folder, sorted.
-func listing(_ folder: TemporaryFolder) throws -> [String] {
+func listing(_ folder: TemporaryDirectory) throws -> [String] {
   guard let handle = opendir(folder.path) else { throw FixtureError("\(folder.path): is gone") }
   defer { closedir(handle) }
   var names: [String] = []

@@ -65,7 +65,7 @@ import VARTestSupport
   }
 
   @Test func junkTokenizersAreNamed() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let path = folder.path + "/tokenizer.json"
     try TestFile.write(Array("{\"model\": 3}".utf8), to: path)
     for path in [path, "/nowhere.json", folder.path] {

@@ -120,7 +120,7 @@ import VARTestSupport
   }
 
   @Test func traceHoldsTheNamedTensors() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryDirectory()
     let path = folder.path + "/trace.safetensors"
     expectDone(
       try Programs.varlite(
