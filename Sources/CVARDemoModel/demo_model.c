@@ -1,0 +1,2 @@
+// A target needs a source file; this one is about its resource.
+#include "CVARDemoModel.h"
