@@ -9,8 +9,9 @@ public enum GenerationEvent: Sendable {
   case reading(tokenCount: Int)
   /// More of the answer, in whole characters.
   case text(String)
-  /// A scale of the picture starts, or all are done (`scale == scaleCount`).
-  case drawing(scale: Int, scaleCount: Int)
+  /// A scale of the picture starts, or all are done (`scale == scaleCount`); `drawnTokens` of the picture's
+  /// `tokenCount` tokens are drawn.
+  case drawing(scale: Int, scaleCount: Int, drawnTokens: Int, tokenCount: Int)
   /// The decoder has finished a level.
   case decoding(level: Int, levelCount: Int)
 }

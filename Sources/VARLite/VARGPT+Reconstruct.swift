@@ -57,7 +57,11 @@ extension Conversation {
     let (layout, arena) = try makePictureTokenizerMemory(grid: grid)
     let state = BSQVAEState(layout, arena: arena)
     let encoder = VAEEncoder(model.configuration.vae, weights: weights)
-    return try encoder.encode(picture.signedFloats(), grid: grid, state: state, run)
+    let features = try encoder.encode(picture.signedFloats(), grid: grid, state: state, run)
+    try features.withUnsafeBufferPointer { values throws(GenerationError) in
+      try FiniteNumbers.require(values, of: "picture encoder", modelPath: model.path)
+    }
+    return features
   }
 }
 

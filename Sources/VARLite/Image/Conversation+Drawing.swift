@@ -28,8 +28,11 @@ extension Conversation {
     let layout = drawing.reserve(
       &plan, contextTokens: session.ids.count - 1, kvType: model.options.kvType)
     guard let arena = Arena(plan) else { throw GenerationError.noMemory(plan.byteCount) }
-    return try drawing.draw(session, layout: layout, arena: arena, run) { scale, count in
-      events(.drawing(scale: scale, scaleCount: count))
+    return try drawing.draw(session, layout: layout, arena: arena, run) { scale, drawnTokens in
+      events(
+        .drawing(
+          scale: scale, scaleCount: drawing.schedule.scales.count, drawnTokens: drawnTokens,
+          tokenCount: drawing.schedule.tokenCount))
     }
   }
 
@@ -47,6 +50,9 @@ extension Conversation {
       }
     }
     let (height, width) = (grid.height * vae.stride, grid.width * vae.stride)
+    try FiniteNumbers.require(
+      UnsafeBufferPointer(start: pixels, count: height * width * 3), of: "picture decoder",
+      modelPath: model.path)
     run.trace?.record("image_float", height: height, width: width, channels: 3, map: pixels)
     // The reference truncates.
     let bytes = (0..<height * width * 3).map { UInt8((pixels[$0] + 1) / 2 * 255) }

@@ -42,6 +42,7 @@ public struct DrawingOptions: Sendable, Equatable {
       model: ScaleTransformer(
         configuration.generator, hiddenSize: configuration.languageModel.hiddenSize,
         weights: weights),
-      configuration: configuration, schedule: schedule, sampler: sampler, forcedBits: nil)
+      modelPath: model.path, configuration: configuration, schedule: schedule, sampler: sampler,
+      forcedBits: nil)
   }
 }

@@ -20,6 +20,7 @@ struct ImageDrawing {
   }
 
   let model: ScaleTransformer
+  let modelPath: String
   let configuration: VARGPTConfiguration
   let schedule: ScaleSchedule
   let sampler: BitSampler
@@ -83,7 +84,7 @@ struct ImageDrawing {
     var drawn = DrawnCodes()
     var drawnTokens = 0
     for (index, grid) in schedule.scales.enumerated() {
-      progress(index, schedule.scales.count)
+      progress(index, drawnTokens)
       let scale = ScaleTransformer.Scale(
         index: index, grid: grid, ropeReference: schedule.ropeReference,
         cachedTokens: drawnTokens, textLengths: lengths)
@@ -91,7 +92,7 @@ struct ImageDrawing {
       try runScale(
         scale, session, unconditional, generator, states: arena.floats(layout.states),
         logits: logits, run)
-      drawn.ownBits.append(sample(scale, logits, run))
+      drawn.ownBits.append(try sample(scale, logits, run))
       drawn.bits.append(forcedBits?[index] ?? drawn.ownBits[index])
       (run.trace as? TraceRecorder)?.record(
         "s\(index).bits", shape: [1, grid.height, grid.width, quantizer.codebookDim],
@@ -109,7 +110,7 @@ struct ImageDrawing {
       try embedNext(next, codes, session, generator, traceName: "s\(index)", run)
     }
     trace("summed_codes_final", sum, schedule.finalGrid, run)
-    progress(schedule.scales.count, schedule.scales.count)
+    progress(schedule.scales.count, drawnTokens)
     let count = schedule.finalGrid.tokenCount * quantizer.codebookDim
     drawn.codes = Array(UnsafeBufferPointer(start: sum, count: count))
     return drawn
@@ -171,12 +172,14 @@ struct ImageDrawing {
 
   private func sample(
     _ scale: ScaleTransformer.Scale, _ logits: UnsafeMutablePointer<Float>, _ run: RunContext
-  ) -> [UInt8] {
+  ) throws -> [UInt8] {
     let count = scale.grid.tokenCount
     let bitCount = configuration.generator.codebookDim
     let values = count * 2 * bitCount
     sampler.guide(
       logits, unconditional: branches == 2 ? UnsafePointer(logits + values) : nil, count: values)
+    try FiniteNumbers.require(
+      UnsafeBufferPointer(start: logits, count: values), of: "generator", modelPath: modelPath)
     run.trace?.record(
       "s\(scale.index).logits", shape: [1, count, 2 * bitCount], floats: logits)
     var bits = [UInt8](repeating: 0, count: count * bitCount)

@@ -20,13 +20,17 @@ struct TextSampler {
   /// - Parameters:
   ///   - logits: `[vocabSize]`, changed by penalties and bans.
   ///   - step: number of tokens picked before; places the random draw.
-  mutating func pick(_ logits: UnsafeMutableBufferPointer<Float>, step: Int) -> Int32 {
+  /// - Returns: nil where the largest logit is no number.
+  mutating func pick(_ logits: UnsafeMutableBufferPointer<Float>, step: Int) -> Int32? {
     for id in seen where Int(id) < logits.count {
       let logit = logits[Int(id)]
       logits[Int(id)] = logit > 0 ? logit / repetitionPenalty : logit * repetitionPenalty
     }
     for id in banned where id < logits.count { logits[id] = -.infinity }
-    let id = sampling.temperature > 0 ? draw(logits, step: step) : Self.largest(logits)
+    let largest = Self.largest(logits)
+    guard logits[Int(largest)].isFinite else { return nil }
+    let id =
+      sampling.temperature > 0 ? draw(logits, top: logits[Int(largest)], step: step) : largest
     if repetitionPenalty != 1 { seen.insert(id) }
     return id
   }
@@ -38,9 +42,10 @@ struct TextSampler {
     return Int32(best)
   }
 
-  private func draw(_ logits: UnsafeMutableBufferPointer<Float>, step: Int) -> Int32 {
+  private func draw(
+    _ logits: UnsafeMutableBufferPointer<Float>, top: Float, step: Int
+  ) -> Int32 {
     // Sorting whole vocabularies is slow: only the tokens with a probability worth a draw are looked at.
-    let top = logits[Int(Self.largest(logits))]
     let inverse = 1 / Float(sampling.temperature)
     let negligible: Float = 20
     var candidates: [(id: Int, weight: Float)] = []

@@ -36,7 +36,9 @@ extension Conversation {
     while written.ids.count < sampling.maximumTokens {
       let logits = try session.nextLogits(run)
       if recorder != nil { stepLogits += logits }
-      let id = sampler.pick(logits, step: written.ids.count)
+      guard let id = sampler.pick(logits, step: written.ids.count) else {
+        throw FiniteNumbers.failure("language model", model.path)
+      }
       written.ids.append(id)
       if mayDraw, Int(id) == tokens.imageGenStart {
         try session.append([id], pictures: [], run.untraced)

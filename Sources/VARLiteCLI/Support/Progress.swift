@@ -60,26 +60,26 @@ final class Progress {
         Console.send(text, to: STDERR_FILENO)
         openLine = text.hasSuffix("\n") ? .none : .text
       }
-    case .drawing(let scale, let scaleCount):
-      drawing(scale, scaleCount)
+    case .drawing(let scale, let scaleCount, let drawnTokens, let tokenCount):
+      // What a scale costs besides its tokens is worth about 16 of them.
+      let (done, all) = (drawnTokens + 16 * scale, tokenCount + 16 * scaleCount)
+      drawing(scale: scale, scaleCount: scaleCount, drawnShare: Double(done) / Double(all))
     case .decoding(let level, let levelCount):
       step("pixels: level \(level) of \(levelCount)", isLast: level == levelCount)
     }
   }
 
-  /// The cost of a scale grows with its tokens; four times the tokens of a scale are a fair guess for what is left.
-  private func drawing(_ scale: Int, _ scaleCount: Int) {
+  private func drawing(scale: Int, scaleCount: Int, drawnShare: Double) {
     if scale == 0 {
       close()
       drawingStart = Self.now()
     }
     guard scale < scaleCount else { return }
     var text = "scale \(scale + 1) of \(scaleCount)"
-    if scale > 1 {
+    // The first scales are a few tokens: their time says little about the rest.
+    if drawnShare >= 0.02 {
       let spent = Self.now() - drawingStart
-      let done = Double((1...scale).reduce(0) { $0 + $1 * $1 })
-      let all = Double((1...scaleCount).reduce(0) { $0 + $1 * $1 })
-      text += ", about \(Self.seconds(spent * (all - done) / done)) left"
+      text += ", about \(Self.seconds(spent * (1 - drawnShare) / drawnShare)) left"
     }
     step(text, isLast: false)
   }

@@ -1,0 +1,21 @@
+/// Weights that are damaged or belong to another model give infinities and NaN; each result that leaves a network
+/// is checked, so that they end a request instead of becoming text or pixels.
+enum FiniteNumbers {
+  /// - Parameter part: what computed the numbers.
+  /// - Throws: `GenerationError` with `unusableModel`, naming the model's file.
+  static func require(
+    _ values: UnsafeBufferPointer<Float>, of part: String, modelPath: String
+  ) throws(GenerationError) {
+    let exponent: UInt32 = 0x7f80_0000
+    var faults: UInt32 = 0
+    for value in values { faults |= value.bitPattern & exponent == exponent ? 1 : 0 }
+    guard faults == 0 else { throw failure(part, modelPath) }
+  }
+
+  static func failure(_ part: String, _ modelPath: String) -> GenerationError {
+    GenerationError(
+      .unusableModel,
+      "\(modelPath): the \(part) gives values that are no numbers; varlite verify tells whether "
+        + "the file is damaged")
+  }
+}
