@@ -18,6 +18,11 @@ struct VARConvert: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "varconvert",
     abstract: "Turns a VARGPT-v1.1 checkpoint into one .vq4 file.",
+    usage: """
+      varconvert <source> -o <model.vq4> [<options>]
+      varconvert <subcommand>
+      """,
+    discussion: "Example: varconvert weights/ -o model.vq4 --recipe balanced",
     version: ConverterVersion.text,
     subcommands: [ConvertCommand.self, PlanCommand.self, CheckCommand.self],
     defaultSubcommand: ConvertCommand.self)

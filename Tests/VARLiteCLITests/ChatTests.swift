@@ -34,7 +34,7 @@ import VARVision
       "/image \(Programs.picture("scene_0"))", "/edit Make it blue.",
       "/draw Please paint a red circle.", folder: folder)
     expectDone(result)
-    let names = try listing(folder)
+    let names = folder.names()
     #expect(names.first == "varlite-1.png", "\(result.text) \(result.errorText)")
     for name in names {
       #expect(result.text.contains("\(folder.path)/\(name)\n"))
@@ -45,7 +45,7 @@ import VARVision
     expectDone(
       try chat(
         "/draw Please paint a red circle.", folder: folder, flags: ["--seed", "3"]))
-    #expect(try listing(folder).count == names.count + 1)
+    #expect(folder.names().count == names.count + 1)
     #expect(try Fixtures.readFile(folder.path + "/varlite-1.png") == first)
   }
 

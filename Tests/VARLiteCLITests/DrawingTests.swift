@@ -16,7 +16,7 @@ import VARVision
     #expect(result.errorLines.last?.hasPrefix("\(output): 128x128 in ") == true)
     let picture = try ImageDecoder.decode(path: output)
     #expect(picture.width == 128 && picture.height == 128)
-    #expect(try listing(folder) == ["a.png"])
+    #expect(folder.names() == ["a.png"])
   }
 
   @Test func theSameSeedGivesTheSameBytesEverywhere() throws {
@@ -105,11 +105,11 @@ import VARVision
     expectFailure(
       talk, Programs.Status.checkFailed,
       "the model answered without drawing; use --force-image")
-    #expect(try listing(folder).isEmpty)
+    #expect(folder.names().isEmpty)
     expectDone(
       try Programs.varlite(
         ["generate", "Who are you?", "-o", output, "--force-image", "--cfg-scale", "1"]))
-    #expect(try listing(folder) == ["a.png"])
+    #expect(folder.names() == ["a.png"])
   }
 
   @Test func cachesMayBeHalf() throws {
@@ -144,6 +144,6 @@ import VARVision
       ]))
     #expect(try Fixtures.readFile(path) != Fixtures.readFile(Programs.picture("scene_0")))
     #expect(try ImageDecoder.decode(path: path).width == 128)
-    #expect(try listing(folder) == ["scene.png"])
+    #expect(folder.names() == ["scene.png"])
   }
 }

@@ -37,7 +37,7 @@ import VARTestSupport
       ["reconstruct", path, "-o", output],
     ] {
       expectFailure(try Programs.varlite(arguments), Programs.Status.badInput, path)
-      #expect(try listing(folder) == (kind == "missing" ? [] : [kind]))
+      #expect(folder.names() == (kind == "missing" ? [] : [kind]))
     }
   }
 
@@ -107,12 +107,12 @@ import VARTestSupport
     let limited = try Programs.shell(
       "ulimit -f 2; exec \"$0\" \"$@\"", ["reconstruct", scene, "-o", output])
     expectFailure(limited, Programs.Status.noResources, output)
-    #expect(try listing(folder).isEmpty)
+    #expect(folder.names().isEmpty)
     // An older file survives.
     try TestFile.write([1, 2, 3], to: output)
     _ = try Programs.shell("ulimit -f 2; exec \"$0\" \"$@\"", ["reconstruct", scene, "-o", output])
     #expect(try Fixtures.readFile(output) == [1, 2, 3])
-    #expect(try listing(folder) == ["a.png"])
+    #expect(folder.names() == ["a.png"])
   }
 
   @Test func aFullDeviceIsToldAndStaysADevice() throws {
@@ -154,6 +154,6 @@ import VARTestSupport
         "reconstruct", Programs.picture("scene_0"), "-o", folder.path + "/link", "--quiet",
       ]))
     #expect(try Fixtures.readFile(folder.path + "/target").count > 1000)
-    #expect(try listing(folder) == ["link", "target"])
+    #expect(folder.names() == ["link", "target"])
   }
 }

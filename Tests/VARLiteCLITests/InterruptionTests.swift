@@ -12,7 +12,7 @@ import VARTestSupport
     expectFailure(result, Programs.Status.interrupted, "interrupted")
     let seconds = try #require(result.secondsAfterInterrupt)
     #expect(seconds < 2)
-    #expect(try listing(folder).isEmpty)
+    #expect(folder.names().isEmpty)
   }
 
   @Test func controlCEndsAnAnswer() throws {
@@ -47,7 +47,7 @@ import VARTestSupport
       kill -TERM $process; wait $process
       """, [Fixtures.path("tiny"), folder.path])
     // The conversion may be done before the signal comes; half a file may not stay.
-    let names = try listing(folder)
+    let names = folder.names()
     #expect(result.status == Programs.Status.interrupted ? names.isEmpty : names == ["m.vq4"])
   }
 }

@@ -43,7 +43,7 @@ import VARVision
     let model = folder.path + "/m.vq4"
     let plan = try Programs.varconvert(["plan", tiny, "--precision", "int8", "--json"]).json()
     let tensors = try #require(plan["tensors"]?.arrayValue?.count)
-    #expect(try listing(folder).isEmpty)
+    #expect(folder.names().isEmpty)
     let report = try Programs.varconvert([
       tiny, "-o", model, "--precision", "int8", "--group-size", "32", "--json",
     ]).json()
@@ -68,7 +68,7 @@ import VARVision
       #expect(result.errorText.contains(path))
     }
     #expect(try Fixtures.readFile(notes) == Array("Keep this.".utf8))
-    #expect(try listing(folder) == ["notes.txt"])
+    #expect(folder.names() == ["notes.txt"])
   }
 
   @Test func faultyCheckpointsAreNamed() throws {
@@ -79,6 +79,6 @@ import VARVision
       #expect(result.status == Programs.Status.badInput, "\(path): \(result.errorText)")
       #expect(result.errorLines.count == 1 && result.errorText.contains(path))
     }
-    #expect(try listing(folder) == ["config.json"])
+    #expect(folder.names() == ["config.json"])
   }
 }

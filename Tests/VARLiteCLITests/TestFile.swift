@@ -16,17 +16,3 @@ enum TestFile {
     }
   }
 }
-
-/// The names in a folder, sorted.
-func listing(_ folder: TemporaryDirectory) throws -> [String] {
-  guard let handle = opendir(folder.path) else { throw FixtureError("\(folder.path): is gone") }
-  defer { closedir(handle) }
-  var names: [String] = []
-  while let entry = readdir(handle) {
-    let name = withUnsafePointer(to: &entry.pointee.d_name) {
-      $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-    }
-    if name != "." && name != ".." { names.append(name) }
-  }
-  return names.sorted()
-}

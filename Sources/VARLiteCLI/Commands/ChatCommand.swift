@@ -11,19 +11,20 @@ struct ChatCommand: ParsableCommand {
       the input ends the conversation.
       """)
 
-  @Option(help: "Text and picture tokens that the conversation may have.")
+  @Option(
+    help: ArgumentHelp("Text and picture tokens that the conversation may have.", valueName: "n"))
   var context = 2048
 
-  @Option(help: "Folder for drawn pictures.")
+  @Option(help: ArgumentHelp("Folder for drawn pictures.", valueName: "folder"))
   var outputFolder = "."
 
-  @Option(help: "The same seed gives the same bytes.")
+  @Option(help: ArgumentHelp("The same seed gives the same bytes.", valueName: "n"))
   var seed: UInt64 = 0
 
-  @Option(help: "Tokens to write per turn at most.")
+  @Option(help: ArgumentHelp("Tokens to write per turn at most.", valueName: "n"))
   var maxTokens = 512
 
-  @Option(help: "0 takes the most probable token.")
+  @Option(help: ArgumentHelp("0 takes the most probable token.", valueName: "x"))
   var temperature = 0.0
 
   @OptionGroup(title: "Model") var model: ModelOptions

@@ -20,10 +20,12 @@ struct EvalCommand: ParsableCommand {
   @Option(name: .customLong("part"), help: "Only this part; repeats.")
   var parts: [EvaluationRun.Part] = []
 
-  @Option(help: "Cases of each part at most.")
+  @Option(help: ArgumentHelp("Cases of each part at most.", valueName: "n"))
   var limit: Int?
 
-  @Option(help: "A .vq4 file to compare with, for example the same model in f32.")
+  @Option(
+    help: ArgumentHelp(
+      "A .vq4 file to compare with, for example the same model in f32.", valueName: "model.vq4"))
   var reference: String?
 
   @OptionGroup(title: "Model") var model: ModelOptions

@@ -6,15 +6,22 @@ import VARVision
 struct ReconstructCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "reconstruct",
-    abstract: "Turns a picture into bits per scale and back: the picture tokenizer's round trip.")
+    abstract: "Turns a picture into bits per scale and back.",
+    discussion: """
+      Shows what the picture tokenizer keeps. Example: varlite reconstruct photo.jpg -o back.png
+      """)
 
   @Argument(help: "A PNG or JPEG picture.")
   var input: String
 
-  @Option(name: .shortAndLong, help: "The PNG to write; - is standard output.")
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp("The PNG to write; - is standard output.", valueName: "out.png"))
   var output: String
 
-  @Option(help: "Longer side in pixels: 256, 512, 768, 1024 or the model's own.")
+  @Option(
+    help: ArgumentHelp(
+      "Longer side in pixels: 256, 512, 768, 1024 or the model's own.", valueName: "px"))
   var size: Int?
 
   @OptionGroup(title: "Model") var model: ModelOptions

@@ -14,16 +14,18 @@ struct TokenizeCommand: ParsableCommand {
   @Argument(help: "The text; - or nothing reads standard input. With --decode: ids between blanks.")
   var text: String?
 
-  @Option(help: "A tokenizer.json to use instead of a model.")
+  @Option(help: ArgumentHelp("A tokenizer.json, instead of a model.", valueName: "file"))
   var tokenizer: String?
 
-  @Flag(help: "A JSON document per line.")
+  @Flag(help: "Many texts: one JSON document per line.")
   var jsonl = false
 
   @Flag(help: "From ids to text.")
   var decode = false
 
-  @Option(name: [.short, .long], help: "The .vq4 file.")
+  @Option(
+    name: [.short, .long],
+    help: ArgumentHelp("The model whose tokenizer is used.", valueName: "model.vq4"))
   var model: String?
 
   func run() throws {

@@ -8,22 +8,29 @@ extension KVType: ExpressibleByArgument {}
 
 /// Which model runs, and how.
 struct ModelOptions: ParsableArguments {
-  @Option(name: [.short, .long], help: "The .vq4 file.")
+  @Option(
+    name: [.short, .long],
+    help: ArgumentHelp("The model; see varlite --help for the default.", valueName: "model.vq4"))
   var model: String?
 
-  @Option(help: "Threads; default: the processors this program may use.")
+  @Option(
+    help: ArgumentHelp("Threads; default: the processors this program may use.", valueName: "n"))
   var threads: Int?
 
-  @Option(help: "Kernels to use; the results are the same with all.")
+  @Option(
+    help: ArgumentHelp("Kernels to use; the results are the same with all.", valueName: "name"))
   var isa: InstructionSet?
 
-  @Option(help: "Type of cached keys and values. f16 halves them and changes results a little.")
+  @Option(
+    help: ArgumentHelp(
+      "Type of cached keys and values. f16 halves them and changes results a little.",
+      valueName: "f32|f16"))
   var kv: KVType = .f32
 
   @Flag(help: "Print one JSON object instead of text.")
   var json = false
 
-  @Flag(help: "No progress.")
+  @Flag(help: "No progress on standard error.")
   var quiet = false
 
   func validate() throws {

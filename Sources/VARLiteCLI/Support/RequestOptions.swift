@@ -15,10 +15,10 @@ struct PictureOptions: ParsableArguments {
 
 /// The system message, and how pictures are looked at.
 struct InputOptions: ParsableArguments {
-  @Option(help: "Replaces the default system message.")
+  @Option(help: ArgumentHelp("Replaces the default system message.", valueName: "text"))
   var system: String?
 
-  @Option(help: "Enlarge pictures with fewer pixels than this.")
+  @Option(help: ArgumentHelp("Enlarge pictures with fewer pixels than this.", valueName: "n"))
   var minPixels: Int?
 
   @Option(
@@ -28,7 +28,9 @@ struct InputOptions: ParsableArguments {
       """)
   var maxPixels: Int?
 
-  @Option(help: "Write intermediate tensors to this .safetensors file.")
+  @Option(
+    help: ArgumentHelp(
+      "Write intermediate tensors to this .safetensors file.", valueName: "file.safetensors"))
   var trace: String?
 
   func validate() throws {
@@ -69,34 +71,47 @@ struct InputOptions: ParsableArguments {
 
 /// How a picture is drawn.
 struct ImageOptions: ParsableArguments {
-  @Option(name: .shortAndLong, help: "The PNG to write; - is standard output.")
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp("The PNG to write; - is standard output.", valueName: "out.png"))
   var output: String
 
-  @Option(help: "The same seed gives the same bytes.")
+  @Option(help: ArgumentHelp("The same seed gives the same bytes.", valueName: "n"))
   var seed: UInt64 = 0
 
-  @Option(help: "Guidance strength; 1 is none, half the work. Default: the model's.")
+  @Option(
+    help: ArgumentHelp(
+      "Guidance strength; 1 is none, half the work. Default: the model's.", valueName: "x"))
   var cfgScale: Double?
 
-  @Option(help: "Temperature of the bits. Default: the model's.")
+  @Option(help: ArgumentHelp("Temperature of the bits. Default: the model's.", valueName: "x"))
   var tau: Double?
 
-  @Option(help: "Never draw a bit value with a probability of at most 1 - P. Default: the model's.")
+  @Option(
+    help: ArgumentHelp(
+      "Never draw a bit value with a probability up to 1 - p. Default: the model's.", valueName: "p"
+    ))
   var topP: Double?
 
-  @Flag(help: "Take the more probable bit and token.")
+  @Flag(help: "Take the more probable value of each bit.")
   var greedy = false
 
-  @Option(help: "Longer side in pixels: 256, 512, 768, 1024 or the model's own.")
+  @Option(
+    help: ArgumentHelp(
+      "Longer side in pixels: 256, 512, 768, 1024 or the model's own.", valueName: "px"))
   var size: Int?
 
-  @Option(help: "Official pixel budget: 0.06M, 0.25M, 0.60M or 1M.")
+  @Option(
+    help: ArgumentHelp("Official pixel budget: 0.06M, 0.25M, 0.60M or 1M.", valueName: "budget"))
   var pn: String?
 
-  @Option(help: "Shape W:H; the nearest official one is taken. source: the first picture's.")
+  @Option(
+    help: ArgumentHelp(
+      "Shape; the nearest official one is taken. source: that of edit's first picture.",
+      valueName: "w:h|source"))
   var aspect: String?
 
-  @Flag(help: "Draw at once instead of letting the model write first.")
+  @Flag(help: "Draw at once; else the model writes first and decides whether to draw.")
   var forceImage = false
 
   func validate() throws {

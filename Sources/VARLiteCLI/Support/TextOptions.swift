@@ -3,25 +3,29 @@ import VARLite
 
 /// How text is picked.
 struct TextOptions: ParsableArguments {
-  @Option(help: "Tokens to write at most.")
+  @Option(help: ArgumentHelp("Tokens to write at most.", valueName: "n"))
   var maxTokens = 512
 
-  @Option(help: "0 takes the most probable token.")
+  @Option(help: ArgumentHelp("0 takes the most probable token.", valueName: "x"))
   var temperature = 0.0
 
-  @Option(help: "Keep the most probable tokens up to this probability.")
+  @Option(
+    help: ArgumentHelp("Keep the most probable tokens up to this probability.", valueName: "p"))
   var topP = 1.0
 
-  @Option(help: "Keep this many of the most probable tokens; 0 keeps all.")
+  @Option(
+    help: ArgumentHelp("Keep this many of the most probable tokens; 0 keeps all.", valueName: "k"))
   var topK = 0
 
-  @Option(help: "Makes tokens that were used less probable. Default: the model's.")
+  @Option(
+    help: ArgumentHelp(
+      "Makes tokens that were used less probable. Default: the model's.", valueName: "x"))
   var repetitionPenalty: Double?
 
-  @Flag(help: "Go on after the end of the text.")
+  @Flag(help: "Write on after the model has ended its text.")
   var ignoreEos = false
 
-  @Option(help: "Seed of the draws above temperature 0.")
+  @Option(help: ArgumentHelp("Seed of the draws above temperature 0.", valueName: "n"))
   var seed: UInt64 = 0
 
   func validate() throws {
