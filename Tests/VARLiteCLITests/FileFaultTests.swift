@@ -115,6 +115,15 @@ import VARTestSupport
     #expect(folder.names() == ["a.png"])
   }
 
+  @Test func memoryThatIsNotThereIsTold() throws {
+    // The request takes 200 MB at once, the program less than 100 MB before.
+    expectFailure(
+      try Programs.shell(
+        "ulimit -v 250000; exec \"$0\" \"$@\"",
+        ["generate", "a", "-o", "-", "--force-image", "--size", "1024", "--quiet"]),
+      Programs.Status.noResources, "bytes", "smaller size")
+  }
+
   @Test func aFullDeviceIsToldAndStaysADevice() throws {
     let scene = Programs.picture("scene_0")
     expectFailure(
