@@ -102,7 +102,11 @@ enum SourceTree {
     return paths
   }
 
-  private static func text(_ path: String) -> String? {
+  /// Whether there is such a file or folder.
+  static func exists(_ path: some StringProtocol) -> Bool { access("\(root)/\(path)", F_OK) == 0 }
+
+  /// The text of any file of the repository.
+  static func text(_ path: String) -> String? {
     guard let file = fopen("\(root)/\(path)", "rb") else { return nil }
     defer { fclose(file) }
     var bytes: [UInt8] = []

@@ -1,0 +1,61 @@
+import Testing
+
+/// What the texts name exists.
+@Suite struct DocumentationTests {
+  private static let pages = [
+    "README.md", "ARCHITECTURE.md", "formats/vq4.md", "formats/packed_types.md",
+    "formats/attachments.md", "formats/tensors.md", "formats/tokenizer_tables.md",
+    "formats/sample.md",
+  ]
+
+  private func text(_ path: String) throws -> String {
+    try #require(SourceTree.text(path), "\(path)")
+  }
+
+  @Test(arguments: pages) func linksLeadSomewhere(page: String) throws {
+    let folder = page.contains("/") ? "formats/" : ""
+    for part in try text(page).split(separator: "](").dropFirst() {
+      let target = part.prefix { $0 != ")" && $0 != "#" }
+      guard !target.isEmpty, !target.contains("://") else { continue }
+      #expect(SourceTree.exists(folder + target), "\(page) links to \(target)")
+    }
+  }
+
+  /// A path may leave out `Sources/`, and the target that the paragraph is about.
+  @Test(arguments: pages) func namedFilesExist(page: String) throws {
+    let files = Set(SourceTree.files.map(\.path))
+    var count = 0
+    for (index, name) in try text(page).split(separator: "`").enumerated() where index % 2 == 1 {
+      guard name.hasSuffix(".swift") || name.hasSuffix(".c") || name.hasSuffix(".h"),
+        !name.contains("*"), !name.contains(" ")
+      else { continue }
+      count += 1
+      #expect(
+        files.contains { $0 == name || $0.hasSuffix("/" + name) }, "\(page) names \(name)")
+    }
+    if page == "README.md" { #expect(count > 20) }
+  }
+
+  /// Comments cite `ARCHITECTURE.md` as (ARCHITECTURE 9.2, 11).
+  @Test func citedSectionsExist() throws {
+    let headings = try text("ARCHITECTURE.md").split(separator: "\n").filter { $0.hasPrefix("##") }
+    let sections = Set(
+      headings.map { heading in
+        let number = heading.drop { $0 == "#" || $0 == " " }.prefix { $0.isNumber || $0 == "." }
+        return String(number.last == "." ? number.dropLast() : number)
+      })
+    var count = 0
+    for file in SourceTree.files where file.target != "TidyTests" {
+      for line in file.lines {
+        for part in line.split(separator: "(ARCHITECTURE ").dropFirst() {
+          for section in part.prefix(while: { $0 != ")" }).split(separator: ",") {
+            let section = String(section.filter { $0 != " " })
+            count += 1
+            #expect(sections.contains(section), "\(file.path) cites section \(section)")
+          }
+        }
+      }
+    }
+    #expect(count > 20)
+  }
+}
