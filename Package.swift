@@ -9,6 +9,7 @@ let package = Package(
     .library(name: "VARLite", targets: ["VARLite"]),
     .executable(name: "varlite", targets: ["VARLiteCLI"]),
     .executable(name: "varconvert", targets: ["VARConvertCLI"]),
+    .executable(name: "varbench", targets: ["VARBenchCLI"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
@@ -61,6 +62,15 @@ let package = Package(
     .target(
       name: "VARLite",
       dependencies: ["VARModels", "VARTokenizer", "VARVision", "VARJSON", "VQ4Format"]),
+    // Peak loops and the allocation counter of the benchmarks.
+    .target(name: "CVARProbes"),
+    // Measures the machine, the kernels and whole models of synthetic weights.
+    .target(
+      name: "VARBench",
+      dependencies: [
+        "CVARKernels", "CVARProbes", "VARKernels", "VARJSON", "VARQuantization", "VARModels",
+        "VARLite", "VQ4Format",
+      ]),
     // Arguments and printing only.
     .executableTarget(
       name: "VARLiteCLI",
@@ -74,6 +84,12 @@ let package = Package(
         "VARConversion", "VARCheckpoint", "VARQuantization", "VARTokenizer", "VARModels",
         "VARKernels",
         "VARJSON", "VQ4Format",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    .executableTarget(
+      name: "VARBenchCLI",
+      dependencies: [
+        "VARBench", "VARKernels", "VARJSON", "VARQuantization",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -106,6 +122,9 @@ let package = Package(
       dependencies: [
         "VARLiteCLI", "VARConvertCLI", "VARJSON", "VARVision", "VARTestSupport",
       ]),
+    .testTarget(
+      name: "VARBenchTests",
+      dependencies: ["VARBench", "VARBenchCLI", "VARJSON", "VARKernels", "VARTestSupport"]),
     // Lengths, the import table, banned calls.
     .testTarget(name: "TidyTests"),
   ],

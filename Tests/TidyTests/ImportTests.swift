@@ -34,6 +34,14 @@ import Testing
         "VQ4Format",
       ]
     ),
+    ("CVARProbes", []),
+    (
+      "VARBench",
+      [
+        "CVARKernels", "CVARProbes", "VARKernels", "VARJSON", "VARQuantization", "VARModels",
+        "VARLite", "VQ4Format",
+      ]
+    ),
     (
       "VARLiteCLI",
       [
@@ -47,6 +55,9 @@ import Testing
         "VARConversion", "VARCheckpoint", "VARQuantization", "VARTokenizer", "VARModels",
         "VARKernels", "VARJSON", "VQ4Format", "ArgumentParser",
       ]
+    ),
+    (
+      "VARBenchCLI", ["VARBench", "VARKernels", "VARJSON", "VARQuantization", "ArgumentParser"]
     ),
   ]
 

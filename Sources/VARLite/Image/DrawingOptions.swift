@@ -42,7 +42,6 @@ public struct DrawingOptions: Sendable, Equatable {
       model: ScaleTransformer(
         configuration.generator, hiddenSize: configuration.languageModel.hiddenSize,
         weights: weights),
-      modelPath: model.path, configuration: configuration, schedule: schedule, sampler: sampler,
-      forcedBits: nil)
+      modelPath: model.path, configuration: configuration, schedule: schedule, sampler: sampler)
   }
 }

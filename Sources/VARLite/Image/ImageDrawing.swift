@@ -2,18 +2,18 @@ import VARKernels
 import VARModels
 
 /// What the loop over scales gives.
-struct DrawnCodes {
+package struct DrawnCodes {
   /// Bits of each scale that the picture consists of.
   var bits: [[UInt8]] = []
   /// Bits that the model drew; others than `bits` only where bits were forced.
   var ownBits: [[UInt8]] = []
   /// Sum of the codes on the final grid, `[tokens, codebookDim]`.
-  var codes: [Float] = []
+  package var codes: [Float] = []
 }
 
 /// Draws one picture after a conversation: the loop over scales (ARCHITECTURE 9.3).
-struct ImageDrawing {
-  struct Layout {
+package struct ImageDrawing {
+  package struct Layout {
     let generator: ScaleTransformerState.Layout
     let unconditional: KVCache.Layout
     let states, logits, context, codes, sum, scratch: MemoryPlan.ID
@@ -27,6 +27,18 @@ struct ImageDrawing {
   /// Bits to use instead of drawing, per scale: measures a model with the history forced.
   var forcedBits: [[UInt8]]?
 
+  package init(
+    model: ScaleTransformer, modelPath: String, configuration: VARGPTConfiguration,
+    schedule: ScaleSchedule, sampler: BitSampler, forcedBits: [[UInt8]]? = nil
+  ) {
+    self.model = model
+    self.modelPath = modelPath
+    self.configuration = configuration
+    self.schedule = schedule
+    self.sampler = sampler
+    self.forcedBits = forcedBits
+  }
+
   private var branches: Int { sampler.cfgScale == 1 ? 1 : 2 }
 
   /// Rows of text features per branch for a conversation of `contextTokens` tokens before the start of the picture.
@@ -37,9 +49,9 @@ struct ImageDrawing {
   }
 
   /// Rows that the language model gets per scale at most.
-  var largestRows: Int { branches * (schedule.scales.map(\.tokenCount).max() ?? 1) }
+  package var largestRows: Int { branches * (schedule.scales.map(\.tokenCount).max() ?? 1) }
 
-  func reserve(
+  package func reserve(
     _ plan: inout MemoryPlan, contextTokens: Int, kvType: KVType
   ) -> Layout {
     let language = configuration.languageModel
@@ -64,7 +76,7 @@ struct ImageDrawing {
   }
 
   /// - Parameter session: a conversation whose last token starts the picture.
-  func draw(
+  package func draw(
     _ session: LanguageSession, layout: Layout, arena: Arena, _ run: RunContext,
     progress: (Int, Int) -> Void
   ) throws -> DrawnCodes {

@@ -1,7 +1,7 @@
 import CVARKernels
 
 /// Picks the next text token from logits.
-struct TextSampler {
+package struct TextSampler {
   let sampling: TextSampling
   let repetitionPenalty: Float
   /// Tokens that are never picked.
@@ -9,7 +9,7 @@ struct TextSampler {
   let random: CounterRandom
   private var seen: Set<Int32> = []
 
-  init(_ sampling: TextSampling, repetitionPenalty: Float, banned: [Int], prompt: [Int32]) {
+  package init(_ sampling: TextSampling, repetitionPenalty: Float, banned: [Int], prompt: [Int32]) {
     self.sampling = sampling
     self.repetitionPenalty = repetitionPenalty
     self.banned = banned
@@ -21,7 +21,7 @@ struct TextSampler {
   ///   - logits: `[vocabSize]`, changed by penalties and bans.
   ///   - step: number of tokens picked before; places the random draw.
   /// - Returns: nil where the largest logit is no number.
-  mutating func pick(_ logits: UnsafeMutableBufferPointer<Float>, step: Int) -> Int32? {
+  package mutating func pick(_ logits: UnsafeMutableBufferPointer<Float>, step: Int) -> Int32? {
     for id in seen where Int(id) < logits.count {
       let logit = logits[Int(id)]
       logits[Int(id)] = logit > 0 ? logit / repetitionPenalty : logit * repetitionPenalty

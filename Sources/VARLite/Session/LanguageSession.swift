@@ -5,16 +5,22 @@ import VARModels
 /// pictures may be drawn, every final hidden state.
 package final class LanguageSession {
   /// How much a session can hold.
-  struct Capacity {
+  package struct Capacity {
     /// Text and picture tokens of the conversation.
     var context: Int
     /// Tokens of a picture that is drawn; 0 where none can be.
     var drawing: Int
     /// Rows that go through the layers at once.
     var rows: Int
+
+    package init(context: Int, drawing: Int, rows: Int) {
+      self.context = context
+      self.drawing = drawing
+      self.rows = rows
+    }
   }
 
-  struct Layout {
+  package struct Layout {
     let capacity: Capacity
     let state: Qwen2State.Layout
     let cache: KVCache.Layout
@@ -23,7 +29,7 @@ package final class LanguageSession {
     let pastHidden: MemoryPlan.ID
   }
 
-  static func reserve(
+  package static func reserve(
     _ plan: inout MemoryPlan, _ configuration: Qwen2Configuration, capacity: Capacity,
     kvType: KVType
   ) -> Layout {
@@ -53,7 +59,7 @@ package final class LanguageSession {
   package private(set) var ids: [Int32] = []
   private(set) var positions = Qwen2Positions()
 
-  init(
+  package init(
     _ layout: Layout, arena: Arena, model: Qwen2Model, configuration: VARGPTConfiguration
   ) {
     self.model = model
@@ -139,7 +145,7 @@ package final class LanguageSession {
   }
 
   /// Logits of the token after the last one.
-  func nextLogits(_ run: RunContext) throws -> UnsafeMutableBufferPointer<Float> {
+  package func nextLogits(_ run: RunContext) throws -> UnsafeMutableBufferPointer<Float> {
     try model.logits(of: lastHidden, rows: 1, into: logits.baseAddress!, run)
     return logits
   }

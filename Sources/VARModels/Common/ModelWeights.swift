@@ -127,7 +127,9 @@ package final class ModelWeights {
       bias: reference.bias.map { values(VectorReference(tensor: $0)) })
   }
 
-  func matrix(_ tensor: Int) -> cvar_matrix {
+  func matrix(_ tensor: Int) -> cvar_matrix { Self.matrix(tensor, in: source) }
+
+  package static func matrix(_ tensor: Int, in source: any WeightSource) -> cvar_matrix {
     let description = source.description(ofTensor: tensor)
     var matrix = cvar_matrix()
     matrix.type = Int32(description.elementType.rawValue)

@@ -1,0 +1,157 @@
+import VARJSON
+import VARKernels
+import VARLite
+import VARModels
+
+/// Measures drawing a picture.
+public struct GenerateBenchmark {
+  private let shape: ModelShape
+  private let schedule: ScaleSchedule
+  private let size: Int
+  private let cfgScale: Double
+  private let promptTokens: Int
+
+  /// - Parameters:
+  ///   - size: side of the picture in pixels: 256, 512, 768 or 1024.
+  ///   - cfgScale: guidance; 1 switches it off and halves the work.
+  ///   - promptTokens: tokens of text before the picture.
+  public init(
+    _ shape: ModelShape, size: Int, cfgScale: Double, promptTokens: Int
+  ) throws {
+    guard shape.hasGenerator else {
+      throw BenchmarkError(
+        .invalidRequest, "--shape \(shape.rawValue) cannot draw; vargpt-v1.1 can")
+    }
+    guard (0...100).contains(cfgScale), (1...4096).contains(promptTokens) else {
+      throw BenchmarkError(.invalidRequest, "--cfg-scale takes 0...100, --prompt 1...4096")
+    }
+    guard PixelBudget.allCases.contains(where: { $0.squareSizePixels == size }) else {
+      throw BenchmarkError(.invalidRequest, "--size takes 256, 512, 768 or 1024")
+    }
+    self.shape = shape
+    schedule = try ScheduleSelection.schedule(
+      shape.configuration(), size: .pixels(size), aspect: .ratio(width: 1, height: 1))
+    self.size = size
+    self.cfgScale = cfgScale
+    self.promptTokens = promptTokens
+  }
+
+  /// What one picture took.
+  private struct Run {
+    /// Ends of the text and of each scale.
+    var scales: [Double] = []
+    var drawing = 0.0
+    var vae = 0.0
+  }
+
+  /// `image_seconds`, `scale_seconds` per scale, `transformer_seconds`, `transformer_gops`, `vae_seconds`, `peak_rss`.
+  ///
+  /// The text before the picture is not counted.
+  public func records(_ model: BenchmarkModel) throws -> [BenchmarkRecord] {
+    precondition(model.shape == shape, "the benchmark is of another shape")
+    let runs = try (0..<model.conditions.repeats).map { _ in try draw(model) }
+    let context: [(String, JSONValue)] = [
+      ("shape", .string(model.shape.rawValue)), ("precision", .string(model.precision)),
+      ("size", .integer(size)), ("cfg_scale", .number(cfgScale)),
+      ("prompt", .integer(promptTokens)),
+    ]
+    let operations = transformerOperations(model)
+    let drawing = Measurement(runs.map(\.drawing))
+    var records = [
+      BenchmarkRecord(
+        "image_seconds", "s", Measurement(runs.map { $0.drawing + $0.vae }), context: context)
+    ]
+    for (index, grid) in schedule.scales.enumerated() {
+      records.append(
+        BenchmarkRecord(
+          "scale_seconds", "s", Measurement(runs.map { $0.scales[index] }),
+          context: context + [("scale", .integer(index)), ("tokens", .integer(grid.tokenCount))]))
+    }
+    records += [
+      BenchmarkRecord("transformer_seconds", "s", drawing, context: context),
+      BenchmarkRecord(
+        "transformer_gops", "GOPS", drawing.map { operations / $0 * 1e-9 }, context: context),
+      BenchmarkRecord("vae_seconds", "s", Measurement(runs.map(\.vae)), context: context),
+      BenchmarkRecord(
+        "peak_rss", "MiB", Double(ProcessFacts.peakResidentBytes()) / 0x1p20,
+        context: context + [("weight_bytes", .integer(model.byteCount))]),
+    ]
+    return records
+  }
+
+  private var branches: Int { cfgScale == 1 ? 1 : 2 }
+
+  /// Multiplications and additions of all matrices, without attention.
+  private func transformerOperations(_ model: BenchmarkModel) -> Double {
+    func isCross(_ name: String) -> Bool { name.hasSuffix(".ca.mat_kv.weight") }
+    let language = model.matrixElements { $0.component == .llm }
+    let generator = model.matrixElements {
+      $0.component == .generator && !isCross($0.name) && $0.name != "vargpt_gen.word_embed.weight"
+    }
+    let cross = model.matrixElements { isCross($0.name) }
+    let outward = model.matrixElements { $0.group == "projector.out" }
+    let inward = model.matrixElements {
+      $0.group == "projector.in" || $0.name == "vargpt_gen.word_embed.weight"
+    }
+    let rows = branches * schedule.tokenCount
+    let context = branches * promptTokens
+    let products =
+      rows * (language + generator + outward) + context * cross + promptTokens * outward
+      + schedule.tokenCount * inward
+    return 2 * Double(products)
+  }
+
+  private func draw(_ model: BenchmarkModel) throws -> Run {
+    let configuration = model.configuration
+    let sampler = BitSampler(
+      cfgScale: Float(cfgScale), tau: Float(configuration.imageSampling.tau),
+      topP: Float(configuration.imageSampling.topP), isGreedy: false,
+      random: CounterRandom(seed: 5))
+    let drawing = ImageDrawing(
+      model: ScaleTransformer(
+        configuration.generator, hiddenSize: configuration.languageModel.hiddenSize,
+        weights: model.weights),
+      modelPath: "synthetic weights", configuration: configuration, schedule: schedule,
+      sampler: sampler)
+    var plan = MemoryPlan()
+    let sessionLayout = LanguageSession.reserve(
+      &plan, configuration.languageModel,
+      capacity: LanguageSession.Capacity(
+        context: promptTokens + 1, drawing: schedule.tokenCount,
+        rows: max(promptTokens, drawing.largestRows)), kvType: .f32)
+    let layout = drawing.reserve(&plan, contextTokens: promptTokens, kvType: .f32)
+    let arena = try BenchmarkModel.arena(plan)
+    let session = LanguageSession(
+      sessionLayout, arena: arena,
+      model: Qwen2Model(configuration.languageModel, weights: model.weights),
+      configuration: configuration)
+    let start = Int32(configuration.specialTokens.imageGenStart)
+    try session.append(
+      model.tokens(count: promptTokens, seed: 4) + [start], pictures: [], model.run)
+    var run = Run()
+    var marks: [Double] = []
+    var codes: [Float] = []
+    run.drawing = try Stopwatch.seconds {
+      codes = try drawing.draw(session, layout: layout, arena: arena, model.run) { _, _ in
+        marks.append(Stopwatch.now())
+      }.codes
+    }
+    run.scales = zip(marks, marks.dropFirst()).map { $1 - $0 }
+    run.vae = try decode(codes, model)
+    return run
+  }
+
+  private func decode(_ codes: [Float], _ model: BenchmarkModel) throws -> Double {
+    let grid = schedule.finalGrid
+    var plan = MemoryPlan()
+    let layout = BSQVAEState.reserve(&plan, model.configuration.vae, grid: grid)
+    let arena = try BenchmarkModel.arena(plan)
+    let decoder = VAEDecoder(model.configuration.vae, weights: model.weights)
+    let state = BSQVAEState(layout, arena: arena)
+    return try Stopwatch.seconds {
+      _ = try codes.withUnsafeBufferPointer { codes in
+        try decoder.decode(codes.baseAddress!, grid: grid, state: state, model.run)
+      }
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import CVARProbes
+import VARKernels
+
+/// Measures what the machine can do at most, with as many threads as the run has.
+public struct MachineProbe {
+  private let conditions: RunConditions
+  private let pool: ThreadPool
+  private let memory: PageMemory
+
+  /// - Parameter byteCount: bytes that the bandwidth probe reads; far more than the caches hold.
+  public init(
+    _ conditions: RunConditions, byteCount: Int, temporaryFolder: String
+  ) throws(BenchmarkError) {
+    self.conditions = conditions
+    pool = try conditions.makePool()
+    memory = try PageMemory(
+      byteCount: byteCount, kind: conditions.pages, temporaryFolder: temporaryFolder)
+    // An untouched page would be the system's one page of zeros.
+    memory.base.fill(byteCount: memory.byteCount, repeating: RandomBytes.block(seed: 1))
+  }
+
+  /// GB/s of reading every byte once, all threads together.
+  public func readBandwidth() -> Measurement {
+    let unit = 4096
+    return Stopwatch.repeated(conditions.repeats) {
+      pool.parallel(memory.byteCount / unit) { pages in
+        _ = cvar_probe_read(memory.base + pages.lowerBound * unit, pages.count * unit)
+      }
+    }.map { Double(memory.byteCount) / $0 * 1e-9 }
+  }
+
+  /// GOPS of int8 multiply-adds on registers; a multiplication and an addition count as two.
+  public func int8Peak() -> Measurement { peak(cvar_probe_int8) }
+
+  /// The same in f32.
+  public func fp32Peak() -> Measurement { peak(cvar_probe_fp32) }
+
+  private func peak(
+    _ probe: (UnsafePointer<CChar>, UInt64) -> UInt64
+  ) -> Measurement {
+    let name = conditions.instructionSet.rawValue
+    let rounds: UInt64 = 2_000_000
+    let operations = Double(probe(name, 1)) * Double(rounds) * Double(pool.threadCount)
+    return Stopwatch.repeated(conditions.repeats) {
+      pool.parallel(pool.threadCount) { _ in _ = probe(name, rounds) }
+    }.map { operations / $0 * 1e-9 }
+  }
+
+  /// `read_bandwidth`, `int8_peak`, `fp32_peak`.
+  public func records() -> [BenchmarkRecord] {
+    [
+      BenchmarkRecord(
+        "read_bandwidth", "GB/s", readBandwidth(), context: [("bytes", .integer(memory.byteCount))]
+      ),
+      BenchmarkRecord("int8_peak", "GOPS", int8Peak(), context: [("precision", .string("int8"))]),
+      BenchmarkRecord("fp32_peak", "GOPS", fp32Peak(), context: [("precision", .string("f32"))]),
+    ]
+  }
+}

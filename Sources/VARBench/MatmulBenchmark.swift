@@ -1,0 +1,93 @@
+import CVARKernels
+import VARJSON
+import VARKernels
+import VARModels
+import VARQuantization
+import VQ4Format
+
+/// Measures the product of one weight matrix `[m, k]` with n rows of activations.
+public struct MatmulBenchmark {
+  private let conditions: RunConditions
+  private let precision: Precision
+  private let layers: [Linear]
+  private let source: SyntheticWeights
+  private let pool: ThreadPool
+
+  /// Matrices that take turns: together they pass every cache, as the layers of a model do.
+  private static let turnBytes = 256 << 20
+
+  /// - Parameter groupSize: inputs that share a scale; nil takes the recipes' default.
+  public init(
+    _ conditions: RunConditions, m: Int, k: Int, precision: Precision, groupSize: Int?,
+    temporaryFolder: String
+  ) throws(BenchmarkError) {
+    guard (1...1_048_576).contains(m), (1...65_536).contains(k) else {
+      throw BenchmarkError(.invalidRequest, "--m takes 1...1048576, --k 1...65536")
+    }
+    let wanted = groupSize ?? precision.defaultGroupSize
+    let group = precision.isInteger ? precision.groupSize(wanted: wanted, cols: k) : 0
+    guard let group, groupSize == nil || group == groupSize else {
+      throw BenchmarkError(
+        .invalidRequest, "no group of \(wanted) inputs divides --k \(k) in \(precision.rawValue)")
+    }
+    self.conditions = conditions
+    self.precision = precision
+    pool = try conditions.makePool()
+    let one = TensorMaker.description(
+      "weight", shape: [m, k], layout: .tiles, precision: precision, groupSize: group)
+    let count = max(1, min(64, Self.turnBytes / max(one.byteCount, 1)))
+    let tensors = (0..<count).map { index in
+      (
+        description: TensorMaker.description(
+          "weight.\(index)", shape: [m, k], layout: .tiles, precision: precision, groupSize: group),
+        group: 0
+      )
+    }
+    let source = try SyntheticWeights(
+      tensors, seed: 1, pages: conditions.pages, temporaryFolder: temporaryFolder)
+    self.source = source
+    layers = (0..<count).map { Linear(matrix: ModelWeights.matrix($0, in: source)) }
+  }
+
+  /// `gemm` (GOPS) and `weight_bandwidth` (GB/s) for n rows of activations.
+  public func records(n: Int) throws(BenchmarkError) -> [BenchmarkRecord] {
+    guard (1...65_536).contains(n) else {
+      throw BenchmarkError(.invalidRequest, "--n takes 1...65536")
+    }
+    let (m, k) = (layers[0].rows, layers[0].cols)
+    var plan = MemoryPlan()
+    let scratch = Compute.reserve(&plan, maximumColumns: k)
+    let input = plan.reserve("input", floats: n * k)
+    let output = plan.reserve("output", floats: n * m)
+    guard let arena = Arena(plan) else {
+      throw BenchmarkError(.outOfMemory, "the system refused \(plan.byteCount >> 20) MiB")
+    }
+    let compute = Compute(
+      instructionSet: conditions.instructionSet, pool: pool, arena: arena, scratch: scratch)
+    let (x, y) = (arena.floats(input), arena.floats(output))
+    var random = RandomBytes(seed: 2)
+    for index in 0..<n * k { x[index] = random.signed() }
+    var turn = 0
+    let seconds = Stopwatch.repeated(conditions.repeats) {
+      let layer = layers[turn % layers.count]
+      turn += 1
+      for rows in stride(from: 0, to: n, by: Compute.maximumBlockRows) {
+        let count = min(Compute.maximumBlockRows, n - rows)
+        compute.linear(
+          Activations(x + rows * k, rows: count, cols: k), layer, into: y + rows * m)
+      }
+    }
+    let operations = 2 * Double(m) * Double(k) * Double(n)
+    let bytes = Double(source.description(ofTensor: 0).byteCount)
+    let context: [(String, JSONValue)] = [
+      ("shape", .string("\(m)x\(k)")), ("precision", .string(precision.rawValue)),
+      ("m", .integer(m)), ("k", .integer(k)), ("n", .integer(n)),
+      ("group_size", .integer(source.description(ofTensor: 0).groupSize)),
+    ]
+    return [
+      BenchmarkRecord("gemm", "GOPS", seconds.map { operations / $0 * 1e-9 }, context: context),
+      BenchmarkRecord(
+        "weight_bandwidth", "GB/s", seconds.map { bytes / $0 * 1e-9 }, context: context),
+    ]
+  }
+}

@@ -1,0 +1,53 @@
+import ArgumentParser
+import VARBench
+import VARKernels
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+extension InstructionSet: ExpressibleByArgument {}
+extension PageKind: ExpressibleByArgument {}
+
+/// What every benchmark takes.
+struct MachineOptions: ParsableArguments {
+  @Option(help: "Threads, 1...256; default: all processors.")
+  var threads: Int?
+
+  @Option(help: "Instruction set; default: the machine's best.")
+  var isa: InstructionSet = .best
+
+  @Option(help: "Pages that weights and probes lie in.")
+  var pages: PageKind = .huge
+
+  @Option(help: "Measured runs of each quantity; default: 5, for whole models 1.")
+  var repeats: Int?
+
+  func validate() throws {
+    if let threads, !(1...256).contains(threads) {
+      throw ValidationError("--threads takes 1...256")
+    }
+    if let repeats, !(1...1000).contains(repeats) {
+      throw ValidationError("--repeats takes 1...1000")
+    }
+    guard isa.isSupported else {
+      throw ValidationError("--isa \(isa.rawValue) does not run on this machine")
+    }
+  }
+
+  var conditions: RunConditions { conditions(repeats: repeats ?? 5) }
+
+  /// Conditions of runs that take long.
+  var modelConditions: RunConditions { conditions(repeats: repeats ?? 1) }
+
+  private func conditions(repeats: Int) -> RunConditions {
+    RunConditions(
+      threadCount: threads ?? min(ThreadPool.availableProcessors, 256), instructionSet: isa,
+      pages: pages, repeats: repeats)
+  }
+
+  /// Where the file of `--pages file` lies.
+  var temporaryFolder: String { getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp" }
+}

@@ -1,0 +1,113 @@
+import Testing
+import VARJSON
+import VARKernels
+import VARTestSupport
+
+/// `varbench` as scripts use it: lines of JSON with fixed keys.
+@Suite struct ProgramTests {
+  private func run(_ arguments: String...) throws -> [JSONValue] {
+    let result = try ProgramRunner.built("varbench").run(arguments)
+    #expect(result.status == 0, "\(result.errorText)")
+    #expect(result.errorOutput.isEmpty, "\(result.errorText)")
+    return try result.text.split(separator: "\n").map { try JSONValue(parsing: String($0)) }
+  }
+
+  private func number(_ record: JSONValue, _ key: String) throws -> Double {
+    try #require(record.objectValue?[key]?.doubleValue, "\(key) of \(record.text)")
+  }
+
+  private func names(_ records: [JSONValue]) -> [String] {
+    records.compactMap { $0.objectValue?["name"]?.stringValue }
+  }
+
+  /// What every line has.
+  private func check(_ records: [JSONValue], threads: Int, isa: String) throws {
+    for record in records {
+      let least = try number(record, "min")
+      #expect(try number(record, "median") >= least)
+      #expect(try number(record, "max") >= number(record, "median"))
+      #expect(try number(record, "value") == number(record, "median"))
+      #expect(least >= 0)
+      #expect(try number(record, "threads") == Double(threads))
+      #expect(record.objectValue?["isa"]?.stringValue == isa)
+      for key in ["unit", "shape", "precision", "pages", "cpu"] {
+        #expect(record.objectValue?[key]?.stringValue?.isEmpty == false, "\(key)")
+      }
+    }
+  }
+
+  @Test(arguments: ["huge", "small", "file"])
+  func machineMeasuresItsLimits(pages: String) throws {
+    let records = try run(
+      "machine", "--mebibytes", "4", "--repeats", "2", "--threads", "2", "--isa", "scalar",
+      "--pages", pages)
+    #expect(names(records) == ["read_bandwidth", "int8_peak", "fp32_peak"])
+    try check(records, threads: 2, isa: "scalar")
+    for record in records {
+      #expect(try number(record, "min") > 0)
+      #expect(record.objectValue?["pages"]?.stringValue == pages)
+    }
+    #expect(try number(records[0], "bytes") == 4_194_304)
+  }
+
+  @Test(arguments: ["int4", "int8", "f16", "f32"])
+  func matrixProductsAreMeasuredPerRowCount(precision: String) throws {
+    let records = try run(
+      "gemm", "--m", "100", "--k", "64", "--n", "1,300", "--precision", precision, "--repeats",
+      "3", "--threads", "1", "--isa", "scalar")
+    #expect(names(records) == ["gemm", "weight_bandwidth", "gemm", "weight_bandwidth"])
+    try check(records, threads: 1, isa: "scalar")
+    #expect(try records.map { try number($0, "n") } == [1, 1, 300, 300])
+    for record in records {
+      #expect(try number(record, "min") > 0)
+      #expect(record.objectValue?["shape"]?.stringValue == "100x64")
+      #expect(record.objectValue?["precision"]?.stringValue == precision)
+    }
+  }
+
+  @Test(arguments: ["int4", "balanced"])
+  func textIsMeasuredOnSyntheticWeights(precision: String) throws {
+    let records = try run(
+      "understand", "--shape", "tiny", "--prompt", "5", "--tokens", "4", "--precision", precision,
+      "--threads", "1", "--isa", "scalar", "--no-probes")
+    #expect(
+      names(records) == [
+        "prefill", "prefill_compute", "decode", "decode_bandwidth", "peak_rss",
+        "allocations_per_token",
+      ])
+    try check(records, threads: 1, isa: "scalar")
+    for record in records.dropLast() { #expect(try number(record, "min") > 0) }
+    #expect(try number(records[2], "repeats") == 3)
+  }
+
+  @Test func picturesAreMeasuredPerScale() throws {
+    let records = try run(
+      "generate", "--shape", "tiny", "--size", "256", "--cfg-scale", "3", "--prompt", "3",
+      "--threads", "2", "--isa", "\(InstructionSet.best.rawValue)", "--no-probes")
+    #expect(
+      names(records) == ["image_seconds"] + [String](repeating: "scale_seconds", count: 7) + [
+        "transformer_seconds", "transformer_gops", "vae_seconds", "peak_rss",
+      ])
+    try check(records, threads: 2, isa: InstructionSet.best.rawValue)
+    for record in records { #expect(try number(record, "min") > 0) }
+    #expect(try records[1...7].map { try number($0, "tokens") } == [1, 4, 16, 36, 64, 144, 256])
+    let parts = try number(records[8], "value") + number(records[10], "value")
+    #expect(abs(try number(records[0], "value") - parts) < 0.01 * parts)
+  }
+
+  @Test func wrongArgumentsAreToldInOneLine() throws {
+    for arguments in [
+      ["gemm", "--k", "33"], ["gemm", "--n", "0"], ["gemm", "--n", "x"], ["gemm", "--m", "0"],
+      ["gemm", "--group-size", "48"], ["machine", "--isa", "abacus"],
+      ["machine", "--threads", "0"],
+      ["machine", "--mebibytes", "0"], ["juggle"], ["understand", "--precision", "int3"],
+      ["understand", "--prompt", "0"], ["generate", "--shape", "qwen2-0.5b", "--no-probes"],
+      ["generate", "--shape", "tiny", "--size", "300"],
+    ] {
+      let result = try ProgramRunner.built("varbench").run(arguments)
+      #expect(result.status == 2, "\(arguments)")
+      #expect(result.output.isEmpty, "\(arguments)")
+      #expect(!result.errorOutput.isEmpty, "\(arguments)")
+    }
+  }
+}
