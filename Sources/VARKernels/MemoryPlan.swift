@@ -5,46 +5,51 @@
 #endif
 
 /// Named buffers with exact sizes, decided before anything runs.
-public struct MemoryPlan: Sendable {
-  public struct Buffer: Sendable, Equatable {
-    public let name: String
-    public let byteCount: Int
+package struct MemoryPlan: Sendable {
+  /// A named buffer and its size.
+  package struct Buffer: Sendable, Equatable {
+    package let name: String
+    package let byteCount: Int
   }
 
   /// Place of a buffer in the plan.
-  public struct ID: Sendable, Equatable {
+  package struct ID: Sendable, Equatable {
     fileprivate let index: Int
   }
 
-  public private(set) var buffers: [Buffer] = []
+  /// In the order of reservation, which is their order in memory.
+  package private(set) var buffers: [Buffer] = []
 
-  public init() {}
+  package init() {}
 
-  public mutating func reserve(_ name: String, byteCount: Int) -> ID {
+  /// Adds a buffer of bytes.
+  package mutating func reserve(_ name: String, byteCount: Int) -> ID {
     precondition(byteCount >= 0, "a buffer has no negative size")
     buffers.append(Buffer(name: name, byteCount: byteCount))
     return ID(index: buffers.count - 1)
   }
 
-  public mutating func reserve(_ name: String, floats count: Int) -> ID {
+  /// Adds a buffer of f32 values.
+  package mutating func reserve(_ name: String, floats count: Int) -> ID {
     reserve(name, byteCount: count * MemoryLayout<Float>.stride)
   }
 
   /// Size of the arena: every buffer on a cache line of its own.
-  public var byteCount: Int { buffers.reduce(0) { $0 + Self.aligned($1.byteCount) } }
+  package var byteCount: Int { buffers.reduce(0) { $0 + Self.aligned($1.byteCount) } }
 
   fileprivate static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
 }
 
 /// The one block of memory that holds the buffers of a plan.
-public final class Arena {
-  public let plan: MemoryPlan
+package final class Arena {
+  /// What the memory is cut into.
+  package let plan: MemoryPlan
   private let base: UnsafeMutableRawPointer
   private let byteCount: Int
   private let offsets: [Int]
 
   /// - Returns: nil where the system refuses the memory.
-  public init?(_ plan: MemoryPlan) {
+  package init?(_ plan: MemoryPlan) {
     self.plan = plan
     byteCount = max(plan.byteCount, 64)
     let flags = MAP_PRIVATE | MAP_ANONYMOUS
@@ -61,8 +66,10 @@ public final class Arena {
 
   deinit { munmap(base, byteCount) }
 
+  /// First byte of a buffer, a multiple of 64.
   package func raw(_ id: MemoryPlan.ID) -> UnsafeMutableRawPointer { base + offsets[id.index] }
 
+  /// A buffer of f32 values.
   package func floats(_ id: MemoryPlan.ID) -> UnsafeMutablePointer<Float> {
     raw(id).assumingMemoryBound(to: Float.self)
   }

@@ -1,10 +1,14 @@
 import CVARThreads
+import Synchronization
 
-/// A fork-join pool of threads for one computation at a time.
+/// A fork-join pool of threads.
 ///
 /// Work is cut into equal contiguous parts, one per thread; which thread does which part never changes a result.
+/// Work that comes while the pool is at work, from a part or from another thread, runs on its caller's thread alone.
 public final class ThreadPool: @unchecked Sendable {
   private let pool: OpaquePointer
+  private let isBusy = Atomic<Bool>(false)
+  /// Threads that share the work, the caller's included.
   public let threadCount: Int
 
   /// Processors that this process may use.
@@ -12,7 +16,7 @@ public final class ThreadPool: @unchecked Sendable {
 
   /// - Parameter threadCount: 1...256 threads, the caller's included.
   /// - Returns: nil where the system refuses threads or memory.
-  public init?(threadCount: Int) {
+  package init?(threadCount: Int) {
     precondition((1...256).contains(threadCount), "1...256 threads")
     guard let pool = cvar_pool_create(Int32(threadCount)) else { return nil }
     self.pool = pool
@@ -24,14 +28,15 @@ public final class ThreadPool: @unchecked Sendable {
   /// Calls `body` with parts of `0..<count`, on all threads at once, and returns when all are done.
   ///
   /// - Parameter minimumPart: less work than this per thread is not worth a thread.
-  public func parallel(
+  package func parallel(
     _ count: Int, minimumPart: Int = 1, _ body: (Range<Int>) -> Void
   ) {
     let parts = min(threadCount, max(1, count / max(1, minimumPart)))
-    guard parts > 1 else {
+    guard parts > 1, !isBusy.exchange(true, ordering: .acquiring) else {
       if count > 0 { body(0..<count) }
       return
     }
+    defer { isBusy.store(false, ordering: .releasing) }
     withoutActuallyEscaping(body) { body in
       var job = Job(count: count, parts: parts, body: body)
       withUnsafeMutablePointer(to: &job) { context in
