@@ -41,9 +41,12 @@ public struct BSQVAEConfiguration: Sendable, Equatable {
       try vae?.integer("group_norm_groups", in: 1...256, default: 32) ?? 32
     groupNormEps = try vae?.number("group_norm_eps", in: 1e-12...1, default: 1e-6) ?? 1e-6
     for level in channelMultipliers.indices {
-      let channels = baseChannels * channelMultipliers[level]
-      let groups = channels % groupNormGroups == 0 ? groupNormGroups : 24
-      guard channels % groups == 0 else {
+      let channels = self.channels(level: level)
+      guard channels > 0, numResBlocks > 0 else {
+        throw ConfigurationError(
+          code: .inconsistent, key: "vargpt_gen.vae", detail: "a level without channels or blocks")
+      }
+      guard channels % groups(channels: channels) == 0 else {
         throw ConfigurationError(
           code: .inconsistent, key: "vargpt_gen.vae",
           detail: "\(channels) channels divide neither by \(groupNormGroups) nor by 24 groups")

@@ -32,13 +32,15 @@ package struct BinaryQuantizer {
     let grid = schedule.finalGrid
     let count = grid.tokenCount * codebookDim
     precondition(features.count == count, "features lie on the final grid")
+    // A schedule of the model's own may have a scale that is larger than the final grid.
+    let largest = schedule.largestTokenCount * codebookDim
     var residual = features
-    var pooled = [Float](repeating: 0, count: count)
-    var codes = [Float](repeating: 0, count: count)
+    var pooled = [Float](repeating: 0, count: largest)
+    var codes = [Float](repeating: 0, count: largest)
     var upsampled = [Float](repeating: 0, count: count)
     return schedule.scales.map { scale in
       if scale == grid {
-        pooled = residual
+        pooled.replaceSubrange(0..<count, with: residual)
       } else {
         CodeMap.area(residual, from: grid, channels: codebookDim, to: scale, into: &pooled)
       }
@@ -54,9 +56,9 @@ package struct BinaryQuantizer {
   /// The sum of the codes of all scales on the final grid: what the decoder takes.
   package func sum(of bits: [[UInt8]]) -> [Float] {
     let count = schedule.finalGrid.tokenCount * codebookDim
-    var codes = [Float](repeating: 0, count: count)
-    var scratch = codes
-    var sum = codes
+    var codes = [Float](repeating: 0, count: schedule.largestTokenCount * codebookDim)
+    var scratch = [Float](repeating: 0, count: count)
+    var sum = scratch
     for (index, scale) in bits.enumerated() {
       scale.withUnsafeBufferPointer { self.codes(of: $0, into: &codes) }
       accumulate(codes, scale: index, into: &sum, scratch: &scratch)

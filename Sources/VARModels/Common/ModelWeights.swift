@@ -39,7 +39,13 @@ package final class ModelWeights {
         }
         try Self.check(source.description(ofTensor: index), against: member)
         specifications[member.name] = member
-        groups[member.group] = source.group(ofTensor: index)
+        let group = source.group(ofTensor: index)
+        guard groups.updateValue(group, forKey: member.group) ?? group == group else {
+          throw ModelError(
+            .mismatchedTensor,
+            "tensor \"\(member.name)\" lies apart from the other tensors of \(member.group); "
+              + "convert the model again")
+        }
       }
     }
     self.specifications = specifications

@@ -23,7 +23,10 @@ public struct ScaleSchedule: Sendable, Equatable {
   }
 
   public var finalGrid: GridSize { scales[scales.count - 1] }
+  /// Tokens of all scales.
   public var tokenCount: Int { scales.reduce(0) { $0 + $1.tokenCount } }
+  /// Tokens of the largest scale, which need not be the last.
+  public var largestTokenCount: Int { scales.reduce(0) { max($0, $1.tokenCount) } }
 }
 
 /// The pixel budgets that the official tables name, smallest first.

@@ -24,7 +24,8 @@ package final class Qwen2Model {
   private let embedding: Int
   private let inverseFrequencies: VectorReference
   private let finalNorm: VectorReference
-  private let head: LinearReference
+  /// nil where the file was made without the head: it can read and draw, but not write.
+  private let head: LinearReference?
 
   private struct LayerReferences {
     let group: String
@@ -54,7 +55,8 @@ package final class Qwen2Model {
     finalNorm = weights.vector("model.norm.weight")
     head =
       configuration.tieWordEmbeddings
-      ? LinearReference(weight: embedding, bias: nil) : weights.linear("lm_head")
+      ? LinearReference(weight: embedding, bias: nil)
+      : weights.has(.llmHead) ? weights.linear("lm_head") : nil
   }
 
   /// `output[ids.count, hiddenSize]` = the embeddings of tokens.
@@ -199,11 +201,13 @@ package final class Qwen2Model {
     }
   }
 
-  /// `logits[rows, vocabSize]` of hidden states after the final norm; at most one block of rows.
+  /// `logits[rows, vocabSize]` of hidden states after the final norm; at most one block of rows. The file must hold
+  /// the head.
   package func logits(
     of hidden: UnsafePointer<Float>, rows: Int, into logits: UnsafeMutablePointer<Float>,
     _ run: RunContext
   ) throws(ModelError) {
+    guard let head else { preconditionFailure("logits without a head") }
     try run.checkCancellation()
     try weights.with(configuration.tieWordEmbeddings ? "llm.embed" : "llm.head") {
       () throws(ModelError) in

@@ -23,8 +23,8 @@ package struct ScaleTransformerState {
     let width = configuration.embedDim
     let half = configuration.headDim / 2
     let branches = textLengths.count
-    let scaleTokens = schedule.scales.map(\.tokenCount).max() ?? 1
-    let rows = max(branches * scaleTokens, branches)
+    let scaleTokens = schedule.largestTokenCount
+    let rows = branches * scaleTokens
     let block = Compute.maximumBlockRows
     let wide = max(3 * width, configuration.intermediateSize, hiddenSize)
     func caches(_ name: String, _ capacities: [Int]) -> [KVCache.Layout] {
