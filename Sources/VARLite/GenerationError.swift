@@ -25,4 +25,14 @@ public struct GenerationError: Error, Equatable, CustomStringConvertible {
   }
 
   public var description: String { detail }
+
+  /// Throws `invalidRequest` unless `range` holds `value`.
+  static func require<Value: Comparable>(
+    _ value: Value, in range: ClosedRange<Value>, _ name: String
+  ) throws(GenerationError) {
+    guard range.contains(value) else {
+      throw GenerationError(
+        .invalidRequest, "\(name) \(value) is not within \(range.lowerBound)...\(range.upperBound)")
+    }
+  }
 }

@@ -5,6 +5,8 @@ public enum GenerationEvent: Sendable {
     picture: Int, from: (width: Int, height: Int), to: (width: Int, height: Int), tokenCount: Int)
   /// The vision tower has finished a block.
   case encoding(picture: Int, block: Int, blockCount: Int)
+  /// The model's context has no place for as long a text as was asked for.
+  case textLimited(tokenCount: Int)
   /// The language model reads the prompt.
   case reading(tokenCount: Int)
   /// More of the answer, in whole characters.
@@ -20,6 +22,6 @@ extension GenerationError {
   static func noMemory(_ byteCount: Int) -> GenerationError {
     GenerationError(
       .outOfMemory,
-      "the system gave no \(byteCount) bytes; use a smaller size, a shorter text or --kv f16")
+      "the system gave no \(byteCount) bytes; use a smaller size, fewer --max-tokens or --kv f16")
   }
 }

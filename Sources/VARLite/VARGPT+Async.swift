@@ -1,4 +1,5 @@
 import Synchronization
+import VARModels
 import VARVision
 
 #if canImport(Glibc)
@@ -32,14 +33,17 @@ extension VARGPT {
     }
   }
 
-  /// Draws a picture. Cancelling the task stops the work within one layer.
+  /// Draws a picture.
+  ///
+  /// - Throws: `CancellationError` where the task is cancelled, which stops the work within one layer; else as
+  ///   `draw(_:options:text:forcesDrawing:pixels:forcedBits:recorder:isCancelled:events:)`.
   public func generate(
     _ prompt: String, options: DrawingOptions = DrawingOptions()
   ) async throws -> RGBImage {
     try await draw(Prompt(prompt), options)
   }
 
-  /// Draws a changed version of a picture. Cancelling the task stops the work within one layer.
+  /// Draws a changed version of a picture. Throws as `generate`.
   public func edit(
     _ image: RGBImage, instruction: String, options: DrawingOptions = DrawingOptions()
   ) async throws -> RGBImage {
@@ -53,7 +57,13 @@ extension VARGPT {
         WorkerThread.start {
           continuation.resume(
             with: Result {
-              try self.draw(prompt, options: options, isCancelled: { flag.isCancelled }).image
+              do {
+                return try self.draw(
+                  prompt, options: options, isCancelled: { flag.isCancelled }
+                ).image
+              } catch let error as ModelError where error.code == .cancelled {
+                throw CancellationError()
+              }
             })
         }
       }

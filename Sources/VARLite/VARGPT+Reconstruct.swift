@@ -20,10 +20,7 @@ extension VARGPT {
   ) throws -> Reconstruction {
     let conversation = try Conversation(
       self, options: Conversation.Options(), recorder: recorder, isCancelled: isCancelled)
-    guard conversation.weights.has(.vaeEncoder), conversation.weights.has(.vaeDecoder) else {
-      throw GenerationError(
-        .unusableModel, "\(path): was made without the picture tokenizer's encoder")
-    }
+    try require(.vaeEncoder, .vaeDecoder, to: "reconstruct pictures")
     let isOwnShape =
       picture.width * configuration.schedule.finalGrid.height
       == picture.height * configuration.schedule.finalGrid.width

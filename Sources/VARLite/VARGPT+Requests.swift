@@ -27,12 +27,17 @@ public struct Drawing: Sendable {
 extension VARGPT {
   /// Answers a question, with or without pictures.
   ///
-  /// - Parameter events: called on the caller's thread as the answer grows.
+  /// - Parameters:
+  ///   - isCancelled: asked before every layer.
+  ///   - events: called on the caller's thread as the answer grows.
+  /// - Throws: `GenerationError`; `ImageError` for a picture that is too small; `ModelError` where weights cannot be
+  ///   read or the request was cancelled.
   public func understand(
     _ prompt: Prompt, sampling: TextSampling = TextSampling(), pixels: PixelBounds = PixelBounds(),
     recorder: TraceRecorder? = nil, isCancelled: @escaping () -> Bool = { false },
     events: (GenerationEvent) -> Void = { _ in }
   ) throws -> Answer {
+    try sampling.check()
     var options = Conversation.Options(maximumTextTokens: sampling.maximumTokens)
     options.bounds(pixels)
     let conversation = try Conversation(
@@ -50,9 +55,10 @@ extension VARGPT {
   /// The model decides by itself when to draw, after a text of at most `text.maximumTokens`.
   /// - Parameters:
   ///   - forcesDrawing: draws at once instead.
-  ///   - forcedBits: bits that the picture consists of, per scale, instead of drawn ones: measures a model with the
-  ///     history forced.
-  /// - Throws: `GenerationError` with `nothingDrawn` where the model ended its text without drawing.
+  ///   - forcedBits: bits that the picture consists of, per scale `[tokens, codebookDim]`, instead of drawn ones:
+  ///     measures a model with the history forced.
+  /// - Throws: `GenerationError` with `nothingDrawn` where the model ended its text without drawing; else as
+  ///   `understand`.
   public func draw(
     _ prompt: Prompt, options drawing: DrawingOptions = DrawingOptions(),
     text: TextSampling = TextSampling(maximumTokens: 128), forcesDrawing: Bool = false,
@@ -60,6 +66,7 @@ extension VARGPT {
     recorder: TraceRecorder? = nil, isCancelled: @escaping () -> Bool = { false },
     events: (GenerationEvent) -> Void = { _ in }
   ) throws -> Drawing {
+    try text.check()
     var options = Conversation.Options(
       drawing: drawing, maximumTextTokens: forcesDrawing ? 1 : text.maximumTokens)
     options.bounds(pixels)

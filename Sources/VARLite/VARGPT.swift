@@ -40,11 +40,14 @@ public final class VARGPT: Sendable {
 
   package let file: VQ4File
   package let tensors: [TensorSpecification]
+  /// The parts that the file holds; a recipe may leave some out.
+  let components: Set<TensorSpecification.Component>
   let source: any WeightSource & Sendable
 
   /// Opens a model. Reads its directory and metadata, not the weights.
   ///
-  /// - Throws: `GenerationError` with `unusableModel`, or the container's own error.
+  /// - Throws: `GenerationError` with `invalidRequest` for options that this machine cannot serve and with
+  ///   `unusableModel`, or the error of the container, the configuration or the tokenizer.
   public convenience init(path: String, options: Options = Options()) throws {
     let file = try VQ4File(path: path)
     try self.init(file: file, source: MappedWeightSource(file: file), options: options)
@@ -53,6 +56,7 @@ public final class VARGPT: Sendable {
   package init(
     file: VQ4File, source: any WeightSource & Sendable, options: Options
   ) throws {
+    try options.check()
     path = file.path
     self.file = file
     self.source = source
@@ -73,7 +77,44 @@ public final class VARGPT: Sendable {
         "\(file.path): the tokenizer has \(tokenizer.vocabularySize) entries, the embedding "
           + "\(configuration.languageModel.vocabSize) rows; convert the model again")
     }
+    let vision = configuration.vision
+    guard imagePreprocessing.patchSize == vision.patchSize,
+      imagePreprocessing.mergeSize == vision.spatialMergeSize
+    else {
+      throw GenerationError(
+        .unusableModel,
+        "\(file.path): pictures are cut into patches of \(imagePreprocessing.patchSize) px, merged by "
+          + "\(imagePreprocessing.mergeSize); the vision tower takes \(vision.patchSize) px and "
+          + "\(vision.spatialMergeSize)")
+    }
     tensors = configuration.tensors
-    _ = try ModelWeights(source: source, tensors: tensors)
+    let weights = try ModelWeights(source: source, tensors: tensors)
+    components = Set(TensorSpecification.Component.allCases.filter(weights.has))
+  }
+
+  /// Throws `unusableModel` unless the file holds the parts that a request needs.
+  func require(
+    _ parts: TensorSpecification.Component..., to purpose: String
+  ) throws(GenerationError) {
+    guard let missing = parts.first(where: { !components.contains($0) }) else { return }
+    throw GenerationError(
+      .unusableModel, "\(path): holds no \(missing.rawValue); it cannot \(purpose)")
+  }
+
+  /// Whether the file holds all that drawing takes.
+  public var canDraw: Bool {
+    components.isSuperset(of: [.llmEmbedding, .llm, .generator, .projector, .vaeDecoder])
+  }
+}
+
+extension VARGPT.Options {
+  fileprivate func check() throws(GenerationError) {
+    guard (1...256).contains(threadCount) else {
+      throw GenerationError(.invalidRequest, "\(threadCount) threads; there may be 1 to 256")
+    }
+    guard instructionSet.isSupported else {
+      throw GenerationError(
+        .invalidRequest, "this machine does not run the instruction set \(instructionSet)")
+    }
   }
 }

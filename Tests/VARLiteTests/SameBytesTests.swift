@@ -29,8 +29,8 @@ import VQ4Format
     let path = try TinyModel.path(recipe: recipe)
     let reference = try Self.run(
       VARGPT(path: path, options: .init(threadCount: 1, instructionSet: .scalar)))
-    for instructionSet in InstructionSet.supported {
-      for threadCount in [1, 2, 4] {
+    for instructionSet in InstructionSet.supported where instructionSet != .scalar {
+      for threadCount in [1, 3] {
         let model = try VARGPT(
           path: path, options: .init(threadCount: threadCount, instructionSet: instructionSet))
         let result = try Self.run(model)

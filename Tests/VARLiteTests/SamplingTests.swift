@@ -53,3 +53,56 @@ import VARTestSupport
       cfgScale: 3, tau: 0.5, topP: 0.97, isGreedy: isGreedy, random: CounterRandom(seed: 11))
   }
 }
+
+/// Picking text tokens.
+@Suite struct TextSamplerTests {
+  private func pick(
+    _ logits: [Float], _ sampling: TextSampling, penalty: Float = 1, banned: [Int] = [],
+    prompt: [Int32] = [], step: Int = 0
+  ) -> Int32? {
+    var sampler = TextSampler(
+      sampling, repetitionPenalty: penalty, banned: banned, prompt: prompt)
+    var logits = logits
+    return logits.withUnsafeMutableBufferPointer { sampler.pick($0, step: step) }
+  }
+
+  /// Temperatures near zero, whose inverse overflows, take the largest like zero does.
+  @Test(arguments: [0, 1e-300, 1e-45, 1e-38, 1e-3])
+  func smallTemperaturesTakeTheLargest(temperature: Double) throws {
+    let sampling = TextSampling(temperature: temperature)
+    #expect(pick([-1, 3, 2.5, 3, -.infinity], sampling, banned: [3]) == 1)
+    #expect(pick([3, -.infinity, 2], sampling, step: 2) == 0)
+  }
+
+  @Test func filtersLeaveTheMostProbable() throws {
+    for step in 0..<20 {
+      #expect(pick([1, 1.1, 0.9], TextSampling(temperature: 1, topP: 0), step: step) == 1)
+      #expect(pick([1, 1.1, 0.9], TextSampling(temperature: 1, topK: 1), step: step) == 1)
+      #expect(pick([1, 9, 1], TextSampling(temperature: 1, topP: 0.9), step: step) == 1)
+    }
+  }
+
+  @Test func drawsFollowTheProbabilities() throws {
+    let sampling = TextSampling(temperature: 2, seed: 5)
+    let picks = (0..<4000).map { pick([0, 2, -.infinity], sampling, step: $0) }
+    // sigmoid(2 / 2) = 0.7311; four standard deviations of 4000 draws are 0.028.
+    #expect(abs(Double(picks.count { $0 == 1 }) / 4000 - 0.7311) < 0.028)
+    #expect(!picks.contains(2))
+  }
+
+  @Test func penaltiesLowerWhatWasSeen() throws {
+    let greedy = TextSampling()
+    #expect(pick([2, 1.5], greedy, penalty: 2, prompt: [0]) == 1)
+    #expect(pick([-1, -1.5], greedy, penalty: 2, prompt: [0, 99]) == 1)
+  }
+
+  @Test(arguments: [0, 1])
+  func nothingIsPickedFromWhatIsNoNumber(temperature: Double) throws {
+    let sampling = TextSampling(temperature: temperature)
+    for logits: [Float] in [
+      [.nan, 1], [1, .nan], [2, .nan, 3], [-.infinity, -.infinity], [.infinity, 1],
+    ] {
+      #expect(pick(logits, sampling) == nil, "\(logits)")
+    }
+  }
+}

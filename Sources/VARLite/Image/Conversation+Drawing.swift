@@ -12,7 +12,7 @@ extension Conversation {
     guard let session, var drawing = try options.drawing?.drawing(model, weights: weights) else {
       preconditionFailure("the conversation was made without drawing")
     }
-    drawing.forcedBits = forcedBits
+    if let forcedBits { try drawing.force(forcedBits) }
     let drawn = try drawCodes(drawing, session, events)
     let image = try decode(drawn.codes, grid: drawing.schedule.finalGrid, events: events)
     return (image, drawn.bits, drawn.ownBits)

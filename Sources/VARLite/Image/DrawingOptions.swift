@@ -6,7 +6,7 @@ public struct DrawingOptions: Sendable, Equatable {
   public var aspect: ImageAspect
   /// Guidance strength, 0...100; 1 switches guidance off and halves the work.
   public var cfgScale: Double?
-  /// Temperature of the bits, above 0.
+  /// Temperature of the bits, 0.001...1000.
   public var tau: Double?
   /// A bit value whose probability is at most `1 - topP` is never drawn; 0...1.
   public var topP: Double?
@@ -27,11 +27,12 @@ public struct DrawingOptions: Sendable, Equatable {
     self.seed = seed
   }
 
+  /// - Throws: `invalidRequest` for a value outside its range, `unusableModel` where the file cannot draw.
   func drawing(_ model: VARGPT, weights: ModelWeights) throws(GenerationError) -> ImageDrawing {
-    guard weights.has(.generator), weights.has(.projector), weights.has(.vaeDecoder) else {
-      throw GenerationError(
-        .unusableModel, "\(model.path): holds no generator; it cannot draw")
-    }
+    try model.require(.generator, .projector, .vaeDecoder, to: "draw")
+    try GenerationError.require(cfgScale ?? 1, in: 0...100, "cfg scale")
+    try GenerationError.require(tau ?? 1, in: 0.001...1000, "tau")
+    try GenerationError.require(topP ?? 1, in: 0...1, "top-p of the bits")
     let configuration = model.configuration
     let defaults = configuration.imageSampling
     let schedule = try ScheduleSelection.schedule(configuration, size: size, aspect: aspect)

@@ -25,7 +25,17 @@ package struct ImageDrawing {
   let schedule: ScaleSchedule
   let sampler: BitSampler
   /// Bits to use instead of drawing, per scale: measures a model with the history forced.
-  var forcedBits: [[UInt8]]?
+  private(set) var forcedBits: [[UInt8]]?
+
+  /// - Throws: `invalidRequest` unless `bits` are `[tokens, codebookDim]` for each scale.
+  mutating func force(_ bits: [[UInt8]]) throws(GenerationError) {
+    let counts = schedule.scales.map { $0.tokenCount * configuration.generator.codebookDim }
+    guard bits.map(\.count) == counts else {
+      throw GenerationError(
+        .invalidRequest, "forced bits of \(bits.map(\.count)), the scales take \(counts)")
+    }
+    forcedBits = bits
+  }
 
   package init(
     model: ScaleTransformer, modelPath: String, configuration: VARGPTConfiguration,
@@ -49,14 +59,14 @@ package struct ImageDrawing {
   }
 
   /// Rows that the language model gets per scale at most.
-  package var largestRows: Int { branches * (schedule.scales.map(\.tokenCount).max() ?? 1) }
+  package var largestRows: Int { branches * schedule.largestTokenCount }
 
   package func reserve(
     _ plan: inout MemoryPlan, contextTokens: Int, kvType: KVType
   ) -> Layout {
     let language = configuration.languageModel
     let bits = configuration.generator.codebookDim
-    let largest = schedule.scales.map(\.tokenCount).max() ?? 1
+    let largest = schedule.largestTokenCount
     let rows = branches * largest
     return Layout(
       generator: ScaleTransformerState.reserve(

@@ -27,7 +27,8 @@ package enum ScheduleSelection {
     let template =
       switch aspect {
       case .modelDefault: ownTemplate(own)
-      case .ratio(let width, let height): AspectTemplate.nearest(heightOverWidth: height / width)
+      case .ratio(let width, let height):
+        try AspectTemplate.nearest(heightOverWidth: ratio(width: width, height: height))
       }
     let count = try scaleCount(configuration, size)
     let schedule = template.schedule(scaleCount: count)
@@ -37,6 +38,14 @@ package enum ScheduleSelection {
         "this size needs \(count) scales, the model knows \(configuration.generator.numLevels)")
     }
     return schedule
+  }
+
+  private static func ratio(width: Double, height: Double) throws(GenerationError) -> Double {
+    let ratio = height / width
+    guard width > 0, height > 0, ratio > 0, ratio.isFinite else {
+      throw GenerationError(.invalidRequest, "\(width):\(height) is no shape of a picture")
+    }
+    return ratio
   }
 
   private static func ownTemplate(_ own: ScaleSchedule) -> AspectTemplate {

@@ -20,7 +20,7 @@ package struct TextSampler {
   /// - Parameters:
   ///   - logits: `[vocabSize]`, changed by penalties and bans.
   ///   - step: number of tokens picked before; places the random draw.
-  /// - Returns: nil where the largest logit is no number.
+  /// - Returns: nil where a logit is no number.
   package mutating func pick(_ logits: UnsafeMutableBufferPointer<Float>, step: Int) -> Int32? {
     for id in seen where Int(id) < logits.count {
       let logit = logits[Int(id)]
@@ -35,10 +35,13 @@ package struct TextSampler {
     return id
   }
 
-  /// The first of the largest.
+  /// The first of the largest, or the first that is no number.
   private static func largest(_ logits: UnsafeMutableBufferPointer<Float>) -> Int32 {
     var best = 0
-    for index in logits.indices where logits[index] > logits[best] { best = index }
+    for index in logits.indices where !(logits[index] <= logits[best]) {
+      best = index
+      if logits[index].isNaN { break }
+    }
     return Int32(best)
   }
 
@@ -46,7 +49,8 @@ package struct TextSampler {
     _ logits: UnsafeMutableBufferPointer<Float>, top: Float, step: Int
   ) -> Int32 {
     // Sorting whole vocabularies is slow: only the tokens with a probability worth a draw are looked at.
-    let inverse = 1 / Float(sampling.temperature)
+    // The inverse of a temperature near zero must stay finite: zero times infinity is no number.
+    let inverse = min(1 / Float(sampling.temperature), .greatestFiniteMagnitude)
     let negligible: Float = 20
     var candidates: [(id: Int, weight: Float)] = []
     for id in logits.indices {

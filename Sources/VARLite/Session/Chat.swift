@@ -2,24 +2,32 @@ import VARModels
 import VARVision
 
 /// A conversation of many turns whose memory is kept from turn to turn.
+///
+/// Not for use from several tasks at once. A picture that the model has drawn is not shown to it in later turns.
 public final class Chat {
-  private let conversation: Conversation
-  private let drawing: DrawingOptions
+  package let conversation: Conversation
   private let sampling: TextSampling
+  private let canDraw: Bool
   /// Tokens of the conversation so far.
   public var tokenCount: Int { conversation.session?.ids.count ?? 0 }
 
-  /// - Parameter contextTokens: text and picture tokens that the whole conversation may have.
+  /// - Parameters:
+  ///   - contextTokens: text and picture tokens that the whole conversation may have; at most what the model reads.
+  ///   - isCancelled: asked before every layer.
+  /// - Throws: `GenerationError` with `invalidRequest` for options outside their ranges.
   public init(
     _ model: VARGPT, contextTokens: Int = 2048, drawing: DrawingOptions = DrawingOptions(),
     sampling: TextSampling = TextSampling(), isCancelled: @escaping () -> Bool = { false }
   ) throws {
-    self.drawing = drawing
+    try sampling.check()
+    try GenerationError.require(contextTokens, in: 1...Int.max, "context")
     self.sampling = sampling
+    canDraw = model.canDraw
     let options = Conversation.Options(
-      contextTokens: min(contextTokens, model.configuration.languageModel.maxPositionEmbeddings),
-      drawing: drawing, maximumTextTokens: sampling.maximumTokens)
+      contextTokens: contextTokens, drawing: canDraw ? drawing : nil,
+      maximumTextTokens: sampling.maximumTokens)
     conversation = try Conversation(model, options: options, isCancelled: isCancelled)
+    if canDraw { _ = try drawing.drawing(model, weights: conversation.weights) }
   }
 
   /// What came of a turn.
@@ -31,15 +39,33 @@ public final class Chat {
 
   /// Says something and lets the model answer; it may draw.
   ///
+  /// A turn that fails or is cancelled leaves the conversation as it was before.
   /// - Parameter forcesDrawing: the answer is a picture at once.
+  /// - Throws: `GenerationError` with `contextFull` where the conversation has no place for the turn, or as
+  ///   `VARGPT.draw`.
   public func say(
     _ prompt: Prompt, forcesDrawing: Bool = false, events: (GenerationEvent) -> Void = { _ in }
+  ) throws -> Reply {
+    guard canDraw || !forcesDrawing else {
+      throw GenerationError(.unusableModel, "the model holds no generator; it cannot draw")
+    }
+    let mark = conversation.mark
+    do {
+      return try answer(prompt, forcesDrawing: forcesDrawing, events)
+    } catch {
+      conversation.rewind(to: mark)
+      throw error
+    }
+  }
+
+  private func answer(
+    _ prompt: Prompt, forcesDrawing: Bool, _ events: (GenerationEvent) -> Void
   ) throws -> Reply {
     try conversation.append(prompt, forcesDrawing: forcesDrawing, events: events)
     var written = WrittenText()
     written.end = .drawing
     if !forcesDrawing {
-      written = try conversation.write(sampling, mayDraw: true, events: events)
+      written = try conversation.write(sampling, mayDraw: canDraw, events: events)
     }
     let image =
       written.end == .drawing ? try conversation.draw(events: events).image : nil

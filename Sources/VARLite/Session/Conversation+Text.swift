@@ -20,11 +20,15 @@ package struct WrittenText {
 }
 
 extension Conversation {
-  /// Lets the model write until it ends the text, starts a picture or reaches the limit (ARCHITECTURE 5).
+  /// Lets the model write until it ends the text, starts a picture or reaches the limit of tokens or of the context
+  /// (ARCHITECTURE 5).
   package func write(
     _ sampling: TextSampling, mayDraw: Bool, events: (GenerationEvent) -> Void
   ) throws -> WrittenText {
     guard let session else { preconditionFailure("a conversation starts with a turn") }
+    if !model.configuration.languageModel.tieWordEmbeddings {
+      try model.require(.llmHead, to: "write")
+    }
     let tokens = model.configuration.specialTokens
     let penalty = sampling.repetitionPenalty ?? model.generationDefaults.repetitionPenalty
     var sampler = TextSampler(
@@ -55,9 +59,7 @@ extension Conversation {
         written.end = .endOfSequence
         break
       }
-      guard written.ids.count < sampling.maximumTokens,
-        session.ids.count < session.capacity.context
-      else { break }
+      guard written.ids.count < sampling.maximumTokens, session.hasRoom else { break }
       try session.append([id], pictures: [], run.untraced)
     }
     let rest = decoder.finish()

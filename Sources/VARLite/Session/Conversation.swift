@@ -10,7 +10,7 @@ import VARVision
 package final class Conversation {
   /// What a conversation can hold and how it runs.
   package struct Options {
-    /// Text and picture tokens of all turns; nil sizes it for the first turn alone.
+    /// Text and picture tokens of all turns; nil sizes it for one turn alone.
     package var contextTokens: Int?
     /// Size of pictures to draw; nil where none may be drawn.
     package var drawing: DrawingOptions?
@@ -18,6 +18,8 @@ package final class Conversation {
     package var maximumTextTokens: Int
     /// Bounds on the pixels of a picture that is looked at; nil takes the model's.
     package var minimumPixels, maximumPixels: Int?
+    /// Rows of a prompt that go through the layers at once; nil picks. Changes no result.
+    package var rowsPerPass: Int?
 
     package init(
       contextTokens: Int? = nil, drawing: DrawingOptions? = nil, maximumTextTokens: Int = 512
@@ -37,6 +39,11 @@ package final class Conversation {
   private var sessionArena: Arena?
   package private(set) var session: LanguageSession?
   private var turnCount = 0
+
+  /// Rows of a prompt that go through the layers at once at most; a longer one takes several passes.
+  private static let largestRows = 4096
+  /// The same for the turns of a conversation whose later turns are not known when the memory is planned.
+  private static let largestTurnRows = 1024
 
   package init(
     _ model: VARGPT, options: Options, recorder: TraceRecorder? = nil,
@@ -59,28 +66,42 @@ package final class Conversation {
     weights = try ModelWeights(source: model.source, tensors: model.tensors)
   }
 
-  /// Appends a user turn and the start of the answer.
+  /// Appends a user turn and the start of the answer. Where that fails, the conversation stays as it was.
   package func append(
     _ prompt: Prompt, forcesDrawing: Bool = false, events: (GenerationEvent) -> Void
   ) throws {
     let builder = PromptBuilder(model: model)
-    let preprocessing = model.preprocessing(
+    let preprocessing = try model.preprocessing(
       minimumPixels: options.minimumPixels, maximumPixels: options.maximumPixels)
     let encoder = PictureEncoder(model: model, weights: weights, preprocessing: preprocessing)
-    // The text is checked before the pictures are: looking at a picture takes long.
+    // Everything is checked before the tower looks at a picture, which takes long.
     let ids = try builder.ids(prompt, isFirstTurn: turnCount == 0, forcesDrawing: forcesDrawing)
-    if !prompt.images.isEmpty, !weights.has(.vision) {
-      throw GenerationError(
-        .unusableModel, "\(model.path): holds no vision tower; it cannot look at pictures")
-    }
-    let pictures = try encoder.encode(prompt.images, run, events: events)
-    let expanded = builder.expand(ids, pictures: pictures.map(\.grid.tokenCount))
-    let session = try self.session ?? makeSession(promptTokens: expanded.count)
-    self.session = session
-    turnCount += 1
+    let patches = try encoder.patches(prompt.images)
+    let expanded = builder.expand(ids, pictures: patches.map(\.tokenCount))
+    let session =
+      try self.session
+      ?? makeSession(promptTokens: expanded.count, closing: builder.largestEndOfAnswer, events)
+    try session.requireRoom(for: expanded.count + session.capacity.closing)
+    let pictures = try encoder.encode(patches, run, events: events)
     events(.reading(tokenCount: expanded.count))
     try session.append(expanded, pictures: pictures, run)
+    self.session = session
+    turnCount += 1
     tracePrompt(session, forcesDrawing: forcesDrawing)
+  }
+
+  /// Where a conversation stands between two turns, to come back to.
+  struct Mark {
+    fileprivate let turnCount: Int
+    fileprivate let session: LanguageSession.Mark
+  }
+
+  var mark: Mark { Mark(turnCount: turnCount, session: session?.mark ?? LanguageSession.Mark()) }
+
+  /// Forgets the turns after a mark.
+  func rewind(to mark: Mark) {
+    turnCount = mark.turnCount
+    session?.rewind(to: mark.session)
   }
 
   /// Ends the answer in the form that the next turn continues.
@@ -94,20 +115,34 @@ package final class Conversation {
     try session.append(builder.endOfAnswer(pending: pending, drew: drew), pictures: [], run)
   }
 
-  private func makeSession(promptTokens: Int) throws -> LanguageSession {
+  /// - Parameter closing: tokens that the end of an answer takes.
+  private func makeSession(
+    promptTokens: Int, closing: Int, _ events: (GenerationEvent) -> Void
+  ) throws -> LanguageSession {
     let configuration = model.configuration
+    try model.require(.llmEmbedding, .llm, to: "read a prompt")
     let drawing = try options.drawing.map { try $0.drawing(model, weights: weights) }
-    // One more than the text: the token that starts a picture.
-    let context = options.contextTokens ?? promptTokens + options.maximumTextTokens + 1
     let limit = configuration.languageModel.maxPositionEmbeddings
     guard promptTokens < limit else {
       throw GenerationError(
         .contextFull, "the prompt has \(promptTokens) tokens, the model reads \(limit) at most")
     }
-    let capacity = LanguageSession.Capacity(
-      context: min(max(context, promptTokens + 1), limit),
-      drawing: drawing?.schedule.tokenCount ?? 0,
-      rows: max(min(promptTokens, 4096), drawing?.largestRows ?? 1, 1))
+    var capacity = LanguageSession.Capacity(
+      context: limit, drawing: drawing?.schedule.tokenCount ?? 0,
+      rows: max(min(promptTokens, Self.largestRows), drawing?.largestRows ?? 1))
+    if let contextTokens = options.contextTokens {
+      capacity.context = min(contextTokens, limit)
+      capacity.closing = closing
+      // A later turn may be longer than the first.
+      capacity.rows = max(capacity.rows, min(capacity.context, Self.largestTurnRows))
+    } else if options.maximumTextTokens < limit - promptTokens {
+      // One more than the text: the token that starts a picture.
+      capacity.context = promptTokens + options.maximumTextTokens + 1
+    } else if options.maximumTextTokens > limit - promptTokens + 1 {
+      // The last token of a text is never read, so it needs no place.
+      events(.textLimited(tokenCount: limit - promptTokens + 1))
+    }
+    if let rows = options.rowsPerPass { capacity.rows = max(rows, drawing?.largestRows ?? 1) }
     var plan = MemoryPlan()
     let layout = LanguageSession.reserve(
       &plan, configuration.languageModel, capacity: capacity, kvType: model.options.kvType)
@@ -143,7 +178,14 @@ extension VARGPT {
     }
   }
 
-  func preprocessing(minimumPixels: Int?, maximumPixels: Int?) -> ImagePreprocessing {
+  /// - Throws: `invalidRequest` for bounds that no picture can meet.
+  func preprocessing(
+    minimumPixels: Int?, maximumPixels: Int?
+  ) throws(GenerationError) -> ImagePreprocessing {
+    for (name, bound) in [("least", minimumPixels), ("largest", maximumPixels)] {
+      guard let bound else { continue }
+      try GenerationError.require(bound, in: 1...1 << 30, "\(name) number of pixels")
+    }
     var preprocessing = imagePreprocessing.limited(
       maximumTokens: ImagePreprocessing.defaultMaximumTokens)
     if let maximumPixels { preprocessing.maxPixels = maximumPixels }

@@ -8,13 +8,16 @@ package final class LanguageSession {
   package struct Capacity {
     /// Text and picture tokens of the conversation.
     var context: Int
+    /// Tokens of the context that are kept free for the end of an answer.
+    var closing: Int
     /// Tokens of a picture that is drawn; 0 where none can be.
     var drawing: Int
     /// Rows that go through the layers at once.
     var rows: Int
 
-    package init(context: Int, drawing: Int, rows: Int) {
+    package init(context: Int, drawing: Int, rows: Int, closing: Int = 0) {
       self.context = context
+      self.closing = closing
       self.drawing = drawing
       self.rows = rows
     }
@@ -73,18 +76,52 @@ package final class LanguageSession {
     pastHidden = arena.floats(layout.pastHidden)
   }
 
-  /// Runs new tokens of the conversation.
+  /// Whether one more token of an answer fits.
+  var hasRoom: Bool { ids.count + capacity.closing < capacity.context }
+
+  /// Throws `contextFull` unless the context holds `count` more tokens.
+  func requireRoom(for count: Int) throws(GenerationError) {
+    guard ids.count + count <= capacity.context else {
+      throw GenerationError(
+        .contextFull,
+        "the conversation has \(ids.count + count) tokens, the context holds \(capacity.context); "
+          + "shorten it or use fewer pictures")
+    }
+  }
+
+  /// Where the conversation stands, to come back to.
+  struct Mark {
+    fileprivate var ids: [Int32] = []
+    fileprivate var positions = Qwen2Positions()
+  }
+
+  var mark: Mark { Mark(ids: ids, positions: positions) }
+
+  /// Forgets what came after a mark. The caches keep it until the next tokens overwrite it.
+  func rewind(to mark: Mark) {
+    ids = mark.ids
+    positions = mark.positions
+  }
+
+  /// Runs new tokens of the conversation. Where that fails, the conversation stays as it was.
   ///
   /// - Parameters:
   ///   - newIDs: tokens; every picture stands as one placeholder per picture token.
   ///   - pictures: merged grid and embeddings of the pictures in `newIDs`, in order.
   package func append(_ newIDs: [Int32], pictures: [EncodedPicture], _ run: RunContext) throws {
-    guard ids.count + newIDs.count <= capacity.context else {
-      throw GenerationError(
-        .contextFull,
-        "the conversation has \(ids.count + newIDs.count) tokens, the context holds "
-          + "\(capacity.context); shorten it or use fewer pictures")
+    try requireRoom(for: newIDs.count)
+    let start = mark
+    do {
+      try extend(newIDs, pictures, run)
+    } catch {
+      rewind(to: start)
+      throw error
     }
+  }
+
+  private func extend(
+    _ newIDs: [Int32], _ pictures: [EncodedPicture], _ run: RunContext
+  ) throws {
     let first = ids.count
     positions.append(
       ids: newIDs, grids: pictures.map(\.grid), tokens: configuration.specialTokens)
@@ -144,7 +181,7 @@ package final class LanguageSession {
     trace.record("logits", shape: [1, rows, logits.count], floats: values)
   }
 
-  /// Logits of the token after the last one.
+  /// Logits of the token after the last one, valid until the next call.
   package func nextLogits(_ run: RunContext) throws -> UnsafeMutableBufferPointer<Float> {
     try model.logits(of: lastHidden, rows: 1, into: logits.baseAddress!, run)
     return logits

@@ -8,12 +8,17 @@ struct PictureEncoder {
   let weights: ModelWeights
   let preprocessing: ImagePreprocessing
 
+  /// The pictures as the vision tower takes them.
+  func patches(_ images: [RGBImage]) throws -> [ImagePatches] {
+    if !images.isEmpty { try model.require(.vision, to: "look at pictures") }
+    return try images.map { try preprocessing.patches(of: $0) }
+  }
+
   /// - Returns: merged grid and embeddings of each picture.
   func encode(
-    _ images: [RGBImage], _ run: RunContext, events: (GenerationEvent) -> Void
+    _ pictures: [ImagePatches], _ run: RunContext, events: (GenerationEvent) -> Void
   ) throws -> [EncodedPicture] {
-    guard !images.isEmpty else { return [] }
-    let pictures = try images.map { try preprocessing.patches(of: $0) }
+    guard !pictures.isEmpty else { return [] }
     let configuration = model.configuration
     let patchCapacity = pictures.map(\.patchCount).max() ?? 0
     var plan = MemoryPlan()

@@ -36,10 +36,17 @@ struct PromptBuilder {
 
   /// What stands between the answer in the cache and the next turn. A drawn picture is closed by
   /// its end token; the keys and values of its own tokens are overwritten by these.
+  ///
+  /// - Parameter pending: a picked token that the answer ends with and that is not in the cache.
   func endOfAnswer(pending: Int32?, drew: Bool) -> [Int32] {
     var ids = drew ? [Int32(tokens.imageGenEnd)] : []
-    if let pending { ids.append(pending) }
-    if pending.map(Int.init) != tokens.endOfSequence { ids.append(Int32(tokens.endOfSequence)) }
-    return ids + model.tokenizer.encode("\n")
+    // A turn ends with one token, whichever of those that end a text the model has picked.
+    if let pending, !model.generationDefaults.endOfSequenceTokens.contains(Int(pending)) {
+      ids.append(pending)
+    }
+    return ids + [Int32(tokens.endOfSequence)] + model.tokenizer.encode("\n")
   }
+
+  /// Tokens that `endOfAnswer` adds at most, with the token that starts a picture.
+  var largestEndOfAnswer: Int { 1 + endOfAnswer(pending: nil, drew: true).count }
 }

@@ -49,6 +49,8 @@ final class Progress {
           + "(\(tokenCount) tokens); --max-pixels changes the limit")
     case .encoding(let picture, let block, let blockCount):
       step("picture \(picture + 1): block \(block) of \(blockCount)", isLast: block == blockCount)
+    case .textLimited(let tokenCount):
+      line("the model's context has room for \(tokenCount) more tokens; --max-tokens asks for more")
     case .reading(let tokenCount):
       step("reading \(tokenCount) tokens", isLast: true)
     case .text(let text):

@@ -1,0 +1,71 @@
+import Testing
+import VARLite
+import VARModels
+import VARTestSupport
+
+/// A long prompt goes through the layers in several passes; caches may be halves.
+@Suite struct PrefillTests {
+  private static func prompt() throws -> Prompt {
+    let text = (0..<60).map { "Word \($0) of a long text." }.joined(separator: " ")
+    let pictures = try ["scene_1", "scene_4"].map { try TinyModel.picture($0) }
+    return Prompt("Look: <image> " + text + " <image> What is it?", images: pictures)
+  }
+
+  private func logits(_ model: VARGPT, rowsPerPass: Int?) throws -> [Float] {
+    var options = Conversation.Options(maximumTextTokens: 4)
+    options.rowsPerPass = rowsPerPass
+    let conversation = try Conversation(model, options: options)
+    try conversation.append(Self.prompt()) { _ in }
+    let session = try #require(conversation.session)
+    #expect(session.ids.count > 600)
+    return Array(try session.nextLogits(conversation.run))
+  }
+
+  @Test(arguments: ["f32", "balanced"])
+  func passesDoNotMatter(recipe: String) throws {
+    let model = try VARGPT(path: TinyModel.path(recipe: recipe))
+    let whole = try logits(model, rowsPerPass: nil)
+    #expect(whole.allSatisfy { $0.isFinite })
+    for rows in [37, 256, 300] {
+      #expect(try logits(model, rowsPerPass: rows) == whole, "\(rows) rows in a pass")
+    }
+  }
+
+  @Test func aPlaceholderOfTheModelsOwnIsATokenLikeAnyOther() throws {
+    let model = try TinyModel.f32()
+    let conversation = try Conversation(model, options: .init(maximumTextTokens: 4))
+    try conversation.append(
+      Prompt("What is it?", images: [TinyModel.picture("scene_1")])
+    ) { _ in }
+    let session = try #require(conversation.session)
+    let tokens = model.configuration.specialTokens
+    let ids = [tokens.visionStart, tokens.imagePad, tokens.imagePad].map { Int32($0) }
+    try session.append(ids, pictures: [], conversation.run)
+    #expect(try session.nextLogits(conversation.run).allSatisfy { $0.isFinite })
+  }
+
+  /// fp16 keeps 11 bits of a key or value; 5e-3 is ten times its unit in the last place at 1.
+  @Test func halfCachesStayClose() throws {
+    let path = try TinyModel.path(recipe: "f32")
+    let full = try logits(VARGPT(path: path), rowsPerPass: nil)
+    let half = try logits(
+      VARGPT(path: path, options: .init(kvType: .f16)), rowsPerPass: nil)
+    let largest = full.map(abs).max()!
+    let worst = zip(full, half).map { abs($0 - $1) }.max()!
+    #expect(worst > 0 && worst <= 5e-3 * largest, "\(worst) of \(largest)")
+  }
+
+  @Test func halfCachesDrawAlmostTheSameBits() throws {
+    let path = try TinyModel.path(recipe: "f32")
+    let options = DrawingOptions(cfgScale: 3, tau: 0.5, isGreedy: true)
+    let prompt = Prompt("Please paint a red circle.")
+    let full = try VARGPT(path: path).draw(prompt, options: options, forcesDrawing: true)
+    let half = try VARGPT(path: path, options: .init(kvType: .f16))
+      .draw(prompt, options: options, forcesDrawing: true, forcedBits: full.bits)
+    let pairs = zip(full.bits.joined(), half.ownBits.joined())
+    let count = full.bits.reduce(0) { $0 + $1.count }
+    let different = pairs.count { $0 != $1 }
+    #expect(different * 100 <= count, "\(different) of \(count) bits")
+    #expect(half.bits == full.bits && half.image == full.image)
+  }
+}

@@ -1,0 +1,103 @@
+import Testing
+import VARJSON
+import VARLite
+import VARModels
+import VARTestSupport
+
+/// Which scales a request is drawn with.
+@Suite struct ScheduleSelectionTests {
+  static func configuration() throws -> VARGPTConfiguration {
+    try VARGPTConfiguration(config: JSONValue(parsing: Fixtures.bytes("tiny/config.json")))
+  }
+
+  private func code(_ body: () throws -> ScaleSchedule) -> GenerationError.Code? {
+    do {
+      _ = try body()
+      return nil
+    } catch {
+      return (error as? GenerationError)?.code
+    }
+  }
+
+  @Test func templatesGrowToTheirBudget() {
+    #expect(AspectTemplate.all.count == 15)
+    for template in AspectTemplate.all {
+      #expect(template.grids.count == 13 && template.grids[0] == GridSize(height: 1, width: 1))
+      for (coarse, fine) in zip(template.grids, template.grids.dropFirst()) {
+        #expect(
+          coarse.height <= fine.height && coarse.width <= fine.width && coarse != fine,
+          "\(template.name): \(coarse) to \(fine)")
+      }
+      for budget in PixelBudget.allCases {
+        let grid = template.grids[budget.scaleCount - 1]
+        let side = Double(budget.squareSizePixels)
+        let area = Double(grid.tokenCount * 256) / (side * side)
+        #expect((0.75...1.3).contains(area), "\(template.name), \(budget): area \(area)")
+        let ratio = Double(grid.height) / Double(grid.width) / template.heightOverWidth
+        #expect((0.9...1.1).contains(ratio), "\(template.name), \(budget): ratio \(ratio)")
+      }
+    }
+  }
+
+  @Test(arguments: AspectTemplate.all, PixelBudget.allCases)
+  func everyShapeHasEveryBudget(template: AspectTemplate, budget: PixelBudget) throws {
+    let configuration = try Self.configuration()
+    let schedule = try ScheduleSelection.schedule(
+      configuration, size: .budget(budget),
+      aspect: .ratio(width: 1000, height: 1000 * template.heightOverWidth))
+    #expect(schedule.scales == Array(template.grids.prefix(budget.scaleCount)))
+    #expect(schedule.ropeReference == template.grids[12])
+    let byPixels = try ScheduleSelection.schedule(
+      configuration, size: .pixels(budget.squareSizePixels),
+      aspect: .ratio(width: 1000, height: 1000 * template.heightOverWidth))
+    #expect(byPixels == schedule)
+  }
+
+  @Test func theModelsOwnScalesAreTheDefault() throws {
+    var configuration = try Self.configuration()
+    let own = AspectTemplate.nearest(heightOverWidth: 1).schedule(scaleCount: 4)
+    configuration.schedule = own
+    let selected = try ScheduleSelection.schedule(
+      configuration, size: .modelDefault, aspect: .modelDefault)
+    #expect(selected == own)
+    // Another shape keeps the number of scales; the model's own size in pixels is that of its scales.
+    let wide = try ScheduleSelection.schedule(
+      configuration, size: .modelDefault, aspect: .ratio(width: 2, height: 1))
+    #expect(wide == AspectTemplate.nearest(heightOverWidth: 0.5).schedule(scaleCount: 4))
+    let byPixels = try ScheduleSelection.schedule(
+      configuration, size: .pixels(96), aspect: .modelDefault)
+    #expect(byPixels == own)
+  }
+
+  @Test func scalesOfNoTemplateHaveOneShape() throws {
+    var configuration = try Self.configuration()
+    let grids = [(1, 1), (3, 3), (2, 5)].map { GridSize(height: $0, width: $1) }
+    let own = ScaleSchedule(scales: grids, ropeReference: GridSize(height: 20, width: 50))
+    configuration.schedule = own
+    func select(_ size: ImageSize, _ aspect: ImageAspect) throws -> ScaleSchedule {
+      try ScheduleSelection.schedule(configuration, size: size, aspect: aspect)
+    }
+    #expect(try select(.modelDefault, .modelDefault) == own)
+    #expect(code { try select(.modelDefault, .ratio(width: 1, height: 1)) } == .invalidRequest)
+    #expect(code { try select(.pixels(80), .modelDefault) } == .invalidRequest)
+    let named = try select(.pixels(256), .modelDefault)
+    #expect(named == AspectTemplate.nearest(heightOverWidth: 0.4).schedule(scaleCount: 7))
+  }
+
+  @Test func impossibleRequestsAreRefused() throws {
+    var configuration = try Self.configuration()
+    func select(_ size: ImageSize, _ aspect: ImageAspect) throws -> ScaleSchedule {
+      try ScheduleSelection.schedule(configuration, size: size, aspect: aspect)
+    }
+    for (width, height) in [(0.0, 1.0), (1, 0), (-1, 1), (.nan, 1), (1, .infinity)] {
+      let aspect = ImageAspect.ratio(width: width, height: height)
+      #expect(code { try select(.budget(.budget006M), aspect) } == .invalidRequest, "\(aspect)")
+    }
+    for pixels in [-1, 0, 255, 4096] {
+      #expect(code { try select(.pixels(pixels), .modelDefault) } == .invalidRequest)
+    }
+    configuration.generator.numLevels = 9
+    #expect(code { try select(.budget(.budget025M), .modelDefault) } == .invalidRequest)
+    #expect(code { try select(.budget(.budget006M), .modelDefault) } == nil)
+  }
+}
