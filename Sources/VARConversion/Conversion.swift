@@ -15,6 +15,7 @@ import VQ4Format
 /// ```
 public struct Conversion: Sendable {
   public let checkpoint: Checkpoint
+  /// What the file will say about the model.
   public let configuration: VARGPTConfiguration
   public let options: ConversionOptions
   /// What the file will hold.
@@ -23,6 +24,7 @@ public struct Conversion: Sendable {
 
   /// What was written.
   public struct Result: Sendable {
+    /// Bytes of the file.
     public let fileByteCount: Int
     /// Hash of the decoded content; equal for every layout.
     public let contentHash: String

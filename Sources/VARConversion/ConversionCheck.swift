@@ -7,6 +7,7 @@ import VQ4Format
 
 /// Measures how far each tensor of a file is from the checkpoint it was made of.
 public struct ConversionCheck: Sendable {
+  /// A tensor of the file, compared.
   public struct Row: Sendable {
     public let name: String
     public let precision: Precision
@@ -14,6 +15,7 @@ public struct ConversionCheck: Sendable {
     /// The relative error that the file's own recipe accepts; 0 for norms, biases and constants.
     public let limit: Double
 
+    /// Whether the error is what the recipe accepts.
     public var isWithinLimit: Bool { error.relative <= limit }
   }
 

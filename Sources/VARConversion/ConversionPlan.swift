@@ -3,6 +3,7 @@ import VARQuantization
 
 /// Every tensor of a file before it is written: rule, precision, bytes; and what is folded and dropped.
 public struct ConversionPlan: Sendable {
+  /// A tensor of the file.
   public struct Row: Sendable {
     public let name: String
     public let group: String
@@ -34,7 +35,9 @@ public struct ConversionPlan: Sendable {
 
   /// In the order of execution.
   public let rows: [Row]
+  /// Tensors of the checkpoint that go into constants, by name.
   public let folded: [Omission]
+  /// Tensors of the checkpoint without any effect, by name.
   public let dropped: [Omission]
   public let recipeName: String
 

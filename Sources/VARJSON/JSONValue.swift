@@ -52,9 +52,13 @@ extension JSONValue {
     if case .object(let object) = self { object[key] } else { nil }
   }
 
+  /// The members, or nil for another kind of value.
   public var objectValue: JSONObject? { if case .object(let value) = self { value } else { nil } }
+  /// The elements, or nil for another kind of value.
   public var arrayValue: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
+  /// The text, or nil for another kind of value.
   public var stringValue: String? { if case .string(let value) = self { value } else { nil } }
+  /// The truth value, or nil for another kind of value.
   public var boolValue: Bool? { if case .bool(let value) = self { value } else { nil } }
 
   /// The integer, also where it was written as `2.0`.
@@ -66,6 +70,7 @@ extension JSONValue {
     }
   }
 
+  /// The number, rounded to a double, or nil for another kind of value.
   public var doubleValue: Double? {
     switch self {
     case .integer(let value): Double(value)

@@ -1,20 +1,25 @@
 /// Why a request could not be answered.
 public struct GenerationError: Error, Equatable, CustomStringConvertible {
+  /// A stable name of the kind of failure.
   public enum Code: String, Sendable {
     /// The request contradicts itself or asks for what the model does not have.
     case invalidRequest
     /// The file cannot serve as a model, or lacks the part that the request needs.
     case unusableModel
+    /// A picture cannot be used.
     case invalidPicture
     /// The conversation does not fit the context.
     case contextFull
+    /// The system refused memory or threads.
     case outOfMemory
     /// The model ended its text without drawing.
     case nothingDrawn
+    /// The caller asked to stop.
     case cancelled
     /// A file could not be written.
     case cannotWrite
   }
+  /// What kind of failure it is.
   public let code: Code
   /// One line: what was wrong, where, and what to do.
   public let detail: String

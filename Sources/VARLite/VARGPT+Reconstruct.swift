@@ -3,6 +3,7 @@ import VARVision
 
 /// A picture after a round trip through the picture tokenizer.
 public struct Reconstruction: Sendable {
+  /// The picture at the size of the round trip.
   public let image: RGBImage
   /// Bits of each scale, coarse to fine: `[tokens, codebookDim]`.
   public let bits: [[UInt8]]

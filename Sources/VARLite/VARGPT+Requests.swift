@@ -3,6 +3,7 @@ import VARVision
 
 /// The answer to a question.
 public struct Answer: Sendable {
+  /// What the model wrote, without special tokens.
   public let text: String
   /// Tokens of the prompt, pictures included.
   public let promptTokens: Int
@@ -14,6 +15,7 @@ public struct Answer: Sendable {
 
 /// A drawn picture.
 public struct Drawing: Sendable {
+  /// The picture, 16 pixels per token of the last scale along each side.
   public let image: RGBImage
   /// What the model wrote before it drew.
   public let text: String
@@ -90,7 +92,9 @@ extension VARGPT {
 
 /// Bounds on the pixels of a picture that is looked at; nil takes the model's.
 public struct PixelBounds: Sendable, Equatable {
+  /// Smaller pictures are enlarged to this area, in pixels.
   public var minimum: Int?
+  /// Larger pictures are shrunk to this area, in pixels.
   public var maximum: Int?
 
   public init(minimum: Int? = nil, maximum: Int? = nil) {

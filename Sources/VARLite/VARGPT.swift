@@ -14,6 +14,7 @@ public final class VARGPT: Sendable {
   public struct Options: Sendable, Equatable {
     /// Threads per request, 1...256.
     public var threadCount: Int
+    /// Kernels to use; results are the same with all.
     public var instructionSet: InstructionSet
     /// Type of cached keys and values. Changes results a little: f16 halves the caches.
     public var kvType: KVType
@@ -28,12 +29,17 @@ public final class VARGPT: Sendable {
     }
   }
 
+  /// The file as the caller named it.
   public let path: String
+  /// How requests run.
   public let options: Options
+  /// Sizes of the networks, token ids, scales and sampling defaults.
   public let configuration: VARGPTConfiguration
   /// What the model's files say about the end of a text and its sampling.
   public let generationDefaults: GenerationDefaults
+  /// Text to ids and back, in place in the file.
   public let tokenizer: Tokenizer
+  /// How a picture becomes the vision tower's input.
   public let imagePreprocessing: ImagePreprocessing
   /// Hash of all weights and metadata; the same for every layout of the same model.
   public var contentHash: String { file.contentHash }

@@ -1,9 +1,11 @@
 /// One message of a conversation.
 public struct ChatMessage: Sendable, Equatable {
+  /// Who speaks.
   public enum Role: String, Sendable {
     case system, user, assistant
   }
 
+  /// A piece of a message.
   public enum Part: Sendable, Equatable {
     case text(String)
     /// The place of a picture; the i-th place belongs to the i-th picture.

@@ -20,6 +20,7 @@ public struct ImagePatches: Sendable, Equatable {
   /// Whether the area limit shrank the picture.
   public let isShrunk: Bool
 
+  /// Patches of the picture.
   public var patchCount: Int { gridHeight * gridWidth }
   /// Values of one patch of one frame.
   public var patchElementCount: Int { 3 * patchSize * patchSize }

@@ -1,3 +1,4 @@
+/// The faults; section 10 of `formats/vq4.md` says what each one means.
 extension VQ4Error.Code {
   // The file as a whole.
   public static let cannotOpen = Self("cannotOpen")

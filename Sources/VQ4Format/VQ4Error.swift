@@ -10,6 +10,7 @@ public struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
     public var description: String { rawValue }
   }
 
+  /// What kind of fault it is.
   public let code: Code
   /// The file, as the caller named it.
   public var path: String
@@ -19,7 +20,9 @@ public struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
   public let problem: String
   /// Position in the file.
   public let offsetBytes: Int?
+  /// The value that a rule of the format asks for.
   public let expected: String?
+  /// The value in the file.
   public let found: String?
   /// What to do about it.
   public let remedy: String

@@ -10,14 +10,19 @@ public enum VQ4Limits {
   public static let pageShifts = 9...16
   /// Bytes of a file.
   public static let maximumFileBytes = 1 << 46
+  /// Rows of the table of tensors.
   public static let maximumTensors = 1 << 16
+  /// Rows of the table of groups.
   public static let maximumGroups = 1 << 12
+  /// Rows of the table of chunks.
   public static let maximumChunks = 1 << 20
+  /// Rows of the table of attachments.
   public static let maximumAttachments = 64
   /// Decoded bytes of one attachment.
   public static let maximumAttachmentBytes = 1 << 26
   /// Bytes of a name.
   public static let maximumNameBytes = 255
+  /// Axes of a tensor.
   public static let maximumRank = 5
   /// Elements of a tensor, of an axis.
   public static let maximumElements = 1 << 40

@@ -1,7 +1,10 @@
 /// What a tensor is: its name, type, order of elements and logical shape.
 public struct VQ4TensorDescription: Sendable, Equatable {
+  /// Unique in its file; printable ASCII.
   public let name: String
+  /// How an element is stored.
   public let elementType: VQ4ElementType
+  /// The order of the elements.
   public let layout: VQ4Layout
   /// Logical shape, 1...5 axes. Tiles and tables are `[rows, cols]`; a convolution in tiles is
   /// `[out, kh, kw, in]`, with `cols` the product of the last three.

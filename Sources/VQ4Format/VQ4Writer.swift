@@ -6,6 +6,7 @@
 public final class VQ4Writer {
   /// What `finish` says about the file.
   public struct Result: Sendable, Equatable {
+    /// Bytes of the file.
     public let fileBytes: Int
     /// See `VQ4File.contentHash`.
     public let contentHash: String

@@ -2,7 +2,9 @@ import VARModels
 
 /// How a picture is drawn. nil takes the model's own value.
 public struct DrawingOptions: Sendable, Equatable {
+  /// How large the picture is.
   public var size: ImageSize
+  /// The shape of the picture.
   public var aspect: ImageAspect
   /// Guidance strength, 0...100; 1 switches guidance off and halves the work.
   public var cfgScale: Double?
@@ -12,6 +14,7 @@ public struct DrawingOptions: Sendable, Equatable {
   public var topP: Double?
   /// Takes the more probable value of every bit.
   public var isGreedy: Bool
+  /// The same seed gives the same bits.
   public var seed: UInt64
 
   public init(

@@ -14,6 +14,7 @@ public enum ImageSize: Sendable, Equatable {
 public enum ImageAspect: Sendable, Equatable {
   /// The model's own shape.
   case modelDefault
+  /// The nearest official shape.
   case ratio(width: Double, height: Double)
 }
 

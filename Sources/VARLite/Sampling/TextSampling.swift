@@ -9,6 +9,7 @@ public struct TextSampling: Sendable, Equatable {
   /// Logits of tokens that stand in the prompt or the output already are divided (where positive)
   /// or multiplied by this, 0.01...100; nil takes the model's own value.
   public var repetitionPenalty: Double?
+  /// The same seed gives the same tokens; without effect at temperature 0.
   public var seed: UInt64
   /// Tokens to write at most; fewer where the model's context ends.
   public var maximumTokens: Int

@@ -32,6 +32,7 @@ public final class Chat {
 
   /// What came of a turn.
   public struct Reply: Sendable {
+    /// What the model wrote, without special tokens.
     public let text: String
     /// The picture, where the model drew one.
     public let image: RGBImage?

@@ -5,7 +5,9 @@ import VARVision
 ///
 /// Pictures come before the text, unless the text holds `<image>` marks, which say where each goes.
 public struct Prompt: Sendable {
+  /// What the user says. What reads like a special token becomes that token, as in the reference.
   public var text: String
+  /// Pictures, in the order of their marks.
   public var images: [RGBImage]
   /// Replaces the template's default system message.
   public var system: String?
