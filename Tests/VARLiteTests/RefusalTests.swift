@@ -1,7 +1,10 @@
 import Testing
+import VARCheckpoint
+import VARConversion
 import VARKernels
 import VARLite
 import VARModels
+import VARQuantization
 import VARTestSupport
 import VARVision
 import VQ4Format
@@ -63,6 +66,31 @@ import VQ4Format
 
   @Test func aPartThatIsNotWholeIsRefused() throws {
     #expect(throws: ModelError.self) { try model(hiding: ["model.norm"]) }
+  }
+
+  @Test func withoutAHeadItDrawsAtOnce() throws {
+    let folder = TemporaryDirectory()
+    SmallCheckpoint().write(to: folder.path)
+    let path = folder.path + "/small.vq4"
+    let options = ConversionOptions(recipe: try Recipe(builtIn: "f32"))
+    _ = try Conversion(of: Checkpoint(path: folder.path), options: options).write(to: path)
+    let file = try VQ4File(path: path)
+    let source = HidingWeightSource(file: file, hiding: ["lm_head"])
+    let model = try VARGPT(file: file, source: source, options: VARGPT.Options(threadCount: 2))
+    #expect(code { _ = try model.understand(Prompt("A")) } == .unusableModel)
+    let small = DrawingOptions(size: .budget(.budget006M), cfgScale: 1)
+    #expect(try model.draw(Prompt("A"), options: small, forcesDrawing: true).image.width == 256)
+  }
+
+  /// A reader acquires a group once for all its tensors.
+  @Test func tensorsOfOneGroupMustLieTogether() throws {
+    let file = try VQ4File(path: TinyModel.path(recipe: "f32"))
+    let source = HidingWeightSource(file: file, moving: ["model.layers.1.mlp.up_proj"])
+    #expect {
+      _ = try VARGPT(file: file, source: source, options: VARGPT.Options(threadCount: 1))
+    } throws: {
+      ($0 as? ModelError)?.code == .mismatchedTensor
+    }
   }
 
   // MARK: Weights that are not numbers
