@@ -33,7 +33,7 @@ struct ChatLoop {
       let words = line.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: true)
       guard let first = words.first else { continue }
       let rest = words.count > 1 ? String(words[1]) : ""
-      // A turn that cannot be taken is told and the conversation goes on; one that broke off in the middle cannot.
+      // A turn that cannot be taken is told, and the conversation goes on as if it had not been said.
       switch first {
       case "/exit", "/quit": return
       case "/help": Console.error(Self.help)
@@ -87,7 +87,9 @@ struct ChatLoop {
     let reply: Chat.Reply
     do {
       reply = try chat.say(prompt, events: progress.report)
-    } catch let error as GenerationError where error.code == .invalidRequest {
+    } catch let error as GenerationError
+      where error.code == .invalidRequest || error.code == .contextFull
+    {
       progress.line("\(error)")
       return .refused
     } catch let error as ImageError {
