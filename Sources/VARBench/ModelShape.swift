@@ -42,7 +42,7 @@ public enum ModelShape: String, Sendable, CaseIterable {
     case .qwen2Large, .vargpt: Self.language(3584, 18_944, 28, 28, 4, 152_064)
     case .qwen2Middle: Self.language(1536, 8960, 28, 12, 2, 151_936, tied: true)
     case .qwen2Small: Self.language(896, 4864, 24, 14, 2, 151_936, tied: true)
-    case .tiny: Self.language(128, 256, 2, 4, 2, 1024)
+    case .tiny: Self.language(128, 4096, 2, 4, 2, 1024)
     }
   }
 

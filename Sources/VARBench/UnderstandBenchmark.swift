@@ -97,7 +97,7 @@ public struct UnderstandBenchmark {
       guard let id = sampler.pick(try session.nextLogits(model.run), step: step) else {
         preconditionFailure("synthetic weights give finite logits")
       }
-      try session.append([id], pictures: [], model.run)
+      try session.append(id, model.run)
       seconds[step] = Stopwatch.now() - start
     }
     let total = Int(cvar_allocation_count())

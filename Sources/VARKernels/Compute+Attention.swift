@@ -61,22 +61,45 @@ extension Compute {
       case .causal(let first): (first + 1, 1)
       case .full(let count): (count, 0)
       }
-    // Queries share the keys they read, so a part is a run of queries of one head.
-    let runs = (rows + Self.queryRun - 1) / Self.queryRun
+    let operation = HeadAttention(
+      kernels: kernels, cache: cache, queries: queries, queryStride: queryStride, rows: rows,
+      heads: heads, length: length, causal: causal, scale: scale, output: output,
+      outputStride: outputStride)
+    pool.parallel(heads * operation.runs, operation)
+  }
+}
+
+/// Attention of some heads. Queries share the keys they read, so a unit is a run of queries of one head.
+private struct HeadAttention: ParallelOperation {
+  let kernels: UnsafePointer<cvar_kernels>
+  let cache: cvar_kv
+  let queries: UnsafePointer<Float>
+  let queryStride: Int
+  let rows: Int
+  let heads: Int
+  let length: Int
+  let causal: Int
+  let scale: Float
+  let output: UnsafeMutablePointer<Float>
+  let outputStride: Int
+
+  private static let queryRun = 32
+
+  /// Units of each head.
+  var runs: Int { (rows + Self.queryRun - 1) / Self.queryRun }
+
+  func run(_ units: Range<Int>) {
+    let runs = self.runs
     withUnsafePointer(to: cache) { cache in
-      pool.parallel(heads * runs) { units in
-        for unit in units {
-          let head = unit / runs
-          let first = unit % runs * Self.queryRun
-          let count = min(Self.queryRun, rows - first)
-          kernels.pointee.attention(
-            cache, queries + first * queryStride, queryStride, Int32(count), Int32(heads),
-            Int32(head), Int32(head + 1), Int32(length + causal * first), Int32(causal), scale,
-            output + first * outputStride, outputStride)
-        }
+      for unit in units {
+        let head = unit / runs
+        let first = unit % runs * Self.queryRun
+        let count = min(Self.queryRun, rows - first)
+        kernels.pointee.attention(
+          cache, queries + first * queryStride, queryStride, Int32(count), Int32(heads),
+          Int32(head), Int32(head + 1), Int32(length + causal * first), Int32(causal), scale,
+          output + first * outputStride, outputStride)
       }
     }
   }
-
-  private static let queryRun = 32
 }

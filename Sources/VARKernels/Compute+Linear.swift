@@ -71,25 +71,19 @@ extension Compute {
   private func multiplyQuantized(
     _ layer: Linear, rows: Int, into output: UnsafeMutablePointer<Float>, stride: Int
   ) {
-    withUnsafePointer(to: layer.matrix) { matrix in
-      pool.parallel(layer.tileCount, minimumPart: minimumTiles(layer, rows: rows)) { tiles in
-        kernels.pointee.matmul_quantized(
-          matrix, quantized.codes, quantized.scales, quantized.sums, Int32(rows), layer.bias,
-          output, stride, Int32(tiles.lowerBound), Int32(tiles.upperBound))
-      }
-    }
+    pool.parallel(
+      layer.tileCount, minimumPart: minimumTiles(layer, rows: rows),
+      QuantizedProduct(
+        kernels: kernels, layer: layer, codes: quantized.codes, scales: quantized.scales,
+        sums: quantized.sums, rows: Int32(rows), output: output, stride: stride))
   }
 
   private func multiplyFloat(
     _ input: Activations, _ layer: Linear, into output: UnsafeMutablePointer<Float>, stride: Int
   ) {
-    withUnsafePointer(to: layer.matrix) { matrix in
-      pool.parallel(layer.tileCount, minimumPart: minimumTiles(layer, rows: input.rows)) { tiles in
-        kernels.pointee.matmul_float(
-          matrix, input.pointer, input.stride, 1, 0, Int32(input.rows), layer.bias, output,
-          stride, Int32(tiles.lowerBound), Int32(tiles.upperBound))
-      }
-    }
+    pool.parallel(
+      layer.tileCount, minimumPart: minimumTiles(layer, rows: input.rows),
+      FloatProduct(kernels: kernels, layer: layer, input: input, output: output, stride: stride))
   }
 
   /// Tiles that take some 10 us: less is not worth waking a thread.
@@ -102,5 +96,42 @@ extension Compute {
     _ matrix: cvar_matrix, row: Int, into output: UnsafeMutablePointer<Float>
   ) {
     withUnsafePointer(to: matrix) { kernels.pointee.gather_row($0, Int32(row), output) }
+  }
+}
+
+/// Row tiles of a quantized layer's output.
+private struct QuantizedProduct: ParallelOperation {
+  let kernels: UnsafePointer<cvar_kernels>
+  let layer: Linear
+  let codes: UnsafePointer<Int8>
+  let scales: UnsafePointer<Float>
+  let sums: UnsafePointer<Int32>
+  let rows: Int32
+  let output: UnsafeMutablePointer<Float>
+  let stride: Int
+
+  func run(_ tiles: Range<Int>) {
+    withUnsafePointer(to: layer.matrix) { matrix in
+      kernels.pointee.matmul_quantized(
+        matrix, codes, scales, sums, rows, layer.bias, output, stride, Int32(tiles.lowerBound),
+        Int32(tiles.upperBound))
+    }
+  }
+}
+
+/// Row tiles of a float layer's output.
+private struct FloatProduct: ParallelOperation {
+  let kernels: UnsafePointer<cvar_kernels>
+  let layer: Linear
+  let input: Activations
+  let output: UnsafeMutablePointer<Float>
+  let stride: Int
+
+  func run(_ tiles: Range<Int>) {
+    withUnsafePointer(to: layer.matrix) { matrix in
+      kernels.pointee.matmul_float(
+        matrix, input.pointer, input.stride, 1, 0, Int32(input.rows), layer.bias, output, stride,
+        Int32(tiles.lowerBound), Int32(tiles.upperBound))
+    }
   }
 }

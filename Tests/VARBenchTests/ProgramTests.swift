@@ -80,6 +80,16 @@ import VARTestSupport
     #expect(try number(records[2], "repeats") == 3)
   }
 
+  @Test func aTokenAllocatesNothing() throws {
+    // Two threads, and long prompts in memory, so that work is shared out.
+    let records = try run(
+      "understand", "--shape", "tiny", "--prompt", "600", "--tokens", "9", "--threads", "2",
+      "--no-probes")
+    let counted = records.first { $0.objectValue?["name"]?.stringValue == "allocations_per_token" }
+    // Absent where the C library cannot be asked.
+    if let counted { #expect(try number(counted, "max") == 0) }
+  }
+
   @Test func picturesAreMeasuredPerScale() throws {
     let records = try run(
       "generate", "--shape", "tiny", "--size", "256", "--cfg-scale", "3", "--prompt", "3",

@@ -171,13 +171,13 @@ package struct ImageDrawing {
     // Generator tokens stand at their raw cache index on all axes; the unconditional row starts at 0 each time.
     let firstIndex = session.ids.count + scale.cachedTokens
     try session.model.prepareRotary(
-      (0..<count).map { Qwen2Positions.Position(firstIndex + $0) }, session.state)
+      (0..<count).map { Qwen2Positions.Position(firstIndex + $0) }[...], session.state)
     var sequences = [
       Qwen2Model.SequenceRows(rows: 0..<count, cache: session.cache, firstIndex: firstIndex)
     ]
     if branches == 2 {
       try session.model.prepareRotary(
-        (0..<count).map { Qwen2Positions.Position($0) }, firstRow: count, session.state)
+        (0..<count).map { Qwen2Positions.Position($0) }[...], firstRow: count, session.state)
       sequences.append(
         Qwen2Model.SequenceRows(rows: count..<rows, cache: unconditional, firstIndex: 0))
     }

@@ -45,7 +45,7 @@ extension Conversation {
       }
       written.ids.append(id)
       if mayDraw, Int(id) == tokens.imageGenStart {
-        try session.append([id], pictures: [], run.untraced)
+        try session.append(id, run.untraced)
         written.end = .drawing
         break
       }
@@ -60,7 +60,7 @@ extension Conversation {
         break
       }
       guard written.ids.count < sampling.maximumTokens, session.hasRoom else { break }
-      try session.append([id], pictures: [], run.untraced)
+      try session.append(id, run.untraced)
     }
     let rest = decoder.finish()
     if !rest.isEmpty {

@@ -61,6 +61,8 @@ package final class LanguageSession {
   let pastHidden: UnsafeMutablePointer<Float>
   package private(set) var ids: [Int32] = []
   private(set) var positions = Qwen2Positions()
+  /// The one sequence of a call of `forward`, kept so that a token needs no new array.
+  private var sequences: [Qwen2Model.SequenceRows] = []
 
   package init(
     _ layout: Layout, arena: Arena, model: Qwen2Model, configuration: VARGPTConfiguration
@@ -74,6 +76,8 @@ package final class LanguageSession {
       start: arena.floats(layout.logits), count: configuration.languageModel.vocabSize)
     lastHidden = arena.floats(layout.lastHidden)
     pastHidden = arena.floats(layout.pastHidden)
+    ids.reserveCapacity(capacity.context)
+    positions.reserveCapacity(capacity.context)
   }
 
   /// Whether one more token of an answer fits.
@@ -91,16 +95,16 @@ package final class LanguageSession {
 
   /// Where the conversation stands, to come back to.
   struct Mark {
-    fileprivate var ids: [Int32] = []
-    fileprivate var positions = Qwen2Positions()
+    fileprivate var count = 0
+    fileprivate var nextPosition = 0
   }
 
-  var mark: Mark { Mark(ids: ids, positions: positions) }
+  var mark: Mark { Mark(count: ids.count, nextPosition: positions.next) }
 
   /// Forgets what came after a mark. The caches keep it until the next tokens overwrite it.
   func rewind(to mark: Mark) {
-    ids = mark.ids
-    positions = mark.positions
+    ids.removeSubrange(mark.count...)
+    positions.truncate(to: mark.count, next: mark.nextPosition)
   }
 
   /// Runs new tokens of the conversation. Where that fails, the conversation stays as it was.
@@ -135,11 +139,26 @@ package final class LanguageSession {
     }
   }
 
+  /// The same for one token of text, without allocations.
+  package func append(_ id: Int32, _ run: RunContext) throws {
+    try requireRoom(for: 1)
+    let start = mark
+    positions.appendText()
+    ids.append(id)
+    var none = PictureRows([])
+    do {
+      try prefill(start.count..<ids.count, &none, run)
+    } catch {
+      rewind(to: start)
+      throw error
+    }
+  }
+
   private func prefill(
     _ indices: Range<Int>, _ pictures: inout PictureRows, _ run: RunContext
   ) throws {
     let width = configuration.languageModel.hiddenSize
-    let rowIDs = Array(ids[indices])
+    let rowIDs = ids[indices]
     try model.embed(rowIDs, into: state.hidden, run)
     // A placeholder that the model wrote by itself is a token like any other.
     if !pictures.isEmpty {
@@ -148,10 +167,12 @@ package final class LanguageSession {
       }
     }
     run.trace?.record("embeds", shape: [1, indices.count, width], floats: state.hidden)
-    try model.prepareRotary(Array(positions.positions[indices]), state)
-    let sequence = Qwen2Model.SequenceRows(
-      rows: 0..<indices.count, cache: cache, firstIndex: indices.lowerBound)
-    try model.forward([sequence], state: state, run)
+    try model.prepareRotary(positions.positions[indices], state)
+    sequences.removeAll(keepingCapacity: true)
+    sequences.append(
+      Qwen2Model.SequenceRows(
+        rows: 0..<indices.count, cache: cache, firstIndex: indices.lowerBound))
+    try model.forward(sequences, state: state, run)
     if capacity.drawing > 0 {
       try model.normalize(
         0..<indices.count, state: state, into: pastHidden + indices.lowerBound * width, run)

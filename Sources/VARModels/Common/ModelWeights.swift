@@ -103,17 +103,21 @@ package final class ModelWeights {
     return index
   }
 
-  /// Runs `body` while the weights of the groups can be read.
+  /// Runs `body` while the weights of a group can be read.
   func with<Result>(
-    _ names: String..., body: () throws(ModelError) -> Result
+    _ name: String, body: () throws(ModelError) -> Result
   ) throws(ModelError) -> Result {
-    var acquired = 0
-    defer { for name in names.prefix(acquired) { source.release(group(name)) } }
-    for name in names {
-      try source.acquire(group(name))
-      acquired += 1
-    }
+    let group = group(name)
+    try source.acquire(group)
+    defer { source.release(group) }
     return try body()
+  }
+
+  /// Runs `body` while the weights of two groups can be read.
+  func with<Result>(
+    _ first: String, _ second: String, body: () throws(ModelError) -> Result
+  ) throws(ModelError) -> Result {
+    try with(first) { () throws(ModelError) in try with(second, body: body) }
   }
 
   private func group(_ name: String) -> Int {

@@ -25,7 +25,21 @@ package struct RunContext {
   }
 }
 
-/// Cuts `0..<count` into blocks of at most `size`.
-func blocks(_ count: Int, of size: Int = Compute.maximumBlockRows) -> some Sequence<Range<Int>> {
-  stride(from: 0, to: count, by: size).lazy.map { $0..<min($0 + size, count) }
+/// `0..<count` in blocks of at most `size`. A type of its own: a lazy map would allocate in every layer.
+struct RowBlocks: Sequence, IteratorProtocol {
+  private let count: Int
+  private let size: Int
+  private var first = 0
+
+  init(_ count: Int, of size: Int = Compute.maximumBlockRows) {
+    self.count = count
+    self.size = size
+  }
+
+  mutating func next() -> Range<Int>? {
+    guard first < count else { return nil }
+    let block = first..<Swift.min(first + size, count)
+    first = block.upperBound
+    return block
+  }
 }

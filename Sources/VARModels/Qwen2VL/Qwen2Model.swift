@@ -60,7 +60,9 @@ package final class Qwen2Model {
   }
 
   /// `output[ids.count, hiddenSize]` = the embeddings of tokens.
-  package func embed(_ ids: [Int32], into output: UnsafeMutablePointer<Float>, _ run: RunContext)
+  package func embed(
+    _ ids: ArraySlice<Int32>, into output: UnsafeMutablePointer<Float>, _ run: RunContext
+  )
     throws(ModelError)
   {
     let width = configuration.hiddenSize
@@ -81,7 +83,7 @@ package final class Qwen2Model {
 
   /// Fills cosines and sines of the rows' positions: `[rows, headDim / 2]` each.
   package func prepareRotary(
-    _ positions: [Qwen2Positions.Position], firstRow: Int = 0, _ state: Qwen2State
+    _ positions: ArraySlice<Qwen2Positions.Position>, firstRow: Int = 0, _ state: Qwen2State
   ) throws(ModelError) {
     let half = configuration.headDim / 2
     try weights.with("llm.embed") { () throws(ModelError) in
@@ -113,7 +115,7 @@ package final class Qwen2Model {
     for (index, layer) in layers.enumerated() {
       try run.checkCancellation()
       try weights.with(layer.group) { () throws(ModelError) in
-        for rows in blocks(rowCount) {
+        for rows in RowBlocks(rowCount) {
           attention(layer, index, rows, sequences, state, run.compute)
           feedForward(layer, rows, state, run.compute)
         }

@@ -22,6 +22,9 @@ public struct Qwen2Positions: Sendable, Equatable {
 
   public init() {}
 
+  /// Makes room for `count` tokens.
+  public mutating func reserveCapacity(_ count: Int) { positions.reserveCapacity(count) }
+
   /// The next text position minus the number of tokens (at most 0): what decoding adds to a cache index.
   public var ropeDelta: Int { next - positions.count }
 
@@ -46,10 +49,21 @@ public struct Qwen2Positions: Sendable, Equatable {
         next += max(grid.height, grid.width, 1)
         index += grid.tokenCount
       } else {
-        positions.append(Position(next))
-        next += 1
+        appendText()
         index += 1
       }
     }
+  }
+
+  /// Appends one token that belongs to no picture.
+  public mutating func appendText() {
+    positions.append(Position(next))
+    next += 1
+  }
+
+  /// Forgets the tokens from index `count` on; `next` is what it was before them.
+  package mutating func truncate(to count: Int, next: Int) {
+    positions.removeSubrange(count...)
+    self.next = next
   }
 }

@@ -59,7 +59,7 @@ package final class VisionTower {
     precondition(count <= state.patchCapacity, "\(count) patches pass the plan")
     try weights.with("vision.embed") { () throws(ModelError) in
       prepareRotary(grid, state)
-      for rows in blocks(count) {
+      for rows in RowBlocks(count) {
         let values = configuration.patchValues
         run.compute.linear(
           Activations(patches + rows.lowerBound * values, rows: rows.count, cols: values),
@@ -114,7 +114,7 @@ package final class VisionTower {
     let heads = configuration.numHeads
     let cache = state.cache.layer(0)
     // Every query sees every key, so all keys are stored before the first query looks.
-    for rows in blocks(count) {
+    for rows in RowBlocks(count) {
       let hidden = state.hidden + rows.lowerBound * width
       compute.layerNorm(
         Activations(hidden, rows: rows.count, cols: width),
@@ -137,7 +137,7 @@ package final class VisionTower {
           from: state.wide + row * 3 * width, count: width)
       }
     }
-    for rows in blocks(count) {
+    for rows in RowBlocks(count) {
       let hidden = state.hidden + rows.lowerBound * width
       compute.attend(
         cache, queries: state.queries + rows.lowerBound * width, queryStride: width,
@@ -167,7 +167,7 @@ package final class VisionTower {
     let width = configuration.embedDim
     let merged = configuration.mergedSize
     let group = merged / width
-    for patches in blocks(count) {
+    for patches in RowBlocks(count) {
       compute.layerNorm(
         Activations(state.hidden + patches.lowerBound * width, rows: patches.count, cols: width),
         weight: weights.values(mergerNormWeight), bias: weights.values(mergerNormBias),

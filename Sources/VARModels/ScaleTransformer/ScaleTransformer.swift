@@ -80,7 +80,7 @@ package final class ScaleTransformer {
     let width = configuration.embedDim
     try weights.with("generator.embed") { () throws(ModelError) in
       let layer = weights.layer(wordEmbedding)
-      for rows in blocks(count) {
+      for rows in RowBlocks(count) {
         run.compute.linear(
           Activations(
             codes + rows.lowerBound * layer.cols, rows: rows.count, cols: layer.cols), layer,
@@ -110,7 +110,7 @@ package final class ScaleTransformer {
     try weights.with(group) { () throws(ModelError) in
       let first = weights.layer(projector.first)
       let second = weights.layer(projector.second)
-      for block in blocks(rows) {
+      for block in RowBlocks(rows) {
         run.compute.linear(
           Activations(input + block.lowerBound * first.cols, rows: block.count, cols: first.cols),
           first, into: state.wide)
@@ -137,7 +137,7 @@ package final class ScaleTransformer {
         let layer = weights.layer(block.crossKeyValue)
         for (branch, length) in textLengths.enumerated() {
           let features = branch == 0 ? context : weights.values(unconditionalText)
-          for rows in blocks(length) {
+          for rows in RowBlocks(length) {
             run.compute.linear(
               Activations(features + rows.lowerBound * width, rows: rows.count, cols: width), layer,
               into: state.wide)
@@ -253,7 +253,7 @@ package final class ScaleTransformer {
     let (heads, headDim) = (configuration.numHeads, configuration.headDim)
     let count = scale.grid.tokenCount
     let cache = state.caches[branch].layer(index)
-    for rows in blocks(count) {
+    for rows in RowBlocks(count) {
       let first = branch * count + rows.lowerBound
       compute.layerNorm(
         Activations(state.tokens + first * width, rows: rows.count, cols: width),
@@ -293,7 +293,7 @@ package final class ScaleTransformer {
     let (heads, headDim) = (configuration.numHeads, configuration.headDim)
     let eps = Float(configuration.normEps)
     let count = scale.grid.tokenCount
-    for rows in blocks(count) {
+    for rows in RowBlocks(count) {
       let first = branch * count + rows.lowerBound
       let tokens = state.tokens + first * width
       let input = Activations(tokens, rows: rows.count, cols: width)
@@ -342,7 +342,7 @@ package final class ScaleTransformer {
     let layer = weights.layer(head)
     for branch in 0..<branches {
       let scale = weights.values(headModulation) + branch * 2 * width
-      for rows in blocks(count) {
+      for rows in RowBlocks(count) {
         let first = branch * count + rows.lowerBound
         compute.layerNorm(
           Activations(state.tokens + first * width, rows: rows.count, cols: width), weight: scale,
