@@ -54,7 +54,7 @@ enum Failure {
     case let error as GenerationError:
       switch error.code {
       case .invalidRequest, .contextFull: .usage
-      case .unusableModel, .invalidPicture: .badInput
+      case .unusableModel: .badInput
       case .outOfMemory, .cannotWrite: .noResources
       case .nothingDrawn: .checkFailed
       case .cancelled: .interrupted
