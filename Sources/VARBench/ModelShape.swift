@@ -9,7 +9,7 @@ public enum ModelShape: String, Sendable, CaseIterable {
   case qwen2Small = "qwen2-0.5b"
   /// All of the released model: vision tower, language model, generator, picture tokenizer.
   case vargpt = "vargpt-v1.1"
-  /// A model of a few hundred kilobytes: for trying the program out.
+  /// A model of some megabytes: for trying the program out. Its feed-forward is wide enough to be shared by threads.
   case tiny
 
   /// Whether it can draw.
@@ -42,7 +42,7 @@ public enum ModelShape: String, Sendable, CaseIterable {
     case .qwen2Large, .vargpt: Self.language(3584, 18_944, 28, 28, 4, 152_064)
     case .qwen2Middle: Self.language(1536, 8960, 28, 12, 2, 151_936, tied: true)
     case .qwen2Small: Self.language(896, 4864, 24, 14, 2, 151_936, tied: true)
-    case .tiny: Self.language(128, 4096, 2, 4, 2, 1024)
+    case .tiny: Self.language(128, 16_384, 2, 4, 2, 1024)
     }
   }
 

@@ -24,10 +24,8 @@ extension Compute {
   package func siluMultiply(
     gate: UnsafeMutablePointer<Float>, up: UnsafePointer<Float>, count: Int
   ) {
-    pool.parallel(count, minimumPart: 8192) { range in
-      kernels.pointee.silu_multiply(
-        gate + range.lowerBound, up + range.lowerBound, gate + range.lowerBound, range.count)
-    }
+    pool.parallel(
+      count, minimumPart: 8192, GatedProduct(kernels: kernels, gate: gate, up: up))
   }
 
   /// `x += y`.
@@ -47,5 +45,17 @@ extension Compute {
         x + range.lowerBound * cols, cols, y + range.lowerBound * cols, cols, Int32(range.count),
         Int32(cols), gain)
     }
+  }
+}
+
+/// Part of a row of gated values.
+private struct GatedProduct: ParallelOperation {
+  let kernels: UnsafePointer<cvar_kernels>
+  let gate: UnsafeMutablePointer<Float>
+  let up: UnsafePointer<Float>
+
+  func run(_ range: Range<Int>) {
+    kernels.pointee.silu_multiply(
+      gate + range.lowerBound, up + range.lowerBound, gate + range.lowerBound, range.count)
   }
 }
