@@ -70,15 +70,24 @@ import VARVision
     #expect(result.errorText.contains("without drawing"))
   }
 
-  @Test func aFullContextEndsTheConversation() throws {
-    let result = try chat("Who are you?", "Who are you?", flags: ["--context", "64"])
-    #expect(result.status == Programs.Status.usage, "\(result.errorText)")
-    #expect(result.errorText.contains("the context holds 64"))
+  @Test func aTurnThatDoesNotFitIsToldAndTheConversationGoesOn() throws {
+    let long = String(repeating: "Who are you? ", count: 20)
+    let result = try chat(long, "Who are you?", long, flags: ["--context", "64"])
+    #expect(result.status == Programs.Status.done, "\(result.errorText)")
+    #expect(result.errorText.occurrences(of: "the context holds 64") == 2, "\(result.errorText)")
+    #expect(result.text.occurrences(of: "I am a very small test model") == 1, "\(result.text)")
   }
 
   @Test func aMissingFolderIsToldAtOnce() throws {
     expectFailure(
       try chat("Who are you?", flags: ["--output-folder", "/nowhere/at/all"]),
       Programs.Status.noResources, "/nowhere/at/all")
+  }
+}
+
+extension String {
+  /// How often a text stands in this one.
+  fileprivate func occurrences(of text: String) -> Int {
+    split(separator: text, omittingEmptySubsequences: false).count - 1
   }
 }
