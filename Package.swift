@@ -114,7 +114,8 @@ let package = Package(
     .testTarget(
       name: "VARTokenizerTests",
       dependencies: ["VARTokenizer", "VARJSON", "CZstd", "VARTestSupport"]),
-    .testTarget(name: "VARModelsTests", dependencies: ["VARModels", "VARTestSupport"]),
+    .testTarget(
+      name: "VARModelsTests", dependencies: ["CVARKernels", "VARModels", "VARTestSupport"]),
     .testTarget(
       name: "VARLiteTests",
       dependencies: ["VARLite", "VARConversion", "VARJSON", "VARTestSupport"]),

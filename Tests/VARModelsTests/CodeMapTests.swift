@@ -1,3 +1,4 @@
+import CVARKernels
 import Testing
 import VARModels
 import VARTestSupport
@@ -61,5 +62,32 @@ import VARTestSupport
       }
       #expect(actual == expected, "scale \(index)")
     }
+  }
+
+  /// Cosines and sines of `[Y * f, X * f]` over the first six scales, one after the other.
+  @Test(arguments: [1.0, 1.5])
+  func rotaryAnglesMatchTheReference(aspect: Double) throws {
+    let golden = try Self.golden()
+    let expected = try golden.floats("rope_cos_sin.\(aspect)")
+    let schedule = AspectTemplate.nearest(heightOverWidth: aspect).schedule(scaleCount: 6)
+    let full = AspectTemplate.nearest(heightOverWidth: aspect).schedule(scaleCount: 13)
+    let frequencies = (0..<32).map { Float(cvar_pow(10_000, -2 * Double($0) / 64)) }
+    var cosines: [Float] = []
+    var sines: [Float] = []
+    for scale in schedule.scales {
+      for y in 0..<scale.height {
+        for x in 0..<scale.width {
+          for (index, size, reference) in [
+            (y, scale.height, full.finalGrid.height), (x, scale.width, full.finalGrid.width),
+          ] {
+            let position = RotaryGrid.position(index, of: size, reference: reference)
+            cosines += frequencies.map { cvar_cos(Float(position) * $0) }
+            sines += frequencies.map { cvar_sin(Float(position) * $0) }
+          }
+        }
+      }
+    }
+    let difference = largestDifference(cosines + sines, expected)
+    #expect(difference.value <= 1e-5, "\(difference)")
   }
 }

@@ -67,6 +67,8 @@ package final class VisionTower {
       }
     }
     run.trace?.record("patch_embed", shape: [count, width], floats: state.hidden)
+    run.trace?.record(
+      "rot_cos", shape: [count, configuration.headDim / 2], floats: state.cosines)
     for (index, block) in blockReferences.enumerated() {
       try run.checkCancellation()
       try weights.with(block.group) { () throws(ModelError) in
