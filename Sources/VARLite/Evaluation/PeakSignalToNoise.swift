@@ -1,3 +1,4 @@
+import CVARKernels
 import VARVision
 
 /// The peak signal-to-noise ratio of two pictures of the same extents, in dB; 99 for equal pictures.
@@ -14,19 +15,8 @@ public func peakSignalToNoise(_ image: RGBImage, _ target: RGBImage) -> Double {
   return 10 * decimalLogarithm(255 * 255 / meanSquaredError)
 }
 
-/// log10 of a positive normal number from basic operations only, so that reports agree everywhere.
-///
-/// With x = m * 2^e and m in [1, 2), ln m = 2 atanh((m - 1) / (m + 1)); the argument is at most 1/3, so 20 terms of the
-/// series leave an error below 1e-19.
+/// log10 of a positive normal number by the kernels' own logarithm, so that reports agree everywhere.
 package func decimalLogarithm(_ value: Double) -> Double {
   precondition(value.isNormal && value > 0, "a logarithm of a positive number")
-  let ratio = (value.significand - 1) / (value.significand + 1)
-  var power = ratio
-  var sum = 0.0
-  for term in 0..<20 {
-    sum += power / Double(2 * term + 1)
-    power *= ratio * ratio
-  }
-  let naturalLogarithm = 2 * sum + Double(value.exponent) * 0.693147180559945309417
-  return naturalLogarithm / 2.302585092994045684018
+  return cvar_log(value) / cvar_log(10)
 }
