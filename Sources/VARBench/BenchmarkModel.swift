@@ -1,3 +1,4 @@
+import VARJSON
 import VARKernels
 import VARModels
 import VARQuantization
@@ -14,13 +15,23 @@ public final class BenchmarkModel {
   let configuration: VARGPTConfiguration
   let weights: ModelWeights
   let run: RunContext
-  private let tensors: [(specification: TensorSpecification, description: VQ4TensorDescription)]
+  let tensors: [(specification: TensorSpecification, description: VQ4TensorDescription)]
   private let arena: Arena
 
   /// - Parameter precision: one of `precisions`.
   /// - Throws: `BenchmarkError` where memory or threads are refused.
-  public init(
+  public convenience init(
     _ shape: ModelShape, precision: String, conditions: RunConditions, temporaryFolder: String
+  ) throws {
+    try self.init(
+      shape, components: shape.components, precision: precision, conditions: conditions,
+      temporaryFolder: temporaryFolder)
+  }
+
+  /// The weights of some components alone.
+  init(
+    _ shape: ModelShape, components: [TensorSpecification.Component], precision: String,
+    conditions: RunConditions, temporaryFolder: String
   ) throws {
     self.shape = shape
     self.precision = precision
@@ -29,7 +40,7 @@ public final class BenchmarkModel {
     // The recipe sees the whole model, as in a conversion, whatever part of it is made.
     tensors = try TensorMaker.tensors(
       configuration.tensors, recipe: try Recipe(builtIn: precision)
-    ).filter { shape.components.contains($0.specification.component) }
+    ).filter { components.contains($0.specification.component) }
     let groups = Dictionary(
       tensors.map { ($0.specification.group, 0) }, uniquingKeysWith: { first, _ in first }
     ).keys.sorted().enumerated().reduce(into: [String: Int]()) { $0[$1.element] = $1.offset }
@@ -76,6 +87,11 @@ public final class BenchmarkModel {
         tensor.specification.component == .llm || tensor.specification.component == .llmHead
       return isRead || isTiedHead ? sum + tensor.description.byteCount : sum
     }
+  }
+
+  /// What every record of this model is printed with.
+  var context: [(String, JSONValue)] {
+    [("shape", .string(shape.rawValue)), ("precision", .string(precision))]
   }
 
   /// Bytes of all weights.

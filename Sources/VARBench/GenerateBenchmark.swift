@@ -50,11 +50,11 @@ public struct GenerateBenchmark {
   public func records(_ model: BenchmarkModel) throws -> [BenchmarkRecord] {
     precondition(model.shape == shape, "the benchmark is of another shape")
     let runs = try (0..<model.conditions.repeats).map { _ in try draw(model) }
-    let context: [(String, JSONValue)] = [
-      ("shape", .string(model.shape.rawValue)), ("precision", .string(model.precision)),
-      ("size", .integer(size)), ("cfg_scale", .number(cfgScale)),
-      ("prompt", .integer(promptTokens)),
-    ]
+    let context =
+      model.context + [
+        ("size", .integer(size)), ("cfg_scale", .number(cfgScale)),
+        ("prompt", .integer(promptTokens)),
+      ]
     let operations = transformerOperations(model)
     let drawing = Measurement(runs.map(\.drawing))
     var records = [
@@ -142,16 +142,7 @@ public struct GenerateBenchmark {
   }
 
   private func decode(_ codes: [Float], _ model: BenchmarkModel) throws -> Double {
-    let grid = schedule.finalGrid
-    var plan = MemoryPlan()
-    let layout = BSQVAEState.reserve(&plan, model.configuration.vae, grid: grid)
-    let arena = try BenchmarkModel.arena(plan)
-    let decoder = VAEDecoder(model.configuration.vae, weights: model.weights)
-    let state = BSQVAEState(layout, arena: arena)
-    return try Stopwatch.seconds {
-      _ = try codes.withUnsafeBufferPointer { codes in
-        try decoder.decode(codes.baseAddress!, grid: grid, state: state, model.run)
-      }
-    }
+    let decoder = try DecoderRun(model, grid: schedule.finalGrid)
+    return try Stopwatch.seconds { try decoder.decode(codes) }
   }
 }

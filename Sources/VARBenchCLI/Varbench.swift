@@ -18,6 +18,7 @@ struct Varbench: ParsableCommand {
       """,
     subcommands: [
       MachineCommand.self, MatmulCommand.self, UnderstandCommand.self, GenerateCommand.self,
+      DecodeCommand.self,
     ])
 
   static func main() {

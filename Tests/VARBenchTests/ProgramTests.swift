@@ -105,6 +105,36 @@ import VARTestSupport
     #expect(abs(try number(records[0], "value") - parts) < 0.01 * parts)
   }
 
+  @Test func decodingIsMeasuredAlone() throws {
+    let records = try run(
+      "decode", "--shape", "tiny", "--size", "48", "--precision", "f32", "--threads", "2",
+      "--repeats", "2", "--isa", "\(InstructionSet.best.rawValue)", "--no-probes")
+    #expect(names(records) == ["vae_seconds", "vae_gflops", "peak_rss"])
+    try check(records, threads: 2, isa: InstructionSet.best.rawValue)
+    for record in records { #expect(try number(record, "min") > 0) }
+    #expect(try number(records[0], "repeats") == 2)
+    let operations =
+      try number(records[0], "min") * number(records[1], "max") * 1e9
+    // By hand: 9 tokens, 32 to 128 channels, one residual block per level and one more.
+    #expect(abs(operations / Self.tinyDecoderOperations - 1) < 0.01, "\(operations)")
+  }
+
+  /// Twice the products of the convolutions that decode 3x3 tokens of the tiny shape.
+  private static var tinyDecoderOperations: Double {
+    let channels = [32, 64, 128, 128, 128]
+    var products = 9 * 9 * (32 * 128 + 4 * 128 * 128)
+    var input = 128
+    for level in (0...4).reversed() {
+      let pixels = 9 << (2 * (4 - level))
+      let out = channels[level]
+      products += pixels * 9 * (input * out + 3 * out * out)
+      if input != out { products += pixels * input * out }
+      if level > 0 { products += 4 * pixels * 9 * out * out }
+      input = out
+    }
+    return 2 * Double(products + 9 * 256 * 9 * 32 * 3)
+  }
+
   @Test func wrongArgumentsAreToldInOneLine() throws {
     for arguments in [
       ["gemm", "--k", "33"], ["gemm", "--n", "0"], ["gemm", "--n", "x"], ["gemm", "--m", "0"],
@@ -113,6 +143,7 @@ import VARTestSupport
       ["machine", "--mebibytes", "0"], ["juggle"], ["understand", "--precision", "int3"],
       ["understand", "--prompt", "0"], ["generate", "--shape", "qwen2-0.5b", "--no-probes"],
       ["generate", "--shape", "tiny", "--size", "300"],
+      ["decode", "--shape", "qwen2-0.5b"], ["decode", "--shape", "tiny", "--size", "40"],
     ] {
       let result = try ProgramRunner.built("varbench").run(arguments)
       #expect(result.status == 2, "\(arguments)")
