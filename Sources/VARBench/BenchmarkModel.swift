@@ -16,6 +16,8 @@ public final class BenchmarkModel {
   let weights: ModelWeights
   let run: RunContext
   let tensors: [(specification: TensorSpecification, description: VQ4TensorDescription)]
+  /// All weights as they lie in memory.
+  let weightMemory: UnsafeRawBufferPointer
   private let arena: Arena
 
   /// - Parameter precision: one of `precisions`.
@@ -47,6 +49,7 @@ public final class BenchmarkModel {
     let source = try SyntheticWeights(
       tensors.map { ($0.description, groups[$0.specification.group] ?? 0) }, seed: 1,
       pages: conditions.pages, temporaryFolder: temporaryFolder)
+    weightMemory = source.block
     weights = try ModelWeights(source: source, tensors: tensors.map(\.specification))
     var plan = MemoryPlan()
     let scratch = Compute.reserve(&plan, maximumColumns: source.largestQuantizedInput)

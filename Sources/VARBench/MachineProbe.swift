@@ -21,12 +21,17 @@ public struct MachineProbe {
 
   /// GB/s of reading every byte once, all threads together.
   public func readBandwidth() -> Measurement {
-    let unit = 4096
-    return Stopwatch.repeated(conditions.repeats) {
-      pool.parallel(memory.byteCount / unit) { pages in
-        _ = cvar_probe_read(memory.base + pages.lowerBound * unit, pages.count * unit)
-      }
+    Stopwatch.repeated(conditions.repeats) {
+      Self.read(memory.base, byteCount: memory.byteCount, pool)
     }.map { Double(memory.byteCount) / $0 * 1e-9 }
+  }
+
+  /// Reads whole pages once, all threads together.
+  static func read(_ base: UnsafeRawPointer, byteCount: Int, _ pool: ThreadPool) {
+    let unit = 4096
+    pool.parallel(byteCount / unit) { pages in
+      _ = cvar_probe_read(base + pages.lowerBound * unit, pages.count * unit)
+    }
   }
 
   /// GOPS of int8 multiply-adds on registers; a multiplication and an addition count as two.

@@ -57,6 +57,11 @@ final class SyntheticWeights: WeightSource, @unchecked Sendable {
     tensor * VQ4StreamRole.allCases.count + Int(role.rawValue)
   }
 
+  /// All streams in one piece.
+  var block: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: memory.base, count: memory.byteCount)
+  }
+
   /// Bytes of all streams of the tensors that fulfil a condition.
   func byteCount(where condition: (VQ4TensorDescription) -> Bool) -> Int {
     descriptions.reduce(0) { condition($1) ? $0 + $1.byteCount : $0 }

@@ -20,8 +20,9 @@ public struct UnderstandBenchmark {
     self.writtenTokens = writtenTokens
   }
 
-  /// `prefill` and `decode` (tok/s), `prefill_compute` (GOPS), `decode_bandwidth` (GB/s), `allocations_per_token`
-  /// and `peak_rss`.
+  /// `prefill` and `decode` (tok/s), `prefill_compute` (GOPS), `decode_bandwidth` (GB/s), `decode_limit` (GB/s of
+  /// reading weights between the tokens), `decode_share` (a token's bandwidth by the limits before and after it),
+  /// `allocations_per_token` and `peak_rss`.
   public func records(_ model: BenchmarkModel) throws -> [BenchmarkRecord] {
     let memory = try makeMemory(model)
     // Eight tokens: as many layers as any prompt, in little time.
@@ -35,7 +36,7 @@ public struct UnderstandBenchmark {
       prefill.append(
         try Stopwatch.seconds { try session.append(prompt, pictures: [], model.run) })
     }
-    let (decode, allocations) = try write(model, session)
+    let written = try write(model, session)
     let context: [(String, JSONValue)] = [
       ("shape", .string(model.shape.rawValue)), ("precision", .string(model.precision)),
       ("prompt", .integer(promptTokens)), ("tokens", .integer(writtenTokens)),
@@ -48,19 +49,32 @@ public struct UnderstandBenchmark {
       BenchmarkRecord("prefill", "tok/s", seconds.map { rows / $0 }, context: context),
       BenchmarkRecord(
         "prefill_compute", "GOPS", seconds.map { operations / $0 * 1e-9 }, context: context),
-      BenchmarkRecord("decode", "tok/s", decode.map { 1 / $0 }, context: context),
+      BenchmarkRecord("decode", "tok/s", written.seconds.map { 1 / $0 }, context: context),
       BenchmarkRecord(
-        "decode_bandwidth", "GB/s", decode.map { bytes / $0 * 1e-9 },
+        "decode_bandwidth", "GB/s", written.seconds.map { bytes / $0 * 1e-9 },
         context: context + [("bytes_per_token", .integer(model.bytesPerToken))]),
+      BenchmarkRecord("decode_limit", "GB/s", written.limits, context: context),
+      BenchmarkRecord("decode_share", "ratio", written.shares, context: context),
       BenchmarkRecord(
         "peak_rss", "MiB", Double(ProcessFacts.peakResidentBytes()) / 0x1p20,
-        context: context + [("weight_bytes", .integer(model.byteCount))]),
+        context: context + [
+          ("weight_bytes", .integer(model.byteCount)),
+          ("kv_bytes", .integer(keyValueBytes(model.configuration.languageModel))),
+        ]),
     ]
-    if let allocations {
+    if let allocations = written.allocations {
       records.append(
         BenchmarkRecord("allocations_per_token", "count", allocations, context: context))
     }
     return records
+  }
+
+  /// Tokens that the session has room for.
+  private var context: Int { promptTokens + writtenTokens + 1 }
+
+  /// Bytes of the keys and values of all layers.
+  private func keyValueBytes(_ model: Qwen2Configuration) -> Int {
+    2 * model.numHiddenLayers * model.keyValueSize * context * MemoryLayout<Float>.stride
   }
 
   private func makeMemory(
@@ -70,7 +84,7 @@ public struct UnderstandBenchmark {
     let layout = LanguageSession.reserve(
       &plan, model.configuration.languageModel,
       capacity: LanguageSession.Capacity(
-        context: promptTokens + writtenTokens + 1, drawing: 0, rows: min(promptTokens, 4096)),
+        context: context, drawing: 0, rows: min(promptTokens, 4096)),
       kvType: .f32)
     return (layout, try BenchmarkModel.arena(plan))
   }
@@ -84,26 +98,46 @@ public struct UnderstandBenchmark {
       configuration: model.configuration)
   }
 
-  /// Seconds of each token but the first, and the allocations of one.
+  private struct Written {
+    /// Seconds of each token but the first.
+    let seconds: Measurement
+    /// GB/s of reading weights between the tokens.
+    let limits: Measurement
+    /// GB/s of each token as a part of the mean of the limits before and after it.
+    let shares: Measurement
+    /// Allocations of a token; nil where they cannot be counted.
+    let allocations: Double?
+  }
+
   private func write(
     _ model: BenchmarkModel, _ session: LanguageSession
-  ) throws -> (seconds: Measurement, allocations: Double?) {
+  ) throws -> Written {
     var sampler = TextSampler(TextSampling(), repetitionPenalty: 1, banned: [], prompt: session.ids)
-    var seconds = [Double](repeating: 0, count: writtenTokens)
+    var probe = InterleavedProbe(model.weightMemory, pool: model.run.compute.pool)
+    var seconds: [Double] = []
+    var limits = [probe.bandwidth()]
     var allocations = 0
     for step in 0..<writtenTokens {
-      if step == 1 { allocations = Int(cvar_allocation_count()) }
+      let before = Int(cvar_allocation_count())
       let start = Stopwatch.now()
       guard let id = sampler.pick(try session.nextLogits(model.run), step: step) else {
         preconditionFailure("synthetic weights give finite logits")
       }
       try session.append(id, model.run)
-      seconds[step] = Stopwatch.now() - start
+      let end = Stopwatch.now()
+      let after = Int(cvar_allocation_count())
+      limits.append(probe.bandwidth())
+      // The first warms up.
+      guard step > 0 else { continue }
+      seconds.append(end - start)
+      allocations += after - before
     }
-    let total = Int(cvar_allocation_count())
-    return (
-      Measurement(Array(seconds.dropFirst())),
-      total < 0 ? nil : Double(total - allocations) / Double(writtenTokens - 1)
-    )
+    let bytes = Double(model.bytesPerToken) * 1e-9
+    let shares = seconds.enumerated().map { bytes / $1 * 2 / (limits[$0 + 1] + limits[$0 + 2]) }
+    return Written(
+      seconds: Measurement(seconds), limits: Measurement(Array(limits.dropFirst())),
+      shares: Measurement(shares),
+      allocations: cvar_allocation_count() < 0
+        ? nil : Double(allocations) / Double(seconds.count))
   }
 }

@@ -72,7 +72,8 @@ import VARTestSupport
       "--threads", "1", "--isa", "scalar", "--no-probes")
     #expect(
       names(records) == [
-        "prefill", "prefill_compute", "decode", "decode_bandwidth", "peak_rss",
+        "prefill", "prefill_compute", "decode", "decode_bandwidth", "decode_limit", "decode_share",
+        "peak_rss",
         "allocations_per_token",
       ])
     try check(records, threads: 1, isa: "scalar")

@@ -18,7 +18,8 @@ struct UnderstandCommand: ParsableCommand {
   func run() throws {
     let benchmark = try UnderstandBenchmark(promptTokens: prompt, writtenTokens: tokens)
     let made = try model.model(machine)
-    try model.writeLimits(machine)
     Lines.write(try benchmark.records(made), machine.modelConditions)
+    // Afterwards, so that the peak of memory is the model's.
+    try model.writeLimits(machine)
   }
 }

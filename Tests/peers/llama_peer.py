@@ -1,0 +1,138 @@
+"""Measures llama.cpp as `varbench understand` measures VARLite: reading prompts and writing text.
+
+Calls `llama_decode` directly: no tokenizer, no sampling. Prints one line of JSON per quantity.
+"""
+
+import argparse
+import time
+
+import gguf
+import llama_cpp as llama
+import numpy as np
+
+import records
+
+LOAD_MODES = {"read": llama.LLAMA_LOAD_MODE_NONE, "mmap": llama.LLAMA_LOAD_MODE_MMAP}
+FLASH_ATTENTION = {
+    "auto": llama.LLAMA_FLASH_ATTN_TYPE_AUTO,
+    "off": llama.LLAMA_FLASH_ATTN_TYPE_DISABLED,
+    "on": llama.LLAMA_FLASH_ATTN_TYPE_ENABLED,
+}
+
+
+class Session:
+    """A loaded model with one sequence."""
+
+    def __init__(self, options: argparse.Namespace, context_tokens: int):
+        llama.llama_backend_init()
+        model_params = llama.llama_model_default_params()
+        model_params.use_extra_bufts = options.repack == "on"
+        model_params.load_mode = LOAD_MODES[options.load]
+        start = time.perf_counter()
+        self.model = llama.llama_model_load_from_file(options.model.encode(), model_params)
+        if not self.model:
+            raise SystemExit(f"{options.model}: llama.cpp does not load it")
+        params = llama.llama_context_default_params()
+        params.n_ctx = context_tokens
+        params.n_batch = 2048
+        params.n_ubatch = 512
+        params.n_threads = options.threads
+        params.n_threads_batch = options.threads
+        params.flash_attn_type = FLASH_ATTENTION[options.flash]
+        params.no_perf = True
+        self.context = llama.llama_init_from_model(self.model, params)
+        if not self.context:
+            raise SystemExit(f"{options.model}: llama.cpp makes no context")
+        self.load_seconds = time.perf_counter() - start
+        self.batch = llama.llama_batch_init(params.n_batch, 0, 1)
+
+    def forget(self) -> None:
+        """Empties the sequence."""
+        llama.llama_memory_clear(llama.llama_get_memory(self.context), False)
+
+    def decode(self, tokens: list[int], first_position: int) -> float:
+        """Seconds of one pass over `tokens`, with the logits of the last."""
+        batch = self.batch
+        batch.n_tokens = len(tokens)
+        for index, token in enumerate(tokens):
+            batch.token[index] = token
+            batch.pos[index] = first_position + index
+            batch.n_seq_id[index] = 1
+            batch.seq_id[index][0] = 0
+            batch.logits[index] = index == len(tokens) - 1
+        start = time.perf_counter()
+        if llama.llama_decode(self.context, batch) != 0:
+            raise SystemExit("llama_decode failed")
+        llama.llama_synchronize(self.context)
+        llama.llama_get_logits_ith(self.context, -1)
+        return time.perf_counter() - start
+
+
+def main() -> None:
+    """Parses the command line and prints the measurements."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", required=True, help="GGUF file")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--prompt", default="128", help="tokens of prompts, a list with commas")
+    parser.add_argument("--tokens", type=int, default=32, help="tokens written after the last")
+    parser.add_argument("--repeats", type=int, default=1, help="measured runs of each prompt")
+    parser.add_argument("--repack", choices=("on", "off"), default="on")
+    parser.add_argument("--load", choices=LOAD_MODES, default="mmap")
+    parser.add_argument("--flash", choices=FLASH_ATTENTION, default="auto")
+    options = parser.parse_args()
+    prompts = [int(part) for part in options.prompt.split(",")]
+    session = Session(options, max(prompts) + options.tokens + 1)
+    context = {
+        "threads": options.threads, "repack": options.repack, "load": options.load,
+        "flash": options.flash, "tokens": options.tokens,
+    }
+    random = np.random.default_rng(4)
+    lines = measure(session, options, prompts, random)
+    for name, unit, value in (
+        ("load", "s", session.load_seconds),
+        ("peak_rss", "MiB", records.memory_mib("VmHWM")),
+        ("rss", "MiB", records.memory_mib("VmRSS")),
+    ):
+        lines.append(records.record(name, unit, [value]))
+    read = bytes_per_token(options.model)
+    for line in lines:
+        records.write(line | context | {"bytes_per_token": read})
+
+
+def measure(
+    session: Session, options: argparse.Namespace, prompts: list[int], random: np.random.Generator
+) -> list[dict]:
+    """Records `prefill` for every prompt, then `decode` after the last."""
+
+    def tokens(count: int) -> list[int]:
+        return random.integers(0, 1000, count).tolist()
+
+    # Eight tokens warm up: as many layers as any prompt, in little time.
+    session.decode(tokens(8), 0)
+    lines = []
+    for count in prompts:
+        rates = []
+        for _ in range(options.repeats):
+            session.forget()
+            rates.append(count / session.decode(tokens(count), 0))
+        lines.append(records.record("prefill", "tok/s", rates, prompt=count))
+    if options.tokens > 1:
+        rates = [
+            1 / session.decode(tokens(1), prompts[-1] + step) for step in range(options.tokens)]
+        # The first token warms up.
+        lines.append(records.record("decode", "tok/s", rates[1:], prompt=prompts[-1]))
+    return lines
+
+
+def bytes_per_token(path: str) -> int:
+    """Bytes of matrices that are read for one token; the head may be the embedding."""
+    tensors = gguf.GGUFReader(path).tensors
+    names = {tensor.name for tensor in tensors}
+    head = "output.weight" if "output.weight" in names else "token_embd.weight"
+    return sum(
+        int(t.n_bytes) for t in tensors
+        if t.name == head or (t.name.startswith("blk.") and len(t.shape) > 1))
+
+
+if __name__ == "__main__":
+    main()
