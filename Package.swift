@@ -101,7 +101,8 @@ let package = Package(
     .target(
       name: "CVARKernelChecks", dependencies: ["CVARKernels"], path: "Tests/c",
       exclude: ["kernels_test.c", "run_arm.sh"]),
-    .testTarget(name: "VARKernelsTests", dependencies: ["VARKernels"]),
+    .testTarget(
+      name: "VARKernelsTests", dependencies: ["CVARThreads", "VARKernels", "VARTestSupport"]),
     .testTarget(name: "CVARKernelsTests", dependencies: ["CVARKernels", "CVARKernelChecks"]),
     .testTarget(name: "VARJSONTests", dependencies: ["VARJSON"]),
     .testTarget(

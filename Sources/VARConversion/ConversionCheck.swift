@@ -60,7 +60,7 @@ public struct ConversionCheck: Sendable {
 
   /// Streams every tensor of both sides; a row for each, in the order of execution.
   public func run(
-    threadCount: Int = ThreadPool.availableProcessors,
+    threadCount: Int = ThreadPool.defaultThreadCount,
     progress: (ConversionProgress) -> Void = { _ in }, isCancelled: () -> Bool = { false }
   ) throws -> [Row] {
     guard let pool = ThreadPool(threadCount: threadCount) else {

@@ -21,7 +21,7 @@ public struct ConversionOptions: Sendable {
 
   public init(
     recipe: Recipe, layout: VQ4StorageLayout = .auto,
-    threadCount: Int = ThreadPool.availableProcessors,
+    threadCount: Int = ThreadPool.defaultThreadCount,
     memoryByteCount: Int = ConversionOptions.defaultMemoryByteCount, overwrite: Bool = false
   ) {
     self.recipe = recipe

@@ -36,7 +36,7 @@ struct CheckCommand: ParsableCommand {
     let check = try ConversionCheck(of: model, against: try Checkpoint(path: source))
     var line = ProgressLine(isQuiet: quiet)
     let rows = try check.run(
-      threadCount: threads ?? ThreadPool.availableProcessors,
+      threadCount: threads ?? ThreadPool.defaultThreadCount,
       progress: {
         line.show($0.subject, done: $0.doneCount, total: $0.totalCount, unit: "weights")
       },

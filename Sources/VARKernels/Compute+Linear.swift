@@ -68,11 +68,13 @@ extension Compute {
     quantized.groupSize = groupSize
   }
 
+  // The grains are the tiles that kernels work on at once.
+
   private func multiplyQuantized(
     _ layer: Linear, rows: Int, into output: UnsafeMutablePointer<Float>, stride: Int
   ) {
     pool.parallel(
-      layer.tileCount, minimumPart: minimumTiles(layer, rows: rows),
+      layer.tileCount, minimumPart: minimumTiles(layer, rows: rows), grain: 2,
       QuantizedProduct(
         kernels: kernels, layer: layer, codes: quantized.codes, scales: quantized.scales,
         sums: quantized.sums, rows: Int32(rows), output: output, stride: stride))
@@ -82,7 +84,7 @@ extension Compute {
     _ input: Activations, _ layer: Linear, into output: UnsafeMutablePointer<Float>, stride: Int
   ) {
     pool.parallel(
-      layer.tileCount, minimumPart: minimumTiles(layer, rows: input.rows),
+      layer.tileCount, minimumPart: minimumTiles(layer, rows: input.rows), grain: 4,
       FloatProduct(kernels: kernels, layer: layer, input: input, output: output, stride: stride))
   }
 

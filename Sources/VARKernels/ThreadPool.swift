@@ -8,16 +8,22 @@ protocol ParallelOperation {
 
 /// A fork-join pool of threads.
 ///
-/// Work is cut into equal contiguous parts, one per thread; which thread does which part never changes a result.
-/// Work that comes while the pool is at work, from a part or from another thread, runs on its caller's thread alone.
+/// Threads take chunks of the work as they come free (`ChunkSchedule`); which thread does which part never changes a
+/// result. Work that comes while the pool is at work, from a part or from another thread, runs on its caller's thread
+/// alone.
 public final class ThreadPool: @unchecked Sendable {
   private let pool: OpaquePointer
   private let isBusy = Atomic<Bool>(false)
   /// Threads that share the work, the caller's included.
   public let threadCount: Int
 
-  /// Processors that this process may use.
-  public static var availableProcessors: Int { Int(cvar_available_processors()) }
+  /// Threads that work takes by default, 1...256: one for each fast core that this process may use, as its processor
+  /// mask and the quota of its control group allow. Slow cores beside fast ones are left out.
+  public static var defaultThreadCount: Int {
+    var processors = cvar_processors()
+    cvar_process_processors(&processors)
+    return min(max(Int(processors.thread_count), 1), 256)
+  }
 
   /// - Parameter threadCount: 1...256 threads, the caller's included.
   /// - Returns: nil where the system refuses threads or memory.
@@ -32,9 +38,11 @@ public final class ThreadPool: @unchecked Sendable {
 
   /// Calls `body` with parts of `0..<count`, on all threads at once, and returns when all are done.
   ///
-  /// - Parameter minimumPart: less work than this per thread is not worth a thread.
+  /// - Parameters:
+  ///   - minimumPart: less work than this per thread is not worth a thread.
+  ///   - grain: parts begin at its multiples.
   package func parallel(
-    _ count: Int, minimumPart: Int = 1, _ body: (Range<Int>) -> Void
+    _ count: Int, minimumPart: Int = 1, grain: Int = 1, _ body: (Range<Int>) -> Void
   ) {
     let parts = partCount(count, minimumPart: minimumPart)
     guard parts > 1, !isBusy.exchange(true, ordering: .acquiring) else {
@@ -44,7 +52,8 @@ public final class ThreadPool: @unchecked Sendable {
     defer { isBusy.store(false, ordering: .releasing) }
     withoutActuallyEscaping(body) { body in
       withUnsafePointer(to: body) { body in
-        run(count, parts: parts, UnsafeRawPointer(body)) { body, range in
+        let schedule = schedule(count, parts: parts, minimumPart: minimumPart, grain: grain)
+        run(schedule, UnsafeRawPointer(body)) { body, range in
           body.assumingMemoryBound(to: ((Range<Int>) -> Void).self).pointee(range)
         }
       }
@@ -53,7 +62,7 @@ public final class ThreadPool: @unchecked Sendable {
 
   /// The same without any allocation, for what runs many times per token.
   func parallel<Operation: ParallelOperation>(
-    _ count: Int, minimumPart: Int = 1, _ operation: Operation
+    _ count: Int, minimumPart: Int = 1, grain: Int = 1, _ operation: Operation
   ) {
     let parts = partCount(count, minimumPart: minimumPart)
     guard parts > 1, !isBusy.exchange(true, ordering: .acquiring) else {
@@ -62,7 +71,8 @@ public final class ThreadPool: @unchecked Sendable {
     }
     defer { isBusy.store(false, ordering: .releasing) }
     withUnsafePointer(to: operation) { operation in
-      run(count, parts: parts, UnsafeRawPointer(operation)) { operation, range in
+      let schedule = schedule(count, parts: parts, minimumPart: minimumPart, grain: grain)
+      run(schedule, UnsafeRawPointer(operation)) { operation, range in
         operation.assumingMemoryBound(to: Operation.self).pointee.run(range)
       }
     }
@@ -72,30 +82,32 @@ public final class ThreadPool: @unchecked Sendable {
     min(threadCount, max(1, count / max(1, minimumPart)))
   }
 
-  /// Runs the parts on all threads; the pool is marked busy.
+  /// A chunk costs some 0.1 us, so it may be a small part of what is worth a thread.
+  private func schedule(
+    _ count: Int, parts: Int, minimumPart: Int, grain: Int
+  ) -> ChunkSchedule {
+    ChunkSchedule(count: count, parts: parts, smallest: max(1, minimumPart / 4), grain: grain)
+  }
+
+  /// Does the chunks on all threads; the pool is marked busy.
   private func run(
-    _ count: Int, parts: Int, _ operands: UnsafeRawPointer,
+    _ schedule: ChunkSchedule, _ operands: UnsafeRawPointer,
     _ body: @escaping (UnsafeRawPointer, Range<Int>) -> Void
   ) {
-    var job = Job(count: count, parts: parts, operands: operands, body: body)
+    var job = Job(schedule: schedule, operands: operands, body: body)
     withUnsafeMutablePointer(to: &job) { context in
       cvar_pool_run(
-        pool,
-        { context, thread, _ in
+        pool, Int32(schedule.chunkCount),
+        { context, chunk in
           let job = context!.assumingMemoryBound(to: Job.self)
-          let part = Int(thread)
-          let parts = job.pointee.parts
-          guard part < parts else { return }
-          let count = job.pointee.count
-          let range = (count * part / parts)..<(count * (part + 1) / parts)
+          let range = job.pointee.schedule.range(Int(chunk))
           if !range.isEmpty { job.pointee.body(job.pointee.operands, range) }
         }, context)
     }
   }
 
   private struct Job {
-    let count: Int
-    let parts: Int
+    let schedule: ChunkSchedule
     let operands: UnsafeRawPointer
     let body: (UnsafeRawPointer, Range<Int>) -> Void
   }

@@ -12,7 +12,7 @@ import VQ4Format
 public final class VARGPT: Sendable {
   /// How requests run.
   public struct Options: Sendable, Equatable {
-    /// Threads per request, 1...256.
+    /// Threads per request, 1...256; default: one for each fast core that this process may use.
     public var threadCount: Int
     /// Kernels to use; results are the same with all.
     public var instructionSet: InstructionSet
@@ -20,7 +20,7 @@ public final class VARGPT: Sendable {
     public var kvType: KVType
 
     public init(
-      threadCount: Int = min(ThreadPool.availableProcessors, 256),
+      threadCount: Int = ThreadPool.defaultThreadCount,
       instructionSet: InstructionSet = .best, kvType: KVType = .f32
     ) {
       self.threadCount = threadCount

@@ -1,5 +1,12 @@
+import Synchronization
 import Testing
 import VARKernels
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
 
 /// Parts of work on threads.
 @Suite struct ThreadPoolTests {
@@ -62,5 +69,48 @@ import VARKernels
       }
       for await isRight in group { #expect(isRight) }
     }
+  }
+
+  /// More threads than any processor here has: most come late, and nobody waits for them.
+  @Test func manyThreadsOnFewProcessorsDoEveryJob() throws {
+    let pool = try #require(ThreadPool(threadCount: 64))
+    for job in 0..<2000 where !visits(pool, 1 + job % 300).allSatisfy({ $0 == 1 }) {
+      Issue.record("job \(job)")
+    }
+  }
+
+  /// Workers sleep between the jobs here, so each job wakes them.
+  @Test func sleepersWakeForAJob() throws {
+    let pool = try #require(ThreadPool(threadCount: 3))
+    for job in 0..<100 {
+      usleep(200)
+      #expect(visits(pool, 50).allSatisfy { $0 == 1 }, "job \(job)")
+    }
+  }
+
+  /// The caller's own chunks are done long before the others: it sleeps until the last is.
+  @Test func callerWaitsForASlowWorker() throws {
+    let pool = try #require(ThreadPool(threadCount: 2))
+    let caller = pthread_self()
+    let done = Atomic<Int>(0)
+    for job in 1...20 {
+      pool.parallel(2) { part in
+        if pthread_equal(pthread_self(), caller) == 0 { usleep(3000) }
+        done.add(part.count, ordering: .relaxed)
+      }
+      #expect(done.load(ordering: .relaxed) == 2 * job)
+    }
+  }
+
+  @Test func poolsEndWhileIdleSleepingOrNew() throws {
+    for round in 0..<50 {
+      let pool = try #require(ThreadPool(threadCount: 2 + round % 5))
+      if round % 3 > 0 { #expect(visits(pool, 9).allSatisfy { $0 == 1 }) }
+      if round % 3 > 1 { usleep(500) }
+    }
+  }
+
+  @Test func theDefaultIsWithinTheLimits() {
+    #expect((1...256).contains(ThreadPool.defaultThreadCount))
   }
 }

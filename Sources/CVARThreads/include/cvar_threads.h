@@ -1,18 +1,22 @@
 #pragma once
 #include <stdint.h>
 
+#include "cvar_processors.h"
+
 // A fork-join pool. The calling thread takes part; workers spin a little after each job and then sleep.
 
 typedef struct cvar_pool cvar_pool;
 
-// Runs on every thread: thread 0 is the caller.
-typedef void (*cvar_job)(void *context, int32_t thread, int32_t thread_count);
+// Does one chunk of a job, on any thread.
+typedef void (*cvar_job)(void *context, int32_t chunk);
 
-// Processors this process may run on, at least 1.
-int32_t cvar_available_processors(void);
-// NULL where memory or threads cannot be had. thread_count 1...256.
+// NULL where memory or threads cannot be had. thread_count 1...256, the caller included.
+// Where this process may also run on slow processors, and the fast ones are enough for all threads, the workers keep
+// to the fast ones as a set. The caller's thread is not the pool's, and stays as it is: the system moves a busy thread
+// to a fast processor by itself, and until then the workers take most of the chunks.
 cvar_pool *cvar_pool_create(int32_t thread_count);
 void cvar_pool_destroy(cvar_pool *pool);
 int32_t cvar_pool_thread_count(const cvar_pool *pool);
-// Returns when every thread has finished the job. One caller at a time.
-void cvar_pool_run(cvar_pool *pool, cvar_job job, void *context);
+// Does the chunks 0..<chunk_count, in this order as threads come free, and returns when all are done. A worker that
+// comes late is not waited for. One caller at a time.
+void cvar_pool_run(cvar_pool *pool, int32_t chunk_count, cvar_job job, void *context);

@@ -13,7 +13,7 @@ extension PageKind: ExpressibleByArgument {}
 
 /// What every benchmark takes.
 struct MachineOptions: ParsableArguments {
-  @Option(help: "Threads, 1...256; default: all processors.")
+  @Option(help: "Threads, 1...256; default: one per fast core.")
   var threads: Int?
 
   @Option(help: "Instruction set; default: the machine's best.")
@@ -44,7 +44,7 @@ struct MachineOptions: ParsableArguments {
 
   private func conditions(repeats: Int) -> RunConditions {
     RunConditions(
-      threadCount: threads ?? min(ThreadPool.availableProcessors, 256), instructionSet: isa,
+      threadCount: threads ?? ThreadPool.defaultThreadCount, instructionSet: isa,
       pages: pages, repeats: repeats)
   }
 

@@ -14,7 +14,8 @@ struct ModelOptions: ParsableArguments {
   var model: String?
 
   @Option(
-    help: ArgumentHelp("Threads; default: the processors this program may use.", valueName: "n"))
+    help: ArgumentHelp(
+      "Threads; default: one per fast core that this program may use.", valueName: "n"))
   var threads: Int?
 
   @Option(
