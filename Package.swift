@@ -102,7 +102,8 @@ let package = Package(
       name: "CVARKernelChecks", dependencies: ["CVARKernels"], path: "Tests/c",
       exclude: ["kernels_test.c", "run_arm.sh"]),
     .testTarget(
-      name: "VARKernelsTests", dependencies: ["CVARThreads", "VARKernels", "VARTestSupport"]),
+      name: "VARKernelsTests",
+      dependencies: ["CVARKernels", "CVARThreads", "VARKernels", "VARTestSupport"]),
     .testTarget(name: "CVARKernelsTests", dependencies: ["CVARKernels", "CVARKernelChecks"]),
     .testTarget(name: "VARJSONTests", dependencies: ["VARJSON"]),
     .testTarget(

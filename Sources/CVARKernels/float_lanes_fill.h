@@ -6,9 +6,13 @@
 #include "kv_store_lanes.h"
 #include "matmul_float_lanes.h"
 #include "norms_lanes.h"
+#include "winograd_lanes.h"
 
 static void fill_lanes(cvar_kernels *kernels) {
   kernels->matmul_float = matmul_float;
+  kernels->winograd_weights = winograd_weights;
+  kernels->winograd_input = winograd_input;
+  kernels->winograd_output = winograd_output;
   kernels->rms_norm = rms_norm;
   kernels->layer_norm = layer_norm;
   kernels->normalize_heads = normalize_heads;

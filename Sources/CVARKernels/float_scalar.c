@@ -3,17 +3,6 @@
 #define LANES
 #include "elementwise.h"
 
-static float weight_at(const cvar_matrix *w, int32_t row, int32_t k) {
-  size_t tile = (size_t)(row / CVAR_TILE_ROWS);
-  size_t index = (tile * (size_t)w->cols + (size_t)k) * CVAR_TILE_ROWS;
-  index += (size_t)(row % CVAR_TILE_ROWS);
-  switch (w->type) {
-    case CVAR_F16: return f32_from_f16(((const uint16_t *)w->codes)[index]);
-    case CVAR_BF16: return f32_from_bf16(((const uint16_t *)w->codes)[index]);
-    default: return ((const float *)w->codes)[index];
-  }
-}
-
 static void matmul_float(const cvar_matrix *w, const float *x, ptrdiff_t token_stride,
                          int32_t segments, ptrdiff_t segment_stride, int32_t n, const float *bias,
                          float *y, ptrdiff_t y_stride, int32_t tile_begin, int32_t tile_end) {
@@ -24,7 +13,7 @@ static void matmul_float(const cvar_matrix *w, const float *x, ptrdiff_t token_s
       float acc = 0;
       for (int32_t k = 0; k < w->cols; k++) {
         float input = x[t * token_stride + k / run * segment_stride + k % run];
-        acc = __builtin_fmaf(weight_at(w, row, k), input, acc);
+        acc = __builtin_fmaf(cvar_float_weight(w, row, k), input, acc);
       }
       y[t * y_stride + row] = bias ? acc + bias[row] : acc;
     }
@@ -33,6 +22,9 @@ static void matmul_float(const cvar_matrix *w, const float *x, ptrdiff_t token_s
 
 void cvar_fill_float_scalar(cvar_kernels *kernels) {
   kernels->matmul_float = matmul_float;
+  kernels->winograd_weights = cvar_winograd_weights_scalar;
+  kernels->winograd_input = cvar_winograd_input_scalar;
+  kernels->winograd_output = cvar_winograd_output_scalar;
   kernels->rms_norm = cvar_rms_norm_scalar;
   kernels->layer_norm = cvar_layer_norm_scalar;
   kernels->normalize_heads = cvar_normalize_heads_scalar;

@@ -88,7 +88,8 @@ struct DecoderRun {
 
   init(_ model: BenchmarkModel, grid: GridSize) throws(BenchmarkError) {
     var plan = MemoryPlan()
-    let layout = BSQVAEState.reserve(&plan, model.configuration.vae, grid: grid)
+    let layout = BSQVAEState.reserve(
+      &plan, model.configuration.vae, grid: grid, threadCount: model.conditions.threadCount)
     arena = try BenchmarkModel.arena(plan)
     decoder = VAEDecoder(model.configuration.vae, weights: model.weights)
     state = BSQVAEState(layout, arena: arena)

@@ -41,11 +41,25 @@ package struct PaddedMap {
 extension Compute {
   /// A 3x3 convolution of a padded map into `[height / stride, width / stride, out]` without gaps.
   ///
-  /// Stride 1 pads one pixel on each side; stride 2 pads right and below only (ARCHITECTURE 11).
+  /// Stride 1 pads one pixel on each side; stride 2 pads right and below only (ARCHITECTURE 11). Large maps of stride 1
+  /// go by way of `WinogradScratch.suits`, all others add up the products one by one.
   package func convolve3x3(
-    _ input: PaddedMap, _ layer: Linear, stride: Int = 1, into output: UnsafeMutablePointer<Float>
+    _ input: PaddedMap, _ layer: Linear, stride: Int = 1, scratch: WinogradScratch,
+    into output: UnsafeMutablePointer<Float>
   ) {
     precondition(layer.cols == 9 * input.channels, "a 3x3 kernel over \(input.channels) channels")
+    let isLarge = WinogradScratch.suits(
+      height: input.height, width: input.width, channels: input.channels, outputs: layer.rows)
+    if stride == 1, isLarge {
+      convolveWinograd(input, layer, scratch: scratch, into: output)
+    } else {
+      convolveDirectly(input, layer, stride: stride, into: output)
+    }
+  }
+
+  private func convolveDirectly(
+    _ input: PaddedMap, _ layer: Linear, stride: Int, into output: UnsafeMutablePointer<Float>
+  ) {
     let outputWidth = input.width / stride
     let offset = stride == 1 ? -1 : 0
     withUnsafePointer(to: layer.matrix) { matrix in

@@ -13,6 +13,10 @@ import Testing
     expectNoFailure(cvar_check_matmul_float_reference(seed))
   }
 
+  @Test(arguments: seeds) func winogradReferenceStaysInItsBound(seed: UInt64) {
+    expectNoFailure(cvar_check_winograd_reference(seed))
+  }
+
   @Test(arguments: seeds) func normsReferenceStaysInItsBound(seed: UInt64) {
     expectNoFailure(cvar_check_norms_reference(seed))
   }
@@ -28,6 +32,10 @@ import Testing
   @Test(arguments: vectorISAs, seeds)
   func matmulFloatEqualsReference(isa: cvar_isa, seed: UInt64) {
     expectNoFailure(cvar_check_matmul_float(isa, seed))
+  }
+
+  @Test(arguments: vectorISAs, seeds) func winogradEqualsReference(isa: cvar_isa, seed: UInt64) {
+    expectNoFailure(cvar_check_winograd(isa, seed))
   }
 
   @Test(arguments: vectorISAs, seeds) func normsEqualReference(isa: cvar_isa, seed: UInt64) {

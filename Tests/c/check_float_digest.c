@@ -62,13 +62,34 @@ static uint64_t digest_layer(uint64_t hash, int32_t type, random_source *source)
   return digest(digest(hash, z, sizeof z), sums, sizeof sums);
 }
 
+// Two patches of a convolution, transform by transform.
+static uint64_t digest_winograd(uint64_t hash, random_source *source) {
+  enum { CHANNELS = 19, POSITIONS = CVAR_WINOGRAD_POSITIONS, PIXELS = 8 };
+  static float weights[9 * CHANNELS * 16], u[POSITIONS * CHANNELS * 16];
+  static float x[6 * (PIXELS + 2) * CHANNELS], v[POSITIONS * 2 * CHANNELS], m[POSITIONS * 2 * 16];
+  static float y[4 * PIXELS * 16];
+  const cvar_kernels *kernels = cvar_kernels_for(CVAR_ISA_SCALAR);
+  for (int i = 0; i < COUNT(weights); i++) weights[i] = random_float(source);
+  for (int i = 0; i < COUNT(x); i++) x[i] = random_float(source);
+  cvar_matrix w = {.type = CVAR_F32, .rows = 16, .cols = 9 * CHANNELS, .codes = weights};
+  kernels->winograd_weights(&w, u, 0, 1);
+  kernels->winograd_input(x, (PIXELS + 2) * CHANNELS, CHANNELS, 6, PIXELS + 1, 2, v, 2 * CHANNELS);
+  for (int i = 0; i < POSITIONS; i++) {
+    w = (cvar_matrix){.type = CVAR_F32, .rows = 16, .cols = CHANNELS, .codes = u + i * CHANNELS * 16};
+    kernels->matmul_float(&w, v + i * 2 * CHANNELS, CHANNELS, 1, 0, 2, NULL, m + i * 32, 16, 0, 1);
+  }
+  kernels->winograd_output(m, 32, 16, 2, x, 4, PIXELS, y, PIXELS * 16);
+  return digest(digest(digest(hash, u, sizeof u), v, sizeof v), y, sizeof y);
+}
+
 cvar_report cvar_check_float_digest(void) {
-  const uint64_t expected = 0x400c525d18e5ede2u;
+  const uint64_t expected = 0x17758503490cb7b0u;
   cvar_report report = {0};
   random_source source = {7};
   uint64_t hash = digest_functions(0xcbf29ce484222325u, &source);
   hash = digest_layer(hash, CVAR_F16, &source);
   hash = digest_layer(hash, CVAR_BF16, &source);
+  hash = digest_winograd(hash, &source);
   if (hash != expected) {
     REPORT(&report, "float digest: expected %#llx, found %#llx", (unsigned long long)expected,
            (unsigned long long)hash);

@@ -19,6 +19,8 @@ typedef enum cvar_isa {
 } cvar_isa;
 
 enum {
+  CVAR_WINOGRAD_PATCH = 4,       // outputs of a patch along each side; it reads 2 inputs more
+  CVAR_WINOGRAD_POSITIONS = 36,  // products of a patch and channel
   CVAR_ATTENTION_BLOCK = 64,     // keys per block
   CVAR_MAX_HEAD_DIM = 256,
 };
@@ -57,6 +59,23 @@ typedef struct cvar_kernels {
   void (*matmul_float)(const cvar_matrix *w, const float *x, ptrdiff_t token_stride, int32_t segments,
                        ptrdiff_t segment_stride, int32_t n, const float *bias, float *y,
                        ptrdiff_t y_stride, int32_t tile_begin, int32_t tile_end);
+
+  // A 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3), from patches of 6x6 pixels to patches of 4x4 that lie side
+  // by side in a row: at each of the 36 positions of a patch, m = u v is a matmul_float of its own.
+  // winograd_transforms.h has the formulas.
+  //
+  // u[position][tile][channel][16 rows] of the float kernel w of 9 * channels columns, for the tiles
+  // [tile_begin, tile_end).
+  void (*winograd_weights)(const cvar_matrix *w, float *u, int32_t tile_begin, int32_t tile_end);
+  // v[position][patch][channels], a position being position_stride apart. Patch i begins at x + 4 * i * channels;
+  // rows and cols count the pixels that are there from x on, those beyond are zeros.
+  void (*winograd_input)(const float *x, ptrdiff_t row_stride, int32_t channels, int32_t rows,
+                         int32_t cols, int32_t patches, float *v, ptrdiff_t position_stride);
+  // y = the outputs of m[position][patch][channels] + bias; only the pixels within rows and cols from y on are written.
+  // bias may be NULL.
+  void (*winograd_output)(const float *m, ptrdiff_t position_stride, int32_t channels,
+                          int32_t patches, const float *bias, int32_t rows, int32_t cols, float *y,
+                          ptrdiff_t row_stride);
 
   // Row sums of the norms: 16 strided partials (element i goes to partial i % 16, fma), then pairwise halves
   // (i and i+8, i+4, i+2, i+1). rms: y = x * (1/sqrt(mean(x^2)+eps)) * weight.

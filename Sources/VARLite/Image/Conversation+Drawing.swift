@@ -62,7 +62,8 @@ extension Conversation {
 
   func makePictureTokenizerMemory(grid: GridSize) throws -> (BSQVAEState.Layout, Arena) {
     var plan = MemoryPlan()
-    let layout = BSQVAEState.reserve(&plan, model.configuration.vae, grid: grid)
+    let layout = BSQVAEState.reserve(
+      &plan, model.configuration.vae, grid: grid, threadCount: run.compute.pool.threadCount)
     guard let arena = Arena(plan) else { throw GenerationError.noMemory(plan.byteCount) }
     return (layout, arena)
   }

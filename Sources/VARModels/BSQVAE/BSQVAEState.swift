@@ -7,15 +7,19 @@ package struct BSQVAEState {
   /// Input of a 3x3 convolution, with its border.
   let padded: UnsafeMutablePointer<Float>
   let sums: UnsafeMutablePointer<Double>
+  let winograd: WinogradScratch
 
   package struct Layout: Sendable {
     let current, temporary, padded, sums: MemoryPlan.ID
+    let winograd: WinogradScratch.Layout
   }
 
   /// - Parameters:
   ///   - grid: the final grid of tokens.
+  ///   - threadCount: threads of the pool that runs the layers.
   package static func reserve(
-    _ plan: inout MemoryPlan, _ configuration: BSQVAEConfiguration, grid: GridSize
+    _ plan: inout MemoryPlan, _ configuration: BSQVAEConfiguration, grid: GridSize,
+    threadCount: Int
   ) -> Layout {
     var plain = 0
     var padded = 0
@@ -32,11 +36,14 @@ package struct BSQVAEState {
         padded, PaddedMap.floatCount(height: height, width: width, channels: channels))
       sums = max(sums, Compute.groupNormScratch(height: height, channels: channels))
     }
+    let channels = (0..<configuration.levelCount).map { configuration.channels(level: $0) }
     return Layout(
       current: plan.reserve("vae.current", floats: plain),
       temporary: plan.reserve("vae.temporary", floats: plain),
       padded: plan.reserve("vae.padded", floats: padded),
-      sums: plan.reserve("vae.sums", byteCount: sums * 8))
+      sums: plan.reserve("vae.sums", byteCount: sums * 8),
+      winograd: WinogradScratch.reserve(
+        &plan, channels: max(channels.max()!, configuration.codebookDim), threadCount: threadCount))
   }
 
   package init(_ layout: Layout, arena: Arena) {
@@ -44,5 +51,6 @@ package struct BSQVAEState {
     temporary = arena.floats(layout.temporary)
     padded = arena.floats(layout.padded)
     sums = arena.raw(layout.sums).assumingMemoryBound(to: Double.self)
+    winograd = WinogradScratch(layout.winograd, arena: arena)
   }
 }

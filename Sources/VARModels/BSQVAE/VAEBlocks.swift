@@ -47,7 +47,7 @@ struct VAELayers {
     }
     map.clearBorder()
     let layer = weights.layer(reference)
-    compute.convolve3x3(map, layer, stride: stride, into: state.current)
+    compute.convolve3x3(map, layer, stride: stride, scratch: state.winograd, into: state.current)
     size = MapSize(
       height: size.height / stride, width: size.width / stride, channels: layer.rows)
   }
@@ -64,7 +64,7 @@ struct VAELayers {
       groups: configuration.groups(channels: size.channels), weight: weights.values(norm.weight),
       bias: weights.values(norm.bias), eps: configuration.groupNormEps, sums: state.sums, into: map)
     let layer = weights.layer(reference)
-    compute.convolve3x3(map, layer, into: output)
+    compute.convolve3x3(map, layer, scratch: state.winograd, into: output)
     size.channels = layer.rows
   }
 
@@ -104,7 +104,7 @@ struct VAELayers {
     }
     map.clearBorder()
     let layer = weights.layer(reference)
-    compute.convolve3x3(map, layer, into: state.current)
+    compute.convolve3x3(map, layer, scratch: state.winograd, into: state.current)
     size = MapSize(height: height, width: width, channels: layer.rows)
   }
 

@@ -26,12 +26,14 @@ cvar_report cvar_check_gather_row_reference(uint64_t seed);
 cvar_report cvar_check_quantized_digest(void);
 
 cvar_report cvar_check_matmul_float(cvar_isa isa, uint64_t seed);
+cvar_report cvar_check_winograd(cvar_isa isa, uint64_t seed);
 cvar_report cvar_check_norms(cvar_isa isa, uint64_t seed);
 cvar_report cvar_check_attention(cvar_isa isa, uint64_t seed);  // and kv_store
 cvar_report cvar_check_elementwise(cvar_isa isa, uint64_t seed);
 
 // Each against its formula in double, within a bound that is derived at its definition.
 cvar_report cvar_check_matmul_float_reference(uint64_t seed);
+cvar_report cvar_check_winograd_reference(uint64_t seed);
 cvar_report cvar_check_norms_reference(uint64_t seed);
 cvar_report cvar_check_attention_reference(uint64_t seed);
 cvar_report cvar_check_elementwise_reference(uint64_t seed);
