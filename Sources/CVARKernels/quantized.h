@@ -6,6 +6,12 @@
 
 static inline int32_t cvar_min_i32(int32_t a, int32_t b) { return a < b ? a : b; }
 
+// Blocks of nearly equal size, since small blocks are the slow ones.
+static inline int32_t cvar_block_tokens(int32_t left, int32_t max_tokens) {
+  int32_t blocks = (left + max_tokens - 1) / max_tokens;
+  return (left + blocks - 1) / blocks;
+}
+
 static inline int32_t cvar_superblocks(int32_t cols) {
   return (cols + CVAR_SUPERBLOCK_COLS - 1) / CVAR_SUPERBLOCK_COLS;
 }

@@ -42,12 +42,6 @@ typedef struct cvar_panel_kernels {
   void (*multiply)(const cvar_block *block);
 } cvar_panel_kernels;
 
-// Blocks of nearly equal size, since small blocks are the slow ones.
-static inline int32_t cvar_block_tokens(int32_t left, int32_t max_tokens) {
-  int32_t blocks = (left + max_tokens - 1) / max_tokens;
-  return (left + blocks - 1) / blocks;
-}
-
 void cvar_matmul_panels(const cvar_panel_kernels *kernels, const cvar_matrix *w,
                         const int8_t *codes, const float *scales, const int32_t *sums, int32_t n,
                         const float *bias, float *y, ptrdiff_t y_stride, int32_t tile_begin,
