@@ -7,7 +7,7 @@
 #endif
 
 // Each instruction set overwrites the entries that it has of its own; isa.c puts the tables
-// together from the plain ones up (scalar, avx2, avx512vnni; scalar, neon, dotprod, i8mm).
+// together from the plain ones up (scalar, avx2, avxvnni or avx512vnni; scalar, neon, dotprod, i8mm).
 // int: quantize_activations, matmul_quantized, gather_row. float: everything else.
 
 void cvar_fill_int_scalar(cvar_kernels *kernels);
@@ -15,6 +15,7 @@ void cvar_fill_float_scalar(cvar_kernels *kernels);
 #if defined(__x86_64__)
 void cvar_fill_int_avx2(cvar_kernels *kernels);
 void cvar_fill_float_avx2(cvar_kernels *kernels);
+void cvar_fill_int_avxvnni(cvar_kernels *kernels);
 void cvar_fill_int_avx512vnni(cvar_kernels *kernels);
 void cvar_fill_float_avx512vnni(cvar_kernels *kernels);
 #elif defined(__aarch64__)

@@ -1,5 +1,9 @@
 #include "fill.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #if defined(__aarch64__) && defined(__linux__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
@@ -10,14 +14,21 @@ static cvar_kernels tables[CVAR_ISA_COUNT];
 static int is_supported[CVAR_ISA_COUNT];
 
 static const char *const names[CVAR_ISA_COUNT] = {
-    "scalar", "avx2", "avx512vnni", "neon", "dotprod", "i8mm",
+    "scalar", "avx2", "avxvnni", "avx512vnni", "neon", "dotprod", "i8mm",
 };
 
 #if defined(__x86_64__)
+// Leaf 7, subleaf 1, EAX bit 4. Its registers are those of avx2, which the system saves where it lets avx2 run.
+static int has_avxvnni(void) {
+  unsigned eax, ebx, ecx, edx;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax >> 4 & 1);
+}
+
 static void detect(void) {
   __builtin_cpu_init();
   is_supported[CVAR_ISA_AVX2] = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                                 __builtin_cpu_supports("f16c");
+  is_supported[CVAR_ISA_AVXVNNI] = is_supported[CVAR_ISA_AVX2] && has_avxvnni();
   is_supported[CVAR_ISA_AVX512VNNI] =
       is_supported[CVAR_ISA_AVX2] && __builtin_cpu_supports("avx512f") &&
       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
@@ -29,6 +40,9 @@ static void fill_wider(void) {
   *avx2 = tables[CVAR_ISA_SCALAR];
   cvar_fill_int_avx2(avx2);
   cvar_fill_float_avx2(avx2);
+  cvar_kernels *avxvnni = &tables[CVAR_ISA_AVXVNNI];
+  *avxvnni = *avx2;
+  cvar_fill_int_avxvnni(avxvnni);
   cvar_kernels *avx512vnni = &tables[CVAR_ISA_AVX512VNNI];
   *avx512vnni = *avx2;
   cvar_fill_int_avx512vnni(avx512vnni);

@@ -49,9 +49,9 @@ static void quantize_group(const float *x, int32_t count, int8_t *codes, float *
   *sum = horizontal_sum(sums);
 }
 
-static void quantize_activations(const float *x, ptrdiff_t x_stride, int32_t n, int32_t k,
-                                 int32_t group_size, int8_t *codes, float *scales,
-                                 int32_t *sums) {
+void cvar_quantize_activations_avx2(const float *x, ptrdiff_t x_stride, int32_t n, int32_t k,
+                                    int32_t group_size, int8_t *codes, float *scales,
+                                    int32_t *sums) {
   int32_t groups = k / group_size;
   for (int32_t token = 0; token < n; token++) {
     for (int32_t group = 0; group < groups; group++) {
@@ -60,11 +60,6 @@ static void quantize_activations(const float *x, ptrdiff_t x_stride, int32_t n, 
                      codes + index * group_size, scales + index, sums + index);
     }
   }
-}
-
-void cvar_fill_int_avx2(cvar_kernels *kernels) {
-  kernels->quantize_activations = quantize_activations;
-  kernels->matmul_quantized = cvar_matmul_quantized_avx2;
 }
 
 #pragma clang attribute pop

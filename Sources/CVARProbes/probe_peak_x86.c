@@ -4,6 +4,7 @@
 #include <immintrin.h>
 
 #define AVX2 __attribute__((target("avx2,fma")))
+#define AVXVNNI __attribute__((target("avxvnni,avx2,fma")))
 #define AVX512VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
 #define UNROLL _Pragma("GCC unroll 16")
 
@@ -37,6 +38,17 @@ AVX2 static uint64_t avx2_fp32(uint64_t rounds) {
   return rounds * SUMS * 8 * 2;
 }
 
+AVXVNNI static uint64_t avxvnni_int8(uint64_t rounds) {
+  __m256i sums[SUMS];
+  UNROLL for (int i = 0; i < SUMS; i++) sums[i] = _mm256_setzero_si256();
+  __m256i w = _mm256_set1_epi8(3), x = _mm256_set1_epi8(5);
+  for (uint64_t round = 0; round < rounds; round++) {
+    UNROLL for (int i = 0; i < SUMS; i++) sums[i] = _mm256_dpbusd_avx_epi32(sums[i], w, x);
+  }
+  UNROLL for (int i = 0; i < SUMS; i++) CVAR_OPAQUE_X86(sums[i]);
+  return rounds * SUMS * 32 * 2;
+}
+
 AVX512VNNI static uint64_t avx512vnni_int8(uint64_t rounds) {
   __m512i sums[SUMS];
   UNROLL for (int i = 0; i < SUMS; i++) sums[i] = _mm512_setzero_si512();
@@ -61,6 +73,7 @@ AVX512VNNI static uint64_t avx512vnni_fp32(uint64_t rounds) {
 
 const cvar_probes cvar_probes_wide[] = {
     {"avx2", avx2_int8, avx2_fp32},
+    {"avxvnni", avxvnni_int8, avx2_fp32},
     {"avx512vnni", avx512vnni_int8, avx512vnni_fp32},
     {NULL, NULL, NULL},
 };

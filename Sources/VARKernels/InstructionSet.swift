@@ -4,6 +4,7 @@ import CVARKernels
 public enum InstructionSet: String, Sendable, CaseIterable {
   case scalar
   case avx2
+  case avxvnni
   case avx512vnni
   case neon
   case dotprod
@@ -13,6 +14,7 @@ public enum InstructionSet: String, Sendable, CaseIterable {
     switch self {
     case .scalar: CVAR_ISA_SCALAR
     case .avx2: CVAR_ISA_AVX2
+    case .avxvnni: CVAR_ISA_AVXVNNI
     case .avx512vnni: CVAR_ISA_AVX512VNNI
     case .neon: CVAR_ISA_NEON
     case .dotprod: CVAR_ISA_DOTPROD

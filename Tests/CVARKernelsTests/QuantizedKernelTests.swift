@@ -64,7 +64,7 @@ func expectNoFailure(_ report: cvar_report, sourceLocation: SourceLocation = #_s
     let names = (0..<CVAR_ISA_COUNT.rawValue).map {
       String(cString: cvar_isa_name(cvar_isa(rawValue: $0)))
     }
-    #expect(names == ["scalar", "avx2", "avx512vnni", "neon", "dotprod", "i8mm"])
+    #expect(names == ["scalar", "avx2", "avxvnni", "avx512vnni", "neon", "dotprod", "i8mm"])
     #expect(String(cString: cvar_isa_name(CVAR_ISA_COUNT)) == "unknown")
   }
 

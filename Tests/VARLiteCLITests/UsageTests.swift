@@ -116,7 +116,7 @@ import VARTestSupport
   @Test func versionNamesTheInstructionSet() throws {
     let result = try Programs.varlite(["--version"])
     expectDone(result)
-    let pattern = /varlite \d+\.\d+\.\d+ \((scalar|avx2|avx512vnni|neon|dotprod|i8mm)\)\n/
+    let pattern = /varlite \d+\.\d+\.\d+ \((scalar|avx2|avxvnni|avx512vnni|neon|dotprod|i8mm)\)\n/
     #expect(result.text.wholeMatch(of: pattern) != nil, "\(result.text)")
   }
 

@@ -11,11 +11,12 @@
 typedef enum cvar_isa {
   CVAR_ISA_SCALAR = 0,
   CVAR_ISA_AVX2 = 1,
-  CVAR_ISA_AVX512VNNI = 2,
-  CVAR_ISA_NEON = 3,
-  CVAR_ISA_DOTPROD = 4,
-  CVAR_ISA_I8MM = 5,
-  CVAR_ISA_COUNT = 6,
+  CVAR_ISA_AVXVNNI = 2,
+  CVAR_ISA_AVX512VNNI = 3,
+  CVAR_ISA_NEON = 4,
+  CVAR_ISA_DOTPROD = 5,
+  CVAR_ISA_I8MM = 6,
+  CVAR_ISA_COUNT = 7,
 } cvar_isa;
 
 enum {
