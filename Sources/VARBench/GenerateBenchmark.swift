@@ -1,3 +1,4 @@
+import CVARProbes
 import VARJSON
 import VARKernels
 import VARLite
@@ -42,9 +43,12 @@ public struct GenerateBenchmark {
     var scales: [Double] = []
     var drawing = 0.0
     var vae = 0.0
+    /// Allocations from the first scale to the last; nil where they cannot be counted.
+    var allocations: Int?
   }
 
-  /// `image_seconds`, `scale_seconds` per scale, `transformer_seconds`, `transformer_gops`, `vae_seconds`, `peak_rss`.
+  /// `image_seconds`, `scale_seconds` per scale, `transformer_seconds`, `transformer_gops`, `vae_seconds`, `peak_rss`,
+  /// `allocations_per_image` of the loop over the scales.
   ///
   /// The text before the picture is not counted.
   public func records(_ model: BenchmarkModel) throws -> [BenchmarkRecord] {
@@ -76,6 +80,11 @@ public struct GenerateBenchmark {
         "peak_rss", "MiB", Double(ProcessFacts.peakResidentBytes()) / 0x1p20,
         context: context + [("weight_bytes", .integer(model.byteCount))]),
     ]
+    // The first picture may set things up.
+    if let allocations = runs.last?.allocations {
+      records.append(
+        BenchmarkRecord("allocations_per_image", "count", Double(allocations), context: context))
+    }
     return records
   }
 
@@ -130,13 +139,17 @@ public struct GenerateBenchmark {
       model.tokens(count: promptTokens, seed: 4) + [start], pictures: [], model.run)
     var run = Run()
     var marks: [Double] = []
+    marks.reserveCapacity(schedule.scales.count + 1)
+    var counts = [Int](repeating: 0, count: schedule.scales.count + 1)
     var codes: [Float] = []
     run.drawing = try Stopwatch.seconds {
       codes = try drawing.draw(session, layout: layout, arena: arena, model.run) { _, _ in
+        counts[marks.count] = Int(cvar_allocation_count())
         marks.append(Stopwatch.now())
       }.codes
     }
     run.scales = zip(marks, marks.dropFirst()).map { $1 - $0 }
+    if counts[0] >= 0 { run.allocations = counts[counts.count - 1] - counts[0] }
     run.vae = try decode(codes, model)
     return run
   }

@@ -27,8 +27,12 @@ extension Compute {
       case .half: kernels.pointee.rope_half!
       case .interleaved: kernels.pointee.rope_interleaved!
       }
-    let half = headDim / 2
-    pool.parallel(rows, minimumPart: max(1, 16_384 / (heads * headDim))) { range in
+    pool.parallel(
+      rows, minimumPart: max(1, 16_384 / (heads * headDim)),
+      with: (kernel, x, stride, heads, headDim, cos, sin)
+    ) { operands, range in
+      let (kernel, x, stride, heads, headDim, cos, sin) = operands
+      let half = headDim / 2
       kernel(
         x + range.lowerBound * stride, stride, Int32(range.count), Int32(heads), Int32(headDim),
         cos + range.lowerBound * half, sin + range.lowerBound * half)
@@ -41,8 +45,12 @@ extension Compute {
     values: UnsafePointer<Float>, valueStride: Int
   ) {
     precondition(position + rows <= Int(cache.capacity), "keys and values pass the cache")
-    withUnsafePointer(to: cache) { cache in
-      pool.parallel(rows, minimumPart: 16) { range in
+    pool.parallel(
+      rows, minimumPart: 16,
+      with: (kernels, cache, position, keys, keyStride, values, valueStride)
+    ) { operands, range in
+      let (kernels, cache, position, keys, keyStride, values, valueStride) = operands
+      withUnsafePointer(to: cache) { cache in
         kernels.pointee.kv_store(
           cache, Int32(position + range.lowerBound), Int32(range.count),
           keys + range.lowerBound * keyStride, keyStride, values + range.lowerBound * valueStride,

@@ -13,6 +13,10 @@ package struct Linear {
   package var rows: Int { Int(matrix.rows) }
   package var cols: Int { Int(matrix.cols) }
   var tileCount: Int { (rows + Int(CVAR_TILE_ROWS) - 1) / Int(CVAR_TILE_ROWS) }
+  /// Whether another layer takes the same form of the same input.
+  func sharesActivations(with other: Linear) -> Bool {
+    isQuantized == other.isQuantized && matrix.group_size == other.matrix.group_size
+  }
   var isQuantized: Bool {
     matrix.type == Int32(CVAR_INT8.rawValue) || matrix.type == Int32(CVAR_INT4.rawValue)
   }
@@ -34,63 +38,102 @@ package struct Activations {
   }
 }
 
+/// What is done with each part of a layer's output as soon as it is there; `x` is `[rows, layer.rows]`.
+package enum Epilogue {
+  case none
+  /// In place.
+  case activation(ActivationFunction)
+  /// `x += output`.
+  case add(to: UnsafeMutablePointer<Float>)
+}
+
+/// A layer and the place of its output `[input.rows, layer.rows]`.
+package struct Projection {
+  let layer: Linear
+  let output: UnsafeMutablePointer<Float>
+
+  package init(_ layer: Linear, into output: UnsafeMutablePointer<Float>) {
+    self.layer = layer
+    self.output = output
+  }
+}
+
+// Quantized matrices get int8 activations, others the f32 values. What has the same input and the same activations runs
+// as one job of the pool.
 extension Compute {
-  /// Applies linear layers to the same activations: output `i` is `[rows, layers[i].rows]` with a stride of
-  /// `layers[i].rows`, or of `stride` where given.
-  ///
-  /// Quantized matrices get int8 activations, made once per group size; others the f32 values.
+  /// `output[input.rows, layer.rows] = W x + bias`, then the epilogue.
   package func linear(
     _ input: Activations, _ layer: Linear, into output: UnsafeMutablePointer<Float>,
-    stride: Int? = nil, sharesInput: Bool = false
+    then epilogue: Epilogue = .none
   ) {
-    precondition(input.cols == layer.cols, "activations of \(input.cols) meet \(layer.cols) inputs")
-    let outputStride = stride ?? layer.rows
-    if layer.isQuantized {
-      quantize(input, groupSize: Int(layer.matrix.group_size), reuse: sharesInput)
-      multiplyQuantized(layer, rows: input.rows, into: output, stride: outputStride)
-    } else {
-      // What the scratch holds belongs to an earlier input; a later layer of this one must not take it.
-      if !sharesInput { quantized.groupSize = 0 }
-      multiplyFloat(input, layer, into: output, stride: outputStride)
-    }
+    prepare(input, for: layer)
+    let product = product(input, Projection(layer, into: output))
+    run(product.tiles, of: product, FinishedProduct(product: product, epilogue: epilogue))
   }
 
-  private func quantize(_ input: Activations, groupSize: Int, reuse: Bool) {
-    if reuse, quantized.groupSize == groupSize { return }
+  /// Three layers of the same input.
+  package func linear(
+    _ input: Activations, _ first: Projection, _ second: Projection, _ third: Projection
+  ) {
+    guard first.layer.sharesActivations(with: second.layer),
+      first.layer.sharesActivations(with: third.layer)
+    else {
+      linear(input, first.layer, into: first.output)
+      linear(input, second.layer, into: second.output)
+      linear(input, third.layer, into: third.output)
+      return
+    }
+    prepare(input, for: first.layer)
+    let products = ThreeProducts(
+      first: product(input, first), second: product(input, second), third: product(input, third))
+    run(products.tiles, of: products.first, products)
+  }
+
+  /// `gate.output = silu(gate(x)) * up(x)`; `up.output` is scratch.
+  package func gatedLinear(_ input: Activations, gate: Projection, up: Projection) {
+    precondition(gate.layer.rows == up.layer.rows, "a gate is as wide as what it gates")
+    guard gate.layer.sharesActivations(with: up.layer) else {
+      linear(input, gate.layer, into: gate.output)
+      linear(input, up.layer, into: up.output)
+      siluMultiply(gate: gate.output, up: up.output, count: input.rows * gate.layer.rows)
+      return
+    }
+    prepare(input, for: gate.layer)
+    let products = GatedProducts(gate: product(input, gate), up: product(input, up))
+    run(products.gate.tiles, of: products.gate, products)
+  }
+
+  private func prepare(_ input: Activations, for layer: Linear) {
+    precondition(input.cols == layer.cols, "activations of \(input.cols) meet \(layer.cols) inputs")
+    guard layer.isQuantized else { return }
     precondition(input.rows * input.cols <= quantized.capacity, "activations pass the plan")
-    let groups = input.cols / groupSize
-    pool.parallel(input.rows, minimumPart: max(1, 16_384 / input.cols)) { rows in
+    let groupSize = Int(layer.matrix.group_size)
+    pool.parallel(
+      input.rows, minimumPart: max(1, 16_384 / input.cols),
+      with: (kernels, input, groupSize, quantized.codes, quantized.scales, quantized.sums)
+    ) { operands, rows in
+      let (kernels, input, groupSize, codes, scales, sums) = operands
+      let groups = input.cols / groupSize
       kernels.pointee.quantize_activations(
         input.pointer + rows.lowerBound * input.stride, input.stride, Int32(rows.count),
-        Int32(input.cols), Int32(groupSize), quantized.codes + rows.lowerBound * input.cols,
-        quantized.scales + rows.lowerBound * groups, quantized.sums + rows.lowerBound * groups)
+        Int32(input.cols), Int32(groupSize), codes + rows.lowerBound * input.cols,
+        scales + rows.lowerBound * groups, sums + rows.lowerBound * groups)
     }
-    quantized.groupSize = groupSize
   }
 
-  // The grains are the tiles that kernels work on at once.
+  private func product(_ input: Activations, _ projection: Projection) -> LinearProduct {
+    LinearProduct(
+      kernels: kernels, layer: projection.layer, input: input, codes: quantized.codes,
+      scales: quantized.scales, sums: quantized.sums, output: projection.output)
+  }
 
-  private func multiplyQuantized(
-    _ layer: Linear, rows: Int, into output: UnsafeMutablePointer<Float>, stride: Int
+  private func run<Operation: ParallelOperation>(
+    _ tiles: Int, of product: LinearProduct, _ operation: Operation
   ) {
+    // Tiles that take some 10 us: less is not worth waking a thread.
+    let minimum = 262_144 / (Int(CVAR_TILE_ROWS) * product.layer.cols * product.input.rows)
     pool.parallel(
-      layer.tileCount, minimumPart: minimumTiles(layer, rows: rows), grain: 2,
-      QuantizedProduct(
-        kernels: kernels, layer: layer, codes: quantized.codes, scales: quantized.scales,
-        sums: quantized.sums, rows: Int32(rows), output: output, stride: stride))
-  }
-
-  private func multiplyFloat(
-    _ input: Activations, _ layer: Linear, into output: UnsafeMutablePointer<Float>, stride: Int
-  ) {
-    pool.parallel(
-      layer.tileCount, minimumPart: minimumTiles(layer, rows: input.rows), grain: 4,
-      FloatProduct(kernels: kernels, layer: layer, input: input, output: output, stride: stride))
-  }
-
-  /// Tiles that take some 10 us: less is not worth waking a thread.
-  private func minimumTiles(_ layer: Linear, rows: Int) -> Int {
-    max(1, 262_144 / (Int(CVAR_TILE_ROWS) * layer.cols * rows))
+      tiles, minimumPart: max(1, minimum), grain: product.layer.isQuantized ? 2 : 4, operation)
   }
 
   /// One row of a matrix or table in f32.
@@ -98,42 +141,5 @@ extension Compute {
     _ matrix: cvar_matrix, row: Int, into output: UnsafeMutablePointer<Float>
   ) {
     withUnsafePointer(to: matrix) { kernels.pointee.gather_row($0, Int32(row), output) }
-  }
-}
-
-/// Row tiles of a quantized layer's output.
-private struct QuantizedProduct: ParallelOperation {
-  let kernels: UnsafePointer<cvar_kernels>
-  let layer: Linear
-  let codes: UnsafePointer<Int8>
-  let scales: UnsafePointer<Float>
-  let sums: UnsafePointer<Int32>
-  let rows: Int32
-  let output: UnsafeMutablePointer<Float>
-  let stride: Int
-
-  func run(_ tiles: Range<Int>) {
-    withUnsafePointer(to: layer.matrix) { matrix in
-      kernels.pointee.matmul_quantized(
-        matrix, codes, scales, sums, rows, layer.bias, output, stride, Int32(tiles.lowerBound),
-        Int32(tiles.upperBound))
-    }
-  }
-}
-
-/// Row tiles of a float layer's output.
-private struct FloatProduct: ParallelOperation {
-  let kernels: UnsafePointer<cvar_kernels>
-  let layer: Linear
-  let input: Activations
-  let output: UnsafeMutablePointer<Float>
-  let stride: Int
-
-  func run(_ tiles: Range<Int>) {
-    withUnsafePointer(to: layer.matrix) { matrix in
-      kernels.pointee.matmul_float(
-        matrix, input.pointer, input.stride, 1, 0, Int32(input.rows), layer.bias, output, stride,
-        Int32(tiles.lowerBound), Int32(tiles.upperBound))
-    }
   }
 }

@@ -40,14 +40,12 @@ package final class Compute {
   }
 }
 
-/// The int8 form of one block of activations, made once for all matrices that share a group size.
+/// The int8 form of one block of activations.
 final class QuantizedActivations {
   let codes: UnsafeMutablePointer<Int8>
   let scales: UnsafeMutablePointer<Float>
   let sums: UnsafeMutablePointer<Int32>
   let capacity: Int
-  /// Group size of what the buffers hold now; 0 when nothing current.
-  var groupSize = 0
 
   init(arena: Arena, scratch: Compute.ScratchIDs) {
     codes = arena.raw(scratch.codes).assumingMemoryBound(to: Int8.self)

@@ -1,9 +1,3 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
-
 /// Named buffers with exact sizes, decided before anything runs.
 package struct MemoryPlan: Sendable {
   /// A named buffer and its size.
@@ -44,19 +38,14 @@ package struct MemoryPlan: Sendable {
 package final class Arena {
   /// What the memory is cut into.
   package let plan: MemoryPlan
-  private let base: UnsafeMutableRawPointer
-  private let byteCount: Int
+  private let memory: AnonymousMemory
   private let offsets: [Int]
 
   /// - Returns: nil where the system refuses the memory.
   package init?(_ plan: MemoryPlan) {
     self.plan = plan
-    byteCount = max(plan.byteCount, 64)
-    let flags = MAP_PRIVATE | MAP_ANONYMOUS
-    guard let base = mmap(nil, byteCount, PROT_READ | PROT_WRITE, flags, -1, 0),
-      base != MAP_FAILED
-    else { return nil }
-    self.base = base
+    guard let memory = AnonymousMemory(byteCount: plan.byteCount) else { return nil }
+    self.memory = memory
     var next = 0
     offsets = plan.buffers.map { buffer in
       defer { next += MemoryPlan.aligned(buffer.byteCount) }
@@ -64,10 +53,10 @@ package final class Arena {
     }
   }
 
-  deinit { munmap(base, byteCount) }
-
   /// First byte of a buffer, a multiple of 64.
-  package func raw(_ id: MemoryPlan.ID) -> UnsafeMutableRawPointer { base + offsets[id.index] }
+  package func raw(_ id: MemoryPlan.ID) -> UnsafeMutableRawPointer {
+    memory.base + offsets[id.index]
+  }
 
   /// A buffer of f32 values.
   package func floats(_ id: MemoryPlan.ID) -> UnsafeMutablePointer<Float> {

@@ -36,7 +36,8 @@ public final class ThreadPool: @unchecked Sendable {
 
   deinit { cvar_pool_destroy(pool) }
 
-  /// Calls `body` with parts of `0..<count`, on all threads at once, and returns when all are done.
+  /// Calls `body` with parts of `0..<count`, on all threads at once, and returns when all are done. What `body`
+  /// captures is copied to the heap.
   ///
   /// - Parameters:
   ///   - minimumPart: less work than this per thread is not worth a thread.
@@ -76,6 +77,23 @@ public final class ThreadPool: @unchecked Sendable {
         operation.assumingMemoryBound(to: Operation.self).pointee.run(range)
       }
     }
+  }
+
+  /// The same with operands that a body without captures gets: it allocates nothing either.
+  func parallel<Operands>(
+    _ count: Int, minimumPart: Int = 1, grain: Int = 1, with operands: Operands,
+    _ body: @escaping (Operands, Range<Int>) -> Void
+  ) {
+    parallel(
+      count, minimumPart: minimumPart, grain: grain,
+      BoundOperation(operands: operands, body: body))
+  }
+
+  private struct BoundOperation<Operands>: ParallelOperation {
+    let operands: Operands
+    let body: (Operands, Range<Int>) -> Void
+
+    func run(_ range: Range<Int>) { body(operands, range) }
   }
 
   private func partCount(_ count: Int, minimumPart: Int) -> Int {

@@ -104,17 +104,34 @@ package struct ImageDrawing {
       rows: branches, into: session.state.hidden, state: generator, run)
 
     var drawn = DrawnCodes()
+    drawn.bits.reserveCapacity(schedule.scales.count)
+    drawn.ownBits = schedule.scales.map {
+      [UInt8](repeating: 0, count: $0.tokenCount * quantizer.codebookDim)
+    }
+    var sequences: [Qwen2Model.SequenceRows] = []
+    sequences.reserveCapacity(branches)
     var drawnTokens = 0
+    // From here on nothing allocates.
     for (index, grid) in schedule.scales.enumerated() {
       progress(index, drawnTokens)
       let scale = ScaleTransformer.Scale(
         index: index, grid: grid, ropeReference: schedule.ropeReference,
         cachedTokens: drawnTokens, textLengths: lengths)
+      sequences.removeAll(keepingCapacity: true)
+      let firstIndex = session.ids.count + drawnTokens
+      sequences.append(
+        Qwen2Model.SequenceRows(
+          rows: 0..<grid.tokenCount, cache: session.cache, firstIndex: firstIndex))
+      if branches == 2 {
+        sequences.append(
+          Qwen2Model.SequenceRows(
+            rows: grid.tokenCount..<2 * grid.tokenCount, cache: unconditional, firstIndex: 0))
+      }
       let logits = arena.floats(layout.logits)
       try runScale(
-        scale, session, unconditional, generator, states: arena.floats(layout.states),
-        logits: logits, run)
-      drawn.ownBits.append(try sample(scale, logits, run))
+        scale, sequences, session, generator, states: arena.floats(layout.states), logits: logits,
+        run)
+      try sample(scale, logits, into: &drawn.ownBits[index], run)
       drawn.bits.append(forcedBits?[index] ?? drawn.ownBits[index])
       (run.trace as? TraceRecorder)?.record(
         "s\(index).bits", shape: [1, grid.height, grid.width, quantizer.codebookDim],
@@ -123,15 +140,15 @@ package struct ImageDrawing {
       quantizer.accumulate(
         codes, scale: index, into: sum, scratch: arena.floats(layout.scratch))
       drawnTokens += grid.tokenCount
-      trace("s\(index).summed_codes", sum, schedule.finalGrid, run)
+      trace(index, "summed_codes", sum, schedule.finalGrid, run)
       guard index + 1 < schedule.scales.count else { break }
       let next = schedule.scales[index + 1]
       CodeMap.bilinear(
         sum, from: schedule.finalGrid, channels: quantizer.codebookDim, to: next, into: codes)
-      trace("s\(index).next_codes", codes, next, run)
+      trace(index, "next_codes", codes, next, run)
       try embedNext(next, codes, session, generator, traceName: "s\(index)", run)
     }
-    trace("summed_codes_final", sum, schedule.finalGrid, run)
+    trace(nil, "summed_codes_final", sum, schedule.finalGrid, run)
     progress(schedule.scales.count, drawnTokens)
     let count = schedule.finalGrid.tokenCount * quantizer.codebookDim
     drawn.codes = Array(UnsafeBufferPointer(start: sum, count: count))
@@ -158,9 +175,9 @@ package struct ImageDrawing {
 
   /// One scale through the language model and the generator (ARCHITECTURE 9.4).
   private func runScale(
-    _ scale: ScaleTransformer.Scale, _ session: LanguageSession, _ unconditional: KVCache,
-    _ generator: ScaleTransformerState, states: UnsafeMutablePointer<Float>,
-    logits: UnsafeMutablePointer<Float>, _ run: RunContext
+    _ scale: ScaleTransformer.Scale, _ sequences: [Qwen2Model.SequenceRows],
+    _ session: LanguageSession, _ generator: ScaleTransformerState,
+    states: UnsafeMutablePointer<Float>, logits: UnsafeMutablePointer<Float>, _ run: RunContext
   ) throws {
     let count = scale.grid.tokenCount
     let rows = branches * count
@@ -169,17 +186,10 @@ package struct ImageDrawing {
     run.trace?.record(
       name + ".llm_in", shape: [branches, count, width], floats: session.state.hidden)
     // Generator tokens stand at their raw cache index on all axes; the unconditional row starts at 0 each time.
-    let firstIndex = session.ids.count + scale.cachedTokens
-    try session.model.prepareRotary(
-      (0..<count).map { Qwen2Positions.Position(firstIndex + $0) }[...], session.state)
-    var sequences = [
-      Qwen2Model.SequenceRows(rows: 0..<count, cache: session.cache, firstIndex: firstIndex)
-    ]
-    if branches == 2 {
+    for sequence in sequences {
       try session.model.prepareRotary(
-        (0..<count).map { Qwen2Positions.Position($0) }[...], firstRow: count, session.state)
-      sequences.append(
-        Qwen2Model.SequenceRows(rows: count..<rows, cache: unconditional, firstIndex: 0))
+        countingFrom: sequence.firstIndex, count: count, firstRow: sequence.rows.lowerBound,
+        session.state)
     }
     let quiet = RunContext(compute: run.compute, isCancelled: run.isCancelled)
     try session.model.forward(sequences, state: session.state, quiet)
@@ -193,8 +203,9 @@ package struct ImageDrawing {
   }
 
   private func sample(
-    _ scale: ScaleTransformer.Scale, _ logits: UnsafeMutablePointer<Float>, _ run: RunContext
-  ) throws -> [UInt8] {
+    _ scale: ScaleTransformer.Scale, _ logits: UnsafeMutablePointer<Float>,
+    into bits: inout [UInt8], _ run: RunContext
+  ) throws {
     let count = scale.grid.tokenCount
     let bitCount = configuration.generator.codebookDim
     let values = count * 2 * bitCount
@@ -204,9 +215,7 @@ package struct ImageDrawing {
       UnsafeBufferPointer(start: logits, count: values), of: "generator", modelPath: modelPath)
     run.trace?.record(
       "s\(scale.index).logits", shape: [1, count, 2 * bitCount], floats: logits)
-    var bits = [UInt8](repeating: 0, count: count * bitCount)
     sampler.draw(logits, tokenCount: count, bitCount: bitCount, scale: scale.index, into: &bits)
-    return bits
   }
 
   /// The embeddings of the next scale are the same for both branches.
@@ -225,10 +234,10 @@ package struct ImageDrawing {
   }
 
   private func trace(
-    _ name: String, _ map: UnsafePointer<Float>, _ grid: GridSize, _ run: RunContext
+    _ scale: Int?, _ name: String, _ map: UnsafePointer<Float>, _ grid: GridSize, _ run: RunContext
   ) {
     run.trace?.record(
-      name, height: grid.height, width: grid.width,
+      scale.map { "s\($0).\(name)" } ?? name, height: grid.height, width: grid.width,
       channels: configuration.generator.codebookDim, map: map)
   }
 }

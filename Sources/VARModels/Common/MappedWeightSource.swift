@@ -1,11 +1,6 @@
 import Synchronization
+import VARKernels
 import VQ4Format
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
 
 /// Weights used in place from the mapped file; compressed streams are decoded once, when their group is first needed,
 /// and stay in memory.
@@ -14,7 +9,7 @@ import VQ4Format
 package final class MappedWeightSource: WeightSource, @unchecked Sendable {
   package let file: VQ4File
   /// Decoded streams by tensor and role, written once under the lock and never changed after.
-  private let decoded: UnsafeMutableBufferPointer<UnsafeMutableRawPointer?>
+  private let decoded: UnsafeMutableBufferPointer<AnonymousMemory?>
   private let finishedGroups = Mutex<Set<Int>>([])
 
   package init(file: VQ4File) {
@@ -24,7 +19,7 @@ package final class MappedWeightSource: WeightSource, @unchecked Sendable {
   }
 
   deinit {
-    for pointer in decoded { free(pointer) }
+    decoded.deinitialize()
     decoded.deallocate()
   }
 
@@ -53,10 +48,10 @@ package final class MappedWeightSource: WeightSource, @unchecked Sendable {
 
   package func stream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawPointer {
     if let raw = file.rawStream(tensor, role)?.baseAddress { return raw }
-    guard let pointer = decoded[slot(tensor, role)] else {
+    guard let memory = decoded[slot(tensor, role)] else {
       preconditionFailure("\(file.tensors[tensor].name) is read outside its group")
     }
-    return UnsafeRawPointer(pointer)
+    return UnsafeRawPointer(memory.base)
   }
 
   private func slot(_ tensor: Int, _ role: VQ4StreamRole) -> Int {
@@ -68,16 +63,15 @@ package final class MappedWeightSource: WeightSource, @unchecked Sendable {
       let byteCount = file.tensors[tensor].description.byteCount(of: role)
       guard byteCount > 0, file.rawStream(tensor, role) == nil, decoded[slot(tensor, role)] == nil
       else { continue }
-      guard let memory = aligned_alloc(64, (byteCount + 63) / 64 * 64) else {
+      guard let memory = AnonymousMemory(byteCount: byteCount) else {
         throw ModelError(
           .outOfMemory,
           "no memory for the \(byteCount) bytes of tensor \"\(file.tensors[tensor].name)\"")
       }
       do throws(VQ4Error) {
         try file.decodeStream(
-          tensor, role, into: UnsafeMutableRawBufferPointer(start: memory, count: byteCount))
+          tensor, role, into: UnsafeMutableRawBufferPointer(start: memory.base, count: byteCount))
       } catch {
-        free(memory)
         throw ModelError(.unreadableWeights, "\(error)")
       }
       decoded[slot(tensor, role)] = memory

@@ -24,22 +24,3 @@ package struct RunContext {
     if isCancelled() { throw ModelError.cancelled }
   }
 }
-
-/// `0..<count` in blocks of at most `size`. A type of its own: a lazy map would allocate in every layer.
-struct RowBlocks: Sequence, IteratorProtocol {
-  private let count: Int
-  private let size: Int
-  private var first = 0
-
-  init(_ count: Int, of size: Int = Compute.maximumBlockRows) {
-    self.count = count
-    self.size = size
-  }
-
-  mutating func next() -> Range<Int>? {
-    guard first < count else { return nil }
-    let block = first..<Swift.min(first + size, count)
-    first = block.upperBound
-    return block
-  }
-}

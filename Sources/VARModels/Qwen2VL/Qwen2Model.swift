@@ -83,25 +83,38 @@ package final class Qwen2Model {
 
   /// Fills cosines and sines of the rows' positions: `[rows, headDim / 2]` each.
   package func prepareRotary(
-    _ positions: ArraySlice<Qwen2Positions.Position>, firstRow: Int = 0, _ state: Qwen2State
+    _ positions: ArraySlice<Qwen2Positions.Position>, _ state: Qwen2State
   ) throws(ModelError) {
-    let half = configuration.headDim / 2
     try weights.with("llm.embed") { () throws(ModelError) in
-      let frequencies = weights.values(inverseFrequencies)
-      let sections = configuration.mropeSection
-      for (offset, position) in positions.enumerated() {
-        let cosines = state.cosines + (firstRow + offset) * half
-        let sines = state.sines + (firstRow + offset) * half
-        for index in 0..<half {
-          let axis =
-            index < sections[0]
-            ? position.temporal
-            : index < sections[0] + sections[1] ? position.height : position.width
-          let angle = Float(axis) * frequencies[index]
-          cosines[index] = cvar_cos(angle)
-          sines[index] = cvar_sin(angle)
-        }
+      for (row, position) in positions.enumerated() { setRotary(position, row: row, state) }
+    }
+  }
+
+  /// The same for `count` rows from `firstRow` on, whose positions count up on all axes, as those of text do.
+  package func prepareRotary(
+    countingFrom position: Int, count: Int, firstRow: Int, _ state: Qwen2State
+  ) throws(ModelError) {
+    try weights.with("llm.embed") { () throws(ModelError) in
+      for offset in 0..<count {
+        setRotary(Qwen2Positions.Position(position + offset), row: firstRow + offset, state)
       }
+    }
+  }
+
+  private func setRotary(_ position: Qwen2Positions.Position, row: Int, _ state: Qwen2State) {
+    let half = configuration.headDim / 2
+    let frequencies = weights.values(inverseFrequencies)
+    let sections = configuration.mropeSection
+    let cosines = state.cosines + row * half
+    let sines = state.sines + row * half
+    for index in 0..<half {
+      let axis =
+        index < sections[0]
+        ? position.temporal
+        : index < sections[0] + sections[1] ? position.height : position.width
+      let angle = Float(axis) * frequencies[index]
+      cosines[index] = cvar_cos(angle)
+      sines[index] = cvar_sin(angle)
     }
   }
 
@@ -115,7 +128,7 @@ package final class Qwen2Model {
     for (index, layer) in layers.enumerated() {
       try run.checkCancellation()
       try weights.with(layer.group) { () throws(ModelError) in
-        for rows in RowBlocks(rowCount) {
+        for rows in Compute.rowBlocks(rowCount) {
           attention(layer, index, rows, sequences, state, run.compute)
           feedForward(layer, rows, state, run.compute)
         }
@@ -138,9 +151,10 @@ package final class Qwen2Model {
       Activations(hidden, rows: rows.count, cols: width), weight: weights.values(layer.inputNorm),
       eps: Float(configuration.rmsNormEps), into: state.normed)
     let normed = Activations(state.normed, rows: rows.count, cols: width)
-    compute.linear(normed, weights.layer(layer.query), into: state.queries)
-    compute.linear(normed, weights.layer(layer.key), into: state.keys, sharesInput: true)
-    compute.linear(normed, weights.layer(layer.value), into: state.values, sharesInput: true)
+    compute.linear(
+      normed, Projection(weights.layer(layer.query), into: state.queries),
+      Projection(weights.layer(layer.key), into: state.keys),
+      Projection(weights.layer(layer.value), into: state.values))
     let half = headDim / 2
     let (cosines, sines) = (
       state.cosines + rows.lowerBound * half, state.sines + rows.lowerBound * half
@@ -166,8 +180,8 @@ package final class Qwen2Model {
         scale: 1 / Float(headDim).squareRoot(), into: state.normed + local * width,
         outputStride: width)
     }
-    compute.linear(normed, weights.layer(layer.output), into: state.queries)
-    compute.add(hidden, state.queries, count: rows.count * width)
+    compute.linear(
+      normed, weights.layer(layer.output), into: state.queries, then: .add(to: hidden))
   }
 
   private func feedForward(
@@ -180,14 +194,12 @@ package final class Qwen2Model {
       weight: weights.values(layer.postAttentionNorm), eps: Float(configuration.rmsNormEps),
       into: state.normed)
     let normed = Activations(state.normed, rows: rows.count, cols: width)
-    compute.linear(normed, weights.layer(layer.gate), into: state.gate)
-    compute.linear(normed, weights.layer(layer.up), into: state.up, sharesInput: true)
-    compute.siluMultiply(
-      gate: state.gate, up: state.up, count: rows.count * configuration.intermediateSize)
+    compute.gatedLinear(
+      normed, gate: Projection(weights.layer(layer.gate), into: state.gate),
+      up: Projection(weights.layer(layer.up), into: state.up))
     compute.linear(
       Activations(state.gate, rows: rows.count, cols: configuration.intermediateSize),
-      weights.layer(layer.down), into: state.queries)
-    compute.add(hidden, state.queries, count: rows.count * width)
+      weights.layer(layer.down), into: state.queries, then: .add(to: hidden))
   }
 
   /// `output[rows.count, hiddenSize]` = the final norm of `state.hidden[rows]`.

@@ -59,7 +59,7 @@ package final class VisionTower {
     precondition(count <= state.patchCapacity, "\(count) patches pass the plan")
     try weights.with("vision.embed") { () throws(ModelError) in
       prepareRotary(grid, state)
-      for rows in RowBlocks(count) {
+      for rows in Compute.rowBlocks(count) {
         let values = configuration.patchValues
         run.compute.linear(
           Activations(patches + rows.lowerBound * values, rows: rows.count, cols: values),
@@ -116,7 +116,7 @@ package final class VisionTower {
     let heads = configuration.numHeads
     let cache = state.cache.layer(0)
     // Every query sees every key, so all keys are stored before the first query looks.
-    for rows in RowBlocks(count) {
+    for rows in Compute.rowBlocks(count) {
       let hidden = state.hidden + rows.lowerBound * width
       compute.layerNorm(
         Activations(hidden, rows: rows.count, cols: width),
@@ -139,26 +139,24 @@ package final class VisionTower {
           from: state.wide + row * 3 * width, count: width)
       }
     }
-    for rows in RowBlocks(count) {
+    for rows in Compute.rowBlocks(count) {
       let hidden = state.hidden + rows.lowerBound * width
       compute.attend(
         cache, queries: state.queries + rows.lowerBound * width, queryStride: width,
         rows: rows.count, heads: heads, mask: .full(count: count),
         scale: 1 / Float(headDim).squareRoot(), into: state.normed, outputStride: width)
       let normed = Activations(state.normed, rows: rows.count, cols: width)
-      compute.linear(normed, weights.layer(block.projection), into: state.wide)
-      compute.add(hidden, state.wide, count: rows.count * width)
+      compute.linear(
+        normed, weights.layer(block.projection), into: state.wide, then: .add(to: hidden))
       compute.layerNorm(
         Activations(hidden, rows: rows.count, cols: width),
         weight: weights.values(block.norm2Weight), bias: weights.values(block.norm2Bias),
         eps: Self.normEps, into: state.normed)
-      compute.linear(normed, weights.layer(block.fc1), into: state.wide)
-      compute.apply(
-        .quickGELU, state.wide, count: rows.count * configuration.intermediateSize)
+      compute.linear(
+        normed, weights.layer(block.fc1), into: state.wide, then: .activation(.quickGELU))
       compute.linear(
         Activations(state.wide, rows: rows.count, cols: configuration.intermediateSize),
-        weights.layer(block.fc2), into: state.normed)
-      compute.add(hidden, state.normed, count: rows.count * width)
+        weights.layer(block.fc2), into: state.normed, then: .add(to: hidden))
     }
   }
 
@@ -169,7 +167,7 @@ package final class VisionTower {
     let width = configuration.embedDim
     let merged = configuration.mergedSize
     let group = merged / width
-    for patches in RowBlocks(count) {
+    for patches in Compute.rowBlocks(count) {
       compute.layerNorm(
         Activations(state.hidden + patches.lowerBound * width, rows: patches.count, cols: width),
         weight: weights.values(mergerNormWeight), bias: weights.values(mergerNormBias),
@@ -178,8 +176,7 @@ package final class VisionTower {
       let rows = patches.count / group
       compute.linear(
         Activations(state.normed, rows: rows, cols: merged), weights.layer(merger.first),
-        into: state.wide)
-      compute.apply(.geluErf, state.wide, count: rows * merged)
+        into: state.wide, then: .activation(.geluErf))
       compute.linear(
         Activations(state.wide, rows: rows, cols: merged), weights.layer(merger.second),
         into: output + patches.lowerBound / group * hiddenSize)

@@ -80,7 +80,7 @@ package final class ScaleTransformer {
     let width = configuration.embedDim
     try weights.with("generator.embed") { () throws(ModelError) in
       let layer = weights.layer(wordEmbedding)
-      for rows in RowBlocks(count) {
+      for rows in Compute.rowBlocks(count) {
         run.compute.linear(
           Activations(
             codes + rows.lowerBound * layer.cols, rows: rows.count, cols: layer.cols), layer,
@@ -110,11 +110,10 @@ package final class ScaleTransformer {
     try weights.with(group) { () throws(ModelError) in
       let first = weights.layer(projector.first)
       let second = weights.layer(projector.second)
-      for block in RowBlocks(rows) {
+      for block in Compute.rowBlocks(rows) {
         run.compute.linear(
           Activations(input + block.lowerBound * first.cols, rows: block.count, cols: first.cols),
-          first, into: state.wide)
-        run.compute.apply(.geluErf, state.wide, count: block.count * first.rows)
+          first, into: state.wide, then: .activation(.geluErf))
         run.compute.linear(
           Activations(state.wide, rows: block.count, cols: second.cols), second,
           into: output + block.lowerBound * second.rows)
@@ -137,7 +136,7 @@ package final class ScaleTransformer {
         let layer = weights.layer(block.crossKeyValue)
         for (branch, length) in textLengths.enumerated() {
           let features = branch == 0 ? context : weights.values(unconditionalText)
-          for rows in RowBlocks(length) {
+          for rows in Compute.rowBlocks(length) {
             run.compute.linear(
               Activations(features + rows.lowerBound * width, rows: rows.count, cols: width), layer,
               into: state.wide)
@@ -193,11 +192,11 @@ package final class ScaleTransformer {
     for (index, block) in blockReferences.enumerated() {
       try run.checkCancellation()
       try weights.with(block.group) { () throws(ModelError) in
-        for branch in 0..<branches {
-          storeKeysAndQueries(block, index, branch, scale, state, run.compute)
+        for rows in Compute.rowBlocks(branches * count) {
+          storeKeysAndQueries(block, index, rows, scale, state, run.compute)
         }
-        for branch in 0..<branches {
-          attendAndFeedForward(block, index, branch, scale, state, run.compute)
+        for rows in Compute.rowBlocks(branches * count) {
+          attendAndFeedForward(block, index, rows, scale, state, run.compute)
         }
       }
       if index == 0 || index == blockReferences.count - 1 {
@@ -207,7 +206,7 @@ package final class ScaleTransformer {
       }
     }
     try weights.with("generator.head") { () throws(ModelError) in
-      computeLogits(branches, count, state, logits, run.compute)
+      computeLogits(scale, state, logits, run.compute)
     }
   }
 
@@ -244,113 +243,168 @@ package final class ScaleTransformer {
       + (branch * count + vector.rawValue) * configuration.embedDim
   }
 
+  /// The rows of one branch in a block of rows, which is cut from the rows of both.
+  private struct BranchRows {
+    let branch: Int
+    /// Places in the block.
+    let rows: Range<Int>
+    /// Token of the scale that the first row stands for.
+    let firstToken: Int
+  }
+
+  private func forEachBranch(
+    of rows: Range<Int>, _ scale: Scale, body: (BranchRows) -> Void
+  ) {
+    let count = scale.grid.tokenCount
+    for branch in scale.textLengths.indices {
+      let own = rows.clamped(to: branch * count..<(branch + 1) * count)
+      guard !own.isEmpty else { continue }
+      body(
+        BranchRows(
+          branch: branch,
+          rows: own.lowerBound - rows.lowerBound..<own.upperBound - rows.lowerBound,
+          firstToken: own.lowerBound - branch * count))
+    }
+  }
+
   /// Every token of a scale sees every other, so all keys are stored before the first query looks.
   private func storeKeysAndQueries(
-    _ block: BlockReferences, _ index: Int, _ branch: Int, _ scale: Scale,
+    _ block: BlockReferences, _ index: Int, _ rows: Range<Int>, _ scale: Scale,
     _ state: ScaleTransformerState, _ compute: Compute
   ) {
     let width = configuration.embedDim
     let (heads, headDim) = (configuration.numHeads, configuration.headDim)
-    let count = scale.grid.tokenCount
-    let cache = state.caches[branch].layer(index)
-    for rows in RowBlocks(count) {
-      let first = branch * count + rows.lowerBound
-      compute.layerNorm(
-        Activations(state.tokens + first * width, rows: rows.count, cols: width),
-        weight: modulation(block, branch, .attentionScale),
-        bias: modulation(block, branch, .attentionShift), eps: Float(configuration.normEps),
-        into: state.normed)
-      compute.linear(
-        Activations(state.normed, rows: rows.count, cols: width), weights.layer(block.qkv),
-        into: state.wide)
-      compute.normalizeHeads(
-        state.wide, stride: 3 * width, rows: rows.count, heads: heads, headDim: headDim,
-        headScale: weights.values(block.headScale))
-      compute.normalizeHeads(
-        state.wide + width, stride: 3 * width, rows: rows.count, heads: heads, headDim: headDim,
-        headScale: nil)
+    forEachBranch(of: rows, scale) { part in
+      modulatedNorm(
+        part, of: rows, weight: modulation(block, part.branch, .attentionScale),
+        bias: modulation(block, part.branch, .attentionShift), state, compute)
+    }
+    compute.linear(
+      Activations(state.normed, rows: rows.count, cols: width), weights.layer(block.qkv),
+      into: state.wide)
+    compute.normalizeHeads(
+      state.wide, stride: 3 * width, rows: rows.count, heads: heads, headDim: headDim,
+      headScale: weights.values(block.headScale))
+    compute.normalizeHeads(
+      state.wide + width, stride: 3 * width, rows: rows.count, heads: heads, headDim: headDim,
+      headScale: nil)
+    forEachBranch(of: rows, scale) { part in
+      let qkv = state.wide + part.rows.lowerBound * 3 * width
       // The heads of q and then those of k: one run of 2 * heads.
-      let offset = rows.lowerBound * headDim / 2
+      let offset = part.firstToken * headDim / 2
       compute.rotate(
-        state.wide, stride: 3 * width, rows: rows.count, heads: 2 * heads, headDim: headDim,
+        qkv, stride: 3 * width, rows: part.rows.count, heads: 2 * heads, headDim: headDim,
         cos: state.cosines + offset, sin: state.sines + offset, pairing: .interleaved)
       compute.store(
-        cache, position: scale.cachedTokens + rows.lowerBound, rows: rows.count,
-        keys: state.wide + width, keyStride: 3 * width, values: state.wide + 2 * width,
+        state.caches[part.branch].layer(index), position: scale.cachedTokens + part.firstToken,
+        rows: part.rows.count, keys: qkv + width, keyStride: 3 * width, values: qkv + 2 * width,
         valueStride: 3 * width)
-      for row in 0..<rows.count {
-        (state.queries + (first + row) * width).update(
-          from: state.wide + row * 3 * width, count: width)
-      }
+    }
+    for row in 0..<rows.count {
+      (state.queries + (rows.lowerBound + row) * width).update(
+        from: state.wide + row * 3 * width, count: width)
     }
   }
 
   private func attendAndFeedForward(
-    _ block: BlockReferences, _ index: Int, _ branch: Int, _ scale: Scale,
+    _ block: BlockReferences, _ index: Int, _ rows: Range<Int>, _ scale: Scale,
     _ state: ScaleTransformerState, _ compute: Compute
   ) {
     let width = configuration.embedDim
-    let (heads, headDim) = (configuration.numHeads, configuration.headDim)
-    let eps = Float(configuration.normEps)
-    let count = scale.grid.tokenCount
-    for rows in RowBlocks(count) {
-      let first = branch * count + rows.lowerBound
-      let tokens = state.tokens + first * width
-      let input = Activations(tokens, rows: rows.count, cols: width)
-      let normed = Activations(state.normed, rows: rows.count, cols: width)
+    let tokens = state.tokens + rows.lowerBound * width
+    let normed = Activations(state.normed, rows: rows.count, cols: width)
 
-      compute.attend(
-        state.caches[branch].layer(index), queries: state.queries + first * width,
-        queryStride: width, rows: rows.count, heads: heads,
-        mask: .full(count: scale.cachedTokens + count), scale: 1, into: state.normed,
-        outputStride: width)
-      compute.linear(normed, weights.layer(block.projection), into: state.wide)
+    forEachBranch(of: rows, scale) { part in
+      attend(
+        part, state.queries + rows.lowerBound * width, state.caches[part.branch].layer(index),
+        keys: scale.cachedTokens + scale.grid.tokenCount, scale: 1, state, compute)
+    }
+    compute.linear(normed, weights.layer(block.projection), into: state.wide)
+    addScaled(block, .attentionGain, state.wide, to: tokens, of: rows, scale, compute)
+
+    compute.layerNorm(
+      Activations(tokens, rows: rows.count, cols: width),
+      weight: weights.values(block.crossNormWeight), bias: weights.values(block.crossNormBias),
+      eps: Float(configuration.normEps), into: state.normed)
+    compute.linear(normed, weights.layer(block.crossQuery), into: state.wide)
+    forEachBranch(of: rows, scale) { part in
+      attend(
+        part, state.wide, state.textCaches[part.branch].layer(index),
+        keys: scale.textLengths[part.branch], scale: 1 / Float(configuration.headDim).squareRoot(),
+        state, compute)
+    }
+    compute.linear(
+      normed, weights.layer(block.crossProjection), into: state.wide, then: .add(to: tokens))
+
+    forEachBranch(of: rows, scale) { part in
+      modulatedNorm(
+        part, of: rows, weight: modulation(block, part.branch, .feedForwardScale),
+        bias: modulation(block, part.branch, .feedForwardShift), state, compute)
+    }
+    compute.linear(normed, weights.layer(block.fc1), into: state.wide, then: .activation(.geluTanh))
+    compute.linear(
+      Activations(state.wide, rows: rows.count, cols: configuration.intermediateSize),
+      weights.layer(block.fc2), into: state.normed)
+    addScaled(block, .feedForwardGain, state.normed, to: tokens, of: rows, scale, compute)
+  }
+
+  /// Layer norm of a branch's tokens into its rows of `state.normed`.
+  private func modulatedNorm(
+    _ part: BranchRows, of rows: Range<Int>, weight: UnsafePointer<Float>,
+    bias: UnsafePointer<Float>, _ state: ScaleTransformerState, _ compute: Compute
+  ) {
+    let width = configuration.embedDim
+    compute.layerNorm(
+      Activations(
+        state.tokens + (rows.lowerBound + part.rows.lowerBound) * width, rows: part.rows.count,
+        cols: width),
+      weight: weight, bias: bias, eps: Float(configuration.normEps),
+      into: state.normed + part.rows.lowerBound * width)
+  }
+
+  /// A branch's rows of `queries` look at the first `keys` positions of a cache, into `state.normed`.
+  private func attend(
+    _ part: BranchRows, _ queries: UnsafePointer<Float>, _ cache: cvar_kv, keys: Int, scale: Float,
+    _ state: ScaleTransformerState, _ compute: Compute
+  ) {
+    let width = configuration.embedDim
+    let offset = part.rows.lowerBound * width
+    compute.attend(
+      cache, queries: queries + offset, queryStride: width, rows: part.rows.count,
+      heads: configuration.numHeads, mask: .full(count: keys), scale: scale,
+      into: state.normed + offset, outputStride: width)
+  }
+
+  /// `tokens += values * gain`, with each branch's own gain.
+  private func addScaled(
+    _ block: BlockReferences, _ gain: ScaleTransformerWeights.Modulation,
+    _ values: UnsafePointer<Float>, to tokens: UnsafeMutablePointer<Float>, of rows: Range<Int>,
+    _ scale: Scale, _ compute: Compute
+  ) {
+    let width = configuration.embedDim
+    forEachBranch(of: rows, scale) { part in
+      let offset = part.rows.lowerBound * width
       compute.addScaled(
-        tokens, state.wide, rows: rows.count, cols: width,
-        gain: modulation(block, branch, .attentionGain))
-
-      compute.layerNorm(
-        input, weight: weights.values(block.crossNormWeight),
-        bias: weights.values(block.crossNormBias), eps: eps, into: state.normed)
-      compute.linear(normed, weights.layer(block.crossQuery), into: state.wide)
-      compute.attend(
-        state.textCaches[branch].layer(index), queries: state.wide, queryStride: width,
-        rows: rows.count, heads: heads, mask: .full(count: scale.textLengths[branch]),
-        scale: 1 / Float(headDim).squareRoot(), into: state.normed, outputStride: width)
-      compute.linear(normed, weights.layer(block.crossProjection), into: state.wide)
-      compute.add(tokens, state.wide, count: rows.count * width)
-
-      compute.layerNorm(
-        input, weight: modulation(block, branch, .feedForwardScale),
-        bias: modulation(block, branch, .feedForwardShift), eps: eps, into: state.normed)
-      compute.linear(normed, weights.layer(block.fc1), into: state.wide)
-      compute.apply(.geluTanh, state.wide, count: rows.count * configuration.intermediateSize)
-      compute.linear(
-        Activations(state.wide, rows: rows.count, cols: configuration.intermediateSize),
-        weights.layer(block.fc2), into: state.normed)
-      compute.addScaled(
-        tokens, state.normed, rows: rows.count, cols: width,
-        gain: modulation(block, branch, .feedForwardGain))
+        tokens + offset, values + offset, rows: part.rows.count, cols: width,
+        gain: modulation(block, part.branch, gain))
     }
   }
 
   private func computeLogits(
-    _ branches: Int, _ count: Int, _ state: ScaleTransformerState,
-    _ logits: UnsafeMutablePointer<Float>, _ compute: Compute
+    _ scale: Scale, _ state: ScaleTransformerState, _ logits: UnsafeMutablePointer<Float>,
+    _ compute: Compute
   ) {
     let width = configuration.embedDim
     let layer = weights.layer(head)
-    for branch in 0..<branches {
-      let scale = weights.values(headModulation) + branch * 2 * width
-      for rows in RowBlocks(count) {
-        let first = branch * count + rows.lowerBound
-        compute.layerNorm(
-          Activations(state.tokens + first * width, rows: rows.count, cols: width), weight: scale,
-          bias: scale + width, eps: Float(configuration.normEps), into: state.normed)
-        compute.linear(
-          Activations(state.normed, rows: rows.count, cols: width), layer,
-          into: logits + first * layer.rows)
+    for rows in Compute.rowBlocks(scale.textLengths.count * scale.grid.tokenCount) {
+      forEachBranch(of: rows, scale) { part in
+        let modulation = weights.values(headModulation) + part.branch * 2 * width
+        modulatedNorm(
+          part, of: rows, weight: modulation, bias: modulation + width, state, compute)
       }
+      compute.linear(
+        Activations(state.normed, rows: rows.count, cols: width), layer,
+        into: logits + rows.lowerBound * layer.rows)
     }
   }
 }

@@ -1,0 +1,31 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// A block of zeroed memory straight from the system, in huge pages where they are small enough to be worth it.
+package final class AnonymousMemory {
+  package let base: UnsafeMutableRawPointer
+  private let byteCount: Int
+
+  private static let hugePage = 2 << 20
+
+  /// - Returns: nil where the system refuses the memory.
+  package init?(byteCount: Int) {
+    self.byteCount = max(byteCount, 1)
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS
+    guard let base = mmap(nil, self.byteCount, PROT_READ | PROT_WRITE, flags, -1, 0),
+      base != MAP_FAILED
+    else { return nil }
+    self.base = base
+    // Systems with pages of 16 or 64 KiB have huge pages of 32 or 512 MiB: most of the last one would be waste.
+    if byteCount >= Self.hugePage, sysconf(Int32(_SC_PAGESIZE)) == 4096 {
+      let madvHugePage: Int32 = 14
+      // A system without huge pages refuses, and gives small ones.
+      _ = madvise(base, byteCount, madvHugePage)
+    }
+  }
+
+  deinit { munmap(base, byteCount) }
+}

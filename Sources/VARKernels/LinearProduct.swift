@@ -1,0 +1,106 @@
+import CVARKernels
+
+/// Row tiles of a layer's output. The quantized form of the input is used where the layer is quantized.
+struct LinearProduct {
+  let kernels: UnsafePointer<cvar_kernels>
+  let layer: Linear
+  let input: Activations
+  let codes: UnsafePointer<Int8>
+  let scales: UnsafePointer<Float>
+  let sums: UnsafePointer<Int32>
+  let output: UnsafeMutablePointer<Float>
+
+  var tiles: Int { layer.tileCount }
+
+  func multiply(_ tiles: Range<Int>) {
+    withUnsafePointer(to: layer.matrix) { matrix in
+      if layer.isQuantized {
+        kernels.pointee.matmul_quantized(
+          matrix, codes, scales, sums, Int32(input.rows), layer.bias, output, layer.rows,
+          Int32(tiles.lowerBound), Int32(tiles.upperBound))
+      } else {
+        kernels.pointee.matmul_float(
+          matrix, input.pointer, input.stride, 1, 0, Int32(input.rows), layer.bias, output,
+          layer.rows, Int32(tiles.lowerBound), Int32(tiles.upperBound))
+      }
+    }
+  }
+
+  /// The outputs of some tiles.
+  func outputs(_ tiles: Range<Int>) -> Range<Int> {
+    let tileRows = Int(CVAR_TILE_ROWS)
+    return tiles.lowerBound * tileRows..<min(tiles.upperBound * tileRows, layer.rows)
+  }
+}
+
+/// Tiles that are finished at once, while their outputs are in the cache.
+private let finishedTiles = 16
+
+/// A product and its epilogue.
+struct FinishedProduct: ParallelOperation {
+  let product: LinearProduct
+  let epilogue: Epilogue
+
+  func run(_ tiles: Range<Int>) {
+    if case .none = epilogue { return product.multiply(tiles) }
+    for part in RangeParts(tiles, of: finishedTiles) {
+      product.multiply(part)
+      finish(product.outputs(part))
+    }
+  }
+
+  private func finish(_ outputs: Range<Int>) {
+    let stride = product.layer.rows
+    let first = outputs.lowerBound
+    let output = product.output + first
+    let kernels = product.kernels.pointee
+    switch epilogue {
+    case .none: break
+    case .activation(let function):
+      let kernel = function.kernel(product.kernels)
+      for row in 0..<product.input.rows {
+        kernel(output + row * stride, output + row * stride, outputs.count)
+      }
+    case .add(let x):
+      for row in 0..<product.input.rows {
+        kernels.add(x + row * stride + first, output + row * stride, outputs.count)
+      }
+    }
+  }
+}
+
+/// The tiles of three products, one after the other.
+struct ThreeProducts: ParallelOperation {
+  let first, second, third: LinearProduct
+
+  var tiles: Int { first.tiles + second.tiles + third.tiles }
+
+  func run(_ tiles: Range<Int>) {
+    multiply(first, tiles, startingAt: 0)
+    multiply(second, tiles, startingAt: first.tiles)
+    multiply(third, tiles, startingAt: first.tiles + second.tiles)
+  }
+
+  private func multiply(_ product: LinearProduct, _ tiles: Range<Int>, startingAt start: Int) {
+    let own = tiles.clamped(to: start..<start + product.tiles)
+    if !own.isEmpty { product.multiply(own.lowerBound - start..<own.upperBound - start) }
+  }
+}
+
+/// `gate = silu(gate) * up`.
+struct GatedProducts: ParallelOperation {
+  let gate, up: LinearProduct
+
+  func run(_ tiles: Range<Int>) {
+    for part in RangeParts(tiles, of: finishedTiles) {
+      gate.multiply(part)
+      up.multiply(part)
+      let outputs = gate.outputs(part)
+      for row in 0..<gate.input.rows {
+        let first = row * gate.layer.rows + outputs.lowerBound
+        gate.kernels.pointee.silu_multiply(
+          gate.output + first, up.output + first, gate.output + first, outputs.count)
+      }
+    }
+  }
+}
