@@ -43,6 +43,7 @@ public struct UnderstandBenchmark {
     ]
     let seconds = Measurement(prefill)
     let bytes = Double(model.bytesPerToken)
+    let read = context + [("bytes_per_token", .integer(model.bytesPerToken))]
     let rows = Double(promptTokens)
     let operations = 2 * rows * Double(model.matrixElements { $0.component == .llm })
     var records = [
@@ -51,10 +52,9 @@ public struct UnderstandBenchmark {
         "prefill_compute", "GOPS", seconds.map { operations / $0 * 1e-9 }, context: context),
       BenchmarkRecord("decode", "tok/s", written.seconds.map { 1 / $0 }, context: context),
       BenchmarkRecord(
-        "decode_bandwidth", "GB/s", written.seconds.map { bytes / $0 * 1e-9 },
-        context: context + [("bytes_per_token", .integer(model.bytesPerToken))]),
+        "decode_bandwidth", "GB/s", written.seconds.map { bytes / $0 * 1e-9 }, context: read),
       BenchmarkRecord("decode_limit", "GB/s", written.limits, context: context),
-      BenchmarkRecord("decode_share", "ratio", written.shares, context: context),
+      BenchmarkRecord("decode_share", "ratio", written.shares, context: read),
       BenchmarkRecord(
         "peak_rss", "MiB", Double(ProcessFacts.peakResidentBytes()) / 0x1p20,
         context: context + [

@@ -1,21 +1,23 @@
-"""Compares VARLite with llama.cpp and PyTorch on this machine and prints a Markdown table.
+"""Compares VARLite with llama.cpp and PyTorch on this machine and prints Markdown tables.
 
     python3 Tests/peers/compare.py --varbench .build/release/varbench --work DIR
 
-Needs Python 3.11, a C++ compiler, and in DIR 15 GB of disk; DIR keeps the peers' environments, the
+Needs Python 3.11, C and C++ compilers, and in DIR 20 GB of disk; DIR keeps the peers' environments, the
 GGUF files of random weights and every line that was measured (results.jsonl). Sides take turns, so
 that what changes on the machine meets all of them; ratios are of one round each.
 """
 
 import argparse
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import environments
-from sides import HERE, Runner, Side
+from sides import HERE, Results, Runner, Side
 from table import Table, spread
 
 OURS = "VARLite int4"
+LONG = "VARLite int4, long prompt"
 # Which setting of llama.cpp is the best depends on the task and the processor: the table has all.
 # The head is Q6_K, as llama-quantize makes it, or has 4 bits, as ours.
 LLAMA = {
@@ -24,32 +26,40 @@ LLAMA = {
     "llama.cpp Q4_K, 4-bit head": ("q4_k-head4", "on"),
     "llama.cpp Q4_K, 4-bit head, not repacked": ("q4_k-head4", "off"),
 }
+# The memory's speed that writing is also scaled to, by each side's share of what it met: it changes
+# within seconds where others use the machine too. GB/s.
+SCALED = 50
+# Those that write fastest.
+ONE_THREAD = list(LLAMA)[:3]
 
 
 class Comparison:
-    """The sections of the table."""
+    """The sections, a table each."""
 
     def __init__(self, options: argparse.Namespace):
         self.options = options
         self.work = options.work.resolve()
         self.work.mkdir(parents=True, exist_ok=True)
         self.runner = Runner(self.work, options.prefix, options.rounds)
-        self.table = Table()
+        self.tables: list[Table] = []
 
     def varbench(self, name: str, *arguments: object) -> Side:
         """A side of ours."""
         words = [str(self.options.varbench.resolve()), *map(str, arguments), "--no-probes"]
         return Side(name, tuple(words))
 
-    def understand(self, prompt: int, tokens: int, threads: int) -> Side:
+    def understand(self, prompt: int, tokens: int, threads: int, name: str = OURS) -> Side:
         """Our language model."""
         return self.varbench(
-            OURS, "understand", "--shape", self.options.shape, "--precision", "int4",
-            "--prompt", prompt, "--tokens", max(2, tokens), "--threads", threads,
+            name, "understand", "--shape", self.options.shape, "--precision", "int4",
+            "--prompt", prompt, "--tokens", tokens, "--threads", threads,
             "--pages", self.options.pages)
 
-    def llama(self, name: str, prompt: int, tokens: int, threads: int) -> Side:
-        """llama.cpp with a model of the same shape, written where it is missing."""
+    def llama(self, name: str, prompts: str, tokens: int, threads: int) -> Side:
+        """llama.cpp with a model of the same shape, written where it is missing.
+
+        Repacked weights are a copy, so their file is read; others stay in the mapped file.
+        """
         python = str(environments.python(self.work, "llama"))
         kind, repack = LLAMA[name]
         path = self.work / f"{self.options.shape}-{kind}.gguf"
@@ -57,9 +67,11 @@ class Comparison:
             subprocess.run(
                 [python, HERE / "write_gguf.py", "--shape", self.options.shape, "--type", kind,
                  "--output", path], check=True)
-        return Side(name, (
-            python, str(HERE / "llama_peer.py"), "--model", str(path), "--prompt", str(prompt),
-            "--tokens", str(tokens), "--threads", str(threads), "--repack", repack))
+        command = (
+            python, str(HERE / "llama_peer.py"), "--model", str(path), "--prompt", prompts,
+            "--tokens", str(tokens), "--threads", str(threads), "--repack", repack,
+            "--load", "read" if repack == "on" else "mmap")
+        return Side(name, command, path)
 
     def torch(self, name: str, precision: str, threads: int) -> Side:
         """PyTorch's picture decoder."""
@@ -68,68 +80,52 @@ class Comparison:
             python, str(HERE / "torch_peer.py"), "--size", str(self.options.size),
             "--precision", precision, "--threads", str(threads)))
 
-    def decode(self) -> None:
-        """Writing text, on all threads and on one."""
-        for threads in sorted({self.options.threads, 1}, reverse=True):
-            prompt = 128 if threads > 1 else 16
-            peers = list(LLAMA) if threads > 1 else list(LLAMA)[:2]
-            results = self.runner.interleave(f"decode, threads {threads}", [
-                self.understand(prompt, 32, threads),
-                *(self.llama(name, prompt, 32, threads) for name in peers)])
-            for name in peers:
-                self.table.compare(
-                    f"writing, {count(threads)}", results, OURS, name, "decode",
-                    note=f" ({gigabytes(results.lines[name, 'decode'])})")
-            share = [100 * value for value in results.get(OURS, "decode_share")]
-            mine = gigabytes(results.lines[OURS, "decode_bandwidth"])
-            self.table.state(
-                f"writing, {count(threads)}: {mine} a token, share of the read bandwidth",
-                f"{spread(share)} %", f"limit {spread(results.get(OURS, 'decode_limit'))} GB/s")
-            if threads > 1:
-                for name in peers:
-                    self.table.compare(
-                        f"prompt of 128, {count(threads)}", results, OURS, name, "prefill")
-                self.memory(results, peers)
-
-    def memory(self, results, peers: list[str]) -> None:
-        """Rows of resident memory against weights, keys and values."""
-        line = results.lines[OURS, "peak_rss"]
-        needed = (line["weight_bytes"] + line["kv_bytes"]) / 2**20
-        self.table.state(
-            "resident memory, by weights, keys and values",
-            f"{line['value']:,.0f} MiB = {line['value'] / needed:.3f} x", "; ".join(
-                f"{name}: {results.lines[name, 'rss']['value']:,.0f} MiB" for name in peers))
-
-    def prefill(self) -> None:
-        """Reading a prompt of 512."""
+    def text(self) -> None:
+        """The language model: reading prompts and writing text."""
         threads = self.options.threads
-        results = self.runner.interleave("prompt of 512", [
-            self.understand(512, 2, threads),
-            *(self.llama(name, 512, 0, threads) for name in LLAMA if name != "llama.cpp Q4_0")])
-        for name in LLAMA:
-            if (name, "prefill") in results.values:
-                self.table.compare(
-                    f"prompt of 512, {count(threads)}", results, OURS, name, "prefill")
+        several = self.runner.interleave(f"text, {count(threads)}", [
+            self.understand(128, 32, threads), self.understand(512, 2, threads, LONG),
+            *(self.llama(name, "512,128", 32, threads) for name in LLAMA)])
+        one = self.runner.interleave("text, 1 thread", [
+            self.understand(16, 32, 1),
+            *(self.llama(name, "16", 32, 1) for name in LLAMA if name in ONE_THREAD)])
+        several.move(LONG, OURS, "prefill 512")
+        for name in (OURS, *LLAMA):
+            several.values[name, "decode_scaled"] = [
+                share * SCALED / weight_gigabytes(several, name)
+                for share in several.get(name, "decode_share")]
+        table = Table(f"{self.options.shape}, tokens per second", [OURS], list(LLAMA))
+        table.compare(f"writing, {count(threads)}", several, "decode")
+        table.compare(f"the same, scaled to {SCALED} GB/s", several, "decode_scaled")
+        table.compare("writing, 1 thread", one, "decode")
+        for prompt in (128, 512):
+            table.compare(
+                f"prompt of {prompt}, {count(threads)}", several, f"prefill {prompt}")
+        table.state("weights read per token, GB", each(
+            lambda results, name: f"{weight_gigabytes(results, name):.2f}", several,
+            [OURS, *LLAMA]))
+        for results, label in ((several, count(threads)), (one, "1 thread")):
+            table.state(
+                f"share of the read bandwidth, writing, {label}",
+                each(bandwidth, results, [OURS, *LLAMA]))
+        table.state("peak of resident memory, MiB", each(peak, several, [OURS, *LLAMA]))
+        self.tables.append(table)
 
     def vae(self) -> None:
-        """Codes to pixels."""
+        """The picture tokenizer's decoder: codes to pixels."""
         size = self.options.size
+        ours = [f"VARLite {part}" for part in self.options.vae_precisions.split(",")]
+        theirs = ["PyTorch bf16", "PyTorch f32"]
+        table = Table(f"codes to {size} px, seconds", ours, theirs)
         for threads in sorted({self.options.threads, 1}, reverse=True):
-            ours = {
-                f"VARLite {precision}": self.varbench(
-                    f"VARLite {precision}", "decode", "--shape", "vargpt-v1.1", "--size", size,
-                    "--precision", precision, "--threads", threads)
-                for precision in self.options.vae_precisions.split(",")}
-            theirs = {
-                f"PyTorch {precision}": self.torch(f"PyTorch {precision}", precision, threads)
-                for precision in ("bf16", "f32")}
-            results = self.runner.interleave(
-                f"pixels, threads {threads}", [*ours.values(), *theirs.values()])
-            for mine in ours:
-                for name in theirs:
-                    self.table.compare(
-                        f"codes to {size} px, {count(threads)}, {mine.split()[-1]}", results,
-                        mine, name, "vae_seconds", larger_is_better=False)
+            results = self.runner.interleave(f"pixels, {count(threads)}", [
+                *(self.varbench(
+                    name, "decode", "--shape", "vargpt-v1.1", "--size", size, "--precision",
+                    name.split()[-1], "--threads", threads) for name in ours),
+                *(self.torch(name, name.split()[-1], threads) for name in theirs)])
+            table.compare(count(threads), results, "vae_seconds", larger_is_better=False)
+        table.state("peak of resident memory, MiB", each(peak, results, [*ours, *theirs]))
+        self.tables.append(table)
 
 
 def count(threads: int) -> str:
@@ -137,18 +133,43 @@ def count(threads: int) -> str:
     return "1 thread" if threads == 1 else f"{threads} threads"
 
 
-def gigabytes(line: dict) -> str:
-    """Bytes per token of a line, in GB."""
-    return f"{line['bytes_per_token'] * 1e-9:.2f} GB"
+def each(
+    text: Callable[[Results, str], str], results: Results, names: list[str]
+) -> dict[str, str]:
+    """A text of every side."""
+    return {name: text(results, name) for name in names}
+
+
+def peak(results: Results, side: str) -> str:
+    """The largest resident memory, for language models of ours by what must be there."""
+    line = results.lines[side, "peak_rss"]
+    text = f"{line['value']:,.0f}"
+    if "kv_bytes" not in line:
+        return text
+    needed = (line["weight_bytes"] + line["kv_bytes"]) / 2**20
+    return f"{text}, {line['value'] / needed:.3f} times weights, keys and values"
+
+
+def bandwidth(results: Results, side: str) -> str:
+    """What tokens reach of the bandwidth of their moment; empty where it was not measured."""
+    if not results.has(side, "decode_share"):
+        return ""
+    share = [100 * value for value in results.get(side, "decode_share")]
+    return f"{spread(share)} % of {spread(results.get(side, 'decode_limit'))} GB/s"
+
+
+def weight_gigabytes(results: Results, side: str) -> float:
+    """Weights that a side reads for one token, in GB."""
+    return results.lines[side, "decode_share"]["bytes_per_token"] * 1e-9
 
 
 def main() -> None:
-    """Parses the command line, measures and prints the table."""
+    """Parses the command line, measures and prints the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--varbench", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="folder for what is made")
-    parser.add_argument("--only", default="decode,prefill,vae", help="sections")
+    parser.add_argument("--only", default="text,vae", help="sections")
     parser.add_argument("--shape", default="qwen2-7b", help="language model's sizes")
     parser.add_argument("--size", type=int, default=512, help="side of the picture, pixels")
     parser.add_argument("--threads", type=int, default=2)
@@ -162,10 +183,8 @@ def main() -> None:
     options = parser.parse_args()
     comparison = Comparison(options)
     for section in options.only.split(","):
-        {"decode": comparison.decode, "prefill": comparison.prefill, "vae": comparison.vae}[
-            section]()
-    print(comparison.table)
-    (comparison.work / "table.md").write_text(f"{comparison.table}\n", encoding="utf-8")
+        {"text": comparison.text, "vae": comparison.vae}[section]()
+    print("\n\n".join(map(str, comparison.tables)))
 
 
 if __name__ == "__main__":

@@ -5,12 +5,14 @@ Calls `llama_decode` directly: no tokenizer, no sampling. Prints one line of JSO
 
 import argparse
 import time
+from pathlib import Path
 
 import gguf
 import llama_cpp as llama
 import numpy as np
 
 import records
+from read_probe import ReadProbe
 
 LOAD_MODES = {"read": llama.LLAMA_LOAD_MODE_NONE, "mmap": llama.LLAMA_LOAD_MODE_MMAP}
 FLASH_ATTENTION = {
@@ -86,42 +88,56 @@ def main() -> None:
         "threads": options.threads, "repack": options.repack, "load": options.load,
         "flash": options.flash, "tokens": options.tokens,
     }
-    random = np.random.default_rng(4)
-    lines = measure(session, options, prompts, random)
-    for name, unit, value in (
-        ("load", "s", session.load_seconds),
-        ("peak_rss", "MiB", records.memory_mib("VmHWM")),
-        ("rss", "MiB", records.memory_mib("VmRSS")),
-    ):
+    lines = measure(session, options, prompts)
+    peak = ("peak_rss", "MiB", records.memory_mib("VmHWM"))
+    if options.tokens > 1:
+        lines += write_text(session, options, prompts[-1])
+    for name, unit, value in (("load", "s", session.load_seconds), peak):
         lines.append(records.record(name, unit, [value]))
     read = bytes_per_token(options.model)
     for line in lines:
         records.write(line | context | {"bytes_per_token": read})
 
 
-def measure(
-    session: Session, options: argparse.Namespace, prompts: list[int], random: np.random.Generator
-) -> list[dict]:
-    """Records `prefill` for every prompt, then `decode` after the last."""
+def random_tokens(count: int, seed: int) -> list[int]:
+    """Token ids without a meaning of their own."""
+    return np.random.default_rng(seed).integers(0, 1000, count).tolist()
 
-    def tokens(count: int) -> list[int]:
-        return random.integers(0, 1000, count).tolist()
 
-    # Eight tokens warm up: as many layers as any prompt, in little time.
-    session.decode(tokens(8), 0)
+def measure(session: Session, options: argparse.Namespace, prompts: list[int]) -> list[dict]:
+    """Records `prefill` for every prompt."""
+    # Eight tokens warm up: as many layers as any prompt, in little time; then one token.
+    session.decode(random_tokens(8, 3), 0)
+    session.decode(random_tokens(1, 3), 8)
     lines = []
     for count in prompts:
         rates = []
         for _ in range(options.repeats):
             session.forget()
-            rates.append(count / session.decode(tokens(count), 0))
+            rates.append(count / session.decode(random_tokens(count, 4), 0))
         lines.append(records.record("prefill", "tok/s", rates, prompt=count))
-    if options.tokens > 1:
-        rates = [
-            1 / session.decode(tokens(1), prompts[-1] + step) for step in range(options.tokens)]
-        # The first token warms up.
-        lines.append(records.record("decode", "tok/s", rates[1:], prompt=prompts[-1]))
     return lines
+
+
+def write_text(session: Session, options: argparse.Namespace, position: int) -> list[dict]:
+    """Records `decode`, and `decode_share`: what tokens reach of the bandwidth around them."""
+    probe = ReadProbe(Path(options.model).parent, options.threads)
+    seconds = []
+    limits = [probe.bandwidth()]
+    for step in range(options.tokens):
+        seconds.append(session.decode(random_tokens(1, step), position + step))
+        limits.append(probe.bandwidth())
+    # The first token warms up.
+    seconds, limits = seconds[1:], limits[1:]
+    gigabytes = bytes_per_token(options.model) * 1e-9
+    shares = [
+        gigabytes / one * 2 / (before + after)
+        for one, before, after in zip(seconds, limits, limits[1:], strict=False)]
+    return [
+        records.record("decode", "tok/s", [1 / one for one in seconds], prompt=position),
+        records.record("decode_limit", "GB/s", limits),
+        records.record("decode_share", "ratio", shares),
+    ]
 
 
 def bytes_per_token(path: str) -> int:

@@ -12,24 +12,37 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Side:
-    """A program with its arguments. `name` is what the table calls it."""
+    """A program with its arguments.
+
+    `name` is what the table calls it; `model` is the file that it opens, if any.
+    """
 
     name: str
     command: tuple[str, ...]
+    model: Path | None = None
 
 
 @dataclass
 class Results:
-    """Values by side and quantity, one per round."""
+    """Values by side and quantity, one per round. A prompt's length is part of `prefill`'s name."""
 
     values: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     lines: dict[tuple[str, str], dict] = field(default_factory=dict)
 
     def add(self, side: str, line: dict) -> None:
         """Takes a line of JSON that a side printed."""
-        key = (side, line["name"])
+        name = line["name"]
+        key = (side, f"prefill {line['prompt']}" if name == "prefill" else name)
         self.values.setdefault(key, []).append(line["value"])
         self.lines[key] = line
+
+    def move(self, source: str, target: str, quantity: str) -> None:
+        """Gives a side what another name has measured for it."""
+        self.values[target, quantity] = self.values.pop((source, quantity))
+
+    def has(self, side: str, quantity: str) -> bool:
+        """Whether the side has measured it."""
+        return (side, quantity) in self.values
 
     def get(self, side: str, quantity: str) -> list[float]:
         """One value per round."""
@@ -48,6 +61,8 @@ class Runner:
     def run(self, side: Side, section: str, number: int) -> list[dict]:
         """The lines of one process. Ends the program where the process fails."""
         print(f"{section}, round {number}: {side.name}", file=sys.stderr, flush=True)
+        if side.model:
+            bring_into_memory(side.model)
         done = subprocess.run(
             [*self.prefix, *side.command], capture_output=True, text=True, check=False,
             errors="replace")
@@ -68,3 +83,10 @@ class Runner:
                 for line in self.run(side, section, number):
                     results.add(side.name, line)
         return results
+
+
+def bring_into_memory(path: Path) -> None:
+    """Reads a file, so that opening it measures the program and not the disk."""
+    with path.open("rb", buffering=0) as file:
+        while file.read(1 << 24):
+            pass
