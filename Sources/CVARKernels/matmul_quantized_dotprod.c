@@ -1,9 +1,35 @@
 #if defined(__aarch64__)
-#include "quantized_neon.h"
+#define DOTPROD __attribute__((target("arch=armv8.2-a+dotprod")))
+#define TARGET DOTPROD
+#include "stream_neon.h"
 
 enum { MAX_TOKENS = 4 };
 
-#define DOTPROD __attribute__((target("arch=armv8.2-a+dotprod")))
+// 8 columns of 4 rows; the lanes are literals.
+#define MULTIPLY_8_COLUMNS(quad, line, lane0, lane1)                        \
+  do {                                                                      \
+    int8x16_t even, odd;                                                    \
+    load_quad(&g, line, quad, &even, &odd);                                 \
+    for (int t = 0; t < tokens; t++) {                                      \
+      sums[t][quad] = vdotq_laneq_s32(sums[t][quad], even, x[t], lane0);    \
+      sums[t][quad] = vdotq_laneq_s32(sums[t][quad], odd, x[t], lane1);     \
+    }                                                                       \
+  } while (0)
+
+DOTPROD INLINE void sum_group(group_source g, const int tokens, int32x4_t (*sums)[2]) {
+  for (int t = 0; t < tokens; t++) sums[t][0] = sums[t][1] = vdupq_n_s32(0);
+  for (int32_t k = 0; k < g.group_size; k += 16) {
+    int8x16_t x[MAX_STREAM_TOKENS];
+    for (int t = 0; t < tokens; t++) x[t] = vld1q_s8(g.codes + t * g.codes_stride);
+    const uint8_t *next = g.line + line_bytes(&g);
+    MULTIPLY_8_COLUMNS(0, g.line, 0, 1);
+    MULTIPLY_8_COLUMNS(1, g.line, 0, 1);
+    MULTIPLY_8_COLUMNS(0, next, 2, 3);
+    MULTIPLY_8_COLUMNS(1, next, 2, 3);
+    g.line = next + line_bytes(&g);
+    g.codes += 16;
+  }
+}
 
 // 4 columns of 8 rows; `lane` is a literal.
 #define MULTIPLY_4_COLUMNS(lane)                                            \
@@ -64,12 +90,15 @@ DOTPROD static void multiply(const cvar_block *b) {
   }
 }
 
-static void matmul_quantized(const cvar_matrix *w, const int8_t *codes, const float *scales,
-                             const int32_t *sums, int32_t n, const float *bias, float *y,
-                             ptrdiff_t y_stride, int32_t tile_begin, int32_t tile_end) {
+void cvar_matmul_quantized_dotprod(const cvar_matrix *w, const int8_t *codes, const float *scales,
+                                   const int32_t *sums, int32_t n, const float *bias, float *y,
+                                   ptrdiff_t y_stride, int32_t tile_begin, int32_t tile_end) {
   static const cvar_panel_kernels kernels = {MAX_TOKENS, cvar_unpack_panel_neon, multiply};
-  cvar_matmul_panels(&kernels, w, codes, scales, sums, n, bias, y, y_stride, tile_begin, tile_end);
+  cvar_stream s = {w, codes, scales, sums, bias, y, y_stride};
+  multiply_tiles(&kernels, &s, n, tile_begin, tile_end);
 }
 
-void cvar_fill_int_dotprod(cvar_kernels *kernels) { kernels->matmul_quantized = matmul_quantized; }
+void cvar_fill_int_dotprod(cvar_kernels *kernels) {
+  kernels->matmul_quantized = cvar_matmul_quantized_dotprod;
+}
 #endif

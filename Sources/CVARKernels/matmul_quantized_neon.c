@@ -1,5 +1,6 @@
 #if defined(__aarch64__)
-#include "quantized_neon.h"
+#define TARGET
+#include "stream_neon.h"
 
 enum { MAX_TOKENS = 4 };
 
@@ -39,17 +40,40 @@ INLINE void add_products(quad_sum *sum, int8x16_t w0, int8x16_t w1, int8x16_t x0
   sum->high = vpadalq_s16(sum->high, high);
 }
 
-// 8 columns of 8 rows; `lines` begins at the first of these rows.
-INLINE void multiply_8_columns(quad_sum (*sum)[2], const int8_t *lines, const int8_t *codes,
-                               ptrdiff_t codes_stride, const int tokens) {
-  int8x16_t w00 = vld1q_s8(lines), w01 = vld1q_s8(lines + 16);
-  int8x16_t w10 = vld1q_s8(lines + 64), w11 = vld1q_s8(lines + 80);
+// 8 columns of 8 rows: the columns 0...3 and 4...7 of each quad of rows.
+INLINE void multiply_8_columns(quad_sum (*sum)[2], const int8x16_t *even, const int8x16_t *odd,
+                               const int8_t *codes, ptrdiff_t codes_stride, const int tokens) {
   for (int t = 0; t < tokens; t++) {
     int32x2_t x = vreinterpret_s32_s8(vld1_s8(codes + t * codes_stride));
     int8x16_t x0 = vreinterpretq_s8_s32(vdupq_lane_s32(x, 0));
     int8x16_t x1 = vreinterpretq_s8_s32(vdupq_lane_s32(x, 1));
-    add_products(&sum[t][0], w00, w10, x0, x1);
-    add_products(&sum[t][1], w01, w11, x0, x1);
+    add_products(&sum[t][0], even[0], odd[0], x0, x1);
+    add_products(&sum[t][1], even[1], odd[1], x0, x1);
+  }
+}
+
+INLINE void clear(quad_sum (*sum)[2], const int tokens) {
+  for (int t = 0; t < tokens; t++) {
+    sum[t][0].low = sum[t][0].high = sum[t][1].low = sum[t][1].high = vdupq_n_s32(0);
+  }
+}
+
+INLINE int32x4_t whole(quad_sum sum) { return vpaddq_s32(sum.low, sum.high); }
+
+INLINE void sum_group(group_source g, const int tokens, int32x4_t (*sums)[2]) {
+  quad_sum sum[MAX_STREAM_TOKENS][2];
+  clear(sum, tokens);
+  for (int32_t k = 0; k < g.group_size; k += 8) {
+    int8x16_t even[2], odd[2];
+    load_quad(&g, g.line, 0, &even[0], &odd[0]);
+    load_quad(&g, g.line, 1, &even[1], &odd[1]);
+    multiply_8_columns(sum, even, odd, g.codes, g.codes_stride, tokens);
+    g.line += line_bytes(&g);
+    g.codes += 8;
+  }
+  for (int t = 0; t < tokens; t++) {
+    sums[t][0] = whole(sum[t][0]);
+    sums[t][1] = whole(sum[t][1]);
   }
 }
 
@@ -64,11 +88,11 @@ INLINE void multiply_half(const cvar_block *b, const cvar_panel *panel, int32_t 
   const int8_t *codes = b->codes;
   for (int32_t group = 0; group < b->groups; group++) {
     quad_sum sum[MAX_TOKENS][2];
-    for (int t = 0; t < tokens; t++) {
-      sum[t][0].low = sum[t][0].high = sum[t][1].low = sum[t][1].high = vdupq_n_s32(0);
-    }
+    clear(sum, tokens);
     for (int32_t k = 0; k < b->group_size; k += 8) {
-      multiply_8_columns(sum, lines, codes, b->codes_stride, tokens);
+      int8x16_t even[2] = {vld1q_s8(lines), vld1q_s8(lines + 16)};
+      int8x16_t odd[2] = {vld1q_s8(lines + 64), vld1q_s8(lines + 80)};
+      multiply_8_columns(sum, even, odd, codes, b->codes_stride, tokens);
       lines += 128;
       codes += 8;
     }
@@ -76,8 +100,8 @@ INLINE void multiply_half(const cvar_block *b, const cvar_panel *panel, int32_t 
     for (int t = 0; t < tokens; t++) {
       float scale = b->scales[t * b->scales_stride + group];
       for (int quad = 0; quad < 2; quad++) {
-        int32x4_t whole = vpaddq_s32(sum[t][quad].low, sum[t][quad].high);
-        acc[t][quad] = cvar_finish(whole, vld1q_f32(weight_scales + quad * 4), scale, acc[t][quad]);
+        acc[t][quad] = cvar_finish(whole(sum[t][quad]), vld1q_f32(weight_scales + quad * 4), scale,
+                                   acc[t][quad]);
       }
     }
   }
@@ -104,6 +128,7 @@ void cvar_matmul_quantized_neon(const cvar_matrix *w, const int8_t *codes, const
                                 const int32_t *sums, int32_t n, const float *bias, float *y,
                                 ptrdiff_t y_stride, int32_t tile_begin, int32_t tile_end) {
   static const cvar_panel_kernels kernels = {MAX_TOKENS, cvar_unpack_panel_neon, multiply};
-  cvar_matmul_panels(&kernels, w, codes, scales, sums, n, bias, y, y_stride, tile_begin, tile_end);
+  cvar_stream s = {w, codes, scales, sums, bias, y, y_stride};
+  multiply_tiles(&kernels, &s, n, tile_begin, tile_end);
 }
 #endif

@@ -77,4 +77,7 @@ void cvar_quantize_activations_avx2(const float *x, ptrdiff_t x_stride, int32_t 
 void cvar_matmul_quantized_neon(const cvar_matrix *w, const int8_t *codes, const float *scales,
                                 const int32_t *sums, int32_t n, const float *bias, float *y,
                                 ptrdiff_t y_stride, int32_t tile_begin, int32_t tile_end);
+void cvar_matmul_quantized_dotprod(const cvar_matrix *w, const int8_t *codes, const float *scales,
+                                   const int32_t *sums, int32_t n, const float *bias, float *y,
+                                   ptrdiff_t y_stride, int32_t tile_begin, int32_t tile_end);
 void cvar_gather_row(const cvar_matrix *w, int32_t row, float *out);

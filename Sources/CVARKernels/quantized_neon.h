@@ -7,6 +7,7 @@
 // of 8 rows and 4 tokens fit the registers.
 
 #define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 8")
 
 // The scales of the 4 rows from `row` on.
 INLINE float32x4_t cvar_load_scales4(const cvar_matrix *w, int32_t tile, int32_t group,
