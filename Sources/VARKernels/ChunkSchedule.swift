@@ -13,7 +13,7 @@ package struct ChunkSchedule {
   /// How often the chunks' size halves.
   private let levels: Int
 
-  private static let mostLevels = 5
+  private static let mostLevels = 8
 
   /// - Parameters:
   ///   - count: size of the range, at least 1.

@@ -10,7 +10,10 @@
 /// mapped cannot be guarded against here: reading beyond its new end raises SIGBUS.
 final class MappedFile: @unchecked Sendable {
   let bytes: UnsafeRawBufferPointer
-  private let isMapped: Bool
+  /// Whether the bytes are the file's own pages.
+  let isMapped: Bool
+
+  static let pageSize = Int(sysconf(Int32(_SC_PAGESIZE)))
 
   init(path: String) throws(VQ4Error) {
     // Without O_NONBLOCK opening a pipe would wait for a writer.
@@ -43,6 +46,12 @@ final class MappedFile: @unchecked Sendable {
     copy.copyMemory(from: source)
     bytes = UnsafeRawBufferPointer(copy)
     isMapped = false
+  }
+
+  /// The whole pages that hold a part of the file.
+  func pages(of range: Range<Int>) -> UnsafeRawBufferPointer {
+    let first = range.lowerBound / Self.pageSize * Self.pageSize
+    return UnsafeRawBufferPointer(rebasing: bytes[first..<max(first, range.upperBound)])
   }
 
   deinit {

@@ -3,7 +3,7 @@ import VARKernels
 import VQ4Format
 
 /// Weights used in place from the mapped file; compressed streams are decoded once, when their group is first needed,
-/// and stay in memory.
+/// and stay in memory. What the page cache lacks of the next group is read while a group is in use.
 ///
 /// One source serves any number of requests at once.
 package final class MappedWeightSource: WeightSource, @unchecked Sendable {
@@ -11,9 +11,11 @@ package final class MappedWeightSource: WeightSource, @unchecked Sendable {
   /// Decoded streams by tensor and role, written once under the lock and never changed after.
   private let decoded: UnsafeMutableBufferPointer<AnonymousMemory?>
   private let finishedGroups = Mutex<Set<Int>>([])
+  private let readAhead: ReadAhead
 
   package init(file: VQ4File) {
     self.file = file
+    readAhead = ReadAhead(file)
     decoded = .allocate(capacity: file.tensors.count * VQ4StreamRole.allCases.count)
     decoded.initialize(repeating: nil)
   }
@@ -32,6 +34,7 @@ package final class MappedWeightSource: WeightSource, @unchecked Sendable {
 
   package func acquire(_ group: Int) throws(ModelError) {
     let failure = finishedGroups.withLock { finished -> ModelError? in
+      readAhead.reached(group)
       guard !finished.contains(group) else { return nil }
       do throws(ModelError) {
         for tensor in file.groups[group].tensors { try decodeCompressedStreams(tensor) }

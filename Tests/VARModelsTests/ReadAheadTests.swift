@@ -1,0 +1,48 @@
+import Testing
+import VARModels
+import VARTestSupport
+import VQ4Format
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+@Suite struct ReadAheadTests {
+  /// Computing with a group brings the next one from the disk.
+  @Test func theNextGroupIsRead() throws {
+    let folder = TemporaryDirectory()
+    let model = try Fixtures.readFile(
+      Fixtures.path("../../Sources/CVARDemoModel/Resources/shapes.vq4"))
+    folder.write("model.vq4", model)
+    let path = folder.file("model.vq4")
+    let file = try VQ4File(path: path)
+    // More than what a page that is touched brings with it.
+    let group = try #require(
+      file.groups.indices.dropFirst().last { file.groups[$0].fileRange.count > 1 << 20 })
+    evict(path)
+    guard !file.seemsResident(group: group) else {
+      // A folder in memory cannot forget a file.
+      return
+    }
+    let source = MappedWeightSource(file: file)
+    try source.acquire(group - 1)
+    for _ in 0..<500 where !file.seemsResident(group: group) { usleep(10_000) }
+    #expect(file.seemsResident(group: group))
+  }
+
+  @Test func theLastGroupHasNone() throws {
+    let file = try VQ4File(
+      path: Fixtures.path("../../Sources/CVARDemoModel/Resources/shapes.vq4"))
+    try MappedWeightSource(file: file).acquire(file.groups.count - 1)
+  }
+
+  /// Writes a file's pages to the disk and has the page cache forget them.
+  private func evict(_ path: String) {
+    let descriptor = open(path, O_RDONLY)
+    defer { close(descriptor) }
+    fsync(descriptor)
+    posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
+  }
+}
