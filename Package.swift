@@ -100,7 +100,7 @@ let package = Package(
     // Comparisons of the kernels with their references, also built for aarch64 by `run_arm.sh`.
     .target(
       name: "CVARKernelChecks", dependencies: ["CVARKernels"], path: "Tests/c",
-      exclude: ["kernels_test.c", "run_arm.sh"]),
+      exclude: ["kernels_test.c", "mutants.txt", "mutate.sh", "run_arm.sh"]),
     .testTarget(
       name: "VARKernelsTests",
       dependencies: ["CVARKernels", "CVARThreads", "VARKernels", "VARTestSupport"]),

@@ -2,8 +2,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-// Runs all checks on all instruction sets of this machine. Exit status 1 if one fails.
+// kernels_test [SEED [CHECK ISA]]: runs all checks on all instruction sets of this machine, or one check on one of
+// them. Exit status 1 if a check fails, 2 if there is none.
 
 typedef struct reference_check {
   const char *name;
@@ -44,8 +46,24 @@ static int print(const char *isa, const char *name, cvar_report report) {
   return report.count != 0;
 }
 
+static int run_one(const char *check, const char *name, uint64_t seed) {
+  for (size_t i = 0; i < sizeof reference_checks / sizeof reference_checks[0]; i++) {
+    if (strcmp(name, "scalar") != 0 || strcmp(reference_checks[i].name, check) != 0) continue;
+    return print(name, check, reference_checks[i].run(seed));
+  }
+  for (int isa = 1; isa < CVAR_ISA_COUNT; isa++) {
+    if (!cvar_isa_is_supported((cvar_isa)isa) || strcmp(cvar_isa_name((cvar_isa)isa), name) != 0) continue;
+    for (size_t i = 0; i < sizeof isa_checks / sizeof isa_checks[0]; i++) {
+      if (strcmp(isa_checks[i].name, check) == 0) return print(name, check, isa_checks[i].run((cvar_isa)isa, seed));
+    }
+  }
+  printf("no check %s on %s\n", check, name);
+  return 2;
+}
+
 int main(int argc, char **argv) {
   uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 7;
+  if (argc > 3) return run_one(argv[2], argv[3], seed);
   int failures = print("scalar", "quantized digest", cvar_check_quantized_digest());
   failures += print("scalar", "float digest", cvar_check_float_digest());
   failures += print("scalar", "elementary functions", cvar_check_math());
