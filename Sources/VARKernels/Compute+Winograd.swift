@@ -15,15 +15,15 @@ package struct WinogradScratch {
     let weightsCapacity, shareCapacity, shareCount: Int
   }
 
-  /// Patches that a thread transforms at once: a multiple of all register tiles. With up to 128 channels they stay in
-  /// the second-level cache, with more the products outweigh them.
-  static let blockPatches = 48
+  /// Patches that a thread transforms at once: a multiple of all register tiles, and enough that reading the weights,
+  /// 38 MB of 512 channels, keeps pace with the products.
+  static let blockPatches = 96
 
   /// Elements from the patches of one position to those of the next. The line between them keeps stores to all
   /// positions from meeting in one set of the cache.
   static func positionStride(channels: Int) -> Int { blockPatches * channels + 16 }
 
-  /// - Parameter channels: the most inputs or outputs of any convolution; 512 take 38 MB of weights and 3.7 MB
+  /// - Parameter channels: the most inputs or outputs of any convolution; 512 take 38 MB of weights and 7.3 MB
   ///   for each thread.
   package static func reserve(
     _ plan: inout MemoryPlan, channels: Int, threadCount: Int
