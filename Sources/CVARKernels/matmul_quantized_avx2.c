@@ -34,6 +34,7 @@ static inline __attribute__((always_inline)) __m256i add_products(__m256i sum, o
 void cvar_fill_int_avx2(cvar_kernels *kernels) {
   kernels->quantize_activations = cvar_quantize_activations_avx2;
   kernels->matmul_quantized = matmul_quantized;
+  kernels->convolve_quantized = convolve_quantized;
 }
 
 #pragma clang attribute pop

@@ -25,7 +25,10 @@ static inline __attribute__((always_inline)) __m256i add_products(__m256i sum, o
 
 #include "matmul_quantized_lanes256.h"
 
-void cvar_fill_int_avxvnni(cvar_kernels *kernels) { kernels->matmul_quantized = matmul_quantized; }
+void cvar_fill_int_avxvnni(cvar_kernels *kernels) {
+  kernels->matmul_quantized = matmul_quantized;
+  kernels->convolve_quantized = convolve_quantized;
+}
 
 #pragma clang attribute pop
 #endif

@@ -152,6 +152,8 @@ I8MM static void multiply(const cvar_block *b) {
   }
 }
 
+static const cvar_panel_kernels panel_kernels = {MAX_TOKENS, unpack, multiply};
+
 static void matmul_quantized(const cvar_matrix *w, const int8_t *codes, const float *scales,
                              const int32_t *sums, int32_t n, const float *bias, float *y,
                              ptrdiff_t y_stride, int32_t tile_begin, int32_t tile_end) {
@@ -161,10 +163,18 @@ static void matmul_quantized(const cvar_matrix *w, const int8_t *codes, const fl
                                   tile_end);
     return;
   }
-  static const cvar_panel_kernels kernels = {MAX_TOKENS, unpack, multiply};
   cvar_stream s = {w, codes, scales, sums, bias, y, y_stride};
-  multiply_tiles(&kernels, &s, n, tile_begin, tile_end);
+  multiply_tiles(&panel_kernels, &s, n, tile_begin, tile_end);
 }
 
-void cvar_fill_int_i8mm(cvar_kernels *kernels) { kernels->matmul_quantized = matmul_quantized; }
+static void convolve_quantized(const cvar_matrix *w, const cvar_code_map *map, const float *bias,
+                               float *y, ptrdiff_t y_row_stride, int32_t tile_begin,
+                               int32_t tile_end) {
+  cvar_convolve_panels(&panel_kernels, w, map, bias, y, y_row_stride, tile_begin, tile_end);
+}
+
+void cvar_fill_int_i8mm(cvar_kernels *kernels) {
+  kernels->matmul_quantized = matmul_quantized;
+  kernels->convolve_quantized = convolve_quantized;
+}
 #endif

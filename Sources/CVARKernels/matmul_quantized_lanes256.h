@@ -248,3 +248,9 @@ static void matmul_quantized(const cvar_matrix *w, const int8_t *codes, const fl
                        tile_end);
   }
 }
+
+static void convolve_quantized(const cvar_matrix *w, const cvar_code_map *map, const float *bias,
+                               float *y, ptrdiff_t y_row_stride, int32_t tile_begin,
+                               int32_t tile_end) {
+  cvar_convolve_panels(&panel_kernels, w, map, bias, y, y_row_stride, tile_begin, tile_end);
+}

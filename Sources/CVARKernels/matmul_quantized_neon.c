@@ -124,11 +124,18 @@ static void multiply(const cvar_block *b) {
   }
 }
 
+static const cvar_panel_kernels panel_kernels = {MAX_TOKENS, cvar_unpack_panel_neon, multiply};
+
 void cvar_matmul_quantized_neon(const cvar_matrix *w, const int8_t *codes, const float *scales,
                                 const int32_t *sums, int32_t n, const float *bias, float *y,
                                 ptrdiff_t y_stride, int32_t tile_begin, int32_t tile_end) {
-  static const cvar_panel_kernels kernels = {MAX_TOKENS, cvar_unpack_panel_neon, multiply};
   cvar_stream s = {w, codes, scales, sums, bias, y, y_stride};
-  multiply_tiles(&kernels, &s, n, tile_begin, tile_end);
+  multiply_tiles(&panel_kernels, &s, n, tile_begin, tile_end);
+}
+
+void cvar_convolve_quantized_neon(const cvar_matrix *w, const cvar_code_map *map,
+                                  const float *bias, float *y, ptrdiff_t y_row_stride,
+                                  int32_t tile_begin, int32_t tile_end) {
+  cvar_convolve_panels(&panel_kernels, w, map, bias, y, y_row_stride, tile_begin, tile_end);
 }
 #endif

@@ -55,5 +55,6 @@ static void quantize_activations(const float *x, ptrdiff_t x_stride, int32_t n, 
 void cvar_fill_int_neon(cvar_kernels *kernels) {
   kernels->quantize_activations = quantize_activations;
   kernels->matmul_quantized = cvar_matmul_quantized_neon;
+  kernels->convolve_quantized = cvar_convolve_quantized_neon;
 }
 #endif

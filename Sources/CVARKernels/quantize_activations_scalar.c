@@ -35,5 +35,6 @@ void cvar_quantize_activations_scalar(const float *x, ptrdiff_t x_stride, int32_
 void cvar_fill_int_scalar(cvar_kernels *kernels) {
   kernels->quantize_activations = cvar_quantize_activations_scalar;
   kernels->matmul_quantized = cvar_matmul_quantized_scalar;
+  kernels->convolve_quantized = cvar_convolve_quantized_scalar;
   kernels->gather_row = cvar_gather_row;
 }

@@ -80,4 +80,13 @@ void cvar_matmul_quantized_neon(const cvar_matrix *w, const int8_t *codes, const
 void cvar_matmul_quantized_dotprod(const cvar_matrix *w, const int8_t *codes, const float *scales,
                                    const int32_t *sums, int32_t n, const float *bias, float *y,
                                    ptrdiff_t y_stride, int32_t tile_begin, int32_t tile_end);
+void cvar_convolve_quantized_scalar(const cvar_matrix *w, const cvar_code_map *map,
+                                    const float *bias, float *y, ptrdiff_t y_row_stride,
+                                    int32_t tile_begin, int32_t tile_end);
+void cvar_convolve_quantized_neon(const cvar_matrix *w, const cvar_code_map *map,
+                                  const float *bias, float *y, ptrdiff_t y_row_stride,
+                                  int32_t tile_begin, int32_t tile_end);
+void cvar_convolve_quantized_avx512vnni(const cvar_matrix *w, const cvar_code_map *map,
+                                        const float *bias, float *y, ptrdiff_t y_row_stride,
+                                        int32_t tile_begin, int32_t tile_end);
 void cvar_gather_row(const cvar_matrix *w, int32_t row, float *out);

@@ -46,53 +46,76 @@ static void prefetch_share(const cvar_matrix *w, int32_t tile, int32_t tiles, in
   }
 }
 
-void cvar_matmul_panels(const cvar_panel_kernels *kernels, const cvar_matrix *w,
-                        const int8_t *codes, const float *scales, const int32_t *sums, int32_t n,
-                        const float *bias, float *y, ptrdiff_t y_stride, int32_t tile_begin,
-                        int32_t tile_end) {
+// One slab of a few tiles: its columns, and where its inputs stand from an output's first one on.
+typedef struct slab {
+  const cvar_panel *panels;
+  int32_t tile, tiles, col, cols;
+  int32_t is_last;
+  ptrdiff_t offset;
+} slab;
+
+static void multiply_tokens(const cvar_panel_kernels *kernels, const cvar_matrix *w,
+                            const cvar_panel_operands *o, const slab *s, int32_t row, int32_t token,
+                            int32_t tokens) {
+  const cvar_code_map *map = o->map;
+  int32_t first_row = s->tile * CVAR_TILE_ROWS;
+  int32_t rows = cvar_min_i32(s->tiles * CVAR_TILE_ROWS, w->rows - first_row);
+  ptrdiff_t at = row * map->row_stride + token * map->pixel_stride + s->offset;
+  int group_shift = __builtin_ctz((unsigned)w->group_size);  // a power of two
+  cvar_block block = {
+      .panels = s->panels,
+      .tiles = s->tiles,
+      .tokens = tokens,
+      .groups = s->cols >> group_shift,
+      .group_size = w->group_size,
+      .is_first_slab = s->col == 0,
+      .codes = map->codes + at,
+      .codes_stride = map->pixel_stride,
+      .scales = map->scales + (at >> group_shift),
+      .sums = map->sums + (at >> group_shift),
+      .scales_stride = map->pixel_stride >> group_shift,
+      .y = o->y + row * o->y_row_stride + token * o->y_stride + first_row,
+      .y_stride = o->y_stride,
+  };
+  if (rows == s->tiles * CVAR_TILE_ROWS) {
+    kernels->multiply(&block);
+  } else {
+    multiply_cut(kernels, block, rows);
+  }
+  if (o->bias && s->is_last) add_bias(o->bias + first_row, block.y, o->y_stride, tokens, rows);
+}
+
+static void multiply_slab(const cvar_panel_kernels *kernels, const cvar_matrix *w,
+                          const cvar_panel_operands *o, const slab *s, int32_t tile_end) {
+  const int32_t width = o->map->width, n = o->map->height * width;
+  const int32_t next_tile = s->tile + s->tiles;
+  for (int32_t done = 0, tokens; done < n; done += tokens) {
+    int32_t token = done % width;
+    tokens = cvar_block_tokens(width - token, kernels->max_tokens);
+    if (!s->is_last) {
+      prefetch_share(w, s->tile, s->tiles, s->col + s->cols, done, done + tokens, n);
+    } else if (next_tile < tile_end) {
+      int32_t next_tiles = cvar_min_i32(CVAR_PANEL_TILES, tile_end - next_tile);
+      prefetch_share(w, next_tile, next_tiles, 0, done, done + tokens, n);
+    }
+    multiply_tokens(kernels, w, o, s, done / width, token, tokens);
+  }
+}
+
+void cvar_multiply_panels(const cvar_panel_kernels *kernels, const cvar_matrix *w,
+                          const cvar_panel_operands *operands, int32_t tile_begin,
+                          int32_t tile_end) {
   cvar_panel panels[CVAR_PANEL_TILES];
-  ptrdiff_t groups = w->cols / w->group_size;
+  const int32_t run = w->cols / operands->segments;
   for (int32_t tile = tile_begin; tile < tile_end; tile += CVAR_PANEL_TILES) {
     int32_t tiles = cvar_min_i32(CVAR_PANEL_TILES, tile_end - tile);
-    int32_t first_row = tile * CVAR_TILE_ROWS;
-    int32_t rows = cvar_min_i32(tiles * CVAR_TILE_ROWS, w->rows - first_row);
-    for (int32_t col = 0; col < w->cols; col += CVAR_SLAB_COLS) {
-      int32_t cols = cvar_min_i32(CVAR_SLAB_COLS, w->cols - col);
-      int32_t is_last_slab = col + cols == w->cols;
+    for (int32_t col = 0, cols; col < w->cols; col += cols) {
+      int32_t into_run = col % run;
+      cols = cvar_min_i32(CVAR_SLAB_COLS, run - into_run);
       for (int32_t i = 0; i < tiles; i++) kernels->unpack(w, tile + i, col, cols, &panels[i]);
-      for (int32_t token = 0, tokens; token < n; token += tokens) {
-        tokens = cvar_block_tokens(n - token, kernels->max_tokens);
-        if (!is_last_slab) {
-          prefetch_share(w, tile, tiles, col + cols, token, token + tokens, n);
-        } else if (tile + tiles < tile_end) {
-          int32_t next_tiles = cvar_min_i32(CVAR_PANEL_TILES, tile_end - tile - tiles);
-          prefetch_share(w, tile + tiles, next_tiles, 0, token, token + tokens, n);
-        }
-        ptrdiff_t scale_index = token * groups + col / w->group_size;
-        cvar_block block = {
-            .panels = panels,
-            .tiles = tiles,
-            .tokens = tokens,
-            .groups = cols / w->group_size,
-            .group_size = w->group_size,
-            .is_first_slab = col == 0,
-            .codes = codes + (ptrdiff_t)token * w->cols + col,
-            .codes_stride = w->cols,
-            .scales = scales + scale_index,
-            .sums = sums + scale_index,
-            .scales_stride = groups,
-            .y = y + token * y_stride + first_row,
-            .y_stride = y_stride,
-        };
-        if (rows == tiles * CVAR_TILE_ROWS) {
-          kernels->multiply(&block);
-        } else {
-          multiply_cut(kernels, block, rows);
-        }
-        if (bias && is_last_slab) {
-          add_bias(bias + first_row, block.y, y_stride, block.tokens, rows);
-        }
-      }
+      const slab s = {panels, tile, tiles, col, cols, col + cols == w->cols,
+                      col / run * operands->map->kernel_stride + into_run};
+      multiply_slab(kernels, w, operands, &s, tile_end);
     }
   }
 }

@@ -42,7 +42,33 @@ typedef struct cvar_panel_kernels {
   void (*multiply)(const cvar_block *block);
 } cvar_panel_kernels;
 
-void cvar_matmul_panels(const cvar_panel_kernels *kernels, const cvar_matrix *w,
-                        const int8_t *codes, const float *scales, const int32_t *sums, int32_t n,
-                        const float *bias, float *y, ptrdiff_t y_stride, int32_t tile_begin,
-                        int32_t tile_end);
+// What a product reads and writes: the inputs of an output are `segments` runs of cols / segments codes, one
+// map->kernel_stride after the other.
+typedef struct cvar_panel_operands {
+  const cvar_code_map *map;
+  int32_t segments;
+  const float *bias;
+  float *y;
+  ptrdiff_t y_row_stride, y_stride;  // from an output to the one below and to the next
+} cvar_panel_operands;
+
+void cvar_multiply_panels(const cvar_panel_kernels *kernels, const cvar_matrix *w,
+                          const cvar_panel_operands *operands, int32_t tile_begin,
+                          int32_t tile_end);
+
+static inline void cvar_matmul_panels(const cvar_panel_kernels *kernels, const cvar_matrix *w,
+                                      const int8_t *codes, const float *scales,
+                                      const int32_t *sums, int32_t n, const float *bias, float *y,
+                                      ptrdiff_t y_stride, int32_t tile_begin, int32_t tile_end) {
+  const cvar_code_map map = {codes, scales, sums, 1, n, 0, w->cols, 0};
+  const cvar_panel_operands operands = {&map, 1, bias, y, 0, y_stride};
+  cvar_multiply_panels(kernels, w, &operands, tile_begin, tile_end);
+}
+
+static inline void cvar_convolve_panels(const cvar_panel_kernels *kernels, const cvar_matrix *w,
+                                        const cvar_code_map *map, const float *bias, float *y,
+                                        ptrdiff_t y_row_stride, int32_t tile_begin,
+                                        int32_t tile_end) {
+  const cvar_panel_operands operands = {map, 3, bias, y, y_row_stride, w->rows};
+  cvar_multiply_panels(kernels, w, &operands, tile_begin, tile_end);
+}

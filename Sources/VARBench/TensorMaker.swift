@@ -52,7 +52,7 @@ enum TensorMaker {
     var groupSize = 0
     if precision.isInteger {
       let found = precision.groupSize(wanted: decision.groupSize, cols: cols)
-      if specification.kind != .convolution, let found {
+      if let found {
         groupSize = found
       } else {
         precision = .f16

@@ -109,10 +109,7 @@ extension ConversionPlan.Row {
     var groupSize = 0
     var notes = entry.note.isEmpty ? [] : [entry.note]
     if precision.isInteger {
-      if specification.kind == .convolution {
-        notes.append("f16: convolutions stay floats")
-        precision = .f16
-      } else if let found = precision.groupSize(wanted: decision.groupSize, cols: cols) {
+      if let found = precision.groupSize(wanted: decision.groupSize, cols: cols) {
         groupSize = found
         if found != decision.groupSize {
           notes.append("group \(found): \(decision.groupSize) does not divide \(cols)")

@@ -31,6 +31,10 @@ func expectNoFailure(_ report: cvar_report, sourceLocation: SourceLocation = #_s
     expectNoFailure(cvar_check_matmul_quantized_reference(seed))
   }
 
+  @Test(arguments: seeds) func convolveQuantizedEqualsTheProductOfGatheredInputs(seed: UInt64) {
+    expectNoFailure(cvar_check_convolve_quantized_reference(seed))
+  }
+
   @Test(arguments: seeds) func gatherRowReferenceFollowsTheFormulaOfItsType(seed: UInt64) {
     expectNoFailure(cvar_check_gather_row_reference(seed))
   }
@@ -43,6 +47,11 @@ func expectNoFailure(_ report: cvar_report, sourceLocation: SourceLocation = #_s
   @Test(arguments: vectorISAs, seeds)
   func matmulQuantizedEqualsReference(isa: cvar_isa, seed: UInt64) {
     expectNoFailure(cvar_check_matmul_quantized(isa, seed))
+  }
+
+  @Test(arguments: vectorISAs, seeds)
+  func convolveQuantizedEqualsReference(isa: cvar_isa, seed: UInt64) {
+    expectNoFailure(cvar_check_convolve_quantized(isa, seed))
   }
 
   @Test(arguments: vectorISAs, seeds) func gatherRowEqualsReference(isa: cvar_isa, seed: UInt64) {

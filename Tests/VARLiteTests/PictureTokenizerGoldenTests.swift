@@ -23,4 +23,19 @@ import VARVision
       try comparison.expectClose(name, .hidden)
     }
   }
+
+  /// The decoder's convolutions are int8 then, the encoder stays f16.
+  @Test(arguments: ["int8", "int4"], ["scene_3", "scene_7"])
+  func quantizedDecodersStayClose(recipe: String, picture: String) throws {
+    let quantized = try VARGPT(path: TinyModel.path(recipe: recipe))
+    let types = quantized.file.tensors.map(\.description)
+    let convolutions = types.filter {
+      $0.name.hasPrefix("vae_local.decoder.up.") && $0.shape.count == 4
+    }
+    #expect(convolutions.count > 20 && convolutions.allSatisfy { $0.elementType == .int8 })
+    let found = try quantized.reconstruct(TinyModel.picture(picture))
+    let expected = try TinyModel.f32().reconstruct(TinyModel.picture(picture))
+    #expect(found.bits == expected.bits)
+    #expect(peakSignalToNoise(found.image, expected.image) >= 45)
+  }
 }

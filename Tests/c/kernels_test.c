@@ -20,6 +20,7 @@ typedef struct isa_check {
 static const reference_check reference_checks[] = {
     {"quantize_activations", cvar_check_quantize_activations_reference},
     {"matmul_quantized", cvar_check_matmul_quantized_reference},
+    {"convolve_quantized", cvar_check_convolve_quantized_reference},
     {"gather_row", cvar_check_gather_row_reference},
     {"matmul_float", cvar_check_matmul_float_reference},
     {"winograd", cvar_check_winograd_reference},
@@ -32,6 +33,7 @@ static const reference_check reference_checks[] = {
 static const isa_check isa_checks[] = {
     {"quantize_activations", cvar_check_quantize_activations},
     {"matmul_quantized", cvar_check_matmul_quantized},
+    {"convolve_quantized", cvar_check_convolve_quantized},
     {"gather_row", cvar_check_gather_row},
     {"matmul_float", cvar_check_matmul_float},
     {"winograd", cvar_check_winograd},

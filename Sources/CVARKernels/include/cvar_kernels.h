@@ -38,6 +38,18 @@ typedef struct cvar_kv {
   void *values;
 } cvar_kv;
 
+// Quantized pixels under a 3x3 kernel, channels last. Strides count codes and are multiples of the group size; scales
+// and sums lie one per group in the same order.
+typedef struct cvar_code_map {
+  const int8_t *codes;      // of the pixel under the kernel's first corner at the first output
+  const float *scales;
+  const int32_t *sums;
+  int32_t height, width;    // outputs
+  ptrdiff_t row_stride;     // from an output to the one below
+  ptrdiff_t pixel_stride;   // from an output to the next
+  ptrdiff_t kernel_stride;  // from one row of the kernel to the next
+} cvar_code_map;
+
 typedef struct cvar_kernels {
   const char *name;
 
@@ -54,7 +66,14 @@ typedef struct cvar_kernels {
                            const int32_t *sums, int32_t n, const float *bias, float *y,
                            ptrdiff_t y_stride, int32_t tile_begin, int32_t tile_end);
 
-  // The same for W in f32, f16 or bf16 and activations in f32: acc = fma(w, x, acc) over k ascending; y = acc + bias.
+  // A 3x3 convolution with the arithmetic of matmul_quantized: y[height][width][rows], a row of outputs being
+  // y_row_stride apart. W has 9 * channels columns (ky, kx, channel); a group lies within one (ky, kx).
+  void (*convolve_quantized)(const cvar_matrix *w, const cvar_code_map *map, const float *bias,
+                             float *y, ptrdiff_t y_row_stride, int32_t tile_begin,
+                             int32_t tile_end);
+
+  // y = W x + bias as matmul_quantized has it, for W in f32, f16 or bf16 and activations in f32: acc = fma(w, x, acc)
+  // over k ascending; y = acc + bias.
   // Token t's inputs are `segments` runs of cols/segments floats at x + t*token_stride + s*segment_stride:
   // a 3x3 convolution over a padded picture is 3 runs of 3*channels.
   void (*matmul_float)(const cvar_matrix *w, const float *x, ptrdiff_t token_stride, int32_t segments,

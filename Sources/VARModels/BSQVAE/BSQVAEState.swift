@@ -34,7 +34,7 @@ package struct BSQVAEState {
       plain = max(plain, height * width * channels)
       padded = max(
         padded, PaddedMap.floatCount(height: height, width: width, channels: channels))
-      sums = max(sums, Compute.groupNormScratch(height: height, channels: channels))
+      sums = max(sums, GroupNorm.scratchCount(height: height, channels: channels))
     }
     let channels = (0..<configuration.levelCount).map { configuration.channels(level: $0) }
     return Layout(

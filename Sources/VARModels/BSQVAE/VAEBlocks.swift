@@ -40,14 +40,20 @@ struct VAELayers {
     _ input: UnsafePointer<Float>, _ reference: LinearReference, _ size: inout MapSize,
     stride: Int = 1, state: BSQVAEState, _ compute: Compute
   ) {
-    let map = padded(size, state)
-    for y in 0..<size.height {
-      map.pixel(y, 0).update(
-        from: input + y * size.width * size.channels, count: size.width * size.channels)
-    }
-    map.clearBorder()
     let layer = weights.layer(reference)
-    compute.convolve3x3(map, layer, stride: stride, scratch: state.winograd, into: state.current)
+    if let map = quantizedMap(size, layer, state) {
+      compute.quantize(input, into: map)
+      compute.convolve3x3(map, layer, stride: stride, into: state.current)
+    } else {
+      let map = paddedMap(size, state)
+      for y in 0..<size.height {
+        map.pixel(y, 0).update(
+          from: input + y * size.width * size.channels, count: size.width * size.channels)
+      }
+      map.clearBorder()
+      compute.convolve3x3(
+        map, layer, stride: stride, scratch: state.winograd, into: state.current)
+    }
     size = MapSize(
       height: size.height / stride, width: size.width / stride, channels: layer.rows)
   }
@@ -58,13 +64,18 @@ struct VAELayers {
     _ size: inout MapSize, into output: UnsafeMutablePointer<Float>, state: BSQVAEState,
     _ compute: Compute
   ) {
-    let map = padded(size, state)
-    compute.groupNorm(
-      input, height: size.height, width: size.width, channels: size.channels,
+    let groupNorm = GroupNorm(
       groups: configuration.groups(channels: size.channels), weight: weights.values(norm.weight),
-      bias: weights.values(norm.bias), eps: configuration.groupNormEps, sums: state.sums, into: map)
+      bias: weights.values(norm.bias), eps: configuration.groupNormEps, sums: state.sums)
     let layer = weights.layer(reference)
-    compute.convolve3x3(map, layer, scratch: state.winograd, into: output)
+    if let map = quantizedMap(size, layer, state) {
+      compute.normalize(input, groupNorm, scratch: state.winograd, into: map)
+      compute.convolve3x3(map, layer, into: output)
+    } else {
+      let map = paddedMap(size, state)
+      compute.normalize(input, groupNorm, into: map)
+      compute.convolve3x3(map, layer, scratch: state.winograd, into: output)
+    }
     size.channels = layer.rows
   }
 
@@ -79,36 +90,70 @@ struct VAELayers {
       state.temporary, block.norm2, block.conv2, &size, into: state.temporary, state: state,
       compute)
     if let shortcut = block.shortcut {
-      // The padded buffer is free here and holds any unpadded map.
-      let pixels = input.height * input.width
-      compute.linear(
-        Activations(state.current, rows: pixels, cols: input.channels), weights.layer(shortcut),
-        into: state.padded)
-      state.current.update(from: state.padded, count: pixels * size.channels)
+      applyShortcut(weights.layer(shortcut), input, state: state, compute)
     }
     compute.add(state.current, state.temporary, count: size.height * size.width * size.channels)
+  }
+
+  /// A 1x1 convolution of `state.current` in place.
+  private func applyShortcut(
+    _ layer: Linear, _ size: MapSize, state: BSQVAEState, _ compute: Compute
+  ) {
+    let pixels = size.height * size.width
+    // The padded buffer is free here and holds any unpadded map. Quantized inputs have scratch for one block.
+    let blocks = RangeParts(
+      0..<pixels, of: layer.groupSize == nil ? pixels : Compute.maximumBlockRows)
+    for block in blocks {
+      compute.linear(
+        Activations(
+          state.current + block.lowerBound * size.channels, rows: block.count, cols: size.channels),
+        layer, into: state.padded + block.lowerBound * layer.rows)
+    }
+    state.current.update(from: state.padded, count: pixels * layer.rows)
   }
 
   /// Doubles each side by repeating pixels, then convolves into `state.current`.
   func upsample(
     _ reference: LinearReference, _ size: inout MapSize, state: BSQVAEState, _ compute: Compute
   ) {
-    let channels = size.channels
-    let (height, width) = (2 * size.height, 2 * size.width)
-    let map = PaddedMap(state.padded, height: height, width: width, channels: channels)
-    for y in 0..<height {
-      for x in 0..<width {
-        let source = state.current + (y / 2 * size.width + x / 2) * channels
-        map.pixel(y, x).update(from: source, count: channels)
+    let layer = weights.layer(reference)
+    let doubled = MapSize(
+      height: 2 * size.height, width: 2 * size.width, channels: size.channels)
+    if let map = quantizedMap(doubled, layer, state) {
+      compute.quantizeUpsampled(state.current, into: map)
+      compute.convolve3x3(map, layer, into: state.current)
+    } else {
+      let map = paddedMap(doubled, state)
+      repeatPixels(state.current, size, into: map)
+      compute.convolve3x3(map, layer, scratch: state.winograd, into: state.current)
+    }
+    size = MapSize(height: doubled.height, width: doubled.width, channels: layer.rows)
+  }
+
+  private func repeatPixels(
+    _ input: UnsafePointer<Float>, _ size: MapSize, into map: PaddedMap
+  ) {
+    for y in 0..<2 * size.height {
+      for x in 0..<2 * size.width {
+        let source = input + (y / 2 * size.width + x / 2) * size.channels
+        map.pixel(y, x).update(from: source, count: size.channels)
       }
     }
     map.clearBorder()
-    let layer = weights.layer(reference)
-    compute.convolve3x3(map, layer, scratch: state.winograd, into: state.current)
-    size = MapSize(height: height, width: width, channels: layer.rows)
   }
 
-  private func padded(_ size: MapSize, _ state: BSQVAEState) -> PaddedMap {
+  private func paddedMap(_ size: MapSize, _ state: BSQVAEState) -> PaddedMap {
     PaddedMap(state.padded, height: size.height, width: size.width, channels: size.channels)
+  }
+
+  /// The input of a quantized layer; nil for a float one.
+  private func quantizedMap(
+    _ size: MapSize, _ layer: Linear, _ state: BSQVAEState
+  ) -> QuantizedMap? {
+    layer.groupSize.map {
+      QuantizedMap(
+        state.padded, height: size.height, width: size.width, channels: size.channels,
+        groupSize: $0)
+    }
   }
 }
