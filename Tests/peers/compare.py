@@ -2,19 +2,20 @@
 
     python3 Tests/peers/compare.py --varbench .build/release/varbench --work DIR
 
-Needs Python 3.11, C and C++ compilers, and in DIR 20 GB of disk; DIR keeps the peers' environments, the
-GGUF files of random weights and every line that was measured (results.jsonl). Sides take turns, so
-that what changes on the machine meets all of them; ratios are of one round each.
+Needs Python 3.11, C and C++ compilers, and in DIR 20 GB of disk; DIR keeps the environments of the
+peers, the GGUF files of random weights and every line that was measured (results.jsonl). Sides take
+turns, so that what changes on the machine meets all of them; ratios are of one round each.
 """
 
 import argparse
+import statistics
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import environments
 from sides import HERE, Results, Runner, Side
-from table import Table, spread
+from table import Table
 
 OURS = "VARLite int4"
 LONG = "VARLite int4, long prompt"
@@ -22,9 +23,9 @@ LONG = "VARLite int4, long prompt"
 # The head is Q6_K, as llama-quantize makes it, or has 4 bits, as ours.
 LLAMA = {
     "llama.cpp Q4_0": ("q4_0", "on"),
-    "llama.cpp Q4_0, 4-bit head": ("q4_0-head4", "on"),
-    "llama.cpp Q4_K, 4-bit head": ("q4_k-head4", "on"),
-    "llama.cpp Q4_K, 4-bit head, not repacked": ("q4_k-head4", "off"),
+    "Q4_0, 4-bit head": ("q4_0-head4", "on"),
+    "Q4_K, 4-bit head": ("q4_k-head4", "on"),
+    "Q4_K, 4-bit head, not repacked": ("q4_k-head4", "off"),
 }
 # The memory's speed that writing is also scaled to, by each side's share of what it met: it changes
 # within seconds where others use the machine too. GB/s.
@@ -147,15 +148,17 @@ def peak(results: Results, side: str) -> str:
     if "kv_bytes" not in line:
         return text
     needed = (line["weight_bytes"] + line["kv_bytes"]) / 2**20
-    return f"{text}, {line['value'] / needed:.3f} times weights, keys and values"
+    return f"{text}: {line['value'] / needed:.3f} times weights, keys and values"
 
 
 def bandwidth(results: Results, side: str) -> str:
     """What tokens reach of the bandwidth of their moment; empty where it was not measured."""
     if not results.has(side, "decode_share"):
         return ""
-    share = [100 * value for value in results.get(side, "decode_share")]
-    return f"{spread(share)} % of {spread(results.get(side, 'decode_limit'))} GB/s"
+    share, limit = (
+        statistics.median(results.get(side, quantity))
+        for quantity in ("decode_share", "decode_limit"))
+    return f"{100 * share:.0f} % of {limit:.0f} GB/s"
 
 
 def weight_gigabytes(results: Results, side: str) -> float:
