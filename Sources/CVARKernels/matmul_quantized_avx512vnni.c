@@ -142,6 +142,7 @@ static void matmul_quantized(const cvar_matrix *w, const int8_t *codes, const fl
 }
 
 void cvar_fill_int_avx512vnni(cvar_kernels *kernels) {
+  kernels->quantize_activations = cvar_quantize_activations_avx512vnni;
   kernels->matmul_quantized = matmul_quantized;
   kernels->convolve_quantized = cvar_convolve_quantized_avx512vnni;
 }

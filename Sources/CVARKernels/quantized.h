@@ -74,6 +74,9 @@ void cvar_matmul_quantized_scalar(const cvar_matrix *w, const int8_t *codes, con
 void cvar_quantize_activations_avx2(const float *x, ptrdiff_t x_stride, int32_t n, int32_t k,
                                     int32_t group_size, int8_t *codes, float *scales,
                                     int32_t *sums);
+void cvar_quantize_activations_avx512vnni(const float *x, ptrdiff_t x_stride, int32_t n, int32_t k,
+                                          int32_t group_size, int8_t *codes, float *scales,
+                                          int32_t *sums);
 void cvar_matmul_quantized_neon(const cvar_matrix *w, const int8_t *codes, const float *scales,
                                 const int32_t *sums, int32_t n, const float *bias, float *y,
                                 ptrdiff_t y_stride, int32_t tile_begin, int32_t tile_end);

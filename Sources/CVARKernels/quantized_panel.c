@@ -31,19 +31,32 @@ static void multiply_cut(const cvar_panel_kernels *kernels, cvar_block block, in
   copy_rows(whole, block.y_stride, y, y_stride, block.tokens, rows);
 }
 
-// Asks for one share of a slab's packed codes, so that the whole of it has come to the second-level
-// cache when the blocks of tokens before it are done.
-static void prefetch_share(const cvar_matrix *w, int32_t tile, int32_t tiles, int32_t col,
-                           int32_t token, int32_t next_token, int32_t n) {
-  size_t col_bytes = w->type == CVAR_INT4 ? CVAR_TILE_ROWS / 2 : CVAR_TILE_ROWS;
-  size_t bytes = col_bytes * (size_t)cvar_min_i32(CVAR_SLAB_COLS, w->cols - col);
+// The packed codes of the slab that comes next, asked for a step with each block of tokens, so that all of them have
+// come to the second-level cache when the blocks are done.
+typedef struct next_slab {
+  const uint8_t *codes[CVAR_PANEL_TILES];
+  int32_t tiles;
+  size_t done, bytes, step;  // of each tile
+} next_slab;
+
+static next_slab prepare_next(const cvar_matrix *w, int32_t tile, int32_t tiles, int32_t col,
+                              int32_t cols, int32_t blocks) {
+  const size_t col_bytes = w->type == CVAR_INT4 ? CVAR_TILE_ROWS / 2 : CVAR_TILE_ROWS;
+  next_slab next = {.tiles = tiles, .bytes = col_bytes * (size_t)cols};
+  next.step = (next.bytes / (size_t)blocks + 63) / 64 * 64;
   for (int32_t i = 0; i < tiles; i++) {
-    const uint8_t *codes = cvar_tile_codes(w, tile + i) + col_bytes * (size_t)col;
-    size_t begin = bytes * (size_t)token / (size_t)n, end = bytes * (size_t)next_token / (size_t)n;
-    for (size_t byte = (begin + 63) / 64 * 64; byte < end; byte += 64) {
-      __builtin_prefetch(codes + byte, 0, 2);
-    }
+    next.codes[i] = cvar_tile_codes(w, tile + i) + col_bytes * (size_t)col;
   }
+  return next;
+}
+
+static void prefetch_step(next_slab *next) {
+  size_t end = next->done + next->step;
+  if (end > next->bytes) end = next->bytes;
+  for (size_t byte = next->done; byte < end; byte += 64) {
+    for (int32_t i = 0; i < next->tiles; i++) __builtin_prefetch(next->codes[i] + byte, 0, 2);
+  }
+  next->done = end;
 }
 
 // One slab of a few tiles: its columns, and where its inputs stand from an output's first one on.
@@ -85,20 +98,18 @@ static void multiply_tokens(const cvar_panel_kernels *kernels, const cvar_matrix
   if (o->bias && s->is_last) add_bias(o->bias + first_row, block.y, o->y_stride, tokens, rows);
 }
 
+// Blocks of nearly equal size, since small blocks are the slow ones.
 static void multiply_slab(const cvar_panel_kernels *kernels, const cvar_matrix *w,
-                          const cvar_panel_operands *o, const slab *s, int32_t tile_end) {
-  const int32_t width = o->map->width, n = o->map->height * width;
-  const int32_t next_tile = s->tile + s->tiles;
-  for (int32_t done = 0, tokens; done < n; done += tokens) {
-    int32_t token = done % width;
-    tokens = cvar_block_tokens(width - token, kernels->max_tokens);
-    if (!s->is_last) {
-      prefetch_share(w, s->tile, s->tiles, s->col + s->cols, done, done + tokens, n);
-    } else if (next_tile < tile_end) {
-      int32_t next_tiles = cvar_min_i32(CVAR_PANEL_TILES, tile_end - next_tile);
-      prefetch_share(w, next_tile, next_tiles, 0, done, done + tokens, n);
+                          const cvar_panel_operands *o, const slab *s, next_slab next,
+                          int32_t blocks) {
+  const int32_t width = o->map->width;
+  const int32_t least = width / blocks, larger = width % blocks;
+  for (int32_t row = 0; row < o->map->height; row++) {
+    for (int32_t block = 0, token = 0, tokens; block < blocks; block++, token += tokens) {
+      tokens = least + (block < larger);
+      prefetch_step(&next);
+      multiply_tokens(kernels, w, o, s, row, token, tokens);
     }
-    multiply_tokens(kernels, w, o, s, done / width, token, tokens);
   }
 }
 
@@ -106,16 +117,27 @@ void cvar_multiply_panels(const cvar_panel_kernels *kernels, const cvar_matrix *
                           const cvar_panel_operands *operands, int32_t tile_begin,
                           int32_t tile_end) {
   cvar_panel panels[CVAR_PANEL_TILES];
+  // Slabs of nearly equal size, at whole groups: each costs a pass over the outputs.
   const int32_t run = w->cols / operands->segments;
+  const int32_t slabs = (run + CVAR_SLAB_COLS - 1) / CVAR_SLAB_COLS;
+  const int32_t most_cols = ((run + slabs - 1) / slabs + 127) / 128 * 128;
+  const int32_t blocks = (operands->map->width + kernels->max_tokens - 1) / kernels->max_tokens;
   for (int32_t tile = tile_begin; tile < tile_end; tile += CVAR_PANEL_TILES) {
     int32_t tiles = cvar_min_i32(CVAR_PANEL_TILES, tile_end - tile);
     for (int32_t col = 0, cols; col < w->cols; col += cols) {
       int32_t into_run = col % run;
-      cols = cvar_min_i32(CVAR_SLAB_COLS, run - into_run);
+      cols = cvar_min_i32(most_cols, run - into_run);
       for (int32_t i = 0; i < tiles; i++) kernels->unpack(w, tile + i, col, cols, &panels[i]);
-      const slab s = {panels, tile, tiles, col, cols, col + cols == w->cols,
+      int32_t is_last = col + cols == w->cols;
+      const slab s = {panels, tile, tiles, col, cols, is_last,
                       col / run * operands->map->kernel_stride + into_run};
-      multiply_slab(kernels, w, operands, &s, tile_end);
+      int32_t next_tile = is_last ? tile + tiles : tile, next_col = is_last ? 0 : col + cols;
+      int32_t next_tiles = cvar_min_i32(tiles, tile_end - next_tile);
+      int32_t next_cols = cvar_min_i32(most_cols, w->cols - next_col);
+      multiply_slab(kernels, w, operands, &s,
+                    prepare_next(w, next_tile, next_tiles, next_col, next_cols,
+                                 blocks * operands->map->height),
+                    blocks);
     }
   }
 }
