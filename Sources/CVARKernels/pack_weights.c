@@ -40,43 +40,8 @@ void cvar_dequantize_row_int4(const uint8_t *indices, const int8_t *scales,
   }
 }
 
-static void add_error(float exact, float stored, cvar_weight_error *error) {
-  double difference = (double)exact - (double)stored;
-  error->squared_error += difference * difference;
-  error->squared_sum += (double)exact * (double)exact;
-}
-
-int32_t cvar_round_row_f16(const float *x, int32_t k, uint16_t *out, cvar_weight_error *error) {
-  for (int32_t i = 0; i < k; i++) {
-    out[i] = cvar_f16_from_f32(x[i]);
-    if ((out[i] & 0x7fff) >= 0x7c00) return CVAR_QUANTIZE_TOO_LARGE;
-    add_error(x[i], cvar_f32_from_f16(out[i]), error);
-  }
-  return CVAR_QUANTIZE_OK;
-}
-
-int32_t cvar_round_row_bf16(const float *x, int32_t k, uint16_t *out, cvar_weight_error *error) {
-  for (int32_t i = 0; i < k; i++) {
-    out[i] = cvar_bf16_from_f32(x[i]);
-    if ((out[i] & 0x7fff) >= 0x7f80) return CVAR_QUANTIZE_TOO_LARGE;
-    add_error(x[i], cvar_f32_from_bf16(out[i]), error);
-  }
-  return CVAR_QUANTIZE_OK;
-}
-
-void cvar_tile_row_1(const int8_t *codes, int32_t k, int32_t row, int8_t *tile) {
-  for (int32_t i = 0; i < k; i++) tile[i / 4 * 64 + row * 4 + i % 4] = codes[i];
-}
-
 void cvar_untile_row_1(const int8_t *tile, int32_t k, int32_t row, int8_t *codes) {
   for (int32_t i = 0; i < k; i++) codes[i] = tile[i / 4 * 64 + row * 4 + i % 4];
-}
-
-void cvar_tile_row_int4(const uint8_t *indices, int32_t k, int32_t row, uint8_t *tile) {
-  for (int32_t i = 0; i < k; i += 8) {
-    uint8_t *bytes = tile + i / 8 * 64 + row * 4;
-    for (int32_t j = 0; j < 4; j++) bytes[j] = indices[i + j] | (uint8_t)(indices[i + j + 4] << 4);
-  }
 }
 
 void cvar_untile_row_int4(const uint8_t *tile, int32_t k, int32_t row, uint8_t *indices) {
@@ -106,8 +71,8 @@ void cvar_unpack_row_int4(const uint8_t *packed, int32_t k, uint8_t *indices) {
   }
 }
 
-void cvar_tile_row_2(const uint16_t *x, int32_t k, int32_t row, uint16_t *tile) {
-  for (int32_t i = 0; i < k; i++) tile[i * CVAR_TILE_ROWS + row] = x[i];
+void cvar_untile_row_2(const uint16_t *tile, int32_t k, int32_t row, uint16_t *x) {
+  for (int32_t i = 0; i < k; i++) x[i] = tile[i * CVAR_TILE_ROWS + row];
 }
 
 void cvar_tile_row_4(const float *x, int32_t k, int32_t row, float *tile) {

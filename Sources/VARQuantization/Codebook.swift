@@ -44,32 +44,49 @@ private struct Sample {
   let rowCount: Int
   let cols: Int
   let groupSize: Int
-  private var indices: [UInt8]
+  private let quantizers = cvar_weight_quantizers_for(cvar_isa_best()).pointee
+  private var tile: [UInt8]
   private var scales: [Int8]
   private var superscales: [UInt16]
+  private var indices: [UInt8]
+  private var errors: [cvar_weight_error]
 
   init(x: UnsafePointer<Float>, rowCount: Int, cols: Int, groupSize: Int) {
     self.x = x
     self.rowCount = rowCount
     self.cols = cols
     self.groupSize = groupSize
+    let counts = WeightFormat(
+      precision: .int4, layout: .tiles, rows: rowCount, cols: cols, groupSize: groupSize,
+      codebook: Codebook.gaussian
+    ).tileByteCounts
+    tile = [UInt8](repeating: 0, count: counts.codes)
+    scales = [Int8](repeating: 0, count: counts.scales)
+    superscales = [UInt16](repeating: 0, count: counts.superscales / 2)
     indices = [UInt8](repeating: 0, count: cols)
-    scales = [Int8](repeating: 0, count: cols / groupSize)
-    superscales = [UInt16](
-      repeating: 0, count: (cols + WeightFormat.superblockCols - 1) / WeightFormat.superblockCols)
+    errors = [cvar_weight_error](
+      repeating: cvar_weight_error(squared_error: 0, squared_sum: 0), count: Self.unit)
   }
 
-  mutating func quantize(_ row: Int, _ codebook: [Int8], _ error: inout cvar_weight_error) -> Bool {
-    cvar_quantize_row_int4(
-      x + row * cols, Int32(cols), Int32(groupSize), codebook, &indices, &scales, &superscales,
-      &error) == CVAR_QUANTIZE_OK
+  private static let unit = WeightFormat.unitRowCount
+
+  /// Quantizes up to 16 rows; gives their number, or nil where a value is out of range.
+  private mutating func quantize(from first: Int, _ codebook: [Int8]) -> Int? {
+    let count = min(Self.unit, rowCount - first)
+    let doneCount = quantizers.quantize_int4(
+      x + first * cols, cols, Int32(count), Int32(cols), Int32(groupSize), codebook, &tile,
+      &scales, &superscales, &errors)
+    return doneCount == Int32(count) ? count : nil
   }
 
   /// The squared error, or infinity where a value is out of range.
   mutating func error(_ codebook: [Int8]) -> Double {
-    var error = cvar_weight_error(squared_error: 0, squared_sum: 0)
-    for row in 0..<rowCount where !quantize(row, codebook, &error) { return .infinity }
-    return error.squared_error
+    var sum = 0.0
+    for first in stride(from: 0, to: rowCount, by: Self.unit) {
+      guard let count = quantize(from: first, codebook) else { return .infinity }
+      for row in 0..<count { sum += errors[row].squared_error }
+    }
+    return sum
   }
 
   /// Each level moved to the scale-weighted mean of the weights that chose it, in units that use the whole range; nil
@@ -77,15 +94,9 @@ private struct Sample {
   mutating func cellMeans(of codebook: [Int8]) -> [Int8]? {
     var products = [Double](repeating: 0, count: 16)
     var squares = [Double](repeating: 0, count: 16)
-    var ignored = cvar_weight_error(squared_error: 0, squared_sum: 0)
-    for row in 0..<rowCount {
-      guard quantize(row, codebook, &ignored) else { return nil }
-      for col in 0..<cols {
-        let unit = cvar_f32_from_f16(superscales[col / WeightFormat.superblockCols])
-        let scale = Double(Float(scales[col / groupSize]) * unit * 0x1p-16)
-        products[Int(indices[col])] += Double(x[row * cols + col]) * scale
-        squares[Int(indices[col])] += scale * scale
-      }
+    for first in stride(from: 0, to: rowCount, by: Self.unit) {
+      guard let count = quantize(from: first, codebook) else { return nil }
+      for row in 0..<count { add(row, x + (first + row) * cols, &products, &squares) }
     }
     let means = (0..<16).map {
       squares[$0] > 0 ? products[$0] / squares[$0] : Double(codebook[$0])
@@ -96,5 +107,21 @@ private struct Sample {
     for index in 1..<16 where !(levels[index] > levels[index - 1]) { return nil }
     guard levels[0] >= -127, levels[15] <= 127 else { return nil }
     return levels.map { Int8($0) }
+  }
+
+  /// Adds a row of the tile to the sums of its cells.
+  private mutating func add(
+    _ row: Int, _ x: UnsafePointer<Float>, _ products: inout [Double], _ squares: inout [Double]
+  ) {
+    cvar_untile_row_int4(tile, Int32(cols), Int32(row), &indices)
+    for start in stride(from: 0, to: cols, by: groupSize) {
+      let unit = cvar_f32_from_f16(
+        superscales[start / WeightFormat.superblockCols * Self.unit + row])
+      let scale = Double(Float(scales[start / groupSize * Self.unit + row]) * unit * 0x1p-16)
+      for col in start..<start + groupSize {
+        products[Int(indices[col])] += Double(x[col]) * scale
+        squares[Int(indices[col])] += scale * scale
+      }
+    }
   }
 }

@@ -3,18 +3,29 @@ import CVARKernels
 /// Encodes units of 16 rows; one encoder per thread, since it owns scratch.
 public final class WeightEncoder {
   public let format: WeightFormat
-  private var codes: [UInt8]
-  private var halves: [UInt16]
-  private var scales: [Int8]
-  private var superscales: [UInt16]
+  private let quantizers: cvar_weight_quantizers
+  /// A unit in tiles, for tables, whose rows are taken out of it.
+  private var tile: [UInt16]
+  private var tileScales: [UInt16]
+  private var tileSuperscales: [UInt16]
+  private var row: [UInt16]
 
-  public init(format: WeightFormat) {
+  /// - Parameter isa: the instruction set that quantizes; the result does not depend on it.
+  public init(format: WeightFormat, isa: cvar_isa = cvar_isa_best()) {
+    precondition(cvar_isa_is_supported(isa) != 0, "this machine has the instruction set")
     self.format = format
-    codes = [UInt8](repeating: 0, count: format.precision.isInteger ? format.cols : 0)
-    let isHalf = format.precision == .f16 || format.precision == .bf16
-    halves = [UInt16](repeating: 0, count: isHalf ? format.cols : format.groupCount)
-    scales = [Int8](repeating: 0, count: format.groupCount)
-    superscales = [UInt16](repeating: 0, count: format.superblockCount)
+    quantizers = cvar_weight_quantizers_for(isa).pointee
+    func words(_ byteCount: Int) -> [UInt16] {
+      [UInt16](repeating: 0, count: (byteCount + 1) / 2)
+    }
+    let isScratch = format.layout == .table && format.precision != .f32
+    let counts =
+      isScratch
+      ? format.tileByteCounts : StreamByteCounts(codes: 0, scales: 0, superscales: 0)
+    tile = words(counts.codes)
+    tileScales = words(counts.scales)
+    tileSuperscales = words(counts.superscales)
+    row = words(isScratch ? format.cols * 2 : 0)
   }
 
   /// Where a unit's streams go; each must hold `byteCounts` of the unit and is filled wholly.
@@ -43,12 +54,6 @@ public final class WeightEncoder {
     _ x: UnsafePointer<Float>, rowCount: Int, into output: Output, name: String, firstRow: Int
   ) throws(QuantizationError) -> WeightError {
     precondition((1...WeightFormat.unitRowCount).contains(rowCount), "1...16 rows")
-    let counts = format.byteCounts(rowCount: rowCount)
-    if format.layout == .tiles, rowCount < WeightFormat.unitRowCount {
-      output.codes.initializeMemory(as: UInt8.self, repeating: 0, count: counts.codes)
-      output.scales.initializeMemory(as: UInt8.self, repeating: 0, count: counts.scales)
-      output.superscales.initializeMemory(as: UInt8.self, repeating: 0, count: counts.superscales)
-    }
     let bad = cvar_first_not_finite(x, rowCount * format.cols)
     guard bad == rowCount * format.cols else {
       throw QuantizationError(
@@ -56,98 +61,133 @@ public final class WeightEncoder {
         "row \(firstRow + bad / format.cols), column \(bad % format.cols) is not a finite number; "
           + "the checkpoint is damaged, fetch it again")
     }
-    var error = cvar_weight_error(squared_error: 0, squared_sum: 0)
-    for row in 0..<rowCount {
-      let status = encodeRow(x + row * format.cols, row, output, &error)
-      guard status == CVAR_QUANTIZE_OK else {
-        throw QuantizationError(
-          .tooLarge, name,
-          "row \(firstRow + row) holds a value beyond the range of \(format.precision.rawValue); "
-            + "give this weight f32 in the recipe")
-      }
+    if format.precision == .f32 { return copy(x, rowCount, output) }
+    var errors = [cvar_weight_error](
+      repeating: cvar_weight_error(squared_error: 0, squared_sum: 0), count: rowCount)
+    let doneCount =
+      format.layout == .tiles
+      ? quantize(
+        x, rowCount, output.codes, output.scales, output.superscales, &errors)
+      : quantizeTable(x, rowCount, output, &errors)
+    guard doneCount == rowCount else {
+      throw QuantizationError(
+        .tooLarge, name,
+        "row \(firstRow + doneCount) holds a value beyond the range of "
+          + "\(format.precision.rawValue); give this weight f32 in the recipe")
     }
-    return WeightError(squaredError: error.squared_error, squaredSum: error.squared_sum)
+    return errors.reduce(into: WeightError()) {
+      $0 += WeightError(squaredError: $1.squared_error, squaredSum: $1.squared_sum)
+    }
   }
 
-  private func encodeRow(
-    _ x: UnsafePointer<Float>, _ row: Int, _ output: Output, _ error: inout cvar_weight_error
+  /// Fills a tile; gives the number of rows before the first that is out of range.
+  private func quantize(
+    _ x: UnsafePointer<Float>, _ rowCount: Int, _ codes: UnsafeMutableRawPointer,
+    _ scales: UnsafeMutableRawPointer, _ superscales: UnsafeMutableRawPointer,
+    _ errors: inout [cvar_weight_error]
   ) -> Int {
-    let cols = Int32(format.cols)
-    let group = Int32(format.groupSize)
-    var status = Int32(CVAR_QUANTIZE_OK)
+    let (rows, cols, group) = (Int32(rowCount), Int32(format.cols), Int32(format.groupSize))
+    let halves = codes.assumingMemoryBound(to: UInt16.self)
     switch format.precision {
     case .int4:
-      status = cvar_quantize_row_int4(
-        x, cols, group, format.codebook, &codes, &scales, &superscales, &error)
-      placeInt4(row, output)
+      return Int(
+        quantizers.quantize_int4(
+          x, format.cols, rows, cols, group, format.codebook,
+          codes.assumingMemoryBound(to: UInt8.self), scales.assumingMemoryBound(to: Int8.self),
+          superscales.assumingMemoryBound(to: UInt16.self), &errors))
     case .int8:
-      codes.withUnsafeMutableBytes { codes in
-        let signed = codes.bindMemory(to: Int8.self).baseAddress!
-        status = cvar_quantize_row_int8(x, cols, group, signed, &halves, &error)
-        placeInt8(signed, row, output)
-      }
-    case .f16:
-      status = cvar_round_row_f16(x, cols, &halves, &error)
-      placeHalves(row, output)
-    case .bf16:
-      status = cvar_round_row_bf16(x, cols, &halves, &error)
-      placeHalves(row, output)
-    case .f32:
-      let floats = output.codes.assumingMemoryBound(to: Float.self)
-      if format.layout == .tiles {
-        cvar_tile_row_4(x, cols, Int32(row), floats)
-      } else {
-        (floats + row * format.cols).update(from: x, count: format.cols)
-      }
-      for index in 0..<format.cols { error.squared_sum += Double(x[index]) * Double(x[index]) }
+      return Int(
+        quantizers.quantize_int8(
+          x, format.cols, rows, cols, group, codes.assumingMemoryBound(to: Int8.self),
+          scales.assumingMemoryBound(to: UInt16.self), &errors))
+    case .f16: return Int(quantizers.round_f16(x, format.cols, rows, cols, halves, &errors))
+    case .bf16: return Int(quantizers.round_bf16(x, format.cols, rows, cols, halves, &errors))
+    case .f32: preconditionFailure("f32 is copied")
     }
-    return Int(status)
   }
 
-  private func placeInt4(_ row: Int, _ output: Output) {
+  private func quantizeTable(
+    _ x: UnsafePointer<Float>, _ rowCount: Int, _ output: Output,
+    _ errors: inout [cvar_weight_error]
+  ) -> Int {
+    tile.withUnsafeMutableBytes { tile in
+      tileScales.withUnsafeMutableBytes { scales in
+        tileSuperscales.withUnsafeMutableBytes { superscales in
+          // Streams that a type lacks are not touched.
+          let codes = tile.baseAddress!
+          let doneCount = quantize(
+            x, rowCount, codes, scales.baseAddress ?? codes, superscales.baseAddress ?? codes,
+            &errors)
+          for row in 0..<doneCount { takeCodes(codes, row, output.codes) }
+          takeScales(scales, doneCount, format.groupCount, output.scales)
+          takeScales(superscales, doneCount, format.superblockCount, output.superscales)
+          return doneCount
+        }
+      }
+    }
+  }
+
+  /// Moves a row from the tile to its place in a table.
+  private func takeCodes(
+    _ tile: UnsafeMutableRawPointer, _ index: Int, _ table: UnsafeMutableRawPointer
+  ) {
     let cols = Int32(format.cols)
-    let bytes = output.codes.assumingMemoryBound(to: UInt8.self)
-    if format.layout == .tiles {
-      cvar_tile_row_int4(codes, cols, Int32(row), bytes)
-    } else {
-      cvar_pack_row_int4(codes, cols, bytes + row * format.cols / 2)
-    }
-    let scaleBytes = output.scales.assumingMemoryBound(to: Int8.self)
-    for index in 0..<format.groupCount {
-      scaleBytes[slot(index, row, format.groupCount)] = scales[index]
-    }
-    let superBytes = output.superscales.assumingMemoryBound(to: UInt16.self)
-    for index in 0..<format.superblockCount {
-      superBytes[slot(index, row, format.superblockCount)] = superscales[index]
-    }
-  }
-
-  private func placeInt8(_ signed: UnsafePointer<Int8>, _ row: Int, _ output: Output) {
-    let bytes = output.codes.assumingMemoryBound(to: Int8.self)
-    if format.layout == .tiles {
-      cvar_tile_row_1(signed, Int32(format.cols), Int32(row), bytes)
-    } else {
-      (bytes + row * format.cols).update(from: signed, count: format.cols)
-    }
-    let scaleHalves = output.scales.assumingMemoryBound(to: UInt16.self)
-    for index in 0..<format.groupCount {
-      scaleHalves[slot(index, row, format.groupCount)] = halves[index]
+    let (from, place) = (Int32(index), index * format.cols)
+    switch format.precision {
+    case .int4:
+      row.withUnsafeMutableBytes {
+        let indices = $0.assumingMemoryBound(to: UInt8.self).baseAddress!
+        cvar_untile_row_int4(tile.assumingMemoryBound(to: UInt8.self), cols, from, indices)
+        cvar_pack_row_int4(
+          indices, cols, table.assumingMemoryBound(to: UInt8.self) + place / 2)
+      }
+    case .int8:
+      cvar_untile_row_1(
+        tile.assumingMemoryBound(to: Int8.self), cols, from,
+        table.assumingMemoryBound(to: Int8.self) + place)
+    default:
+      cvar_untile_row_2(
+        tile.assumingMemoryBound(to: UInt16.self), cols, from,
+        table.assumingMemoryBound(to: UInt16.self) + place)
     }
   }
 
-  private func placeHalves(_ row: Int, _ output: Output) {
-    let elements = output.codes.assumingMemoryBound(to: UInt16.self)
-    if format.layout == .tiles {
-      cvar_tile_row_2(halves, Int32(format.cols), Int32(row), elements)
-    } else {
-      halves.withUnsafeBufferPointer {
-        (elements + row * format.cols).update(from: $0.baseAddress!, count: format.cols)
+  /// `[count][16]` in the tile becomes `[row][count]` in the table.
+  private func takeScales(
+    _ tile: UnsafeMutableRawBufferPointer, _ rowCount: Int, _ count: Int,
+    _ table: UnsafeMutableRawPointer
+  ) {
+    let unit = WeightFormat.unitRowCount
+    let isByte = tile.count < count * unit * 2
+    for row in 0..<rowCount {
+      for index in 0..<count {
+        let (from, to) = (index * unit + row, row * count + index)
+        if isByte {
+          table.storeBytes(of: tile[from], toByteOffset: to, as: UInt8.self)
+        } else {
+          let half = tile.load(fromByteOffset: from * 2, as: UInt16.self)
+          table.storeBytes(of: half, toByteOffset: to * 2, as: UInt16.self)
+        }
       }
     }
   }
 
-  /// Position of a row's scale `index` of `count`: `[group][16]` in a tile, `[row][group]` in a table.
-  private func slot(_ index: Int, _ row: Int, _ count: Int) -> Int {
-    format.layout == .tiles ? index * WeightFormat.unitRowCount + row : row * count + index
+  private func copy(
+    _ x: UnsafePointer<Float>, _ rowCount: Int, _ output: Output
+  ) -> WeightError {
+    let floats = output.codes.assumingMemoryBound(to: Float.self)
+    var error = WeightError()
+    if format.layout == .table {
+      floats.update(from: x, count: rowCount * format.cols)
+    } else {
+      floats.update(repeating: 0, count: WeightFormat.unitRowCount * format.cols)
+      for row in 0..<rowCount {
+        cvar_tile_row_4(x + row * format.cols, Int32(format.cols), Int32(row), floats)
+      }
+    }
+    for index in 0..<rowCount * format.cols {
+      error.squaredSum += Double(x[index]) * Double(x[index])
+    }
+    return error
   }
 }

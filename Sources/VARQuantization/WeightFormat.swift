@@ -53,6 +53,14 @@ public struct WeightFormat: Sendable, Equatable {
     precision == .int4 ? (cols + Self.superblockCols - 1) / Self.superblockCols : 0
   }
 
+  /// Bytes of each stream of a unit in tiles, whatever the layout.
+  var tileByteCounts: StreamByteCounts {
+    WeightFormat(
+      precision: precision, layout: .tiles, rows: rows, cols: cols, groupSize: groupSize,
+      codebook: codebook
+    ).byteCounts(rowCount: Self.unitRowCount)
+  }
+
   /// Bytes of each stream of `rowCount` rows; the rows that a last tile lacks count too.
   public func byteCounts(rowCount: Int) -> StreamByteCounts {
     let unit = Self.unitRowCount

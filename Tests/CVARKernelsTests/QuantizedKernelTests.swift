@@ -54,6 +54,15 @@ func expectNoFailure(_ report: cvar_report, sourceLocation: SourceLocation = #_s
     expectNoFailure(cvar_check_convolve_quantized(isa, seed))
   }
 
+  @Test(arguments: seeds) func weightErrorsAreThoseOfTheStoredValues(seed: UInt64) {
+    expectNoFailure(cvar_check_quantize_weights_reference(seed))
+  }
+
+  @Test(arguments: vectorISAs, seeds)
+  func quantizeWeightsEqualsReference(isa: cvar_isa, seed: UInt64) {
+    expectNoFailure(cvar_check_quantize_weights(isa, seed))
+  }
+
   @Test(arguments: vectorISAs, seeds) func gatherRowEqualsReference(isa: cvar_isa, seed: UInt64) {
     expectNoFailure(cvar_check_gather_row(isa, seed))
   }

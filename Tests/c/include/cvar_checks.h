@@ -16,6 +16,7 @@ cvar_report cvar_check_quantize_activations(cvar_isa isa, uint64_t seed);
 cvar_report cvar_check_matmul_quantized(cvar_isa isa, uint64_t seed);
 cvar_report cvar_check_convolve_quantized(cvar_isa isa, uint64_t seed);
 cvar_report cvar_check_gather_row(cvar_isa isa, uint64_t seed);
+cvar_report cvar_check_quantize_weights(cvar_isa isa, uint64_t seed);
 
 // scale within 1 ulp of max|x| / 127 and codes within half a step of x / scale.
 cvar_report cvar_check_quantize_activations_reference(uint64_t seed);
@@ -25,6 +26,8 @@ cvar_report cvar_check_matmul_quantized_reference(uint64_t seed);
 cvar_report cvar_check_convolve_quantized_reference(uint64_t seed);
 // Rows gathered from known weights equal them.
 cvar_report cvar_check_gather_row_reference(uint64_t seed);
+// The errors it reports are those of the stored values, within a bound that is derived at its definition.
+cvar_report cvar_check_quantize_weights_reference(uint64_t seed);
 // The reference's results have the same bits on every machine and under every compiler.
 cvar_report cvar_check_quantized_digest(void);
 
