@@ -31,6 +31,8 @@ let package = Package(
     .target(name: "CVARKernels"),
     // Fork-join pool of POSIX threads.
     .target(name: "CVARThreads"),
+    // Reads past the page cache, and a guard for mapped files that are cut.
+    .target(name: "CVARFiles"),
     // The small trained model that `varlite` uses when none is named.
     .target(name: "CVARDemoModel", resources: [.copy("Resources/shapes.vq4")]),
 
@@ -39,7 +41,7 @@ let package = Package(
     // Strict JSON: duplicate keys, depth and number range are errors.
     .target(name: "VARJSON"),
     // Read, verify and write the `.vq4` container; no maths.
-    .target(name: "VQ4Format", dependencies: ["CZstd", "CXXHash", "VARJSON"]),
+    .target(name: "VQ4Format", dependencies: ["CZstd", "CXXHash", "CVARFiles", "VARJSON"]),
     // Byte-level BPE, special tokens, chat template.
     .target(name: "VARTokenizer", dependencies: ["VARJSON"]),
     // Picture decode and encode, resize, patches.
@@ -47,7 +49,7 @@ let package = Package(
     // Configurations, weight tables and forward passes of the networks.
     .target(name: "VARModels", dependencies: ["VARKernels", "VARJSON", "VQ4Format"]),
     // Reads safetensors checkpoints.
-    .target(name: "VARCheckpoint", dependencies: ["VARJSON"]),
+    .target(name: "VARCheckpoint", dependencies: ["CVARFiles", "VARJSON"]),
     // Quantizers, error measures, recipes.
     .target(
       name: "VARQuantization", dependencies: ["CVARKernels", "VARKernels", "VARJSON", "VQ4Format"]),

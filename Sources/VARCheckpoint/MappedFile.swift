@@ -1,3 +1,5 @@
+import CVARFiles
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -38,10 +40,12 @@ final class MappedFile: @unchecked Sendable {
         .unreadable, path: path, "cannot be mapped: \(String(cString: strerror(errno)))")
     }
     bytes = UnsafeRawBufferPointer(start: start, count: byteCount)
+    cvar_mapping_add(start, byteCount, path)
   }
 
   deinit {
     if let start = bytes.baseAddress {
+      cvar_mapping_remove(start)
       munmap(UnsafeMutableRawPointer(mutating: start), bytes.count)
     }
   }

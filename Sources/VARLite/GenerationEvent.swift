@@ -3,6 +3,8 @@ public enum GenerationEvent: Sendable {
   /// A picture was made smaller to fit the number of tokens that a picture may have.
   case shrunk(
     picture: Int, from: (width: Int, height: Int), to: (width: Int, height: Int), tokenCount: Int)
+  /// Weights are read from the file before they are used.
+  case loading(doneBytes: Int, totalBytes: Int)
   /// The vision tower has finished a block.
   case encoding(picture: Int, block: Int, blockCount: Int)
   /// The model's context has no place for as long a text as was asked for.

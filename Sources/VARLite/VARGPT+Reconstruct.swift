@@ -21,6 +21,7 @@ extension VARGPT {
   ) throws -> Reconstruction {
     let conversation = try Conversation(
       self, options: Conversation.Options(), recorder: recorder, isCancelled: isCancelled)
+    defer { conversation.endReading() }
     try require(.vaeEncoder, .vaeDecoder, to: "reconstruct pictures")
     let isOwnShape =
       picture.width * configuration.schedule.finalGrid.height
@@ -32,7 +33,7 @@ extension VARGPT {
     let grid = schedule.finalGrid
     let stride = configuration.vae.stride
     let fitted = picture.fitted(width: grid.width * stride, height: grid.height * stride)
-    let features = try conversation.encode(fitted, grid: grid)
+    let features = try conversation.encode(fitted, grid: grid, events)
     recorder?.recordMap("raw_features", features, grid)
     let quantizer = BinaryQuantizer(
       codebookDim: configuration.generator.codebookDim, schedule: schedule)
@@ -51,10 +52,13 @@ extension VARGPT {
 }
 
 extension Conversation {
-  fileprivate func encode(_ picture: RGBImage, grid: GridSize) throws -> [Float] {
+  fileprivate func encode(
+    _ picture: RGBImage, grid: GridSize, _ events: (GenerationEvent) -> Void
+  ) throws -> [Float] {
     let (layout, arena) = try makePictureTokenizerMemory(grid: grid)
     let state = BSQVAEState(layout, arena: arena)
     let encoder = VAEEncoder(model.configuration.vae, weights: weights)
+    try begin(.encoding, arenaBytes: arena.plan.byteCount, events: events)
     let features = try encoder.encode(picture.signedFloats(), grid: grid, state: state, run)
     try features.withUnsafeBufferPointer { values throws(GenerationError) in
       try FiniteNumbers.require(values, of: "picture encoder", modelPath: model.path)

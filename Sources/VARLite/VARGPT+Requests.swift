@@ -44,6 +44,7 @@ extension VARGPT {
     options.bounds(pixels)
     let conversation = try Conversation(
       self, options: options, recorder: recorder, isCancelled: isCancelled)
+    defer { conversation.endReading() }
     try conversation.append(prompt, events: events)
     let promptTokens = conversation.session?.ids.count ?? 0
     let written = try conversation.write(sampling, mayDraw: false, events: events)
@@ -74,6 +75,7 @@ extension VARGPT {
     options.bounds(pixels)
     let conversation = try Conversation(
       self, options: options, recorder: recorder, isCancelled: isCancelled)
+    defer { conversation.endReading() }
     try conversation.append(prompt, forcesDrawing: forcesDrawing, events: events)
     let promptTokens = conversation.session?.ids.count ?? 0
     var written = WrittenText()

@@ -1,3 +1,4 @@
+import Synchronization
 import VARKernels
 import VARModels
 import VARTokenizer
@@ -6,9 +7,9 @@ import VQ4Format
 
 /// A VARGPT-v1.1 model in a `.vq4` file: answers questions about pictures, draws, and edits.
 ///
-/// The weights are mapped and never change, so one value serves any number of requests at once;
-/// whatever changes belongs to a request. Results depend on the file, the request and its seed
-/// alone, not on threads, instruction set or layout.
+/// The weights never change, so one value serves any number of requests at once, but with
+/// `Residency.stream` one after the other; whatever changes belongs to a request. Results depend on
+/// the file, the request and its seed alone, not on threads, instruction set, layout or residency.
 public final class VARGPT: Sendable {
   /// How requests run.
   public struct Options: Sendable, Equatable {
@@ -18,14 +19,22 @@ public final class VARGPT: Sendable {
     public var instructionSet: InstructionSet
     /// Type of cached keys and values. Changes results a little: f16 halves the caches.
     public var kvType: KVType
+    /// Where weights are while a request runs; changes no result.
+    public var residency: Residency
+    /// Memory that a request and its weights may take, in bytes; nil: no limit. Whether weights fit is known when a
+    /// request begins to read them.
+    public var memoryBudgetBytes: Int?
 
     public init(
       threadCount: Int = ThreadPool.defaultThreadCount,
-      instructionSet: InstructionSet = .best, kvType: KVType = .f32
+      instructionSet: InstructionSet = .best, kvType: KVType = .f32,
+      residency: Residency = .automatic, memoryBudgetBytes: Int? = nil
     ) {
       self.threadCount = threadCount
       self.instructionSet = instructionSet
       self.kvType = kvType
+      self.residency = residency
+      self.memoryBudgetBytes = memoryBudgetBytes
     }
   }
 
@@ -48,7 +57,11 @@ public final class VARGPT: Sendable {
   package let tensors: [TensorSpecification]
   /// The parts that the file holds; a recipe may leave some out.
   let components: Set<TensorSpecification.Component>
-  let source: any WeightSource & Sendable
+  package let source: any WeightSource & Sendable
+  private let requestCount = Atomic<Int>(0)
+
+  /// A number that no other request of this model has.
+  var nextRequestID: Int { requestCount.add(1, ordering: .relaxed).newValue }
 
   /// Opens a model. Reads its directory and metadata, not the weights.
   ///
@@ -56,7 +69,9 @@ public final class VARGPT: Sendable {
   ///   `unusableModel`, or the error of the container, the configuration or the tokenizer.
   public convenience init(path: String, options: Options = Options()) throws {
     let file = try VQ4File(path: path)
-    try self.init(file: file, source: MappedWeightSource(file: file), options: options)
+    try self.init(
+      file: file, source: options.residency.source(file, threadCount: options.threadCount),
+      options: options)
   }
 
   package init(

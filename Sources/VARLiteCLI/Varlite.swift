@@ -1,6 +1,7 @@
 import ArgumentParser
 import VARKernels
 import VARLite
+import VQ4Format
 
 @main
 struct Varlite: ParsableCommand {
@@ -20,6 +21,7 @@ struct Varlite: ParsableCommand {
 
   static func main() {
     Interruption.install()
+    MappingGuard.install(program: "varlite")
     do {
       try checkArguments()
       var command = try parseAsRoot()

@@ -1,3 +1,5 @@
+import CVARFiles
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -7,11 +9,14 @@
 /// The bytes of a file, mapped read-only, or a private copy of bytes in memory.
 ///
 /// Sendable because nothing writes to the bytes after `init`. A file that shrinks while it is
-/// mapped cannot be guarded against here: reading beyond its new end raises SIGBUS.
+/// mapped cannot be guarded against here: reading beyond its new end raises SIGBUS, for which
+/// `MappingGuard` knows the mapping.
 final class MappedFile: @unchecked Sendable {
   let bytes: UnsafeRawBufferPointer
+  /// The open file; nil for a copy in memory.
+  let descriptor: Int32?
   /// Whether the bytes are the file's own pages.
-  let isMapped: Bool
+  var isMapped: Bool { descriptor != nil }
 
   static let pageSize = Int(sysconf(Int32(_SC_PAGESIZE)))
 
@@ -19,7 +24,17 @@ final class MappedFile: @unchecked Sendable {
     // Without O_NONBLOCK opening a pipe would wait for a writer.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw Self.systemFailure("cannot be opened") }
-    defer { close(descriptor) }
+    do throws(VQ4Error) {
+      bytes = try Self.map(descriptor)
+    } catch {
+      close(descriptor)
+      throw error
+    }
+    self.descriptor = descriptor
+    cvar_mapping_add(bytes.baseAddress, bytes.count, path)
+  }
+
+  private static func map(_ descriptor: Int32) throws(VQ4Error) -> UnsafeRawBufferPointer {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw Self.systemFailure("cannot be examined") }
     guard status.st_mode & S_IFMT == S_IFREG else {
@@ -35,8 +50,7 @@ final class MappedFile: @unchecked Sendable {
     }
     let address = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0)
     guard let address, address != MAP_FAILED else { throw Self.systemFailure("cannot be mapped") }
-    bytes = UnsafeRawBufferPointer(start: address, count: size)
-    isMapped = true
+    return UnsafeRawBufferPointer(start: address, count: size)
   }
 
   init(copying source: UnsafeRawBufferPointer) throws(VQ4Error) {
@@ -45,7 +59,7 @@ final class MappedFile: @unchecked Sendable {
       byteCount: source.count, alignment: VQ4Limits.streamAlignment)
     copy.copyMemory(from: source)
     bytes = UnsafeRawBufferPointer(copy)
-    isMapped = false
+    descriptor = nil
   }
 
   /// The whole pages that hold a part of the file.
@@ -55,7 +69,9 @@ final class MappedFile: @unchecked Sendable {
   }
 
   deinit {
-    if isMapped {
+    if let descriptor {
+      cvar_mapping_remove(bytes.baseAddress)
+      close(descriptor)
       munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count)
     } else {
       bytes.deallocate()

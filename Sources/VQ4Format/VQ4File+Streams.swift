@@ -55,11 +55,26 @@ extension VQ4File {
     _ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int,
     into output: UnsafeMutableRawBufferPointer
   ) throws(VQ4Error) {
+    let range = chunkFileRange(tensor, role, chunk)
+    try decodeChunk(
+      tensor, role, chunk, stored: mapping.bytes.part(range.lowerBound, range.count),
+      into: output, ZstdDecoder())
+  }
+
+  /// The same for a chunk's stored bytes, wherever they were read from.
+  func decodeChunk(
+    _ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int, stored bytes: UnsafeRawBufferPointer,
+    into output: UnsafeMutableRawBufferPointer, _ decoder: ZstdDecoder
+  ) throws(VQ4Error) {
     let range = chunkRange(tensor, role, chunk)
     precondition(output.count == range.count, "the output does not have the size of the chunk")
     let stored = chunks[tensors[tensor].streams[Int(role.rawValue)].chunks.lowerBound + chunk]
     do {
-      try decode(stored, into: output)
+      try check(bytes, of: stored)
+      switch stored.codec {
+      case .raw: output.copyMemory(from: bytes)
+      case .zstd: try decoder.decode(bytes, into: output)
+      }
       if role != .codes {
         try ElementCheck(tensors[tensor].description, role).check(
           UnsafeRawBufferPointer(output), at: range.lowerBound)
@@ -69,25 +84,19 @@ extension VQ4File {
     }
   }
 
-  func decode(
-    _ chunk: VQ4Chunk, into output: UnsafeMutableRawBufferPointer
-  ) throws(VQ4Error) {
-    let bytes = try checkedBytes(of: chunk)
-    switch chunk.codec {
-    case .raw: output.copyMemory(from: bytes)
-    case .zstd: try ZstdDecoder().decode(bytes, into: output)
-    }
-  }
-
   /// The stored bytes of a chunk, after their hash was found right.
   func checkedBytes(of chunk: VQ4Chunk) throws(VQ4Error) -> UnsafeRawBufferPointer {
     let bytes = mapping.bytes.part(chunk.offset, chunk.storedBytes)
+    try check(bytes, of: chunk)
+    return bytes
+  }
+
+  private func check(_ bytes: UnsafeRawBufferPointer, of chunk: VQ4Chunk) throws(VQ4Error) {
     guard chunkHash(bytes) == chunk.hash else {
       throw VQ4Error(
         .chunkHash, "the hash of \(VQ4Error.bytes(chunk.storedBytes)) does not match",
         offsetBytes: chunk.offset)
     }
-    return bytes
   }
 
   func place(_ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int) -> String {

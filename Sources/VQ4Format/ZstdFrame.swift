@@ -46,6 +46,9 @@ final class ZstdDecoder {
 
   deinit { ZSTD_freeDCtx(context) }
 
+  /// Memory that a decoder takes: whole frames are decoded in place, so no window is held.
+  static let memoryBytes = ZSTD_sizeof_DCtx(ZstdDecoder().context)
+
   /// Decodes one frame that must fill `output` exactly.
   func decode(
     _ frame: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer

@@ -46,4 +46,13 @@ final class HidingWeightSource: WeightSource, @unchecked Sendable {
     return spoiled.contains { name.hasPrefix($0) }
       ? UnsafeRawPointer(spoiledBytes.baseAddress!) : source.stream(tensor, role)
   }
+  func read(
+    unit: Int, of tensor: Int, _ role: VQ4StreamRole, into output: UnsafeMutableRawBufferPointer
+  ) throws(ModelError) {
+    let name = source.file.tensors[tensor].name
+    guard spoiled.contains(where: { name.hasPrefix($0) }) else {
+      return try source.read(unit: unit, of: tensor, role, into: output)
+    }
+    output.initializeMemory(as: UInt8.self, repeating: 0xFF)
+  }
 }

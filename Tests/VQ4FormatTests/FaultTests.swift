@@ -99,9 +99,10 @@ func put(_ bytes: inout [UInt8], _ offset: Int, _ count: Int, _ value: Int) {
       (Fault.superblockFaults + Fault.tableFaults + Fault.contentFaults).map {
         Substring($0.code.rawValue)
       })
-    // The tests of opening, writing and metadata have these.
+    // The tests of opening, reading, writing and metadata have these.
     let elsewhere: Set<Substring> = [
-      "cannotOpen", "notARegularFile", "missingAttachment", "invalidMetadata", "outputExists",
+      "cannotOpen", "readFailed", "notARegularFile", "missingAttachment", "invalidMetadata",
+      "outputExists",
       "outputBusy", "writeFailed", "streamIncomplete", "streamOverrun",
     ]
     #expect(codes.subtracting(planted) == elsewhere)

@@ -28,7 +28,10 @@ extension Conversation {
     let layout = drawing.reserve(
       &plan, contextTokens: session.ids.count - 1, kvType: model.options.kvType)
     guard let arena = Arena(plan) else { throw GenerationError.noMemory(plan.byteCount) }
-    return try drawing.draw(session, layout: layout, arena: arena, run) { scale, drawnTokens in
+    let begin = { try self.begin($0, arenaBytes: plan.byteCount, events: events) }
+    return try drawing.draw(
+      session, layout: layout, arena: arena, run, begin: begin
+    ) { scale, drawnTokens in
       events(
         .drawing(
           scale: scale, scaleCount: drawing.schedule.scales.count, drawnTokens: drawnTokens,
@@ -44,6 +47,7 @@ extension Conversation {
     let (layout, arena) = try makePictureTokenizerMemory(grid: grid)
     let state = BSQVAEState(layout, arena: arena)
     let decoder = VAEDecoder(vae, weights: weights)
+    try begin(.decoding, arenaBytes: arena.plan.byteCount, events: events)
     let pixels = try codes.withUnsafeBufferPointer { codes in
       try decoder.decode(codes.baseAddress!, grid: grid, state: state, run) { level, count in
         events(.decoding(level: level, levelCount: count))

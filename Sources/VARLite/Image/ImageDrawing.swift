@@ -85,9 +85,12 @@ package struct ImageDrawing {
       scratch: plan.reserve("image.scratch", floats: schedule.finalGrid.tokenCount * bits))
   }
 
-  /// - Parameter session: a conversation whose last token starts the picture.
+  /// - Parameters:
+  ///   - session: a conversation whose last token starts the picture.
+  ///   - begin: called before a phase reads its weights.
   package func draw(
     _ session: LanguageSession, layout: Layout, arena: Arena, _ run: RunContext,
+    begin: (WeightPhase) throws -> Void = { _ in },
     progress: (Int, Int) -> Void
   ) throws -> DrawnCodes {
     let generator = ScaleTransformerState(layout.generator, arena: arena)
@@ -99,7 +102,9 @@ package struct ImageDrawing {
     // The hidden state of the token that starts the picture is not among the text features.
     let contextTokens = session.ids.count - 1
     let lengths = textLengths(contextTokens)
+    try begin(.drawingContext)
     try prepareContext(session, contextTokens, lengths, layout, arena, generator, run)
+    try begin(.drawing(scaleCount: schedule.scales.count))
     try model.firstEmbeddings(
       rows: branches, into: session.state.hidden, state: generator, run)
 

@@ -51,6 +51,7 @@ public final class Chat {
       throw GenerationError(.unusableModel, "the model holds no generator; it cannot draw")
     }
     let mark = conversation.mark
+    defer { conversation.endReading() }
     do {
       return try answer(prompt, forcesDrawing: forcesDrawing, events)
     } catch {
@@ -70,7 +71,8 @@ public final class Chat {
     }
     let image =
       written.end == .drawing ? try conversation.draw(events: events).image : nil
-    try conversation.endAnswer(pending: written.end == .drawing ? nil : written.ids.last)
+    try conversation.endAnswer(
+      pending: written.end == .drawing ? nil : written.ids.last, events: events)
     return Reply(text: written.text, image: image)
   }
 }

@@ -29,6 +29,7 @@ extension Conversation {
     if !model.configuration.languageModel.tieWordEmbeddings {
       try model.require(.llmHead, to: "write")
     }
+    try begin(.conversation(writesText: true), events: events)
     let tokens = model.configuration.specialTokens
     let penalty = sampling.repetitionPenalty ?? model.generationDefaults.repetitionPenalty
     var sampler = TextSampler(

@@ -35,6 +35,7 @@ package final class Conversation {
   package let run: RunContext
   package let weights: ModelWeights
   let recorder: TraceRecorder?
+  private let requestID: Int
   private let computeArena: Arena
   private var sessionArena: Arena?
   package private(set) var session: LanguageSession?
@@ -64,7 +65,28 @@ package final class Conversation {
       instructionSet: model.options.instructionSet, pool: pool, arena: arena, scratch: scratch)
     run = RunContext(compute: compute, trace: recorder, isCancelled: isCancelled)
     weights = try ModelWeights(source: model.source, tensors: model.tensors)
+    requestID = model.nextRequestID
   }
+
+  deinit { endReading() }
+
+  /// Says that what follows reads the weights of a phase.
+  ///
+  /// - Parameter arenaBytes: memory that the phase takes besides the conversation's.
+  func begin(
+    _ phase: WeightPhase, arenaBytes: Int = 0, events: (GenerationEvent) -> Void
+  ) throws {
+    let taken = computeArena.plan.byteCount + (sessionArena?.plan.byteCount ?? 0) + arenaBytes
+    let request = WeightRequest(
+      id: requestID, budgetBytes: model.options.memoryBudgetBytes.map { max(0, $0 - taken) },
+      isCancelled: run.isCancelled)
+    try weights.begin(phase, for: request) { done, total in
+      events(.loading(doneBytes: done, totalBytes: total))
+    }
+  }
+
+  /// Says that weights are not read until a new phase begins: other requests may take them over.
+  func endReading() { weights.end(WeightRequest(id: requestID)) }
 
   /// Appends a user turn and the start of the answer. Where that fails, the conversation stays as it was.
   package func append(
@@ -82,7 +104,10 @@ package final class Conversation {
       try self.session
       ?? makeSession(promptTokens: expanded.count, closing: builder.largestEndOfAnswer, events)
     try session.requireRoom(for: expanded.count + session.capacity.closing)
-    let pictures = try encoder.encode(patches, run, events: events)
+    let pictures = try encoder.encode(patches, run, events: events) { phase, arenaBytes in
+      try begin(phase, arenaBytes: arenaBytes, events: events)
+    }
+    try begin(.conversation(writesText: !forcesDrawing), events: events)
     events(.reading(tokenCount: expanded.count))
     try session.append(expanded, pictures: pictures, run)
     self.session = session
@@ -107,8 +132,9 @@ package final class Conversation {
   /// Ends the answer in the form that the next turn continues.
   ///
   /// - Parameter pending: the last picked token, where it is not in the cache.
-  func endAnswer(pending: Int32?) throws {
+  func endAnswer(pending: Int32?, events: (GenerationEvent) -> Void) throws {
     guard let session else { return }
+    try begin(.conversation(writesText: true), events: events)
     let builder = PromptBuilder(model: model)
     let drew =
       session.ids.last.map(Int.init) == model.configuration.specialTokens.imageGenStart

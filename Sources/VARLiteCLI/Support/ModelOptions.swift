@@ -5,6 +5,7 @@ import VARModels
 
 extension InstructionSet: ExpressibleByArgument {}
 extension KVType: ExpressibleByArgument {}
+extension Residency: ExpressibleByArgument {}
 
 /// Which model runs, and how.
 struct ModelOptions: ParsableArguments {
@@ -28,6 +29,14 @@ struct ModelOptions: ParsableArguments {
       valueName: "f32|f16"))
   var kv: KVType = .f32
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      Where the weights are; the results are the same with all. map: in place in the mapped file; load: read into \
+      memory first; stream: as much in memory as may be, the rest read again for every pass; automatic: for now map.
+      """, valueName: "map|load|stream"))
+  var residency: Residency = .automatic
+
   @Flag(help: "Print one JSON object instead of text.")
   var json = false
 
@@ -48,7 +57,7 @@ struct ModelOptions: ParsableArguments {
   func path() throws -> String { try DefaultModel.path(option: model) }
 
   func open() throws -> VARGPT {
-    var options = VARGPT.Options(kvType: kv)
+    var options = VARGPT.Options(kvType: kv, residency: residency)
     if let threads { options.threadCount = threads }
     if let isa { options.instructionSet = isa }
     return try VARGPT(path: path(), options: options)

@@ -47,6 +47,8 @@ final class Progress {
       line(
         "picture \(picture + 1): \(from.width)x\(from.height) shrunk to \(to.width)x\(to.height) "
           + "(\(tokenCount) tokens); --max-pixels changes the limit")
+    case .loading(let done, let total):
+      step("loading \(Self.bytes(done)) of \(Self.bytes(total))", isLast: done == total)
     case .encoding(let picture, let block, let blockCount):
       step("picture \(picture + 1): block \(block) of \(blockCount)", isLast: block == blockCount)
     case .textLimited(let tokenCount):
@@ -90,6 +92,18 @@ final class Progress {
     let tenths = Int((value * 10).rounded())
     return tenths < 600
       ? "\(tenths / 10).\(tenths % 10) s" : "\(tenths / 600) min \(tenths / 10 % 60) s"
+  }
+
+  /// A size in powers of 1000, as files are sized: `4.2 MB`.
+  static func bytes(_ count: Int) -> String {
+    var (value, unit) = (count, 0)
+    while value >= 1_000_000 {
+      value /= 1000
+      unit += 1
+    }
+    guard count >= 1000 else { return "\(count) B" }
+    let tenths = (value + 50) / 100
+    return "\(tenths / 10).\(tenths % 10) " + ["kB", "MB", "GB", "TB", "PB"][unit]
   }
 
   /// Ends an open line, before anything else is printed.

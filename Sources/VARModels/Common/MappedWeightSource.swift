@@ -2,27 +2,39 @@ import Synchronization
 import VARKernels
 import VQ4Format
 
-/// Weights used in place from the mapped file; compressed streams are decoded once, when their group is first needed,
-/// and stay in memory. What the page cache lacks of the next group is read while a group is in use.
+/// Weights used in place from the mapped file; compressed streams are decoded by all cores, ahead of the compute where
+/// a phase was announced, and stay in memory. What the page cache lacks of the next group is read while a group is in
+/// use.
 ///
 /// One source serves any number of requests at once.
 package final class MappedWeightSource: WeightSource, @unchecked Sendable {
   package let file: VQ4File
-  /// Decoded streams by tensor and role, written once under the lock and never changed after.
-  private let decoded: UnsafeMutableBufferPointer<AnonymousMemory?>
-  private let finishedGroups = Mutex<Set<Int>>([])
-  private let readAhead: ReadAhead
+  package var blocks: WeightBlocks? { allBlocks }
+  private let allBlocks: WeightBlocks
+  /// What of the parts has to be decoded.
+  private let compressed: WeightBlocks
+  private let kept: KeptBlocks
+  private let rows: RowReader
+  private let readerCount: Int
+  private let state: Mutex<State>
 
-  package init(file: VQ4File) {
-    self.file = file
-    readAhead = ReadAhead(file)
-    decoded = .allocate(capacity: file.tensors.count * VQ4StreamRole.allCases.count)
-    decoded.initialize(repeating: nil)
+  private struct State: ~Copyable {
+    let readAhead: ReadAhead
+    /// Groups that each request reads in its present phase.
+    var groups: [Int: Set<Int>] = [:]
   }
 
-  deinit {
-    decoded.deinitialize()
-    decoded.deallocate()
+  package init(
+    file: VQ4File, blocks: WeightBlocks? = nil, threadCount: Int = ThreadPool.defaultThreadCount
+  ) {
+    self.file = file
+    allBlocks = blocks ?? WeightBlocks(file)
+    compressed = WeightBlocks(
+      file, slabCodeBytes: allBlocks.slabCodeBytes, isCompressedOnly: true)
+    readerCount = WeightReaders.count(threadCount: threadCount)
+    kept = KeptBlocks(compressed, WeightReaders(file, readerCount: readerCount))
+    rows = RowReader(file, usesMapping: true)
+    state = Mutex(State(readAhead: ReadAhead(file)))
   }
 
   package var tensorCount: Int { file.tensors.count }
@@ -32,52 +44,66 @@ package final class MappedWeightSource: WeightSource, @unchecked Sendable {
   }
   package func group(ofTensor tensor: Int) -> Int { file.tensors[tensor].group }
 
-  package func acquire(_ group: Int) throws(ModelError) {
-    let failure = finishedGroups.withLock { finished -> ModelError? in
-      readAhead.reached(group)
-      guard !finished.contains(group) else { return nil }
-      do throws(ModelError) {
-        for tensor in file.groups[group].tensors { try decodeCompressedStreams(tensor) }
-        finished.insert(group)
-        return nil
-      } catch {
-        return error
-      }
-    }
-    if let failure { throw failure }
+  package func begin(
+    _ pass: WeightPass, for request: WeightRequest, progress: (Int, Int) -> Void
+  ) throws(ModelError) {
+    let plan = WeightResidency.map.plan(
+      pass, blocks: allBlocks, budgetBytes: request.budgetBytes, readerCount: readerCount)
+    guard plan.fits else { throw ModelError.tooSmall(request.budgetBytes ?? 0, plan) }
+    forgetPages(outside: pass, request)
+    try kept.begin(
+      pass, for: request, roomBytes: request.budgetBytes.map { $0 - plan.stagingBytes },
+      waits: false, progress: progress)
   }
 
+  package func end(_ request: WeightRequest) {
+    state.withLock { $0.groups[request.id] = nil }
+    kept.end(request)
+  }
+
+  /// Takes the pages of groups that no request reads any more from this process. They stay in the page cache.
+  private func forgetPages(outside pass: WeightPass, _ request: WeightRequest) {
+    let groups = Set(pass.parts.map { $0.group(in: file) })
+    let left = state.withLock { state in
+      let before = state.groups.updateValue(groups, forKey: request.id) ?? []
+      return state.groups.values.reduce(before) { $0.subtracting($1) }
+    }
+    for group in left { file.advise(group: group, .dontNeed) }
+  }
+
+  package func acquire(_ group: Int) throws(ModelError) { try acquire(.group(group)) }
   package func release(_ group: Int) {}
+
+  package func acquire(_ part: WeightPart) throws(ModelError) {
+    state.withLock { $0.readAhead.reached(part.group(in: file)) }
+    try kept.require(part)
+  }
+
+  package func release(_ part: WeightPart) {}
 
   package func stream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawPointer {
     if let raw = file.rawStream(tensor, role)?.baseAddress { return raw }
-    guard let memory = decoded[slot(tensor, role)] else {
-      preconditionFailure("\(file.tensors[tensor].name) is read outside its group")
+    guard let pointer = kept.table[tensor, role] else {
+      preconditionFailure("\(file.tensors[tensor].name) is read outside its part")
     }
-    return UnsafeRawPointer(memory.base)
+    return pointer
   }
 
-  private func slot(_ tensor: Int, _ role: VQ4StreamRole) -> Int {
-    tensor * VQ4StreamRole.allCases.count + Int(role.rawValue)
+  package func stream(_ tensor: Int, _ role: VQ4StreamRole, slab: Int) -> UnsafeRawPointer {
+    if let raw = file.rawStream(tensor, role)?.baseAddress {
+      let tile =
+        allBlocks.slabRows(ofTensor: tensor)[slab].lowerBound / VQ4TensorDescription.tileRows
+      return raw + tile * file.tensors[tensor].description.unitByteCount(of: role)
+    }
+    guard let pointer = kept.table[tensor, role, slab: slab] else {
+      preconditionFailure("\(file.tensors[tensor].name) is read outside its slab")
+    }
+    return pointer
   }
 
-  private func decodeCompressedStreams(_ tensor: Int) throws(ModelError) {
-    for role in VQ4StreamRole.allCases {
-      let byteCount = file.tensors[tensor].description.byteCount(of: role)
-      guard byteCount > 0, file.rawStream(tensor, role) == nil, decoded[slot(tensor, role)] == nil
-      else { continue }
-      guard let memory = AnonymousMemory(byteCount: byteCount) else {
-        throw ModelError(
-          .outOfMemory,
-          "no memory for the \(byteCount) bytes of tensor \"\(file.tensors[tensor].name)\"")
-      }
-      do throws(VQ4Error) {
-        try file.decodeStream(
-          tensor, role, into: UnsafeMutableRawBufferPointer(start: memory.base, count: byteCount))
-      } catch {
-        throw ModelError(.unreadableWeights, "\(error)")
-      }
-      decoded[slot(tensor, role)] = memory
-    }
+  package func read(
+    unit: Int, of tensor: Int, _ role: VQ4StreamRole, into output: UnsafeMutableRawBufferPointer
+  ) throws(ModelError) {
+    try rows.read(unit: unit, of: tensor, role, into: output)
   }
 }

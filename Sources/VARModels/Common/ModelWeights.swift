@@ -16,6 +16,8 @@ struct LinearReference {
 /// The tensors of a model, found by name once and checked against the configuration.
 package final class ModelWeights {
   let source: any WeightSource
+  private let blocks: WeightBlocks?
+  private let tensors: [TensorSpecification]
   private let specifications: [String: TensorSpecification]
   private let groups: [String: Int]
 
@@ -48,9 +50,26 @@ package final class ModelWeights {
         }
       }
     }
+    self.tensors = tensors
+    blocks = source.blocks
     self.specifications = specifications
     self.groups = groups
   }
+
+  /// What a phase reads; nil where the source knows no phases.
+  package func pass(_ phase: WeightPhase) -> WeightPass? {
+    blocks.map { WeightPass(phase, tensors: tensors, blocks: $0) }
+  }
+
+  /// Says that a request starts a phase.
+  package func begin(
+    _ phase: WeightPhase, for request: WeightRequest, progress: (_ done: Int, _ total: Int) -> Void
+  ) throws(ModelError) {
+    guard let pass = pass(phase) else { return }
+    try source.begin(pass, for: request, progress: progress)
+  }
+
+  package func end(_ request: WeightRequest) { source.end(request) }
 
   private static func check(
     _ found: VQ4TensorDescription, against expected: TensorSpecification
@@ -102,21 +121,46 @@ package final class ModelWeights {
     return index
   }
 
-  /// Runs `body` while the weights of a group can be read.
+  /// Runs `body` while the weights of a group can be read, without those that are read apart.
   func with<Result>(
     _ name: String, body: () throws(ModelError) -> Result
   ) throws(ModelError) -> Result {
-    let group = group(name)
-    try source.acquire(group)
-    defer { source.release(group) }
+    try with(.group(group(name)), body)
+  }
+
+  /// Runs `body` while the weights of a group that are read apart from the others, and those of another group, can be
+  /// read.
+  func with<Result>(
+    apart name: String, _ other: String, body: () throws(ModelError) -> Result
+  ) throws(ModelError) -> Result {
+    try with(.apart(group(name))) { () throws(ModelError) in try with(other, body: body) }
+  }
+
+  private func with<Result>(
+    _ part: WeightPart, _ body: () throws(ModelError) -> Result
+  ) throws(ModelError) -> Result {
+    try source.acquire(part)
+    defer { source.release(part) }
     return try body()
   }
 
-  /// Runs `body` while the weights of two groups can be read.
-  func with<Result>(
-    _ first: String, _ second: String, body: () throws(ModelError) -> Result
-  ) throws(ModelError) -> Result {
-    try with(first) { () throws(ModelError) in try with(second, body: body) }
+  /// Runs `body` for one run of a large matrix's rows after the other.
+  func forEachSlab(
+    of tensor: Int, body: (_ rows: Range<Int>, _ layer: Linear) -> Void
+  ) throws(ModelError) {
+    let slabs = blocks?.slabRows(ofTensor: tensor) ?? []
+    let wholeRows = 0..<source.description(ofTensor: tensor).rows
+    for index in 0..<max(1, slabs.count) {
+      let part =
+        slabs.isEmpty
+        ? .group(source.group(ofTensor: tensor)) : WeightPart.slab(tensor: tensor, index: index)
+      try with(part) { () throws(ModelError) in
+        let rows = slabs.isEmpty ? wholeRows : slabs[index]
+        var matrix = Self.matrix(tensor, in: source, slab: slabs.isEmpty ? nil : index)
+        matrix.rows = Int32(rows.count)
+        body(rows, Linear(matrix: matrix))
+      }
+    }
   }
 
   private func group(_ name: String) -> Int {
@@ -138,19 +182,29 @@ package final class ModelWeights {
 
   func matrix(_ tensor: Int) -> cvar_matrix { Self.matrix(tensor, in: source) }
 
-  package static func matrix(_ tensor: Int, in source: any WeightSource) -> cvar_matrix {
-    let description = source.description(ofTensor: tensor)
+  /// - Parameter slab: a slab whose streams the matrix gets instead of the whole ones.
+  package static func matrix(
+    _ tensor: Int, in source: any WeightSource, slab: Int? = nil
+  ) -> cvar_matrix {
+    matrix(source.description(ofTensor: tensor)) { role in
+      slab.map { source.stream(tensor, role, slab: $0) } ?? source.stream(tensor, role)
+    }
+  }
+
+  static func matrix(
+    _ description: VQ4TensorDescription, stream: (VQ4StreamRole) -> UnsafeRawPointer
+  ) -> cvar_matrix {
     var matrix = cvar_matrix()
     matrix.type = Int32(description.elementType.rawValue)
     matrix.rows = Int32(description.rows)
     matrix.cols = Int32(description.cols)
     matrix.group_size = Int32(description.groupSize)
-    matrix.codes = source.stream(tensor, .codes)
+    matrix.codes = stream(.codes)
     if description.elementType == .int8 || description.elementType == .int4 {
-      matrix.scales = source.stream(tensor, .scales)
+      matrix.scales = stream(.scales)
     }
     if description.elementType == .int4 {
-      matrix.superscales = source.stream(tensor, .superscales)
+      matrix.superscales = stream(.superscales)
       withUnsafeMutableBytes(of: &matrix.codebook) { codebook in
         for (index, entry) in description.codebook.enumerated() {
           codebook[index] = UInt8(bitPattern: entry)

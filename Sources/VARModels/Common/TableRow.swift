@@ -1,46 +1,112 @@
 import CVARKernels
+import VARKernels
 import VQ4Format
 
-/// Reads rows of an embedding table, which lies row-major in the file.
-struct EmbeddingTable {
-  let description: VQ4TensorDescription
-  let codes: UnsafeRawPointer
-  let scales: UnsafeRawPointer?
-  let superscales: UnsafeRawPointer?
+/// Reads rows of the embedding, which lie one by one in the file, or in tiles where the embedding is the head too.
+///
+/// Rows are copied from the source one at a time: a model's embedding is among its largest tensors, and a prompt needs
+/// few of its rows. Not for use from several threads at once.
+final class EmbeddingTable {
+  private let source: any WeightSource
+  private let tensor: Int
+  private let description: VQ4TensorDescription
+  /// One unit of each stream, at the multiples of 64 that `starts` holds.
+  private let unit: UnsafeMutableRawBufferPointer
+  private let starts: [Int]
 
   init(_ weights: ModelWeights, tensor: Int) {
-    description = weights.source.description(ofTensor: tensor)
-    codes = weights.source.stream(tensor, .codes)
-    let type = description.elementType
-    scales = type == .int8 || type == .int4 ? weights.source.stream(tensor, .scales) : nil
-    superscales = type == .int4 ? weights.source.stream(tensor, .superscales) : nil
+    source = weights.source
+    self.tensor = tensor
+    description = source.description(ofTensor: tensor)
+    var starts: [Int] = []
+    var byteCount = 0
+    for role in VQ4StreamRole.allCases {
+      starts.append(byteCount)
+      byteCount += (description.unitByteCount(of: role) + 63) / 64 * 64
+    }
+    self.starts = starts
+    unit = .allocate(byteCount: byteCount, alignment: 64)
   }
 
-  /// `output[cols]` = row `row`, by the formula of the element type (formats/vq4.md).
-  func gather(row: Int, into output: UnsafeMutablePointer<Float>) {
+  deinit { unit.deallocate() }
+
+  /// `output[ids.count, cols]` = the rows of tokens. Each row is read once, in the order of the file.
+  func gather(
+    _ ids: ArraySlice<Int32>, into output: UnsafeMutablePointer<Float>, _ compute: Compute
+  ) throws(ModelError) {
     let cols = description.cols
-    switch description.elementType {
-    case .f32:
-      let values = codes.assumingMemoryBound(to: Float.self) + row * cols
-      output.update(from: values, count: cols)
-    case .f16:
-      let values = codes.assumingMemoryBound(to: UInt16.self) + row * cols
-      for col in 0..<cols { output[col] = cvar_f32_from_f16(values[col]) }
-    case .bf16:
-      let values = codes.assumingMemoryBound(to: UInt16.self) + row * cols
-      for col in 0..<cols { output[col] = cvar_f32_from_bf16(values[col]) }
-    case .int8:
-      gatherInt8(row: row, into: output)
-    case .int4:
-      gatherInt4(row: row, into: output)
+    if ids.count == 1 {
+      return try gather(row: Int(ids[ids.startIndex]), into: output, compute)
+    }
+    let order = ids.indices.sorted { (ids[$0], $0) < (ids[$1], $1) }
+    var last: Int?
+    for index in order {
+      let target = output + (index - ids.startIndex) * cols
+      if let last, ids[last] == ids[index] {
+        target.update(from: output + (last - ids.startIndex) * cols, count: cols)
+      } else {
+        try gather(row: Int(ids[index]), into: target, compute)
+      }
+      last = index
     }
   }
 
-  private func gatherInt8(row: Int, into output: UnsafeMutablePointer<Float>) {
+  private func gather(
+    row: Int, into output: UnsafeMutablePointer<Float>, _ compute: Compute
+  ) throws(ModelError) {
+    let unitRows = description.layout == .tiles ? VQ4TensorDescription.tileRows : 1
+    for role in VQ4StreamRole.allCases {
+      let byteCount = description.unitByteCount(of: role)
+      guard byteCount > 0 else { continue }
+      let start = starts[Int(role.rawValue)]
+      try source.read(
+        unit: row / unitRows, of: tensor, role,
+        into: UnsafeMutableRawBufferPointer(rebasing: unit[start..<start + byteCount]))
+    }
+    if description.layout == .tiles {
+      compute.gather(tile, row: row % unitRows, into: output)
+    } else {
+      gatherRow(into: output)
+    }
+  }
+
+  private func bytes(_ role: VQ4StreamRole) -> UnsafeRawPointer {
+    UnsafeRawPointer(unit.baseAddress! + starts[Int(role.rawValue)])
+  }
+
+  /// The unit as a matrix of one tile.
+  private var tile: cvar_matrix {
+    var matrix = ModelWeights.matrix(description) { bytes($0) }
+    matrix.rows = Int32(VQ4TensorDescription.tileRows)
+    return matrix
+  }
+
+  /// `output[cols]` = the row in `unit`, by the formula of the element type (formats/vq4.md).
+  private func gatherRow(into output: UnsafeMutablePointer<Float>) {
+    let cols = description.cols
+    let codes = bytes(.codes)
+    switch description.elementType {
+    case .f32:
+      let values = codes.assumingMemoryBound(to: Float.self)
+      output.update(from: values, count: cols)
+    case .f16:
+      let values = codes.assumingMemoryBound(to: UInt16.self)
+      for col in 0..<cols { output[col] = cvar_f32_from_f16(values[col]) }
+    case .bf16:
+      let values = codes.assumingMemoryBound(to: UInt16.self)
+      for col in 0..<cols { output[col] = cvar_f32_from_bf16(values[col]) }
+    case .int8:
+      gatherInt8(into: output)
+    case .int4:
+      gatherInt4(into: output)
+    }
+  }
+
+  private func gatherInt8(into output: UnsafeMutablePointer<Float>) {
     let (cols, groupSize) = (description.cols, description.groupSize)
-    let values = codes.assumingMemoryBound(to: Int8.self) + row * cols
+    let values = bytes(.codes).assumingMemoryBound(to: Int8.self)
     let groups = cols / groupSize
-    let scale = scales!.assumingMemoryBound(to: UInt16.self) + row * groups
+    let scale = bytes(.scales).assumingMemoryBound(to: UInt16.self)
     for group in 0..<groups {
       let unit = cvar_f32_from_f16(scale[group]) * Float(CVAR_INT8_SCALE_UNIT)
       for col in group * groupSize..<(group + 1) * groupSize {
@@ -49,14 +115,13 @@ struct EmbeddingTable {
     }
   }
 
-  private func gatherInt4(row: Int, into output: UnsafeMutablePointer<Float>) {
+  private func gatherInt4(into output: UnsafeMutablePointer<Float>) {
     let (cols, groupSize) = (description.cols, description.groupSize)
-    let nibbles = codes.assumingMemoryBound(to: UInt8.self) + row * cols / 2
+    let nibbles = bytes(.codes).assumingMemoryBound(to: UInt8.self)
     let groups = cols / groupSize
     let superblock = Int(CVAR_SUPERBLOCK_COLS)
-    let superblocks = (cols + superblock - 1) / superblock
-    let scale = scales!.assumingMemoryBound(to: Int8.self) + row * groups
-    let superscale = superscales!.assumingMemoryBound(to: UInt16.self) + row * superblocks
+    let scale = bytes(.scales).assumingMemoryBound(to: Int8.self)
+    let superscale = bytes(.superscales).assumingMemoryBound(to: UInt16.self)
     description.codebook.withUnsafeBufferPointer { codebook in
       for group in 0..<groups {
         let first = group * groupSize

@@ -1,8 +1,24 @@
 import VQ4Format
 
+/// Who reads weights: one request, from its first phase to its end.
+package struct WeightRequest {
+  /// Differs from that of every other request of the source that has not ended.
+  package let id: Int
+  /// Memory that weights may take during the phase; nil: no limit.
+  package var budgetBytes: Int?
+  /// Asked while a phase waits for weights.
+  package let isCancelled: () -> Bool
+
+  package init(id: Int, budgetBytes: Int? = nil, isCancelled: @escaping () -> Bool = { false }) {
+    self.id = id
+    self.budgetBytes = budgetBytes
+    self.isCancelled = isCancelled
+  }
+}
+
 /// Where forward passes take their weights from.
 ///
-/// Streams of a tensor may be read only between `acquire` and `release` of its group, so that a source is free to keep
+/// Streams of a tensor may be read only between `acquire` and `release` of its part, so that a source is free to keep
 /// weights mapped, loaded, or streamed through a small buffer.
 package protocol WeightSource: AnyObject {
   var tensorCount: Int { get }
@@ -10,8 +26,61 @@ package protocol WeightSource: AnyObject {
   func description(ofTensor tensor: Int) -> VQ4TensorDescription
   func group(ofTensor tensor: Int) -> Int
 
+  /// How the weights divide into parts; nil where the source knows groups only, and no phases.
+  var blocks: WeightBlocks? { get }
+  /// Says that from now on a request reads what `pass` holds, and nothing else. Other weights may be given back.
+  ///
+  /// - Parameter progress: called on this thread with the bytes read and the bytes to read, where a source reads them
+  ///   before it returns.
+  /// - Throws: `ModelError` with `outOfMemory` where the budget is too small, `cancelled`, `unreadableWeights`.
+  func begin(
+    _ pass: WeightPass, for request: WeightRequest, progress: (_ done: Int, _ total: Int) -> Void
+  ) throws(ModelError)
+  /// Says that a request reads nothing any more.
+  func end(_ request: WeightRequest)
+
   func acquire(_ group: Int) throws(ModelError)
   func release(_ group: Int)
-  /// The decoded stream; its group must be acquired.
+  func acquire(_ part: WeightPart) throws(ModelError)
+  func release(_ part: WeightPart)
+  /// The decoded stream; its part must be acquired.
   func stream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawPointer
+  /// The decoded stream of a slab, from its first tile on; the slab must be acquired.
+  func stream(_ tensor: Int, _ role: VQ4StreamRole, slab: Int) -> UnsafeRawPointer
+  /// Copies one unit of a stream, a row of a table or a tile of a matrix, whose group is acquired.
+  func read(
+    unit: Int, of tensor: Int, _ role: VQ4StreamRole, into output: UnsafeMutableRawBufferPointer
+  ) throws(ModelError)
+}
+
+// A source that holds whole groups.
+extension WeightSource {
+  package var blocks: WeightBlocks? { nil }
+
+  package func begin(
+    _ pass: WeightPass, for request: WeightRequest, progress: (Int, Int) -> Void
+  ) throws(ModelError) {}
+
+  package func end(_ request: WeightRequest) {}
+
+  package func acquire(_ part: WeightPart) throws(ModelError) { try acquire(group(of: part)) }
+  package func release(_ part: WeightPart) { release(group(of: part)) }
+
+  private func group(of part: WeightPart) -> Int {
+    switch part {
+    case .group(let group), .apart(let group): group
+    case .slab(let tensor, _): group(ofTensor: tensor)
+    }
+  }
+
+  package func stream(_ tensor: Int, _ role: VQ4StreamRole, slab: Int) -> UnsafeRawPointer {
+    stream(tensor, role)
+  }
+
+  package func read(
+    unit: Int, of tensor: Int, _ role: VQ4StreamRole, into output: UnsafeMutableRawBufferPointer
+  ) throws(ModelError) {
+    let start = stream(tensor, role) + unit * output.count
+    output.copyMemory(from: UnsafeRawBufferPointer(start: start, count: output.count))
+  }
 }

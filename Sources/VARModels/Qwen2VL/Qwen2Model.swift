@@ -21,7 +21,7 @@ package final class Qwen2Model {
   let configuration: Qwen2Configuration
   private let weights: ModelWeights
   private let layers: [LayerReferences]
-  private let embedding: Int
+  private let embedding: EmbeddingTable
   private let inverseFrequencies: VectorReference
   private let finalNorm: VectorReference
   /// nil where the file was made without the head: it can read and draw, but not write.
@@ -50,12 +50,13 @@ package final class Qwen2Model {
         up: weights.linear(layer + ".mlp.up_proj"),
         down: weights.linear(layer + ".mlp.down_proj"))
     }
-    embedding = weights.index("model.embed_tokens.weight")
+    let embeddingTensor = weights.index("model.embed_tokens.weight")
+    embedding = EmbeddingTable(weights, tensor: embeddingTensor)
     inverseFrequencies = weights.vector("model.rotary_inverse_frequencies")
     finalNorm = weights.vector("model.norm.weight")
     head =
       configuration.tieWordEmbeddings
-      ? LinearReference(weight: embedding, bias: nil)
+      ? LinearReference(weight: embeddingTensor, bias: nil)
       : weights.has(.llmHead) ? weights.linear("lm_head") : nil
   }
 
@@ -65,19 +66,8 @@ package final class Qwen2Model {
   )
     throws(ModelError)
   {
-    let width = configuration.hiddenSize
     try weights.with("llm.embed") { () throws(ModelError) in
-      if configuration.tieWordEmbeddings {
-        let matrix = weights.matrix(embedding)
-        for (row, id) in ids.enumerated() {
-          run.compute.gather(matrix, row: Int(id), into: output + row * width)
-        }
-      } else {
-        let table = EmbeddingTable(weights, tensor: embedding)
-        for (row, id) in ids.enumerated() {
-          table.gather(row: Int(id), into: output + row * width)
-        }
-      }
+      try embedding.gather(ids, into: output, run.compute)
     }
   }
 
@@ -215,19 +205,20 @@ package final class Qwen2Model {
     }
   }
 
-  /// `logits[rows, vocabSize]` of hidden states after the final norm; at most one block of rows. The file must hold
-  /// the head.
+  /// `logits[rows, vocabSize]` of hidden states after the final norm. The file must hold the head.
   package func logits(
     of hidden: UnsafePointer<Float>, rows: Int, into logits: UnsafeMutablePointer<Float>,
     _ run: RunContext
   ) throws(ModelError) {
     guard let head else { preconditionFailure("logits without a head") }
     try run.checkCancellation()
-    try weights.with(configuration.tieWordEmbeddings ? "llm.embed" : "llm.head") {
-      () throws(ModelError) in
-      run.compute.linear(
-        Activations(hidden, rows: rows, cols: configuration.hiddenSize), weights.layer(head),
-        into: logits)
+    let (width, vocabSize) = (configuration.hiddenSize, configuration.vocabSize)
+    try weights.forEachSlab(of: head.weight) { outputs, layer in
+      for row in 0..<rows {
+        run.compute.linear(
+          Activations(hidden + row * width, rows: 1, cols: width), layer,
+          into: logits + row * vocabSize + outputs.lowerBound)
+      }
     }
   }
 }

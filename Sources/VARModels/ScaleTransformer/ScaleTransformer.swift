@@ -132,7 +132,7 @@ package final class ScaleTransformer {
     let width = configuration.embedDim
     for (index, block) in blockReferences.enumerated() {
       try run.checkCancellation()
-      try weights.with(block.group, "generator.embed") { () throws(ModelError) in
+      try weights.with(apart: block.group, "generator.embed") { () throws(ModelError) in
         let layer = weights.layer(block.crossKeyValue)
         for (branch, length) in textLengths.enumerated() {
           let features = branch == 0 ? context : weights.values(unconditionalText)

@@ -1,0 +1,25 @@
+import VARModels
+import VQ4Format
+
+/// Where a model's weights are while a request runs. Results are the same with all.
+public enum Residency: String, Sendable, CaseIterable {
+  /// What suits the file and the memory: for now `map`.
+  case automatic
+  /// In place in the mapped file, whose pages the system reads when they are touched and takes back when it needs their
+  /// memory; compressed streams are decoded once and kept.
+  case map
+  /// Read and decoded into memory before they are used, by all cores, past the page cache. Ends a request with an error
+  /// instead of a signal where the file cannot be read, and checks every hash.
+  case load
+  /// As many as the budget allows in memory as with `load`; the others pass through a small buffer, read again for
+  /// every pass of the networks, ahead of the compute. One request at a time: a second one waits for the first to end.
+  case stream
+
+  func source(_ file: VQ4File, threadCount: Int) -> any WeightSource & Sendable {
+    switch self {
+    case .automatic, .map: MappedWeightSource(file: file, threadCount: threadCount)
+    case .load: LoadedWeightSource(file: file, threadCount: threadCount)
+    case .stream: StreamedWeightSource(file: file, threadCount: threadCount)
+    }
+  }
+}

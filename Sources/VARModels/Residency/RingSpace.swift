@@ -1,0 +1,57 @@
+/// Places in a ring buffer: taken in one order and given back in the same. A place is in one piece, so what is left at
+/// the end of the buffer may be skipped.
+struct RingSpace {
+  let byteCount: Int
+  private var head = 0
+  private var usedBytes = 0
+  /// Bytes of each place that is taken, with what was skipped before it.
+  private var taken: [Int] = []
+  private var first = 0
+
+  init(byteCount: Int) { self.byteCount = byteCount }
+
+  var isEmpty: Bool { first == taken.count }
+
+  /// Whether places of these sizes, taken one after the other, can all be there at the same time, once everything
+  /// before them is given back.
+  func canHold(_ sizes: [Int]) -> Bool {
+    var (position, total) = (isEmpty ? 0 : head, 0)
+    for size in sizes {
+      let cost = self.cost(size, at: position)
+      total += cost
+      position = (position + cost) % max(byteCount, 1)
+    }
+    return total <= byteCount
+  }
+
+  /// - Returns: where the place begins; nil where it is not free yet.
+  mutating func take(_ size: Int) -> Int? {
+    if isEmpty {
+      (head, usedBytes, first) = (0, 0, 0)
+      taken.removeAll(keepingCapacity: true)
+    }
+    let cost = self.cost(size, at: head)
+    guard usedBytes + cost <= byteCount else { return nil }
+    let start = cost == size ? head : 0
+    head = start + size
+    usedBytes += cost
+    taken.append(cost)
+    return start
+  }
+
+  /// Gives back the place that was taken first.
+  mutating func giveBack() {
+    precondition(!isEmpty, "no place is taken")
+    usedBytes -= taken[first]
+    first += 1
+    if first == 64 {
+      taken.removeFirst(first)
+      first = 0
+    }
+  }
+
+  /// Bytes from `position` to the end of a place of this size.
+  private func cost(_ size: Int, at position: Int) -> Int {
+    position + size <= byteCount ? size : byteCount - position + size
+  }
+}

@@ -1,0 +1,108 @@
+import VARKernels
+import VQ4Format
+
+/// Reads single units of streams, rows of a table or tiles of a matrix, without holding the stream.
+///
+/// A stream that is compressed is decoded a chunk at a time; the last few chunks are kept. For any number of threads.
+final class RowReader: @unchecked Sendable {
+  private let file: VQ4File
+  /// Whether raw streams are read in place, else with system calls.
+  private let usesMapping: Bool
+  private let monitor = Monitor()
+  // Behind the monitor.
+  private var reader: VQ4ChunkReader?
+  private var chunks: [DecodedChunk] = []
+  private var clock = 0
+
+  private final class DecodedChunk {
+    let tensor: Int
+    let role: VQ4StreamRole
+    let chunk: Int
+    let memory: AnonymousMemory
+    var lastUse = 0
+
+    init(_ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int, _ memory: AnonymousMemory) {
+      self.tensor = tensor
+      self.role = role
+      self.chunk = chunk
+      self.memory = memory
+    }
+  }
+
+  private static let chunkCapacity = 8
+
+  init(_ file: VQ4File, usesMapping: Bool) {
+    self.file = file
+    self.usesMapping = usesMapping
+  }
+
+  /// Memory that the decoded chunks of a file's tables take at most.
+  static func cacheBytes(_ file: VQ4File) -> Int {
+    var largest = 0
+    for (tensor, entry) in file.tensors.enumerated() {
+      guard WeightBlocks.isReadByRow(entry.description) else { continue }
+      for role in VQ4StreamRole.allCases
+      where file.chunkCount(tensor, role) > 0 && file.rawStream(tensor, role) == nil {
+        largest = max(largest, file.chunkRange(tensor, role, 0).count)
+      }
+    }
+    return largest == 0
+      ? 0 : chunkCapacity * ((largest + 4095) / 4096 * 4096) + VQ4ChunkReader.memoryBytes(file)
+  }
+
+  /// Copies a unit, whose size is that of `output`.
+  func read(
+    unit: Int, of tensor: Int, _ role: VQ4StreamRole, into output: UnsafeMutableRawBufferPointer
+  ) throws(ModelError) {
+    let offset = unit * output.count
+    do throws(VQ4Error) {
+      if let raw = file.rawStream(tensor, role) {
+        guard usesMapping else {
+          return try file.readRawStream(tensor, role, at: offset, into: output)
+        }
+        output.copyMemory(
+          from: UnsafeRawBufferPointer(rebasing: raw[offset...].prefix(output.count)))
+        return
+      }
+      try monitor.locked { () throws(VQ4Error) in
+        let chunk = offset / file.tensors[tensor].description.chunkByteCount(of: role)
+        let start = offset - file.chunkRange(tensor, role, chunk).lowerBound
+        let memory = try decoded(tensor, role, chunk)
+        output.copyMemory(
+          from: UnsafeRawBufferPointer(start: memory.base + start, count: output.count))
+      }
+    } catch {
+      throw ModelError(.unreadableWeights, "\(error)")
+    }
+  }
+
+  private func decoded(
+    _ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int
+  ) throws(VQ4Error) -> AnonymousMemory {
+    clock += 1
+    if let found = chunks.first(where: {
+      $0.tensor == tensor && $0.role == role && $0.chunk == chunk
+    }) {
+      found.lastUse = clock
+      return found.memory
+    }
+    if chunks.count == Self.chunkCapacity,
+      let oldest = chunks.indices.min(by: { chunks[$0].lastUse < chunks[$1].lastUse })
+    {
+      chunks.remove(at: oldest)
+    }
+    let count = file.chunkRange(tensor, role, chunk).count
+    guard let memory = AnonymousMemory(byteCount: count) else {
+      preconditionFailure("no memory for a chunk of \(count) bytes")
+    }
+    let reader = self.reader ?? VQ4ChunkReader(VQ4DirectFile(file))
+    self.reader = reader
+    try reader.read(
+      [VQ4ChunkTarget(tensor: tensor, role: role, chunk: chunk, offsetBytes: 0)],
+      into: memory.base)
+    let entry = DecodedChunk(tensor, role, chunk, memory)
+    entry.lastUse = clock
+    chunks.append(entry)
+    return memory
+  }
+}

@@ -1,0 +1,167 @@
+import VARKernels
+import VQ4Format
+
+/// A block that is being read into memory. Everything that changes is behind the readers' monitor.
+final class BlockLoad: @unchecked Sendable {
+  let base: UnsafeMutableRawPointer
+  /// Keeps `base` alive while a thread writes to it.
+  private let owner: AnyObject
+  fileprivate(set) var failure: ModelError?
+  /// Batches that wait or are being read.
+  fileprivate(set) var pendingCount = 0
+  fileprivate var runningCount = 0
+  /// More batches will come.
+  var isOpen = false
+  fileprivate var isAbandoned = false
+
+  init(base: UnsafeMutableRawPointer, owner: AnyObject) {
+    self.base = base
+    self.owner = owner
+  }
+
+  var isDone: Bool { !isOpen && pendingCount == 0 }
+}
+
+/// Threads that read and decode blocks, in the order in which they are asked for. Reading and decoding overlap, because
+/// there are more threads than cores.
+final class WeightReaders {
+  let monitor: Monitor
+  let file: VQ4File
+  private let shared: Shared
+  private var threads: [JoinableThread] = []
+  private let readerCount: Int
+
+  /// Readers for a number of threads that compute.
+  static func count(threadCount: Int) -> Int { min(max(2 * threadCount, 2), 16) }
+
+  /// - Parameter isDirect: false reads through the page cache and forgets what was read.
+  init(_ file: VQ4File, readerCount: Int, isDirect: Bool = true) {
+    self.file = file
+    self.readerCount = readerCount
+    shared = Shared(VQ4DirectFile(file, isDirect: isDirect))
+    monitor = shared.monitor
+  }
+
+  deinit {
+    shared.end()
+    for thread in threads { thread.join() }
+  }
+
+  // The rest is called inside `monitor.locked`.
+
+  /// Bytes in the file of what has been read so far.
+  var readBytes: Int { shared.readBytes }
+
+  /// Asks for pieces of a block.
+  ///
+  /// - Parameters:
+  ///   - offsets: where each piece goes in the memory of `load`.
+  ///   - isUrgent: before what was asked for earlier.
+  func read(
+    _ pieces: ArraySlice<WeightBlock.Piece>, at offsets: ArraySlice<Int>, _ load: BlockLoad,
+    isUrgent: Bool = false
+  ) throws(ModelError) {
+    try start()
+    var targets: [VQ4ChunkTarget] = []
+    for (piece, offset) in zip(pieces, offsets) {
+      let first = file.chunkRange(piece.tensor, piece.role, piece.chunks.lowerBound).lowerBound
+      for chunk in piece.chunks {
+        let place = file.chunkRange(piece.tensor, piece.role, chunk).lowerBound - first
+        targets.append(
+          VQ4ChunkTarget(
+            tensor: piece.tensor, role: piece.role, chunk: chunk, offsetBytes: offset + place))
+      }
+    }
+    let batches = VQ4ChunkReader.batches(targets, of: file)
+    load.pendingCount += batches.count
+    shared.append(batches.map { ($0, load) }, isUrgent: isUrgent)
+    monitor.signal()
+  }
+
+  /// Drops what of a block is not read yet, and waits for what is being read.
+  func abandon(_ loads: [BlockLoad]) {
+    for load in loads { load.isAbandoned = true }
+    shared.dropAbandoned()
+    while loads.contains(where: { $0.runningCount > 0 }) { monitor.wait() }
+  }
+
+  /// Starts the threads when they are first needed.
+  private func start() throws(ModelError) {
+    while threads.count < readerCount {
+      guard let thread = JoinableThread({ [shared] in shared.serve() }) else { break }
+      threads.append(thread)
+    }
+    guard !threads.isEmpty else {
+      throw ModelError(.outOfMemory, "the system refused a thread that reads weights")
+    }
+  }
+
+  /// The queue, shared with the threads.
+  private final class Shared: @unchecked Sendable {
+    typealias Batch = (targets: ArraySlice<VQ4ChunkTarget>, load: BlockLoad)
+
+    let monitor = Monitor()
+    private let direct: VQ4DirectFile
+    // Behind the monitor.
+    private var queue: [Batch] = []
+    private var next = 0
+    private var isEnding = false
+    private(set) var readBytes = 0
+
+    init(_ direct: VQ4DirectFile) { self.direct = direct }
+
+    func append(_ batches: [Batch], isUrgent: Bool) {
+      queue.removeSubrange(..<next)
+      next = 0
+      queue.insert(contentsOf: batches, at: isUrgent ? 0 : queue.count)
+    }
+
+    func dropAbandoned() {
+      queue.removeSubrange(..<next)
+      next = 0
+      queue.removeAll { batch in
+        if batch.load.isAbandoned { batch.load.pendingCount -= 1 }
+        return batch.load.isAbandoned
+      }
+    }
+
+    func end() {
+      monitor.locked {
+        isEnding = true
+        monitor.signal()
+      }
+    }
+
+    /// Reads batches until the end.
+    func serve() {
+      let reader = VQ4ChunkReader(direct)
+      while let batch = monitor.locked(take) {
+        var failure: ModelError?
+        do throws(VQ4Error) {
+          try reader.read(batch.targets, into: batch.load.base)
+        } catch {
+          failure = ModelError(.unreadableWeights, "\(error)")
+        }
+        let bytes = batch.targets.reduce(0) {
+          $0 + direct.file.chunkFileRange($1.tensor, $1.role, $1.chunk).count
+        }
+        monitor.locked {
+          readBytes += bytes
+          batch.load.runningCount -= 1
+          batch.load.pendingCount -= 1
+          if batch.load.failure == nil { batch.load.failure = failure }
+          monitor.signal()
+        }
+      }
+    }
+
+    private func take() -> Batch? {
+      while queue.count == next, !isEnding { monitor.wait() }
+      guard !isEnding else { return nil }
+      let batch = queue[next]
+      next += 1
+      batch.load.runningCount += 1
+      return batch
+    }
+  }
+}
