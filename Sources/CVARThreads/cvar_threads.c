@@ -14,6 +14,9 @@
 // bound keeps an oversubscribed machine usable.
 enum { SPIN_NS = 20000, CACHE_LINE = 64 };
 
+// A job may have 300 KB of locals; the C library's own choice is between 128 KiB and the shell's limit.
+enum { STACK_BYTES = 1 << 20 };
+
 struct cvar_pool {
   // The job's chunk count above 32 bits, the next chunk below: who adds 1 has that chunk if it is one, and the job
   // cannot end before the chunk does. So a worker that comes late finds nothing, or a part of the next job.
@@ -137,16 +140,23 @@ cvar_pool *cvar_pool_create(int32_t thread_count) {
   pool->keeps_to_fast = processors.slow_count > 0 && thread_count <= processors.fast_count;
   pool->spins = measure_spins();
   pool->thread_count = 1;
-  for (int32_t index = 1; index < thread_count; index++) {
+  pthread_attr_t attributes;
+  if (pthread_attr_init(&attributes) != 0) {
+    cvar_pool_destroy(pool);
+    return NULL;
+  }
+  pthread_attr_setstacksize(&attributes, STACK_BYTES);
+  int status = 0;
+  for (int32_t index = 1; index < thread_count && status == 0; index++) {
     struct worker *worker = &pool->workers[index];
     worker->pool = pool;
-    if (pthread_create(&worker->thread, NULL, work, worker) != 0) {
-      cvar_pool_destroy(pool);
-      return NULL;
-    }
-    pool->thread_count = index + 1;
+    status = pthread_create(&worker->thread, &attributes, work, worker);
+    if (status == 0) pool->thread_count = index + 1;
   }
-  return pool;
+  pthread_attr_destroy(&attributes);
+  if (status == 0) return pool;
+  cvar_pool_destroy(pool);
+  return NULL;
 }
 
 void cvar_pool_destroy(cvar_pool *pool) {
