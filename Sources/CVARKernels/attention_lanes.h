@@ -1,13 +1,14 @@
 #pragma once
-#include "float_lanes.h"
+#include "attention_blocks.h"
 #include "float_scalar.h"
 
-// Attention with several rows per block of keys. A row is one query of one head; rows of one tile
-// read the same kv head, so keys and values are loaded once for all of them.
+// Attention with several rows per block of keys. A row is one query of one head; rows of one run read
+// the same kv head, so a block is converted once for a run and loaded once for a tile of its rows.
 
 enum {
-  BLOCK = CVAR_ATTENTION_BLOCK,
-  MAX_ROWS = 6,
+  MAX_ROWS = 6,             // of a tile
+  RUN_ROWS = 8 * MAX_ROWS,
+  MAX_TILES = 8 + 2,        // what is left of a run takes tiles of 4, 2 and 1
 };
 
 typedef struct attention_rows {
@@ -18,12 +19,13 @@ typedef struct attention_rows {
   float c[MAX_ROWS];            // correction of the present block
   int32_t length[MAX_ROWS];     // keys that the row sees
   int32_t count[MAX_ROWS];      // of those, how many lie in the present block
+  int32_t longest;
 } attention_rows;
 
-// Dot products of all rows with the 64 keys of a block, [head_dim][64] from the element `base` on.
-CVAR_INLINE void score_block(const cvar_kv *kv, int32_t type, int32_t rows, size_t base,
-                             attention_rows *r) {
-  for (int32_t group = 0; group < BLOCK / 16; group += KEY_GROUPS) {
+// Dot products of all rows with the keys of a block.
+CVAR_INLINE void score_block(const attention_block *block, int32_t head_dim, int32_t groups,
+                             int32_t rows, attention_rows *r) {
+  for (int32_t group = 0; group < groups; group += KEY_GROUPS) {
     v16 acc[MAX_ROWS][KEY_GROUPS];
     UNROLL
     for (int32_t i = 0; i < rows; i++) {
@@ -31,12 +33,10 @@ CVAR_INLINE void score_block(const cvar_kv *kv, int32_t type, int32_t rows, size
       for (int32_t g = 0; g < KEY_GROUPS; g++) acc[i][g] = splat(0);
     }
     ROLLED
-    for (int32_t d = 0; d < kv->head_dim; d++) {
+    for (int32_t d = 0; d < head_dim; d++) {
       v16 keys[KEY_GROUPS];
       UNROLL
-      for (int32_t g = 0; g < KEY_GROUPS; g++) {
-        keys[g] = load_type(type, kv->keys, base + (size_t)(d * BLOCK + (group + g) * 16));
-      }
+      for (int32_t g = 0; g < KEY_GROUPS; g++) keys[g] = load_f32(block->keys[group + g] + d * GROUP);
       UNROLL
       for (int32_t i = 0; i < rows; i++) {
         v16 q = splat(r->q[i][d]);
@@ -47,7 +47,7 @@ CVAR_INLINE void score_block(const cvar_kv *kv, int32_t type, int32_t rows, size
     UNROLL
     for (int32_t i = 0; i < rows; i++) {
       UNROLL
-      for (int32_t g = 0; g < KEY_GROUPS; g++) store_f32(r->p[i] + (group + g) * 16, acc[i][g]);
+      for (int32_t g = 0; g < KEY_GROUPS; g++) store_f32(r->p[i] + (group + g) * GROUP, acc[i][g]);
     }
   }
 }
@@ -79,41 +79,43 @@ static void soften(float *p, int32_t count, float scale, float *m, float *l, flo
   *m = max;
 }
 
-// Adds the values of a block, [count][head_dim] from the element `base` on, to `groups` vectors of
-// columns from `column` on. `common` keys are seen by all rows.
-CVAR_INLINE void add_values(const cvar_kv *kv, int32_t type, int32_t rows, int32_t groups,
-                            size_t base, int32_t column, int32_t common, attention_rows *r) {
+// Adds the values of a block to `vectors` vectors of columns from `column` on. `common` keys are seen
+// by all rows.
+CVAR_INLINE void add_values(const attention_block *block, int32_t head_dim, int32_t rows,
+                            int32_t vectors, int32_t column, int32_t common, attention_rows *r) {
   v16 acc[MAX_ROWS][VALUE_GROUPS];
   UNROLL
   for (int32_t i = 0; i < rows; i++) {
     UNROLL
-    for (int32_t g = 0; g < groups; g++) {
+    for (int32_t g = 0; g < vectors; g++) {
       acc[i][g] = load_f32(r->a[i] + column + g * 16) * splat(r->c[i]);
     }
   }
-  base += (size_t)column;
   ROLLED
-  for (int32_t j = 0; j < common; j++) {
-    v16 values[VALUE_GROUPS];
-    UNROLL
-    for (int32_t g = 0; g < groups; g++) {
-      values[g] = load_type(type, kv->values, base + (size_t)(j * kv->head_dim + g * 16));
-    }
-    UNROLL
-    for (int32_t i = 0; i < rows; i++) {
-      v16 p = splat(r->p[i][j]);
+  for (int32_t begin = 0; begin < common; begin += GROUP) {
+    const float *from = block->values[begin / GROUP] + column;
+    const int32_t count = common - begin < GROUP ? common - begin : GROUP;
+    ROLLED
+    for (int32_t j = 0; j < count; j++) {
+      v16 values[VALUE_GROUPS];
       UNROLL
-      for (int32_t g = 0; g < groups; g++) acc[i][g] = fma16(p, values[g], acc[i][g]);
+      for (int32_t g = 0; g < vectors; g++) values[g] = load_f32(from + j * head_dim + g * 16);
+      UNROLL
+      for (int32_t i = 0; i < rows; i++) {
+        v16 p = splat(r->p[i][begin + j]);
+        UNROLL
+        for (int32_t g = 0; g < vectors; g++) acc[i][g] = fma16(p, values[g], acc[i][g]);
+      }
     }
   }
   UNROLL
   for (int32_t i = 0; i < rows; i++) {
     UNROLL
-    for (int32_t g = 0; g < groups; g++) {
+    for (int32_t g = 0; g < vectors; g++) {
       ROLLED
       for (int32_t j = common; j < r->count[i]; j++) {
-        size_t index = base + (size_t)(j * kv->head_dim + g * 16);
-        acc[i][g] = fma16(splat(r->p[i][j]), load_type(type, kv->values, index), acc[i][g]);
+        const float *from = block->values[j / GROUP] + column + j % GROUP * head_dim;
+        acc[i][g] = fma16(splat(r->p[i][j]), load_f32(from + g * 16), acc[i][g]);
       }
       store_f32(r->a[i] + column + g * 16, acc[i][g]);
     }
@@ -122,58 +124,66 @@ CVAR_INLINE void add_values(const cvar_kv *kv, int32_t type, int32_t rows, int32
 
 // The last 8 columns of a head_dim that is no multiple of 16: a vector that starts 8 columns
 // earlier, of which the first half is dropped.
-CVAR_INLINE void add_last_values(const cvar_kv *kv, int32_t type, int32_t rows, size_t base,
+CVAR_INLINE void add_last_values(const attention_block *block, int32_t head_dim, int32_t rows,
                                  int32_t common, attention_rows *r) {
-  int32_t column = kv->head_dim - 16;
+  int32_t column = head_dim - 16;
   v16 before[MAX_ROWS];
   for (int32_t i = 0; i < rows; i++) before[i] = load_f32(r->a[i] + column);
-  add_values(kv, type, rows, 1, base, column, common, r);
+  add_values(block, head_dim, rows, 1, column, common, r);
   for (int32_t i = 0; i < rows; i++) {
     __builtin_memcpy(r->a[i] + column, &before[i], 8 * sizeof(float));
   }
 }
 
 // A head_dim of 8.
-CVAR_INLINE void add_narrow_values(const cvar_kv *kv, int32_t type, int32_t rows, size_t base,
-                                   attention_rows *r) {
+CVAR_INLINE void add_narrow_values(const attention_block *block, int32_t rows, attention_rows *r) {
   for (int32_t i = 0; i < rows; i++) {
     for (int32_t d = 0; d < 8; d++) r->a[i][d] *= r->c[i];
     for (int32_t j = 0; j < r->count[i]; j++) {
+      const float *values = block->values[j / GROUP] + j % GROUP * 8;
       for (int32_t d = 0; d < 8; d++) {
-        size_t index = base + (size_t)(j * 8 + d);
-        float value = type == CVAR_F16 ? f32_from_f16(((const uint16_t *)kv->values)[index])
-                                       : ((const float *)kv->values)[index];
-        r->a[i][d] = __builtin_fmaf(r->p[i][j], value, r->a[i][d]);
+        r->a[i][d] = __builtin_fmaf(r->p[i][j], values[d], r->a[i][d]);
       }
     }
   }
 }
 
-CVAR_INLINE void attend_block(const cvar_kv *kv, int32_t type, int32_t rows, int32_t kv_head,
+// The rows of a tile look at the block that begins at the position `begin`.
+CVAR_INLINE void attend_block(const attention_block *block, int32_t head_dim, int32_t rows,
                               int32_t begin, float scale, attention_rows *r) {
-  int32_t common = BLOCK;
+  int32_t common = BLOCK, most = 0;
   for (int32_t i = 0; i < rows; i++) {
     int32_t count = r->length[i] - begin;
     r->count[i] = count < 0 ? 0 : count > BLOCK ? BLOCK : count;
     common = r->count[i] < common ? r->count[i] : common;
+    most = r->count[i] > most ? r->count[i] : most;
   }
-  const size_t head_elements = (size_t)kv->capacity * (size_t)kv->head_dim;
-  const size_t base = (size_t)kv_head * head_elements + (size_t)begin * (size_t)kv->head_dim;
-  score_block(kv, type, rows, base, r);
+  score_block(block, head_dim, (most + GROUP - 1) / GROUP, rows, r);
   for (int32_t i = 0; i < rows; i++) {
     soften(r->p[i], r->count[i], scale, &r->m[i], &r->l[i], &r->c[i]);
   }
-  if (kv->head_dim < 16) {
-    add_narrow_values(kv, type, rows, base, r);
+  if (head_dim < 16) {
+    add_narrow_values(block, rows, r);
     return;
   }
-  if (kv->head_dim % 16 != 0) add_last_values(kv, type, rows, base, common, r);
+  if (head_dim % 16 != 0) add_last_values(block, head_dim, rows, common, r);
   int32_t column = 0;
-  for (; column + VALUE_GROUPS * 16 <= kv->head_dim; column += VALUE_GROUPS * 16) {
-    add_values(kv, type, rows, VALUE_GROUPS, base, column, common, r);
+  for (; column + VALUE_GROUPS * 16 <= head_dim; column += VALUE_GROUPS * 16) {
+    add_values(block, head_dim, rows, VALUE_GROUPS, column, common, r);
   }
-  for (; VALUE_GROUPS > 1 && column + 16 <= kv->head_dim; column += 16) {
-    add_values(kv, type, rows, 1, base, column, common, r);
+  for (; VALUE_GROUPS > 1 && column + 16 <= head_dim; column += 16) {
+    add_values(block, head_dim, rows, 1, column, common, r);
+  }
+}
+
+// One body for each number of rows that a tile may have.
+static void attend_tile(const attention_block *block, int32_t head_dim, int32_t rows,
+                        int32_t begin, float scale, attention_rows *r) {
+  switch (rows) {
+    case MAX_ROWS: attend_block(block, head_dim, MAX_ROWS, begin, scale, r); break;
+    case 4: attend_block(block, head_dim, 4, begin, scale, r); break;
+    case 2: attend_block(block, head_dim, 2, begin, scale, r); break;
+    default: attend_block(block, head_dim, 1, begin, scale, r); break;
   }
 }
 
@@ -188,50 +198,63 @@ typedef struct attention_call {
   ptrdiff_t out_stride;
 } attention_call;
 
-// Rows [first, first + rows) of the heads [head_begin, head_begin + heads): row = query * heads +
-// head.
-CVAR_INLINE void attend(const attention_call *call, int32_t type, int32_t rows, int32_t kv_head,
-                        int32_t head_begin, int32_t heads, int32_t first) {
-  const cvar_kv *kv = call->kv;
-  attention_rows r;
-  int32_t longest = 0;
+// Heads [begin, begin + count), all of which read kv_head.
+typedef struct head_range {
+  int32_t kv_head;
+  int32_t begin, count;
+} head_range;
+
+// Rows [first, first + rows): row = query * heads.count + head.
+static void start_tile(const attention_call *call, head_range heads, int32_t first, int32_t rows,
+                       attention_rows *r) {
+  const int32_t head_dim = call->kv->head_dim;
+  r->longest = 0;
   for (int32_t i = 0; i < rows; i++) {
-    int32_t query = (first + i) / heads, head = head_begin + (first + i) % heads;
-    const float *q = call->q + query * call->q_stride + (ptrdiff_t)head * kv->head_dim;
-    for (int32_t d = 0; d < kv->head_dim; d++) {
-      r.q[i][d] = q[d];
-      r.a[i][d] = 0;
+    int32_t query = (first + i) / heads.count, head = heads.begin + (first + i) % heads.count;
+    const float *q = call->q + query * call->q_stride + (ptrdiff_t)head * head_dim;
+    for (int32_t d = 0; d < head_dim; d++) {
+      r->q[i][d] = q[d];
+      r->a[i][d] = 0;
     }
-    r.m[i] = -__builtin_inff();
-    r.l[i] = 0;
-    r.length[i] = call->kv_length + (call->causal ? query : 0);
-    longest = r.length[i] > longest ? r.length[i] : longest;
-  }
-  for (int32_t begin = 0; begin < longest; begin += BLOCK) {
-    attend_block(kv, type, rows, kv_head, begin, call->scale, &r);
-  }
-  for (int32_t i = 0; i < rows; i++) {
-    int32_t query = (first + i) / heads, head = head_begin + (first + i) % heads;
-    float *out = call->out + query * call->out_stride + (ptrdiff_t)head * kv->head_dim;
-    for (int32_t d = 0; d < kv->head_dim; d++) out[d] = r.length[i] > 0 ? r.a[i][d] / r.l[i] : 0;
+    r->m[i] = -__builtin_inff();
+    r->l[i] = 0;
+    r->length[i] = call->kv_length + (call->causal ? query : 0);
+    r->longest = r->length[i] > r->longest ? r->length[i] : r->longest;
   }
 }
 
-CVAR_INLINE void attend_heads(const attention_call *call, int32_t type, int32_t kv_head,
-                              int32_t head_begin, int32_t heads, int32_t row_count) {
-  int32_t row = 0;
-  for (; row + MAX_ROWS <= row_count; row += MAX_ROWS) {
-    attend(call, type, MAX_ROWS, kv_head, head_begin, heads, row);
+static void finish_tile(const attention_call *call, head_range heads, int32_t first, int32_t rows,
+                        const attention_rows *r) {
+  const int32_t head_dim = call->kv->head_dim;
+  for (int32_t i = 0; i < rows; i++) {
+    int32_t query = (first + i) / heads.count, head = heads.begin + (first + i) % heads.count;
+    float *out = call->out + query * call->out_stride + (ptrdiff_t)head * head_dim;
+    for (int32_t d = 0; d < head_dim; d++) out[d] = r->length[i] > 0 ? r->a[i][d] / r->l[i] : 0;
   }
-  if (row + 4 <= row_count) {
-    attend(call, type, 4, kv_head, head_begin, heads, row);
-    row += 4;
+}
+
+static void attend_run(const attention_call *call, head_range heads, int32_t first, int32_t rows) {
+  attention_rows tiles[MAX_TILES];
+  int32_t tile_rows[MAX_TILES], count = 0, longest = 0;
+  for (int32_t row = 0; row < rows; row += tile_rows[count++]) {
+    int32_t left = rows - row;
+    tile_rows[count] = left >= MAX_ROWS ? MAX_ROWS : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+    start_tile(call, heads, first + row, tile_rows[count], &tiles[count]);
+    longest = tiles[count].longest > longest ? tiles[count].longest : longest;
   }
-  if (row + 2 <= row_count) {
-    attend(call, type, 2, kv_head, head_begin, heads, row);
-    row += 2;
+  attention_block block;
+  block_scratch scratch;
+  for (int32_t begin = 0; begin < longest; begin += BLOCK) {
+    int32_t keys = longest - begin < BLOCK ? longest - begin : BLOCK;
+    load_block(call->kv, heads.kv_head, begin, keys, &block, &scratch);
+    for (int32_t tile = 0; tile < count; tile++) {
+      if (begin >= tiles[tile].longest) continue;
+      attend_tile(&block, call->kv->head_dim, tile_rows[tile], begin, call->scale, &tiles[tile]);
+    }
   }
-  if (row < row_count) attend(call, type, 1, kv_head, head_begin, heads, row);
+  for (int32_t tile = 0, row = 0; tile < count; row += tile_rows[tile++]) {
+    finish_tile(call, heads, first + row, tile_rows[tile], &tiles[tile]);
+  }
 }
 
 static void attention(const cvar_kv *kv, const float *q, ptrdiff_t q_stride, int32_t n,
@@ -243,11 +266,10 @@ static void attention(const cvar_kv *kv, const float *q, ptrdiff_t q_stride, int
     int32_t kv_head = head_begin / heads_per_kv_head;
     int32_t end = (kv_head + 1) * heads_per_kv_head;
     end = end < head_end ? end : head_end;
-    int32_t count = end - head_begin;
-    if (kv->type == CVAR_F16) {
-      attend_heads(&call, CVAR_F16, kv_head, head_begin, count, n * count);
-    } else {
-      attend_heads(&call, CVAR_F32, kv_head, head_begin, count, n * count);
+    const head_range range = {kv_head, head_begin, end - head_begin};
+    const int32_t rows = n * range.count;
+    for (int32_t first = 0; first < rows; first += RUN_ROWS) {
+      attend_run(&call, range, first, rows - first < RUN_ROWS ? rows - first : RUN_ROWS);
     }
     head_begin = end;
   }

@@ -123,12 +123,13 @@ public struct GenerateBenchmark {
       modelPath: "synthetic weights", configuration: configuration, schedule: schedule,
       sampler: sampler)
     var plan = MemoryPlan()
+    let kvType = KVType(defaultFor: model.weights)
     let sessionLayout = LanguageSession.reserve(
       &plan, configuration.languageModel,
       capacity: LanguageSession.Capacity(
-        context: promptTokens + 1, drawing: schedule.tokenCount,
-        rows: max(promptTokens, drawing.largestRows)), kvType: .f32)
-    let layout = drawing.reserve(&plan, contextTokens: promptTokens, kvType: .f32)
+        context: promptTokens + 1, drawing: schedule,
+        rows: max(promptTokens, drawing.largestRows)), kvType: kvType)
+    let layout = drawing.reserve(&plan, contextTokens: promptTokens, kvType: kvType)
     let arena = try BenchmarkModel.arena(plan)
     let session = LanguageSession(
       sessionLayout, arena: arena,

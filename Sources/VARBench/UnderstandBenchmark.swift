@@ -59,7 +59,7 @@ public struct UnderstandBenchmark {
         "peak_rss", "MiB", Double(ProcessFacts.peakResidentBytes()) / 0x1p20,
         context: context + [
           ("weight_bytes", .integer(model.byteCount)),
-          ("kv_bytes", .integer(keyValueBytes(model.configuration.languageModel))),
+          ("kv_bytes", .integer(keyValueBytes(memory.arena.plan))),
         ]),
     ]
     if let allocations = written.allocations {
@@ -73,8 +73,8 @@ public struct UnderstandBenchmark {
   private var context: Int { promptTokens + writtenTokens + 1 }
 
   /// Bytes of the keys and values of all layers.
-  private func keyValueBytes(_ model: Qwen2Configuration) -> Int {
-    2 * model.numHiddenLayers * model.keyValueSize * context * MemoryLayout<Float>.stride
+  private func keyValueBytes(_ plan: MemoryPlan) -> Int {
+    plan.buffers.reduce(0) { $0 + ($1.name.hasPrefix("llm.kv") ? $1.byteCount : 0) }
   }
 
   private func makeMemory(
@@ -84,8 +84,8 @@ public struct UnderstandBenchmark {
     let layout = LanguageSession.reserve(
       &plan, model.configuration.languageModel,
       capacity: LanguageSession.Capacity(
-        context: context, drawing: 0, rows: min(promptTokens, 4096)),
-      kvType: .f32)
+        context: context, drawing: nil, rows: min(promptTokens, 4096)),
+      kvType: KVType(defaultFor: model.weights))
     return (layout, try BenchmarkModel.arena(plan))
   }
 

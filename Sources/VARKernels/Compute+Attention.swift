@@ -44,7 +44,9 @@ extension Compute {
     _ cache: cvar_kv, position: Int, rows: Int, keys: UnsafePointer<Float>, keyStride: Int,
     values: UnsafePointer<Float>, valueStride: Int
   ) {
-    precondition(position + rows <= Int(cache.capacity), "keys and values pass the cache")
+    precondition(
+      position + rows <= Int(cache.body.capacity + cache.tail.capacity),
+      "keys and values pass the cache")
     pool.parallel(
       rows, minimumPart: 16,
       with: (kernels, cache, position, keys, keyStride, values, valueStride)
@@ -72,12 +74,13 @@ extension Compute {
     let operation = HeadAttention(
       kernels: kernels, cache: cache, queries: queries, queryStride: queryStride, rows: rows,
       heads: heads, length: length, causal: causal, scale: scale, output: output,
-      outputStride: outputStride)
-    pool.parallel(heads * operation.runs, operation)
+      outputStride: outputStride, threadCount: pool.threadCount)
+    pool.parallel(operation.unitCount, operation)
   }
 }
 
-/// Attention of some heads. Queries share the keys they read, so a unit is a run of queries of one head.
+/// Attention of some heads. What reads the same keys shares the work of loading them, so a unit is a run of queries of
+/// the heads that read one kv head, or of a part of them where there are more threads than units.
 private struct HeadAttention: ParallelOperation {
   let kernels: UnsafePointer<cvar_kernels>
   let cache: cvar_kv
@@ -90,22 +93,36 @@ private struct HeadAttention: ParallelOperation {
   let scale: Float
   let output: UnsafeMutablePointer<Float>
   let outputStride: Int
+  let threadCount: Int
 
-  private static let queryRun = 32
+  /// Queries times heads of a unit at most.
+  private static let largestUnit = 48
 
-  /// Units of each head.
-  var runs: Int { (rows + Self.queryRun - 1) / Self.queryRun }
+  private var kvHeads: Int { Int(cache.kv_heads) }
+  private var headsPerKVHead: Int { heads / kvHeads }
+  private var queryRun: Int { max(1, Self.largestUnit / headsPerKVHead) }
+  /// Units of each part of a kv head.
+  private var runs: Int { (rows + queryRun - 1) / queryRun }
+  /// Parts of the heads that read one kv head.
+  private var parts: Int {
+    min(headsPerKVHead, max(1, (threadCount + kvHeads * runs - 1) / (kvHeads * runs)))
+  }
+
+  var unitCount: Int { kvHeads * parts * runs }
 
   func run(_ units: Range<Int>) {
-    let runs = self.runs
+    let (parts, runs, queryRun) = (self.parts, self.runs, self.queryRun)
     withUnsafePointer(to: cache) { cache in
       for unit in units {
-        let head = unit / runs
-        let first = unit % runs * Self.queryRun
-        let count = min(Self.queryRun, rows - first)
+        let (kvHead, part) = (unit / runs).quotientAndRemainder(dividingBy: parts)
+        let firstHead = kvHead * headsPerKVHead
+        let begin = firstHead + part * headsPerKVHead / parts
+        let end = firstHead + (part + 1) * headsPerKVHead / parts
+        let first = unit % runs * queryRun
+        let count = min(queryRun, rows - first)
         kernels.pointee.attention(
           cache, queries + first * queryStride, queryStride, Int32(count), Int32(heads),
-          Int32(head), Int32(head + 1), Int32(length + causal * first), Int32(causal), scale,
+          Int32(begin), Int32(end), Int32(length + causal * first), Int32(causal), scale,
           output + first * outputStride, outputStride)
       }
     }

@@ -17,8 +17,9 @@ public final class VARGPT: Sendable {
     public var threadCount: Int
     /// Kernels to use; results are the same with all.
     public var instructionSet: InstructionSet
-    /// Type of cached keys and values. Changes results a little: f16 halves the caches.
-    public var kvType: KVType
+    /// Type of cached keys and values, which changes results a little; nil takes the file's: int8 where the language
+    /// model's weights are int4 or int8, else f32.
+    public var kvType: KVType?
     /// Where weights are while a request runs; changes no result.
     public var residency: Residency
     /// Memory that a request and its weights may take, in bytes; nil: no limit. Whether weights fit is known when a
@@ -27,7 +28,7 @@ public final class VARGPT: Sendable {
 
     public init(
       threadCount: Int = ThreadPool.defaultThreadCount,
-      instructionSet: InstructionSet = .best, kvType: KVType = .f32,
+      instructionSet: InstructionSet = .best, kvType: KVType? = nil,
       residency: Residency = .automatic, memoryBudgetBytes: Int? = nil
     ) {
       self.threadCount = threadCount
@@ -42,6 +43,8 @@ public final class VARGPT: Sendable {
   public let path: String
   /// How requests run.
   public let options: Options
+  /// Type of cached keys and values that requests run with.
+  public let kvType: KVType
   /// Sizes of the networks, token ids, scales and sampling defaults.
   public let configuration: VARGPTConfiguration
   /// What the model's files say about the end of a text and its sampling.
@@ -110,6 +113,7 @@ public final class VARGPT: Sendable {
     }
     tensors = configuration.tensors
     let weights = try ModelWeights(source: source, tensors: tensors)
+    kvType = options.kvType ?? KVType(defaultFor: weights)
     components = Set(TensorSpecification.Component.allCases.filter(weights.has))
   }
 

@@ -25,6 +25,10 @@ import Testing
     expectNoFailure(cvar_check_attention_reference(seed))
   }
 
+  @Test func int8KeysKeepTheirPrecisionBesideALargeBias() {
+    expectNoFailure(cvar_check_key_bias())
+  }
+
   @Test(arguments: seeds) func elementwiseReferenceStaysInItsBound(seed: UInt64) {
     expectNoFailure(cvar_check_elementwise_reference(seed))
   }

@@ -112,15 +112,16 @@ import VARVision
     #expect(folder.names() == ["a.png"])
   }
 
-  @Test func cachesMayBeHalf() throws {
+  @Test(arguments: ["int8", "f16", "f32"]) func cachesMayBeOfAnyType(type: String) throws {
     let folder = TemporaryDirectory()
     let output = folder.path + "/a.png"
     let result = try Programs.varlite([
-      "generate", Programs.redCircle, "-o", output, "--kv", "f16", "--size", "256",
+      "generate", Programs.redCircle, "-o", output, "--kv", type, "--size", "256",
       "--cfg-scale", "1", "--json",
     ])
     let json = try result.json()
     #expect(json["width"]?.integerValue == 256 && json["height"]?.integerValue == 256)
+    #expect(json["kv"]?.stringValue == type)
   }
 
   @Test func longPromptsAreGuidedToo() throws {

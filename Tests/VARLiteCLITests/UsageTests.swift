@@ -23,7 +23,7 @@ import VARTestSupport
     Case("generate", "a", "-o", "x.png", "--frobnicate", says: "--frobnicate"),
     Case("generate", "a", "-o", "x.png", "--ram", "1G", says: "--ram"),
     Case("generate", "a", "-o", "x.png", "--image", "b.png", says: "--image"),
-    Case("generate", "a", "-o", "x.png", "--kv", "int8", says: "int8"),
+    Case("generate", "a", "-o", "x.png", "--kv", "int4", says: "int4"),
     Case("generate", "a", "-o", "x.png", "--isa", "mmx", says: "mmx"),
     Case("generate", "a", "-o", "x.png", "--size", "256", "--pn", "0.06M", says: "--pn"),
     Case("generate", "a", "-o", "x.png", "--size", "many", says: "--size"),

@@ -45,7 +45,8 @@ static uint64_t digest_layer(uint64_t hash, int32_t type, random_source *source)
   kernels->rope_interleaved(z, WIDTH, N, HEADS, HEAD_DIM, y, y);
   kernels->normalize_heads(z, WIDTH, N, HEADS, HEAD_DIM, gain);
   hash = digest(hash, z, sizeof z);
-  cvar_kv kv = {type == CVAR_F16 ? CVAR_F16 : CVAR_F32, HEADS, HEAD_DIM, CAPACITY, keys, values};
+  cvar_kv kv = {.type = type == CVAR_F16 ? CVAR_F16 : CVAR_F32, .kv_heads = HEADS, .head_dim = HEAD_DIM,
+                .body = {.capacity = CAPACITY, .keys = keys, .values = values}};
   kernels->kv_store(&kv, 0, N, z, WIDTH, y, WIDTH);
   kernels->attention(&kv, z, WIDTH, N, HEADS, 0, HEADS, 1, 1, 5, y, WIDTH);
   hash = digest(hash, y, sizeof y);

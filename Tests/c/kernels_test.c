@@ -72,6 +72,7 @@ int main(int argc, char **argv) {
   failures += print("scalar", "float digest", cvar_check_float_digest());
   failures += print("scalar", "elementary functions", cvar_check_math());
   failures += print("scalar", "half conversions", cvar_check_half_conversions());
+  failures += print("scalar", "key bias", cvar_check_key_bias());
   for (size_t i = 0; i < sizeof reference_checks / sizeof reference_checks[0]; i++) {
     failures += print("scalar", reference_checks[i].name, reference_checks[i].run(seed));
   }

@@ -23,19 +23,37 @@ enum {
   CVAR_WINOGRAD_PATCH = 4,       // outputs of a patch along each side; it reads 2 inputs more
   CVAR_WINOGRAD_POSITIONS = 36,  // products of a patch and channel
   CVAR_ATTENTION_BLOCK = 64,     // keys per block
+  CVAR_KEY_GROUP = 16,           // keys that a cache keeps side by side
   CVAR_MAX_HEAD_DIM = 256,
 };
 
-// Keys and values of one sequence in one layer.
-// keys:   [kv_head][capacity / 64][head_dim][64]
+// A run of cached positions, counted from its own first one.
+// keys:   [kv_head][capacity / 16][head_dim][16]
 // values: [kv_head][capacity][head_dim]
-typedef struct cvar_kv {
-  int32_t type;      // CVAR_F32 or CVAR_F16
-  int32_t kv_heads;
-  int32_t head_dim;  // at most CVAR_MAX_HEAD_DIM, a multiple of 8
-  int32_t capacity;  // positions, a multiple of 64
+// key_scales, value_scales: [kv_head][capacity], of CVAR_INT8 alone
+typedef struct cvar_kv_run {
+  int32_t capacity;  // positions, a multiple of 16
   void *keys;
   void *values;
+  float *key_scales;
+  float *value_scales;
+} cvar_kv_run;
+
+// Keys and values of one sequence in one layer. Of the positions, the body holds the first ones and the tail those from
+// body.capacity on, so that several layers can share one tail.
+//
+// CVAR_INT8 has a scale per position and kv head, by the rule of quantize_activations over the whole head. A key that
+// is rotate(W x + bias) is stored without its bias where key_bias is given: as the codes of k - r with r = rotate(bias)
+// by rope_half's formula and cos and sin of its position. It counts as fma(code, scale, r); what has no bias counts as
+// code * scale.
+typedef struct cvar_kv {
+  int32_t type;      // CVAR_F32, CVAR_F16 or CVAR_INT8
+  int32_t kv_heads;
+  int32_t head_dim;  // at most CVAR_MAX_HEAD_DIM, a multiple of 8
+  cvar_kv_run body;
+  cvar_kv_run tail;
+  const float *key_bias;  // [kv_head][head_dim] or NULL; for CVAR_INT8 alone
+  const float *cos, *sin; // [position / 16][head_dim / 2][16], where there is a key_bias
 } cvar_kv;
 
 // Quantized pixels under a 3x3 kernel, channels last. Strides count codes and are multiples of the group size; scales

@@ -26,7 +26,7 @@ extension Conversation {
       integers: drawing.schedule.scales.flatMap { [1, $0.height, $0.width] })
     var plan = MemoryPlan()
     let layout = drawing.reserve(
-      &plan, contextTokens: session.ids.count - 1, kvType: model.options.kvType)
+      &plan, contextTokens: session.ids.count - 1, kvType: model.kvType)
     guard let arena = Arena(plan) else { throw GenerationError.noMemory(plan.byteCount) }
     let begin = { try self.begin($0, arenaBytes: plan.byteCount, events: events) }
     return try drawing.draw(

@@ -75,7 +75,7 @@ package struct ImageDrawing {
       unconditional: KVCache.Layout.reserve(
         &plan, "llm.kv.unconditional", type: kvType, layerCount: 1,
         kvHeads: language.numKeyValueHeads, headDim: language.headDim,
-        capacity: branches == 1 ? 0 : largest),
+        capacity: branches == 1 ? 0 : largest, hasKeyBias: true),
       states: plan.reserve("image.states", floats: rows * language.hiddenSize),
       logits: plan.reserve("image.logits", floats: rows * 2 * bits),
       context: plan.reserve(

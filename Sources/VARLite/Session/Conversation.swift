@@ -154,7 +154,7 @@ package final class Conversation {
         .contextFull, "the prompt has \(promptTokens) tokens, the model reads \(limit) at most")
     }
     var capacity = LanguageSession.Capacity(
-      context: limit, drawing: drawing?.schedule.tokenCount ?? 0,
+      context: limit, drawing: drawing?.schedule,
       rows: max(min(promptTokens, Self.largestRows), drawing?.largestRows ?? 1))
     if let contextTokens = options.contextTokens {
       capacity.context = min(contextTokens, limit)
@@ -171,7 +171,7 @@ package final class Conversation {
     if let rows = options.rowsPerPass { capacity.rows = max(rows, drawing?.largestRows ?? 1) }
     var plan = MemoryPlan()
     let layout = LanguageSession.reserve(
-      &plan, configuration.languageModel, capacity: capacity, kvType: model.options.kvType)
+      &plan, configuration.languageModel, capacity: capacity, kvType: model.kvType)
     guard let arena = Arena(plan) else { throw GenerationError.noMemory(plan.byteCount) }
     sessionArena = arena
     return LanguageSession(

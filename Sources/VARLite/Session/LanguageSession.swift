@@ -10,12 +10,12 @@ package final class LanguageSession {
     var context: Int
     /// Tokens of the context that are kept free for the end of an answer.
     var closing: Int
-    /// Tokens of a picture that is drawn; 0 where none can be.
-    var drawing: Int
+    /// The scales of a picture that is drawn; nil where none can be.
+    var drawing: ScaleSchedule?
     /// Rows that go through the layers at once.
     var rows: Int
 
-    package init(context: Int, drawing: Int, rows: Int, closing: Int = 0) {
+    package init(context: Int, drawing: ScaleSchedule?, rows: Int, closing: Int = 0) {
       self.context = context
       self.closing = closing
       self.drawing = drawing
@@ -37,17 +37,21 @@ package final class LanguageSession {
     kvType: KVType
   ) -> Layout {
     let width = configuration.hiddenSize
+    let drawing = capacity.drawing
+    // Nothing looks at the tokens of the last scale later.
+    let lastCount = drawing?.lastTokenCount ?? 0
     return Layout(
       capacity: capacity,
       state: Qwen2State.reserve(&plan, configuration, rowCapacity: capacity.rows),
       cache: KVCache.Layout.reserve(
         &plan, "llm.kv", type: kvType, layerCount: configuration.numHiddenLayers,
         kvHeads: configuration.numKeyValueHeads, headDim: configuration.headDim,
-        capacity: capacity.context + capacity.drawing),
+        capacity: capacity.context + (drawing?.tokenCount ?? 0) - lastCount,
+        tailCapacity: lastCount, hasKeyBias: true),
       logits: plan.reserve("llm.logits", floats: configuration.vocabSize),
       lastHidden: plan.reserve("llm.last_hidden", floats: width),
       pastHidden: plan.reserve(
-        "llm.past_hidden", floats: capacity.drawing > 0 ? capacity.context * width : 0))
+        "llm.past_hidden", floats: drawing == nil ? 0 : capacity.context * width))
   }
 
   let model: Qwen2Model
@@ -173,7 +177,7 @@ package final class LanguageSession {
       Qwen2Model.SequenceRows(
         rows: 0..<indices.count, cache: cache, firstIndex: indices.lowerBound))
     try model.forward(sequences, state: state, run)
-    if capacity.drawing > 0 {
+    if capacity.drawing != nil {
       try model.normalize(
         0..<indices.count, state: state, into: pastHidden + indices.lowerBound * width, run)
       lastHidden.update(from: pastHidden + (indices.upperBound - 1) * width, count: width)
@@ -186,7 +190,7 @@ package final class LanguageSession {
 
   /// Records the final hidden states and the logits of all rows, which a run needs for no other purpose.
   private func traceLogits(rows: Int, _ run: RunContext) throws {
-    guard let trace = run.trace, capacity.drawing == 0 else { return }
+    guard let trace = run.trace, capacity.drawing == nil else { return }
     let width = configuration.languageModel.hiddenSize
     var hidden = [Float](repeating: 0, count: rows * width)
     try model.normalize(0..<rows, state: state, into: &hidden, run)

@@ -25,7 +25,8 @@ struct EvalCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A .vq4 file to compare with, for example the same model in f32.", valueName: "model.vq4"))
+      "A .vq4 file to compare with, for example the same model in f32; --kv leaves it alone.",
+      valueName: "model.vq4"))
   var reference: String?
 
   @OptionGroup(title: "Model") var model: ModelOptions
@@ -37,7 +38,9 @@ struct EvalCommand: ParsableCommand {
   func run() throws {
     let set = try EvaluationSet(directory: directory)
     let model = try self.model.open()
-    let reference = try self.reference.map { try VARGPT(path: $0, options: model.options) }
+    var referenceOptions = model.options
+    referenceOptions.kvType = nil
+    let reference = try self.reference.map { try VARGPT(path: $0, options: referenceOptions) }
     let run = EvaluationRun(
       model, reference: reference, set: set,
       parts: parts.isEmpty ? EvaluationRun.Part.allCases : parts, limit: limit ?? .max)
@@ -51,6 +54,7 @@ struct EvalCommand: ParsableCommand {
     if self.model.json {
       guard var object = report.json.objectValue else { return }
       object["model"] = .string(model.contentHash)
+      object["kv"] = .string(model.kvType.rawValue)
       if let fidelity { object["fidelity"] = fidelity.json }
       Console.output(JSONValue.object(object).text + "\n")
     } else {

@@ -38,8 +38,8 @@ struct UnderstandCommand: ParsableCommand {
     let object = JSONObject([
       ("text", .string(answer.text)), ("prompt_tokens", .integer(answer.promptTokens)),
       ("tokens", .array(answer.tokens.map { .integer(Int($0)) })),
-      ("is_cut", .bool(answer.isCut)), ("model", .string(model.contentHash)),
-      ("seconds", .number(progress.elapsedSeconds)),
+      ("is_cut", .bool(answer.isCut)), ("kv", .string(model.kvType.rawValue)),
+      ("model", .string(model.contentHash)), ("seconds", .number(progress.elapsedSeconds)),
     ])
     Console.output(JSONValue.object(object).text + "\n")
   }

@@ -48,7 +48,7 @@ struct DrawingRun {
         ("tau", .number(options.tau ?? defaults.tau)),
         ("top_p", .number(options.topP ?? defaults.topP)),
         ("greedy", .bool(options.isGreedy)),
-        ("kv", .string(model.options.kvType.rawValue)),
+        ("kv", .string(model.kvType.rawValue)),
       ]))
     return [
       ("Software", "varlite \(Version.text)"), ("prompt", prompt.text),
@@ -65,7 +65,8 @@ struct DrawingRun {
         ("width", .integer(drawing.image.width)), ("height", .integer(drawing.image.height)),
         ("scales", .integer(drawing.bits.count)), ("seed", .string(String(image.seed))),
         ("prompt_tokens", .integer(drawing.promptTokens)),
-        ("model", .string(model.contentHash)), ("seconds", .number(seconds)),
+        ("kv", .string(model.kvType.rawValue)), ("model", .string(model.contentHash)),
+        ("seconds", .number(seconds)),
       ])
       FileOutput.report(object, beside: image.output)
     } else if !self.model.quiet {

@@ -25,9 +25,10 @@ struct ModelOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Type of cached keys and values. f16 halves them and changes results a little.",
-      valueName: "f32|f16"))
-  var kv: KVType = .f32
+      "Type of cached keys and values, which changes results a little; default: int8 where the "
+        + "language model's weights are int4 or int8, else f32.",
+      valueName: "int8|f16|f32"))
+  var kv: KVType?
 
   @Option(
     help: ArgumentHelp(

@@ -3,15 +3,39 @@ import VARKernels
 
 /// Element type of cached keys and values.
 public enum KVType: String, Sendable, CaseIterable {
-  case f32
+  /// 8-bit codes with a scale per token and head.
+  case int8
   case f16
+  case f32
 
-  var byteCount: Int { self == .f32 ? 4 : 2 }
-  var kernelType: Int32 { Int32((self == .f32 ? CVAR_F32 : CVAR_F16).rawValue) }
+  var kernelType: Int32 {
+    switch self {
+    case .int8: Int32(CVAR_INT8.rawValue)
+    case .f16: Int32(CVAR_F16.rawValue)
+    case .f32: Int32(CVAR_F32.rawValue)
+    }
+  }
+
+  /// The type for a file where the user names none: int8 beside a language model of quantized weights, else f32, since
+  /// such a file is what others are held against.
+  package init(defaultFor weights: ModelWeights) {
+    self = weights.isQuantized(.llm) ? .int8 : .f32
+  }
+
+  /// Bytes of the numbers of one key or value, without its scale.
+  fileprivate func byteCount(_ numbers: Int) -> Int {
+    switch self {
+    case .int8: numbers
+    case .f16: numbers * 2
+    case .f32: numbers * 4
+    }
+  }
 }
 
-/// Keys and values of one sequence: per layer `[kvHeads][capacity / 64][headDim][64]` keys and
-/// `[kvHeads][capacity][headDim]` values.
+/// Keys and values of one sequence in all layers (`cvar_kv` has the order of the numbers).
+///
+/// The first positions have a place in every layer. Those past them, which no later call looks at, lie in one tail that
+/// every layer uses in turn.
 package struct KVCache {
   /// Size and place of a cache in a plan.
   package struct Layout: Sendable {
@@ -19,38 +43,113 @@ package struct KVCache {
     let layerCount: Int
     let kvHeads: Int
     let headDim: Int
-    /// Positions, rounded up to whole key blocks.
+    /// Positions that every layer keeps, a whole number of key groups.
     package let capacity: Int
-    let buffer: MemoryPlan.ID
+    /// Positions after them.
+    package let tailCapacity: Int
+    let body: MemoryPlan.ID
+    let tail, rotary: MemoryPlan.ID?
 
+    /// - Parameters:
+    ///   - layerCount: 1 where every layer uses the cache in turn.
+    ///   - capacity: positions that later calls look at.
+    ///   - tailCapacity: positions after them that only the call that stores them looks at.
+    ///   - hasKeyBias: the keys are linear layers with a bias, then rotated; a cache in int8 keeps them without it.
     package static func reserve(
       _ plan: inout MemoryPlan, _ name: String, type: KVType, layerCount: Int, kvHeads: Int,
-      headDim: Int, capacity: Int
+      headDim: Int, capacity: Int, tailCapacity: Int = 0, hasKeyBias: Bool = false
     ) -> Layout {
-      let block = Int(CVAR_ATTENTION_BLOCK)
-      let rounded = (capacity + block - 1) / block * block
-      let byteCount = layerCount * 2 * kvHeads * headDim * rounded * type.byteCount
+      let body = wholeGroups(capacity)
+      let tail = wholeGroups(max(0, capacity + tailCapacity - body))
+      func byteCount(_ positions: Int) -> Int {
+        runByteCount(type, heads: kvHeads * positions, headDim: headDim)
+      }
       return Layout(
-        type: type, layerCount: layerCount, kvHeads: kvHeads, headDim: headDim, capacity: rounded,
-        buffer: plan.reserve(name, byteCount: byteCount))
+        type: type, layerCount: layerCount, kvHeads: kvHeads, headDim: headDim, capacity: body,
+        tailCapacity: tail, body: plan.reserve(name, byteCount: layerCount * byteCount(body)),
+        tail: tail == 0 ? nil : plan.reserve(name + ".tail", byteCount: byteCount(tail)),
+        rotary: hasKeyBias && type == .int8
+          ? plan.reserve(name + ".rotary", floats: (body + tail) * headDim) : nil)
+    }
+
+    private static func wholeGroups(_ positions: Int) -> Int {
+      let group = Int(CVAR_KEY_GROUP)
+      return (positions + group - 1) / group * group
+    }
+
+    /// Keys and values of so many heads.
+    fileprivate static func runByteCount(_ type: KVType, heads: Int, headDim: Int) -> Int {
+      let scales = type == .int8 ? heads * MemoryLayout<Float>.stride : 0
+      return 2 * (type.byteCount(heads * headDim) + scales)
     }
   }
 
   package let layout: Layout
-  private let base: UnsafeMutableRawPointer
+  private let body: UnsafeMutableRawPointer
+  private let tail: UnsafeMutableRawPointer?
+  private let cosines, sines: UnsafeMutablePointer<Float>?
 
   package init(_ layout: Layout, arena: Arena) {
     self.layout = layout
-    base = arena.raw(layout.buffer)
+    body = arena.raw(layout.body)
+    tail = layout.tail.map { arena.raw($0) }
+    cosines = layout.rotary.map { arena.floats($0) }
+    let tableLength = (layout.capacity + layout.tailCapacity) * layout.headDim / 2
+    sines = cosines.map { $0 + tableLength }
   }
 
   /// The cache of a layer. A cache of one layer serves every layer in turn: nothing outlives the layer then.
-  func layer(_ index: Int) -> cvar_kv {
-    let half = layout.kvHeads * layout.headDim * layout.capacity * layout.type.byteCount
-    let start = base + (layout.layerCount == 1 ? 0 : index) * 2 * half
-    return cvar_kv(
-      type: layout.type.kernelType, kv_heads: Int32(layout.kvHeads),
-      head_dim: Int32(layout.headDim), capacity: Int32(layout.capacity), keys: start,
-      values: start + half)
+  ///
+  /// - Parameter keyBias: the bias `[kvHeads, headDim]` that the layer's keys come with, in a cache with `hasKeyBias`.
+  package func layer(_ index: Int, keyBias: UnsafePointer<Float>? = nil) -> cvar_kv {
+    let place = layout.layerCount == 1 ? 0 : index
+    let byteCount = Layout.runByteCount(
+      layout.type, heads: layout.kvHeads * layout.capacity, headDim: layout.headDim)
+    var layer = cvar_kv()
+    layer.type = layout.type.kernelType
+    layer.kv_heads = Int32(layout.kvHeads)
+    layer.head_dim = Int32(layout.headDim)
+    layer.body = run(body + place * byteCount, capacity: layout.capacity)
+    if let tail { layer.tail = run(tail, capacity: layout.tailCapacity) }
+    if layout.type == .int8, let keyBias {
+      precondition(cosines != nil, "the cache has no place for rotary tables")
+      layer.key_bias = keyBias
+      layer.cos = UnsafePointer(cosines)
+      layer.sin = UnsafePointer(sines)
+    }
+    return layer
+  }
+
+  private func run(_ start: UnsafeMutableRawPointer, capacity: Int) -> cvar_kv_run {
+    let heads = layout.kvHeads * capacity
+    let numbers = layout.type.byteCount(heads * layout.headDim)
+    var run = cvar_kv_run()
+    run.capacity = Int32(capacity)
+    run.keys = start
+    run.values = start + numbers
+    if layout.type == .int8 {
+      run.key_scales = (start + 2 * numbers).assumingMemoryBound(to: Float.self)
+      run.value_scales = run.key_scales + heads
+    }
+    return run
+  }
+
+  /// Keeps the rotary tables `[rows, headDim / 2]` of positions `first..<first + rows`, where the cache needs them;
+  /// before the keys of these positions are stored.
+  package func storeRotary(
+    first: Int, rows: Int, cosines from: UnsafePointer<Float>, sines fromSines: UnsafePointer<Float>
+  ) {
+    guard let cosines, let sines else { return }
+    precondition(
+      first + rows <= layout.capacity + layout.tailCapacity, "rotary tables pass the cache")
+    let half = layout.headDim / 2
+    let group = Int(CVAR_KEY_GROUP)
+    for row in 0..<rows {
+      let start = (first + row) / group * half * group + (first + row) % group
+      for index in 0..<half {
+        cosines[start + index * group] = from[row * half + index]
+        sines[start + index * group] = fromSines[row * half + index]
+      }
+    }
   }
 }

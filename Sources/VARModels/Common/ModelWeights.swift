@@ -105,6 +105,16 @@ package final class ModelWeights {
     specifications.values.contains { $0.component == component }
   }
 
+  /// Whether any matrix of a component is in int4 or int8.
+  package func isQuantized(_ component: TensorSpecification.Component) -> Bool {
+    specifications.values.contains { tensor in
+      guard tensor.component == component, let index = source.tensorIndex(named: tensor.name) else {
+        return false
+      }
+      return source.description(ofTensor: index).elementType.isQuantized
+    }
+  }
+
   func vector(_ name: String) -> VectorReference { VectorReference(tensor: index(name)) }
 
   /// The layer of `name.weight` and, where the table has one, `name.bias`.

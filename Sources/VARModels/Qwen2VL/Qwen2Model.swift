@@ -115,6 +115,13 @@ package final class Qwen2Model {
     _ sequences: [SequenceRows], state: Qwen2State, _ run: RunContext
   ) throws(ModelError) {
     let rowCount = sequences.last?.rows.upperBound ?? 0
+    let half = configuration.headDim / 2
+    for sequence in sequences {
+      let offset = sequence.rows.lowerBound * half
+      sequence.cache.storeRotary(
+        first: sequence.firstIndex, rows: sequence.rows.count, cosines: state.cosines + offset,
+        sines: state.sines + offset)
+    }
     for (index, layer) in layers.enumerated() {
       try run.checkCancellation()
       try weights.with(layer.group) { () throws(ModelError) in
@@ -141,9 +148,10 @@ package final class Qwen2Model {
       Activations(hidden, rows: rows.count, cols: width), weight: weights.values(layer.inputNorm),
       eps: Float(configuration.rmsNormEps), into: state.normed)
     let normed = Activations(state.normed, rows: rows.count, cols: width)
+    let key = weights.layer(layer.key)
     compute.linear(
       normed, Projection(weights.layer(layer.query), into: state.queries),
-      Projection(weights.layer(layer.key), into: state.keys),
+      Projection(key, into: state.keys),
       Projection(weights.layer(layer.value), into: state.values))
     let half = headDim / 2
     let (cosines, sines) = (
@@ -160,7 +168,7 @@ package final class Qwen2Model {
       guard !part.isEmpty else { continue }
       let local = part.lowerBound - rows.lowerBound
       let cacheIndex = sequence.firstIndex + part.lowerBound - sequence.rows.lowerBound
-      let cache = sequence.cache.layer(index)
+      let cache = sequence.cache.layer(index, keyBias: key.bias)
       compute.store(
         cache, position: cacheIndex, rows: part.count, keys: state.keys + local * kvWidth,
         keyStride: kvWidth, values: state.values + local * kvWidth, valueStride: kvWidth)

@@ -27,12 +27,14 @@ package struct ScaleTransformerState {
     let rows = branches * scaleTokens
     let block = Compute.maximumBlockRows
     let wide = max(3 * width, configuration.intermediateSize, hiddenSize)
-    func caches(_ name: String, _ capacities: [Int]) -> [KVCache.Layout] {
+    func caches(
+      _ name: String, _ capacities: [Int], tailCapacity: Int = 0
+    ) -> [KVCache.Layout] {
       capacities.enumerated().map { branch, capacity in
         KVCache.Layout.reserve(
           &plan, "\(name).\(branch == 0 ? "conditional" : "unconditional")", type: kvType,
           layerCount: configuration.depth, kvHeads: configuration.numHeads,
-          headDim: configuration.headDim, capacity: capacity)
+          headDim: configuration.headDim, capacity: capacity, tailCapacity: tailCapacity)
       }
     }
     return Layout(
@@ -42,7 +44,9 @@ package struct ScaleTransformerState {
       sines: plan.reserve("generator.rotary.sin", floats: scaleTokens * half),
       normed: plan.reserve("generator.normed", floats: block * width),
       wide: plan.reserve("generator.wide", floats: block * wide),
-      caches: caches("generator.kv", textLengths.map { _ in schedule.tokenCount }),
+      caches: caches(
+        "generator.kv", textLengths.map { _ in schedule.tokenCount - schedule.lastTokenCount },
+        tailCapacity: schedule.lastTokenCount),
       textCaches: caches("generator.text_kv", textLengths))
   }
 

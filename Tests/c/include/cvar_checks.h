@@ -42,6 +42,7 @@ cvar_report cvar_check_matmul_float_reference(uint64_t seed);
 cvar_report cvar_check_winograd_reference(uint64_t seed);
 cvar_report cvar_check_norms_reference(uint64_t seed);
 cvar_report cvar_check_attention_reference(uint64_t seed);
+cvar_report cvar_check_key_bias(void);  // that int8 keys keep their precision beside a large bias
 cvar_report cvar_check_elementwise_reference(uint64_t seed);
 
 // The elementary functions against libm in double, within the bounds they state.

@@ -1,0 +1,98 @@
+import CVARKernels
+import Testing
+import VARKernels
+import VARModels
+import VARTestSupport
+
+@Suite struct KVCacheTests {
+  private static let layers = 3
+  private static let kvHeads = 2
+  private static let heads = 4
+  private static let headDim = 24
+  private static let width = kvHeads * headDim
+
+  /// What one layer gets, from a seed.
+  private struct LayerData {
+    let keys, values, queries, bias: [Float]
+
+    init(positions: Int, seed: UInt64) {
+      var random = SplitMix64(seed: seed)
+      func numbers(_ count: Int) -> [Float] { (0..<count).map { _ in random.nextFloat() } }
+      keys = numbers(positions * KVCacheTests.width)
+      values = numbers(positions * KVCacheTests.width)
+      queries = numbers(positions * KVCacheTests.heads * KVCacheTests.headDim)
+      bias = numbers(KVCacheTests.width).map { $0 * 20 }
+    }
+  }
+
+  /// Outputs of all layers of the last of several calls, each of which goes through all layers.
+  private func outputs(
+    _ type: KVType, capacity: Int, positions: Int, calls: [Int], hasKeyBias: Bool
+  ) throws -> [[Float]] {
+    var plan = MemoryPlan()
+    let activations = Compute.reserve(&plan, maximumColumns: 16)
+    let layout = KVCache.Layout.reserve(
+      &plan, "kv", type: type, layerCount: Self.layers, kvHeads: Self.kvHeads,
+      headDim: Self.headDim, capacity: capacity, tailCapacity: positions - capacity,
+      hasKeyBias: hasKeyBias)
+    let arena = try #require(Arena(plan))
+    let compute = Compute(
+      instructionSet: .best, pool: try #require(ThreadPool(threadCount: 2)), arena: arena,
+      scratch: activations)
+    let cache = KVCache(layout, arena: arena)
+    if hasKeyBias { storeTables(cache, positions) }
+    let data = (0..<Self.layers).map { LayerData(positions: positions, seed: UInt64($0)) }
+    var results = data.map { _ in
+      [Float](repeating: 0, count: positions * Self.heads * Self.headDim)
+    }
+    var first = 0
+    for rows in calls {
+      for (index, layer) in data.enumerated() {
+        layer.bias.withUnsafeBufferPointer { bias in
+          let kv = cache.layer(index, keyBias: hasKeyBias ? bias.baseAddress : nil)
+          layer.keys.withUnsafeBufferPointer { keys in
+            layer.values.withUnsafeBufferPointer { values in
+              compute.store(
+                kv, position: first, rows: rows, keys: keys.baseAddress! + first * Self.width,
+                keyStride: Self.width, values: values.baseAddress! + first * Self.width,
+                valueStride: Self.width)
+            }
+          }
+          compute.attend(
+            kv, queries: layer.queries, queryStride: Self.heads * Self.headDim, rows: rows,
+            heads: Self.heads, mask: .full(count: first + rows), scale: 0.7,
+            into: &results[index], outputStride: Self.heads * Self.headDim)
+        }
+      }
+      first += rows
+    }
+    return results
+  }
+
+  private func storeTables(_ cache: KVCache, _ positions: Int) {
+    let angles = (0..<positions * Self.headDim / 2).map { Float($0) * 0.37 }
+    cache.storeRotary(
+      first: 0, rows: positions, cosines: angles.map { cvar_cos($0) },
+      sines: angles.map { cvar_sin($0) })
+  }
+
+  /// Bodies that end within a block of 64 keys, within a group of 16, and before the first key; tails of some blocks.
+  @Test(arguments: KVType.allCases, [[40, 150], [16, 48, 64], [1, 4, 9], [200], [70, 63, 3]])
+  func tailEqualsStored(type: KVType, calls: [Int]) throws {
+    let positions = calls.reduce(0, +)
+    let last = try #require(calls.last)
+    for hasKeyBias in [false, true] {
+      let stored = try outputs(
+        type, capacity: positions, positions: positions, calls: calls, hasKeyBias: hasKeyBias)
+      let tail = try outputs(
+        type, capacity: positions - last, positions: positions, calls: calls,
+        hasKeyBias: hasKeyBias)
+      for (index, (tail, stored)) in zip(tail, stored).enumerated() {
+        let worst = largestDifference(tail, stored)
+        #expect(worst.value == 0, "layer \(index), bias \(hasKeyBias): \(worst)")
+      }
+      let others = largestDifference(stored[0], stored[1])
+      #expect(others.value > 0.01, "layers share what they store")
+    }
+  }
+}
