@@ -1,17 +1,19 @@
 /// Little-endian numbers appended to a byte array.
-struct ByteEncoder {
-  private(set) var bytes: [UInt8] = []
+package struct ByteEncoder {
+  package private(set) var bytes: [UInt8] = []
 
-  mutating func append<Number: FixedWidthInteger>(_ value: Number) {
+  package init() {}
+
+  package mutating func append<Number: FixedWidthInteger>(_ value: Number) {
     withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
   }
 
-  mutating func append(_ hash: VQ4Hash) {
+  package mutating func append(_ hash: VQ4Hash) {
     append(hash.low)
     append(hash.high)
   }
 
-  mutating func append(_ other: some Sequence<UInt8>) { bytes.append(contentsOf: other) }
+  package mutating func append(_ other: some Sequence<UInt8>) { bytes.append(contentsOf: other) }
 
   mutating func pad(to count: Int) {
     precondition(bytes.count <= count, "a record is longer than its size")
@@ -20,20 +22,24 @@ struct ByteEncoder {
 }
 
 /// Little-endian numbers read one after the other from bytes of known length.
-struct ByteDecoder {
+package struct ByteDecoder {
   private let bytes: UnsafeRawBufferPointer
   private(set) var position = 0
 
-  init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+  package init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
-  mutating func next<Number: FixedWidthInteger>(_ type: Number.Type = Number.self) -> Number {
+  /// Bytes that are not read yet.
+  package var remainingBytes: Int { bytes.count - position }
+
+  package mutating func next<Number: FixedWidthInteger>(_ type: Number.Type = Number.self) -> Number
+  {
     let size = MemoryLayout<Number>.size
     precondition(position + size <= bytes.count, "a record is read past its end")
     defer { position += size }
     return Number(littleEndian: bytes.loadUnaligned(fromByteOffset: position, as: Number.self))
   }
 
-  mutating func nextHash() -> VQ4Hash {
+  package mutating func nextHash() -> VQ4Hash {
     let low: UInt64 = next()
     return VQ4Hash(high: next(), low: low)
   }

@@ -6,15 +6,23 @@
 
 /// A file that appears under its name only when it is complete.
 ///
-/// The bytes go to `<path>.partial`, which is locked against a second writer, removed on failure,
-/// and renamed when it is safely on the disk.
+/// The bytes go to `<path>.partial`, which is locked against a second writer, removed on failure unless it is to be
+/// continued, and renamed when it is safely on the disk.
 final class OutputFile {
   let path: String
   private let partialPath: String
   private let overwrite: Bool
   private var descriptor: Int32
+  /// Whether what is written goes to the disk at once and need not stay in the system's memory, so that a long run does
+  /// not push everything else out of it.
+  var dropsCache = false
+  /// Whether giving up leaves the partial file for a later run.
+  var keepsPartial = false
+  private var droppedEnd = 0
+  private static let droppedByteCount = 8 << 20
 
-  init(path: String, overwrite: Bool) throws(VQ4Error) {
+  /// - Parameter isResuming: leaves the content of a partial file as it is.
+  init(path: String, overwrite: Bool, isResuming: Bool = false) throws(VQ4Error) {
     self.path = path
     self.overwrite = overwrite
     partialPath = path + ".partial"
@@ -22,13 +30,13 @@ final class OutputFile {
     try refuseExistingOutput()
     descriptor = open(partialPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o644)
     guard descriptor >= 0 else { throw failure("cannot be created") }
-    try lock()
+    try lock(isResuming: isResuming)
   }
 
   deinit { abandon() }
 
-  /// Takes over the partial file; one that an earlier, broken run left behind is emptied.
-  private func lock() throws(VQ4Error) {
+  /// Takes over the partial file; one that an earlier, broken run left behind is emptied unless it is continued.
+  private func lock(isResuming: Bool) throws(VQ4Error) {
     var opened = stat()
     var named = stat()
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, fstat(descriptor, &opened) == 0,
@@ -42,9 +50,21 @@ final class OutputFile {
         .outputBusy, path: partialPath, "another program is writing this file",
         remedy: .chooseOutput)
     }
-    guard opened.st_mode & S_IFMT == S_IFREG, ftruncate(descriptor, 0) == 0 else {
+    guard opened.st_mode & S_IFMT == S_IFREG, isResuming || ftruncate(descriptor, 0) == 0 else {
       throw failure("cannot be emptied")
     }
+  }
+
+  /// Bytes of the partial file.
+  var byteCount: Int {
+    var status = stat()
+    return fstat(descriptor, &status) == 0 ? Int(status.st_size) : 0
+  }
+
+  /// Bytes of the disk that the partial file takes.
+  var allocatedByteCount: Int {
+    var status = stat()
+    return fstat(descriptor, &status) == 0 ? Int(status.st_blocks) * 512 : 0
   }
 
   private func refuseExistingOutput() throws(VQ4Error) {
@@ -79,6 +99,16 @@ final class OutputFile {
       guard count > 0 else { throw failure("cannot be written") }
       done += count
     }
+    writeBehind(offset + bytes.count)
+  }
+
+  /// Starts to write what lies before `end` to the disk, and gives up the memory of what has arrived there.
+  private func writeBehind(_ end: Int) {
+    guard dropsCache, end - droppedEnd >= Self.droppedByteCount else { return }
+    // The first call starts the writing, a later one finds the pages clean and drops them.
+    let start = max(0, droppedEnd - 8 * Self.droppedByteCount)
+    posix_fadvise(descriptor, off_t(start), off_t(end - start), POSIX_FADV_DONTNEED)
+    droppedEnd = end
   }
 
   func write(_ bytes: [UInt8], at offset: Int) throws(VQ4Error) {
@@ -100,6 +130,11 @@ final class OutputFile {
 
   func truncate(to count: Int) throws(VQ4Error) {
     guard ftruncate(descriptor, off_t(count)) == 0 else { throw failure("cannot be cut") }
+  }
+
+  /// The bytes and the size, but not the times.
+  func synchronizeData() throws(VQ4Error) {
+    guard fdatasync(descriptor) == 0 else { throw failure("cannot be flushed to the disk") }
   }
 
   func synchronize() throws(VQ4Error) {
@@ -128,10 +163,11 @@ final class OutputFile {
     }
   }
 
-  /// Removes the partial file; without effect once the file is published.
+  /// Lets go of the partial file and removes it, unless a later run is to continue it; without effect once the file is
+  /// published.
   func abandon() {
     guard descriptor >= 0 else { return }
-    unlink(partialPath)
+    if !keepsPartial { unlink(partialPath) }
     close(descriptor)
     descriptor = -1
   }

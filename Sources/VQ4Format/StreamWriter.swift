@@ -1,8 +1,7 @@
 /// Writes one stream of a tensor at a fixed place, chunk by chunk.
 ///
-/// Whether a stream is compressed depends on its gain, which is known only at its end. So a stream
-/// that may be compressed is written compressed, and expanded in place where the gain was too
-/// small: no stream is ever held.
+/// Whether a stream is compressed depends on the gain of its first chunks. They are written compressed, and expanded
+/// in place where the gain was too small: no stream is ever held, and nothing older than these chunks changes.
 final class StreamWriter {
   private let output: OutputFile
   private let description: VQ4TensorDescription
@@ -10,14 +9,22 @@ final class StreamWriter {
   private let leastGainPercent: Int?
   private let start: Int
   private let chunkBytes: Int
+  private let elementCheck: ElementCheck
   private let buffer: AlignedBuffer
   private let compressed: AlignedBuffer?
   private let encoder: ZstdEncoder?
   private let hasher = StreamHasher()
   private var bufferedBytes = 0
   private var receivedBytes = 0
-  private var end: Int
+  /// Where the next chunk goes.
+  private(set) var end: Int
+  private var isDecided: Bool
+  /// Whether the next chunks are stored compressed where that makes them smaller.
+  private(set) var isCompressing: Bool
   private(set) var chunks: [ChunkRecord] = []
+
+  /// Chunks whose gain decides about the whole stream.
+  static let decidingChunkCount = 8
 
   /// - Parameter leastGainPercent: nil keeps the stream raw.
   init(
@@ -29,6 +36,9 @@ final class StreamWriter {
     self.role = role
     self.start = start
     self.leastGainPercent = leastGainPercent
+    elementCheck = ElementCheck(description, role)
+    isDecided = leastGainPercent == nil
+    isCompressing = leastGainPercent != nil
     end = start
     chunkBytes = min(description.chunkByteCount(of: role), description.byteCount(of: role))
     buffer = AlignedBuffer(count: chunkBytes)
@@ -69,12 +79,74 @@ final class StreamWriter {
         found: VQ4Error.bytes(receivedBytes), remedy: .checkInput)
     }
     if bufferedBytes > 0 { try flush() }
-    if let leastGainPercent, chunks.contains(where: { $0.codec == VQ4Codec.zstd.rawValue }),
-      (end - start) * 100 > receivedBytes * (100 - leastGainPercent)
-    {
-      try expand()
-    }
+    try decide()
     return (hasher.value, end)
+  }
+
+  /// Appends the next chunk, checked and perhaps compressed before; nothing else may be waiting.
+  func append(_ chunk: VQ4EncodedChunk) throws(VQ4Error) {
+    let expected = min(chunkBytes, description.byteCount(of: role) - receivedBytes)
+    precondition(bufferedBytes == 0 && chunk.raw.count == expected, "no whole chunk")
+    receivedBytes += chunk.raw.count
+    hasher.update(chunk.raw)
+    if let frame = chunk.frame, isCompressing {
+      try write(frame, rawBytes: chunk.raw.count, .zstd, at: end)
+    } else {
+      try write(chunk.raw, rawBytes: chunk.raw.count, .raw, at: end)
+    }
+    try advance()
+  }
+
+  /// Takes over chunks that an earlier run wrote, the first ones of the stream. Reads and checks every byte.
+  func restore(_ stored: [VQ4StoredChunk]) throws(VQ4Error) {
+    precondition(receivedBytes == 0, "chunks are taken over first")
+    let decoder = ZstdDecoder()
+    let room = AlignedBuffer(count: chunkBytes)
+    for chunk in stored {
+      let rawBytes = min(chunkBytes, description.byteCount(of: role) - receivedBytes)
+      guard let record = chunk.record(at: end, rawBytes: rawBytes) else {
+        throw VQ4Error(
+          .chunkStoredSize, "a chunk of the stopped run has an impossible size",
+          offsetBytes: end, remedy: .startAnew)
+      }
+      let bytes = room.prefix(Int(record.storedBytes))
+      try output.read(into: bytes, at: end)
+      guard chunkHash(UnsafeRawBufferPointer(bytes)) == record.hash else {
+        throw VQ4Error(
+          .chunkHash, "a chunk of the stopped run is not what was written", offsetBytes: end,
+          remedy: .startAnew)
+      }
+      var raw = UnsafeRawBufferPointer(bytes)
+      if chunk.codec == VQ4Codec.zstd.rawValue {
+        try decoder.decode(raw, into: buffer.prefix(rawBytes))
+        raw = UnsafeRawBufferPointer(buffer.prefix(rawBytes))
+      }
+      hasher.update(raw)
+      receivedBytes += rawBytes
+      end += bytes.count
+      chunks.append(record)
+    }
+    guard chunks.count >= Self.decidingChunkCount, !isDecided else { return }
+    isDecided = true
+    // A stream that gained enough has a compressed chunk among the deciding ones.
+    isCompressing = chunks.prefix(Self.decidingChunkCount).contains {
+      $0.codec == VQ4Codec.zstd.rawValue
+    }
+  }
+
+  /// After a chunk was written at `end`.
+  private func advance() throws(VQ4Error) {
+    end += chunks.last.map { Int($0.storedBytes) } ?? 0
+    if chunks.count == Self.decidingChunkCount { try decide() }
+  }
+
+  private func decide() throws(VQ4Error) {
+    guard let leastGainPercent, !isDecided else { return }
+    isDecided = true
+    let rawBytes = chunks.reduce(0) { $0 + Int($1.rawBytes) }
+    guard (end - start) * 100 > rawBytes * (100 - leastGainPercent) else { return }
+    isCompressing = false
+    if chunks.contains(where: { $0.codec == VQ4Codec.zstd.rawValue }) { try expand() }
   }
 
   private func flush() throws(VQ4Error) {
@@ -83,16 +155,18 @@ final class StreamWriter {
   }
 
   private func writeChunk(_ raw: UnsafeRawBufferPointer) throws(VQ4Error) {
-    try ElementCheck(description, role).check(raw, at: chunks.count * chunkBytes)
+    try elementCheck.check(raw, at: chunks.count * chunkBytes)
     hasher.update(raw)
     var stored = raw
     var codec = VQ4Codec.raw
-    if let encoder, let compressed, let count = encoder.encode(raw, into: compressed.bytes) {
+    if isCompressing, let encoder, let compressed,
+      let count = encoder.encode(raw, into: compressed.bytes)
+    {
       stored = UnsafeRawBufferPointer(compressed.prefix(count))
       codec = .zstd
     }
     try write(stored, rawBytes: raw.count, codec, at: end)
-    end += stored.count
+    try advance()
   }
 
   private func write(
@@ -124,6 +198,6 @@ final class StreamWriter {
       try write(
         raw, rawBytes: raw.count, .raw, at: start + index * chunkBytes, replacing: index)
     }
-    end = start + receivedBytes
+    end = start + chunks.reduce(0) { $0 + Int($1.rawBytes) }
   }
 }

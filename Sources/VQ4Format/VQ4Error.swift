@@ -54,6 +54,7 @@ public struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
     case checkPath = "check the path"
     case checkInput = "correct the value"
     case freeSpace = "check the free space and the rights of the directory"
+    case startAnew = "start the conversion anew with --force"
     case chooseOutput = "choose another output or allow overwriting"
   }
 

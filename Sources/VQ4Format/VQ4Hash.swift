@@ -7,13 +7,13 @@ public struct VQ4Hash: Sendable, Hashable, CustomStringConvertible {
 
   static let zero = VQ4Hash(high: 0, low: 0)
 
-  init(high: UInt64, low: UInt64) {
+  package init(high: UInt64, low: UInt64) {
     self.high = high
     self.low = low
   }
 
   /// Hashes bytes in one go.
-  init(of bytes: UnsafeRawBufferPointer) {
+  package init(of bytes: UnsafeRawBufferPointer) {
     let hash = XXH3_128bits(bytes.baseAddress, bytes.count)
     self.init(high: hash.high64, low: hash.low64)
   }
@@ -33,10 +33,10 @@ func chunkHash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
 }
 
 /// XXH3-128 over bytes that arrive in pieces.
-final class StreamHasher {
+package final class StreamHasher {
   private let state: OpaquePointer
 
-  init() {
+  package init() {
     guard let state = XXH3_createState() else { preconditionFailure("no memory for a hash state") }
     self.state = state
     XXH3_128bits_reset(state)
@@ -44,13 +44,13 @@ final class StreamHasher {
 
   deinit { XXH3_freeState(state) }
 
-  func update(_ bytes: UnsafeRawBufferPointer) {
+  package func update(_ bytes: UnsafeRawBufferPointer) {
     XXH3_128bits_update(state, bytes.baseAddress, bytes.count)
   }
 
-  func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { update($0) } }
+  package func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { update($0) } }
 
-  var value: VQ4Hash {
+  package var value: VQ4Hash {
     let hash = XXH3_128bits_digest(state)
     return VQ4Hash(high: hash.high64, low: hash.low64)
   }

@@ -3,6 +3,7 @@
 /// Codes go to the disk chunk by chunk; scales are kept in memory until their tensor ends. The file
 /// appears under its name only in `finish`; before that, and after any failure, there is at most
 /// `<path>.partial`. The same calls give the same bytes. Calls out of order are programming errors.
+/// `VQ4Writer+Resuming.swift` takes over what a stopped writer had written.
 public final class VQ4Writer {
   /// What `finish` says about the file.
   public struct Result: Sendable, Equatable {
@@ -22,9 +23,9 @@ public final class VQ4Writer {
   var end: Int
   private var groupNames = Set<String>()
   private var openGroup: (name: String, firstTensor: Int, offset: Int)?
-  private var openTensor: OpenTensor?
+  var openTensor: OpenTensor?
 
-  private struct OpenTensor {
+  struct OpenTensor {
     let description: VQ4TensorDescription
     let codes: StreamWriter
     var scales: [VQ4StreamRole: [UInt8]] = [:]
@@ -41,11 +42,14 @@ public final class VQ4Writer {
 
   /// Starts a file with another group alignment, `1 << pageShift` bytes: small samples need no 64
   /// KiB pages.
+  ///
+  /// - Parameter isResuming: keeps what a stopped writer left in `<path>.partial`, for `restore`.
   package init(
-    path: String, layout: VQ4StorageLayout, overwrite: Bool, pageShift: Int
+    path: String, layout: VQ4StorageLayout, overwrite: Bool, pageShift: Int,
+    isResuming: Bool = false
   ) throws(VQ4Error) {
     precondition(VQ4Limits.pageShifts.contains(pageShift), "the group alignment is out of range")
-    output = try OutputFile(path: path, overwrite: overwrite)
+    output = try OutputFile(path: path, overwrite: overwrite, isResuming: isResuming)
     self.layout = layout
     self.pageShift = pageShift
     end = 1 << pageShift
@@ -106,6 +110,13 @@ public final class VQ4Writer {
 
   /// Starts a tensor of the open group; throws where the description breaks a rule of the format.
   public func beginTensor(_ description: VQ4TensorDescription) throws(VQ4Error) {
+    try register(description)
+    openTensor = OpenTensor(
+      description: description, codes: streamWriter(description, .codes))
+  }
+
+  /// Checks a tensor that comes next and takes its name.
+  func register(_ description: VQ4TensorDescription) throws(VQ4Error) {
     precondition(openGroup != nil && openTensor == nil, "a tensor begins inside a group")
     do {
       try description.validate()
@@ -122,8 +133,6 @@ public final class VQ4Writer {
           .duplicateName, place: "tensor \"\(description.name)\"",
           "the name stands twice, or one tensor too many", remedy: .checkInput))
     }
-    openTensor = OpenTensor(
-      description: description, codes: streamWriter(description, .codes))
   }
 
   /// Appends decoded bytes to a stream of the open tensor, in the order of the stream; streams may
@@ -142,6 +151,10 @@ public final class VQ4Writer {
             .streamOverrun, "more bytes than the stream has",
             expected: VQ4Error.bytes(tensor.description.byteCount(of: role)),
             remedy: .checkInput)
+        }
+        if count == 0 {
+          openTensor?.scales[role, default: []]
+            .reserveCapacity(tensor.description.byteCount(of: role))
         }
         openTensor?.scales[role, default: []].append(contentsOf: bytes)
       }
@@ -177,7 +190,7 @@ public final class VQ4Writer {
     openTensor = nil
   }
 
-  private func streamWriter(
+  func streamWriter(
     _ description: VQ4TensorDescription, _ role: VQ4StreamRole
   ) -> StreamWriter {
     StreamWriter(
@@ -209,7 +222,7 @@ public final class VQ4Writer {
     }
   }
 
-  /// Gives up: removes the partial file.
+  /// Gives up: removes the partial file, unless it is to be continued.
   public func abandon() { output.abandon() }
 
   private func check(_ name: String, of kind: String) throws(VQ4Error) {
@@ -220,8 +233,9 @@ public final class VQ4Writer {
     }
   }
 
-  private func fail(_ error: VQ4Error) -> VQ4Error {
-    output.abandon()
+  func fail(_ error: VQ4Error) -> VQ4Error {
+    // Whoever can go on later decides first what stays.
+    if !output.keepsPartial { output.abandon() }
     return error.path.isEmpty ? error.inFile(output.path) : error
   }
 }

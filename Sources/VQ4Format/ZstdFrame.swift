@@ -101,6 +101,8 @@ final class ZstdEncoder {
 
   deinit { ZSTD_freeCCtx(context) }
 
+  static var version: Int { Int(ZSTD_versionNumber()) }
+
   static func bound(_ count: Int) -> Int { ZSTD_compressBound(count) }
 
   /// The bytes written to `output`, or nil where the frame would not be smaller than `input`.
