@@ -49,7 +49,7 @@ let package = Package(
     // Configurations, weight tables and forward passes of the networks.
     .target(name: "VARModels", dependencies: ["VARKernels", "VARJSON", "VQ4Format"]),
     // Reads safetensors checkpoints.
-    .target(name: "VARCheckpoint", dependencies: ["CVARFiles", "VARJSON"]),
+    .target(name: "VARCheckpoint", dependencies: ["VARJSON"]),
     // Quantizers, error measures, recipes.
     .target(
       name: "VARQuantization", dependencies: ["CVARKernels", "VARKernels", "VARJSON", "VQ4Format"]),
@@ -57,7 +57,7 @@ let package = Package(
     .target(
       name: "VARConversion",
       dependencies: [
-        "CVARKernels", "CXXHash", "VARKernels", "VARJSON", "VARCheckpoint", "VARQuantization",
+        "CVARKernels", "VARKernels", "VARJSON", "VARCheckpoint", "VARQuantization",
         "VARTokenizer", "VARModels", "VQ4Format",
       ]),
     // The library an app embeds: understand, generate, edit.
@@ -114,7 +114,8 @@ let package = Package(
     .testTarget(name: "VARCheckpointTests", dependencies: ["VARCheckpoint", "VARTestSupport"]),
     .testTarget(
       name: "VARQuantizationTests", dependencies: ["VARQuantization", "VARTestSupport"]),
-    .testTarget(name: "VARConversionTests", dependencies: ["VARConversion", "VARTestSupport"]),
+    .testTarget(
+      name: "VARConversionTests", dependencies: ["CXXHash", "VARConversion", "VARTestSupport"]),
     .testTarget(
       name: "VARTokenizerTests",
       dependencies: ["VARTokenizer", "VARJSON", "CZstd", "VARTestSupport"]),

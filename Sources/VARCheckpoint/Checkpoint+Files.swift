@@ -20,6 +20,12 @@ extension Checkpoint {
     return try Self.readBytes(path: path)
   }
 
+  /// The size of a file beside the shards, or nil where it is absent.
+  public func byteCount(ofFile fileName: String) -> Int? {
+    var status = stat()
+    return stat(path(of: fileName), &status) == 0 ? Int(status.st_size) : nil
+  }
+
   /// A JSON file beside the shards, or nil where it is absent.
   public func json(ofFile fileName: String) throws(CheckpointError) -> JSONValue? {
     let path = path(of: fileName)
@@ -48,43 +54,14 @@ extension Checkpoint {
     return nil
   }
 
-  /// Calls `body` with a shard's whole content, in pieces of at most 4 MiB that live only during the call.
-  ///
-  /// The pieces are read, not mapped: a pass over the whole file costs no page faults.
-  public func withShardPieces(
-    _ shardName: String, _ body: (UnsafeRawBufferPointer) -> Void
-  ) throws(CheckpointError) {
-    let path = path(of: shardName)
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      throw CheckpointError(
-        .unreadable, path: path, "cannot be opened: \(String(cString: strerror(errno)))")
-    }
-    defer { close(descriptor) }
-    posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL)
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4 << 20, alignment: 64)
-    defer { buffer.deallocate() }
-    while true {
-      let count = read(descriptor, buffer.baseAddress, buffer.count)
-      if count == 0 { return }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else {
-        throw CheckpointError(
-          .unreadable, path: path, "cannot be read: \(String(cString: strerror(errno)))")
-      }
-      body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-    }
-  }
-
   static func readBytes(path: String) throws(CheckpointError) -> [UInt8] {
-    let file = try MappedFile(path: path)
-    guard file.bytes.count <= maximumSmallFileByteCount else {
+    let file = try InputFile(path: path)
+    guard file.byteCount <= maximumSmallFileByteCount else {
       throw CheckpointError(
         .unreadable, path: path,
-        "\(file.bytes.count) bytes are more than such a file may have (\(maximumSmallFileByteCount))"
-      )
+        "\(file.byteCount) bytes are more than such a file may have (\(maximumSmallFileByteCount))")
     }
-    return [UInt8](file.bytes)
+    return try file.readBytes(count: file.byteCount)
   }
 
   static func readJSON(path: String) throws(CheckpointError) -> JSONValue {

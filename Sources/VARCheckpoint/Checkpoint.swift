@@ -6,23 +6,28 @@ import VARJSON
   import Musl
 #endif
 
-/// A Hugging Face checkpoint: its tensors, mapped, and the small files beside them.
+/// A Hugging Face checkpoint: its tensors, and the small files beside them.
 ///
-/// Immutable, so that threads may share it. A shard that shrinks while it is mapped ends the process (SIGBUS).
+/// Immutable, so that threads may share it. The shards stay open; tensors are read when they are asked for.
 public final class Checkpoint: Sendable {
   /// The directory that holds the checkpoint.
   public let directory: String
   /// Every tensor, sorted by name.
   public let tensors: [CheckpointTensor]
+  /// Sorted by name.
+  public let shards: [CheckpointShard]
   /// The shards' file names, sorted.
-  public let shardNames: [String]
+  public var shardNames: [String] { shards.map(\.name) }
+  /// Bytes of all shards.
+  public var byteCount: Int { shards.reduce(0) { $0 + $1.byteCount } }
   private let indexByName: [String: Int]
 
   /// Opens a directory with `model.safetensors.index.json` or `model.safetensors`, or one `.safetensors` file.
   ///
   /// Reads the headers only. Throws `CheckpointError` for every fault of the files.
   public init(path: String) throws(CheckpointError) {
-    let shards: [SafetensorsFile]
+    let names: [String]
+    let files: [SafetensorsFile]
     var status = stat()
     guard stat(path, &status) == 0 else {
       throw CheckpointError(
@@ -31,7 +36,7 @@ public final class Checkpoint: Sendable {
     }
     if status.st_mode & S_IFMT == S_IFDIR {
       directory = path
-      (shardNames, shards) = try Self.openDirectory(path)
+      (names, files) = try Self.openDirectory(path)
     } else {
       let name = path.split(separator: "/").last.map(String.init) ?? path
       guard name.hasSuffix(".safetensors") else {
@@ -41,8 +46,12 @@ public final class Checkpoint: Sendable {
       }
       let parent = path.dropLast(name.utf8.count)
       directory = parent.isEmpty ? "." : String(parent)
-      shardNames = [name]
-      shards = [try SafetensorsFile(path: path)]
+      names = [name]
+      files = [try SafetensorsFile(path: path)]
+    }
+    shards = zip(names, files).map { name, file in
+      CheckpointShard(
+        name: name, tensors: file.tensors, headerByteCount: file.headerByteCount, file: file.file)
     }
     let sorted = shards.flatMap(\.tensors).sorted { $0.name < $1.name }
     var indexByName: [String: Int] = [:]

@@ -7,8 +7,10 @@ public struct CheckpointError: Error, Equatable, Sendable, CustomStringConvertib
 
     /// A file is absent.
     public static let missingFile = Code(rawValue: "missingFile")
-    /// A file cannot be opened, mapped or read.
+    /// A file cannot be opened or read.
     public static let unreadable = Code(rawValue: "unreadable")
+    /// A file was cut or written to after it was opened.
+    public static let changed = Code(rawValue: "changed")
     /// The file's name or first bytes belong to a format that is not read.
     public static let unsupportedFormat = Code(rawValue: "unsupportedFormat")
     /// The safetensors header's length is 0, above the limit, or passes the end of the file.

@@ -1,106 +1,82 @@
-/// The element types that checkpoints of this model family hold.
-public enum CheckpointElementType: String, Sendable {
-  case bf16 = "BF16"
-  case f16 = "F16"
-  case f32 = "F32"
-  case i64 = "I64"
-
-  /// Bytes per element.
-  public var byteCount: Int {
-    switch self {
-    case .bf16, .f16: 2
-    case .f32: 4
-    case .i64: 8
-    }
-  }
-}
-
-/// A tensor in a mapped shard: row-major, little-endian.
+/// A tensor in a shard: row-major, little-endian.
 public struct CheckpointTensor: Sendable {
   public let name: String
   public let elementType: CheckpointElementType
   public let shape: [Int]
-  let file: MappedFile
+  let file: InputFile
   let offsetBytes: Int
 
   /// The shard that holds the tensor.
   public var path: String { file.path }
   public var elementCount: Int { shape.reduce(1, *) }
+  /// Bytes in the shard.
+  public var byteCount: Int { elementCount * elementType.byteCount }
 
-  /// Calls `body` with the tensor's bytes as they stand in the shard, at any alignment.
-  public func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows
-    -> Result
-  {
-    let byteCount = elementCount * elementType.byteCount
-    return try withExtendedLifetime(file) {
-      try body(UnsafeRawBufferPointer(rebasing: file.bytes[offsetBytes..<offsetBytes + byteCount]))
+  /// Fills `output` with the tensor's bytes from `first` on, as they stand in the shard.
+  ///
+  /// The range must lie inside the tensor. Throws `unreadable` or `changed`, with the tensor's name.
+  public func readBytes(
+    from first: Int, into output: UnsafeMutableRawBufferPointer
+  ) throws(CheckpointError) {
+    precondition(first >= 0 && output.count <= byteCount - first, "range outside the tensor")
+    do {
+      try file.read(from: offsetBytes + first, into: output)
+    } catch {
+      throw CheckpointError(error.code, path: error.path, tensor: name, error.detail)
     }
   }
 
   /// Converts the elements from `first` on to f32 and fills `output` with them.
   ///
-  /// The range must lie inside the tensor, and the tensor must not be `i64`.
-  public func read(from first: Int, into output: UnsafeMutableBufferPointer<Float>) {
+  /// The range must lie inside the tensor, and the tensor must not be `i64`. Throws as `readBytes`.
+  public func read(
+    from first: Int, into output: UnsafeMutableBufferPointer<Float>
+  ) throws(CheckpointError) {
     precondition(first >= 0 && output.count <= elementCount - first, "range outside the tensor")
-    withBytes { bytes in
-      let source = bytes.baseAddress.map { $0 + first * elementType.byteCount }
-      guard let source, let target = output.baseAddress else { return }
-      switch elementType {
-      case .f32:
-        UnsafeMutableRawPointer(target).copyMemory(from: source, byteCount: output.count * 4)
-      case .bf16:
-        for index in 0..<output.count {
-          let half = source.loadUnaligned(fromByteOffset: index &* 2, as: UInt16.self)
-          target[index] = Float(bitPattern: UInt32(half) << 16)
-        }
-      case .f16:
-        for index in 0..<output.count {
-          target[index] = floatFromHalf(
-            source.loadUnaligned(fromByteOffset: index &* 2, as: UInt16.self))
-        }
-      case .i64: preconditionFailure("integers are not weights")
-      }
+    guard let target = output.baseAddress, output.count > 0 else { return }
+    let width = elementType.byteCount
+    let step = min(output.count, Self.pieceByteCount / width)
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: step * width, alignment: 64)
+    defer { buffer.deallocate() }
+    for start in stride(from: 0, to: output.count, by: step) {
+      let count = min(step, output.count - start)
+      try readBytes(
+        from: (first + start) * width,
+        into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<(count * width)]))
+      elementType.convert(buffer.baseAddress!, count: count, into: target + start)
     }
   }
 
   /// The elements as f32.
-  public func floats() -> [Float] {
-    [Float](unsafeUninitializedCapacity: elementCount) { buffer, count in
-      count = elementCount
-      read(from: 0, into: UnsafeMutableBufferPointer(rebasing: buffer[..<count]))
+  public func floats() throws(CheckpointError) -> [Float] {
+    var values = [Float](repeating: 0, count: elementCount)
+    var failure: CheckpointError?
+    values.withUnsafeMutableBufferPointer { values in
+      do throws(CheckpointError) {
+        try read(from: 0, into: values)
+      } catch {
+        failure = error
+      }
     }
+    if let failure { throw failure }
+    return values
   }
 
-  /// Asks the system to read `count` elements from `first` on ahead of their use; less where the tensor ends.
-  public func prefetch(from first: Int, count: Int) {
-    withBytes { file.prefetch(part($0, first, count)) }
+  /// Asks the system to read `count` bytes from `first` on ahead of their use; less where the tensor ends.
+  public func prefetchBytes(from first: Int, count: Int) {
+    let part = (first..<first + count).clamped(to: 0..<byteCount)
+    if !part.isEmpty { file.prefetch(from: offsetBytes + part.lowerBound, count: part.count) }
   }
 
-  /// Gives the pages of `count` elements from `first` on back to the system; they are read again when needed.
-  public func discard(from first: Int, count: Int) {
-    withBytes { file.discard(part($0, first, count)) }
+  /// Tells the system that `count` bytes from `first` on need not stay in its memory; they are read again when needed.
+  public func discardBytes(from first: Int, count: Int) {
+    let part = (first..<first + count).clamped(to: 0..<byteCount)
+    if !part.isEmpty { file.discard(from: offsetBytes + part.lowerBound, count: part.count) }
   }
 
-  /// Gives all pages back.
-  public func discard() { discard(from: 0, count: elementCount) }
+  /// Throws `changed` where the shard is not what it was when it was opened, as its size and time tell.
+  public func checkUnchanged() throws(CheckpointError) { try file.checkUnchanged() }
 
-  private func part(
-    _ bytes: UnsafeRawBufferPointer, _ first: Int, _ count: Int
-  ) -> UnsafeRawBufferPointer {
-    let start = min(max(first, 0), elementCount)
-    let end = start + min(max(count, 0), elementCount - start)
-    let width = elementType.byteCount
-    return UnsafeRawBufferPointer(rebasing: bytes[start * width..<end * width])
-  }
-}
-
-/// Exact for every fp16 value; integer and multiply only, since a baseline x86 has no instruction for it.
-@inline(__always)
-private func floatFromHalf(_ half: UInt16) -> Float {
-  let sign = UInt32(half & 0x8000) << 16
-  let magnitude = UInt32(half & 0x7FFF)
-  let isFinite = magnitude < 0x7C00
-  let scaled = Float(bitPattern: magnitude << 13) * 0x1p112
-  let bits = isFinite ? scaled.bitPattern : 0x7F80_0000 | (magnitude & 0x3FF) << 13
-  return Float(bitPattern: bits | sign)
+  /// Bytes of one read while elements are converted.
+  private static let pieceByteCount = 1 << 18
 }

@@ -1,46 +1,53 @@
 import VARJSON
 
-/// One mapped safetensors file with a checked header.
+/// One safetensors file with a checked header.
 final class SafetensorsFile: Sendable {
   /// The format's own limit on the header.
   static let maximumHeaderByteCount = 100_000_000
   static let maximumRank = 8
 
-  let path: String
+  let file: InputFile
   /// In the order of their offsets.
   let tensors: [CheckpointTensor]
+  /// Bytes before the first tensor.
+  let headerByteCount: Int
+
+  var path: String { file.path }
 
   init(path: String) throws(CheckpointError) {
-    let file = try MappedFile(path: path)
-    self.path = path
+    file = try InputFile(path: path)
     let header = try Self.header(of: file)
+    headerByteCount = header.end
     tensors = try Self.tensors(of: header.object, in: file, dataOffset: header.end)
   }
 
   private static func header(
-    of file: MappedFile
+    of file: InputFile
   ) throws(CheckpointError) -> (object: JSONObject, end: Int) {
-    let bytes = file.bytes
-    guard bytes.count >= 8 else {
+    guard file.byteCount >= 8 else {
       throw CheckpointError(
         .headerLength, path: file.path,
-        "\(bytes.count) bytes are no safetensors file; the file is cut short, copy it again")
+        "\(file.byteCount) bytes are no safetensors file; the file is cut short, copy it again")
     }
-    let length = UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
-    guard length > 0, length <= UInt64(maximumHeaderByteCount), length <= UInt64(bytes.count - 8)
+    let length = try file.readBytes(count: 8).withUnsafeBytes {
+      UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self))
+    }
+    guard length > 0, length <= UInt64(maximumHeaderByteCount),
+      length <= UInt64(file.byteCount - 8)
     else {
       throw CheckpointError(
         .headerLength, path: file.path,
         "the header's length \(length) is not within 1...\(maximumHeaderByteCount) and the file "
-          + "(\(bytes.count) bytes); the file is cut short or no safetensors file")
+          + "(\(file.byteCount) bytes); the file is cut short or no safetensors file")
     }
     let end = 8 + Int(length)
+    let bytes = try file.readBytes(count: end)
     guard bytes[8] == UInt8(ascii: "{") else {
       throw CheckpointError(
         .malformedJSON, path: file.path, "the header does not begin with {; no safetensors file")
     }
     do {
-      let value = try JSONValue(parsing: UnsafeRawBufferPointer(rebasing: bytes[8..<end]))
+      let value = try JSONValue(parsing: Array(bytes[8...]))
       guard let object = value.objectValue else {
         throw JSONError(.wrongType, "the header is not an object")
       }
@@ -51,10 +58,10 @@ final class SafetensorsFile: Sendable {
   }
 
   private static func tensors(
-    of header: JSONObject, in file: MappedFile, dataOffset: Int
+    of header: JSONObject, in file: InputFile, dataOffset: Int
   ) throws(CheckpointError) -> [CheckpointTensor] {
     var entries: [(tensor: CheckpointTensor, end: Int)] = []
-    let dataByteCount = file.bytes.count - dataOffset
+    let dataByteCount = file.byteCount - dataOffset
     for (name, value) in header.members where name != "__metadata__" {
       entries.append(
         try entry(
@@ -77,16 +84,16 @@ final class SafetensorsFile: Sendable {
       }
       position = entry.end
     }
-    guard position == file.bytes.count else {
+    guard position == file.byteCount else {
       throw CheckpointError(
         .hole, path: file.path,
-        "\(file.bytes.count - position) bytes after the last tensor belong to no tensor")
+        "\(file.byteCount - position) bytes after the last tensor belong to no tensor")
     }
     return entries.map(\.tensor)
   }
 
   private static func entry(
-    name: String, value: JSONValue, file: MappedFile, dataOffset: Int, dataByteCount: Int
+    name: String, value: JSONValue, file: InputFile, dataOffset: Int, dataByteCount: Int
   ) throws(CheckpointError) -> (tensor: CheckpointTensor, end: Int) {
     func fault(_ code: CheckpointError.Code, _ detail: String) -> CheckpointError {
       CheckpointError(code, path: file.path, tensor: name, detail)

@@ -1,6 +1,4 @@
 import VARCheckpoint
-import VARJSON
-import VARKernels
 import VARModels
 import VARQuantization
 import VQ4Format
@@ -20,6 +18,8 @@ public struct Conversion: Sendable {
   public let options: ConversionOptions
   /// What the file will hold.
   public let plan: ConversionPlan
+  /// The memory that it takes.
+  public let memory: MemoryNeeds
   let mapping: SourceMapping
 
   /// What was written.
@@ -30,6 +30,8 @@ public struct Conversion: Sendable {
     public let contentHash: String
     /// Error of each weight that is not stored exactly, in the order of execution.
     public let errors: [(name: String, precision: Precision, error: WeightError)]
+    /// Elements that a stopped conversion had done before.
+    public let resumedElementCount: Int
   }
 
   /// Reads the configuration, maps every tensor, and applies the recipe.
@@ -37,11 +39,6 @@ public struct Conversion: Sendable {
   /// Throws `CheckpointError`, `ConfigurationError`, `ConversionError` or `QuantizationError`.
   public init(of checkpoint: Checkpoint, options: ConversionOptions) throws {
     configuration = try Self.configuration(of: checkpoint)
-    guard options.memoryByteCount >= ConversionOptions.minimumMemoryByteCount else {
-      throw ConversionError(
-        .notEnoughMemory, "--ram \(options.memoryByteCount)",
-        "the conversion takes at least \(ConversionOptions.minimumMemoryByteCount) bytes")
-    }
     self.checkpoint = checkpoint
     self.options = options
     mapping = try SourceMapping(checkpoint: checkpoint, configuration: configuration)
@@ -49,6 +46,16 @@ public struct Conversion: Sendable {
       checkpoint.tensors.map { ($0.name, $0.elementCount * $0.elementType.byteCount) },
       uniquingKeysWith: { first, _ in first })
     plan = try ConversionPlan(mapping: mapping, recipe: options.recipe, sizes: sizes)
+    memory = MemoryNeeds(
+      rows: plan.rows, entries: mapping.entries, layout: options.layout,
+      tokenizerByteCount: Metadata.estimatedByteCount(of: checkpoint),
+      threadCount: options.threadCount, limit: options.memoryByteCount)
+    guard memory.byteCount <= options.memoryByteCount else {
+      throw ConversionError(
+        .notEnoughMemory, "--ram \(options.memoryByteCount)",
+        "this conversion takes at least \(memory.minimumByteCount) bytes "
+          + "(--ram \((memory.minimumByteCount + (1 << 20) - 1) >> 20)M)")
+    }
   }
 
   /// The configuration of a checkpoint, with what only its tensors' shapes tell.
@@ -72,62 +79,12 @@ public struct Conversion: Sendable {
     return configuration
   }
 
-  /// Writes the file, which appears under its name only when it is complete.
+  /// The disk that the conversion takes.
   ///
-  /// The same checkpoint and options give the same bytes for every number of threads.
-  /// - Parameters:
-  ///   - progress: called from this thread, at most some thousand times.
-  ///   - isCancelled: asked between blocks; true ends the conversion with `interrupted`, and nothing stays behind.
-  /// - Throws: besides the errors of `init`, `VQ4Error` of the output.
-  public func write(
-    to path: String, progress: (ConversionProgress) -> Void = { _ in },
-    isCancelled: () -> Bool = { false }
-  ) throws -> Result {
-    guard let pool = ThreadPool(threadCount: options.threadCount) else {
-      throw ConversionError(
-        .notEnoughMemory, "\(options.threadCount) threads",
-        "the system refuses them; ask for fewer with --threads")
-    }
-    let writer = try VQ4Writer(path: path, layout: options.layout, overwrite: options.overwrite)
-    do {
-      let metadata = try Metadata(of: self, isCancelled: isCancelled, progress: progress)
-      for (name, bytes, inPlace) in metadata.attachments {
-        try writer.addAttachment(name, bytes, inPlace: inPlace)
-      }
-      let streamer = TensorStreamer(
-        writer: writer, pool: pool, memoryByteCount: options.memoryByteCount)
-      let errors = try writeTensors(streamer, writer, progress, isCancelled)
-      let result = try writer.finish()
-      return Result(
-        fileByteCount: result.fileBytes, contentHash: result.contentHash, errors: errors)
-    } catch {
-      writer.abandon()
-      throw error
-    }
-  }
-
-  private func writeTensors(
-    _ streamer: TensorStreamer, _ writer: VQ4Writer, _ progress: (ConversionProgress) -> Void,
-    _ isCancelled: () -> Bool
-  ) throws -> [(name: String, precision: Precision, error: WeightError)] {
-    var errors: [(name: String, precision: Precision, error: WeightError)] = []
-    var state = ConversionProgress(subject: "", doneCount: 0, totalCount: plan.elementCount)
-    var group = ""
-    for (row, entry) in zip(plan.rows, mapping.entries) {
-      if row.group != group {
-        group = row.group
-        try writer.beginGroup(group)
-      }
-      state.subject = row.name
-      let error = try streamer.write(row, entry) { elementCount in
-        state.doneCount += elementCount
-        progress(state)
-        if isCancelled() {
-          throw ConversionError(.interrupted, row.name, "stopped; no output was left behind")
-        }
-      }
-      if row.precision != .f32 { errors.append((row.name, row.precision, error)) }
-    }
-    return errors
+  /// - Parameter attachmentByteCount: bytes of everything besides weights; nil estimates it by the checkpoint's files.
+  public func disk(attachmentByteCount: Int? = nil) -> DiskNeeds {
+    DiskNeeds(
+      rows: plan.rows,
+      attachmentByteCount: attachmentByteCount ?? Metadata.estimatedByteCount(of: checkpoint))
   }
 }

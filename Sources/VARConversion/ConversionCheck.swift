@@ -93,7 +93,7 @@ public struct ConversionCheck: Sendable {
     of index: Int, _ entry: SourceMapping.Entry, _ pool: ThreadPool
   ) throws -> WeightError {
     switch entry.source {
-    case .values(let values): return try vectorError(index, values())
+    case .values(let values): return try vectorError(index, try values())
     case .rows(let tensor, let order):
       let comparison = try RowComparison(file: file, index: index, tensor: tensor, order: order)
       return try comparison.run(pool)
@@ -149,13 +149,13 @@ private struct RowComparison {
 
   func run(_ pool: ThreadPool) throws -> WeightError {
     let chunkCount = file.chunkCount(index, .codes)
-    var outcomes = [Result<WeightError, VQ4Error>](
+    var outcomes = [Result<WeightError, any Error>](
       repeating: .success(WeightError()), count: chunkCount)
     outcomes.withUnsafeMutableBufferPointer { outcomes in
       let slots = outcomes.baseAddress!
       pool.parallel(chunkCount) { chunks in
         for chunk in chunks {
-          slots[chunk] = Result { () throws(VQ4Error) in try error(ofChunk: chunk) }
+          slots[chunk] = Result { try error(ofChunk: chunk) }
         }
       }
     }
@@ -164,7 +164,7 @@ private struct RowComparison {
     return total
   }
 
-  private func error(ofChunk chunk: Int) throws(VQ4Error) -> WeightError {
+  private func error(ofChunk chunk: Int) throws -> WeightError {
     let range = file.chunkRange(index, .codes, chunk)
     let codes = UnsafeMutableRawBufferPointer.allocate(byteCount: range.count, alignment: 64)
     defer { codes.deallocate() }
@@ -182,17 +182,15 @@ private struct RowComparison {
       let rowCount = min(step, endRow - first)
       decode(
         first, rowCount, codes.baseAddress! + (first - firstRow) * rowByteCount, decoder, &stored)
-      original.withUnsafeMutableBufferPointer { original in
-        scratch.withUnsafeMutableBufferPointer {
-          order.read(
+      try original.withUnsafeMutableBufferPointer { original in
+        try scratch.withUnsafeMutableBufferPointer {
+          try order.read(
             tensor, firstRow: first, rowCount: rowCount, cols: format.cols,
             into: original.baseAddress!, scratch: $0)
         }
       }
       for element in 0..<rowCount * format.cols { error.add(original[element], stored[element]) }
     }
-    let sourceCols = order.sourceCols(format.cols)
-    tensor.discard(from: firstRow * sourceCols, count: (endRow - firstRow) * sourceCols)
     return error
   }
 

@@ -22,6 +22,14 @@ public struct ConversionError: Error, Equatable, Sendable, CustomStringConvertib
     public static let invalidMetadata = Code(rawValue: "invalidMetadata")
     /// The memory that was granted is not enough.
     public static let notEnoughMemory = Code(rawValue: "notEnoughMemory")
+    /// The disk has not the room for the output.
+    public static let notEnoughDisk = Code(rawValue: "notEnoughDisk")
+    /// A stopped conversion stands beside the output, and the options do not say what is to become of it.
+    public static let stoppedConversion = Code(rawValue: "stoppedConversion")
+    /// The stopped conversion beside the output is another one.
+    public static let otherConversion = Code(rawValue: "otherConversion")
+    /// The journal of the conversion cannot be written.
+    public static let journal = Code(rawValue: "journal")
     /// The output does not belong to the checkpoint.
     public static let differentModel = Code(rawValue: "differentModel")
     /// The caller asked to stop.

@@ -10,14 +10,20 @@ public struct ConversionOptions: Sendable {
   public var layout: VQ4StorageLayout
   /// Threads that quantize, 1...256; the file does not depend on it.
   public var threadCount: Int
-  /// Bytes that the conversion may take besides the mapped checkpoint.
+  /// Bytes of memory that the process may take at its peak; the file does not depend on it.
   public var memoryByteCount: Int
-  /// Whether an existing output is replaced.
+  /// Whether an existing output is replaced, and what a stopped conversion left beside it.
   public var overwrite: Bool
+  /// Whether a stop, by the caller, by the disk or by the end of the process, leaves a journal and a partial file that
+  /// a later conversion can go on with.
+  public var keepsProgress = false
+  /// Whether to go on with a stopped conversion, if one stands beside the output. Needs `keepsProgress`.
+  public var resumes = false
+  /// Chunks and vectors between records in the journal, for which the work then waits. Nil goes by time and waits for
+  /// nothing: an eighth of the time that has passed, at most 3 s.
+  package var journalItemCount: Int?
 
-  public static let defaultMemoryByteCount = 256 << 20
-  /// Below this the buffers of one row tile and the scales of the largest weight do not fit.
-  public static let minimumMemoryByteCount = 96 << 20
+  public static let defaultMemoryByteCount = 1 << 30
 
   public init(
     recipe: Recipe, layout: VQ4StorageLayout = .auto,
@@ -39,4 +45,6 @@ public struct ConversionProgress: Sendable {
   /// Elements done and to do.
   public var doneCount: Int
   public var totalCount: Int
+  /// Elements of those done that a stopped conversion had done before.
+  public var resumedCount = 0
 }

@@ -1,5 +1,6 @@
 import VARModels
 import VARQuantization
+import VQ4Format
 
 /// Every tensor of a file before it is written: rule, precision, bytes; and what is folded and dropped.
 public struct ConversionPlan: Sendable {
@@ -16,11 +17,15 @@ public struct ConversionPlan: Sendable {
     public let rule: String
     /// Index of the deciding rule, or nil.
     let ruleIndex: Int?
-    /// Decoded bytes of all streams.
-    public let byteCount: Int
+    /// Order of the elements in the file.
+    let layout: VQ4Layout
+    /// Decoded bytes of each stream: codes, scales, superscales.
+    let streamByteCounts: [Int]
     /// How it is made and why its precision differs from the rule's, where either is so.
     public let note: String
 
+    /// Decoded bytes of all streams.
+    public var byteCount: Int { streamByteCounts.reduce(0, +) }
     public var elementCount: Int { shape.reduce(1, *) }
     /// Inputs of a matrix, or all elements of a vector.
     var cols: Int { shape.dropFirst().reduce(1, *) }
@@ -99,7 +104,7 @@ extension ConversionPlan.Row {
   fileprivate init(vector entry: SourceMapping.Entry) {
     self.init(
       entry, precision: .f32, groupSize: 0, rule: "", ruleIndex: nil,
-      byteCount: entry.specification.shape.reduce(4, *), note: entry.note)
+      streamByteCounts: [entry.specification.shape.reduce(4, *), 0, 0], note: entry.note)
   }
 
   fileprivate init(weight entry: SourceMapping.Entry, decision: Recipe.Decision) {
@@ -123,17 +128,25 @@ extension ConversionPlan.Row {
       precision: precision, layout: specification.kind == .table ? .table : .tiles,
       rows: specification.shape[0], cols: cols, groupSize: groupSize,
       codebook: Codebook.gaussian)
+    let counts = format.byteCounts
     self.init(
       entry, precision: precision, groupSize: groupSize, rule: decision.ruleText,
-      ruleIndex: decision.rule, byteCount: format.byteCounts.total,
+      ruleIndex: decision.rule,
+      streamByteCounts: [counts.codes, counts.scales, counts.superscales],
       note: notes.joined(separator: "; "))
   }
 
   private init(
     _ entry: SourceMapping.Entry, precision: Precision, groupSize: Int, rule: String,
-    ruleIndex: Int?, byteCount: Int, note: String
+    ruleIndex: Int?, streamByteCounts: [Int], note: String
   ) {
     name = entry.specification.name
+    layout =
+      switch entry.specification.kind {
+      case .vector: .vector
+      case .table: .table
+      case .matrix, .convolution: .tiles
+      }
     group = entry.specification.group
     component = entry.specification.component.rawValue
     shape = entry.specification.shape
@@ -141,7 +154,7 @@ extension ConversionPlan.Row {
     self.groupSize = groupSize
     self.rule = rule
     self.ruleIndex = ruleIndex
-    self.byteCount = byteCount
+    self.streamByteCounts = streamByteCounts
     self.note = note
   }
 }

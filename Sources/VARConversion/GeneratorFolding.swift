@@ -17,7 +17,7 @@ struct GeneratorFolding: Sendable {
   /// Reads the conditioning network and evaluates it in double precision.
   init(
     _ reader: inout TensorReader, configuration: VARGPTConfiguration, blocks: BlockNames
-  ) throws(ConversionError) {
+  ) throws {
     let generator = configuration.generator
     let width = generator.embedDim
     self.width = width
@@ -27,7 +27,7 @@ struct GeneratorFolding: Sendable {
     let targets = "the generator's start tokens and adaLN constants"
     func take(
       _ name: String, _ shape: [Int], _ reader: inout TensorReader
-    ) throws(ConversionError) -> CheckpointTensor {
+    ) throws -> CheckpointTensor {
       try reader.folded(name, shape: shape, into: targets)
     }
     let sos = try take("sos_embedding.weight", [start + 1, width], &reader)
@@ -49,27 +49,24 @@ struct GeneratorFolding: Sendable {
       bias: try take("vargpt_gen.head_nm.ada_lin.1.bias", [2 * width], &reader).floats())
     positionStart = try take("vargpt_gen.pos_start", [1, 1, width], &reader)
 
-    let inputs = [Self.row(start, of: sos), Self.row(0, of: uncond)]
-    conditions = inputs.map { input in
-      projection.apply(value.apply(Self.rmsNorm(input, weight: norm)))
+    let inputs = [try Self.row(start, of: sos), try Self.row(0, of: uncond)]
+    conditions = try inputs.map { input in
+      try projection.apply(value.apply(Self.rmsNorm(input, weight: norm)))
     }
     let activated = conditions.map { $0.map { $0 * cvar_sigmoid($0) } }
-    sharedModulation = activated.map { shared.apply($0) }
-    headModulation = activated.map { head.apply($0) }
-    for weight in [sos, value.weight, projection.weight, shared.weight, head.weight] {
-      weight.discard()
-    }
+    sharedModulation = try activated.map { try shared.apply($0) }
+    headModulation = try activated.map { try head.apply($0) }
   }
 
   /// How a folded tensor of the generator is made; nil for a tensor that is not folded.
   func source(
     of specification: TensorSpecification, _ reader: inout TensorReader
-  ) throws(ConversionError) -> (source: TensorSource, note: String)? {
+  ) throws -> (source: TensorSource, note: String)? {
     guard specification.component == .generator else { return nil }
     let name = specification.name
     switch name {
     case "vargpt_gen.start_tokens":
-      let start = positionStart.floats()
+      let start = try positionStart.floats()
       let tokens = conditions.flatMap { zip($0, start).map { $0 + $1 } }
       return (.values { tokens }, "conditioning vectors + pos_start")
     case "vargpt_gen.head_ada":
@@ -88,14 +85,18 @@ struct GeneratorFolding: Sendable {
       let modulation = sharedModulation
       let width = width
       return (
-        .values { Self.blockModulation(modulation, offset: offset.floats(), width: width) },
+        .values { () throws(CheckpointError) in
+          Self.blockModulation(modulation, offset: try offset.floats(), width: width)
+        },
         "adaLN of both branches"
       )
     case ".sa.head_scale":
       let logarithm = try reader.folded(
         prefix + "sa.scale_mul_1H11", shape: [1, numHeads, 1, 1], into: name)
       return (
-        .values { logarithm.floats().map { cvar_exp(min($0, Self.largestLogScale)) } },
+        .values { () throws(CheckpointError) in
+          try logarithm.floats().map { cvar_exp(min($0, Self.largestLogScale)) }
+        },
         "exp of the limited logarithm"
       )
     case ".sa.mat_qkv.bias":
@@ -108,13 +109,19 @@ struct GeneratorFolding: Sendable {
 
   private func joined(
     _ prefix: String, _ parts: [String], _ target: String, _ reader: inout TensorReader
-  ) throws(ConversionError) -> (source: TensorSource, note: String) {
+  ) throws -> (source: TensorSource, note: String) {
     var tensors: [CheckpointTensor] = []
     for part in parts {
       tensors.append(try reader.folded(prefix + part, shape: [width], into: target))
     }
     let all = tensors
-    return (.values { all.flatMap { $0.floats() } }, parts.joined(separator: " + "))
+    return (
+      .values { () throws(CheckpointError) in
+        var values: [Float] = []
+        for tensor in all { values += try tensor.floats() }
+        return values
+      }, parts.joined(separator: " + ")
+    )
   }
 
   /// ln 100, the limit of the attention scale's logarithm.
@@ -134,13 +141,10 @@ struct GeneratorFolding: Sendable {
     }
   }
 
-  private static func row(_ index: Int, of tensor: CheckpointTensor) -> [Float] {
-    let width = tensor.shape[1]
-    return [Float](unsafeUninitializedCapacity: width) { buffer, count in
-      count = width
-      tensor.read(
-        from: index * width, into: UnsafeMutableBufferPointer(rebasing: buffer[..<width]))
-    }
+  private static func row(_ index: Int, of tensor: CheckpointTensor) throws -> [Float] {
+    var row = [Float](repeating: 0, count: tensor.shape[1])
+    try row.withUnsafeMutableBufferPointer { try tensor.read(from: index * $0.count, into: $0) }
+    return row
   }
 
   /// `x / sqrt(mean(x^2) + 1e-6) * weight`.
@@ -158,14 +162,14 @@ private struct Affine {
   var firstRow = 0
   let bias: [Float]
 
-  func apply(_ x: [Float]) -> [Float] {
+  func apply(_ x: [Float]) throws -> [Float] {
     let cols = weight.shape[1]
     var row = [Float](repeating: 0, count: cols)
     var result: [Float] = []
     result.reserveCapacity(bias.count)
     for (index, bias) in bias.enumerated() {
-      row.withUnsafeMutableBufferPointer {
-        weight.read(from: (firstRow + index) * cols, into: $0)
+      try row.withUnsafeMutableBufferPointer {
+        try weight.read(from: (firstRow + index) * cols, into: $0)
       }
       var sum = 0.0
       for col in 0..<cols { sum += Double(row[col]) * Double(x[col]) }

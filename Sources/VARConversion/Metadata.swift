@@ -1,17 +1,14 @@
-import CXXHash
 import VARCheckpoint
 import VARJSON
 import VARModels
 import VARTokenizer
+import VQ4Format
 
-/// What a file carries besides weights.
+/// What a file carries besides weights. The provenance comes last, since it is known when all is read.
 struct Metadata {
   private(set) var attachments: [(name: String, bytes: [UInt8], inPlace: Bool)] = []
 
-  init(
-    of conversion: Conversion, isCancelled: () -> Bool,
-    progress: (ConversionProgress) -> Void
-  ) throws {
+  init(of conversion: Conversion) throws {
     let checkpoint = conversion.checkpoint
     let configuration = conversion.configuration
     add("configuration", configuration.json)
@@ -30,7 +27,6 @@ struct Metadata {
     }
     attachments.append(("recipe", Array(conversion.options.recipe.text.utf8), false))
     if let licence = try checkpoint.licence() { attachments.append(("licence", licence, false)) }
-    add("provenance", try Self.provenance(checkpoint, isCancelled, progress))
   }
 
   private mutating func add(_ name: String, _ value: JSONValue) {
@@ -60,55 +56,39 @@ struct Metadata {
     return tables
   }
 
-  /// The content hash of every shard, as `xxhsum -H128` prints it.
-  private static func provenance(
-    _ checkpoint: Checkpoint, _ isCancelled: () -> Bool,
-    _ progress: (ConversionProgress) -> Void
-  ) throws -> JSONValue {
+  /// Bytes of the attachments, and room for the provenance.
+  var byteCount: Int { attachments.reduce(1 << 16) { $0 + $1.bytes.count } }
+
+  /// At most the bytes of the files that attachments are made of, and then some.
+  static func estimatedByteCount(of checkpoint: Checkpoint) -> Int {
+    let names = [
+      "tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json", "tokenizer_config.json",
+      "chat_template.json", "LICENSE",
+    ]
+    return names.reduce(1 << 20) { $0 + (checkpoint.byteCount(ofFile: $1) ?? 0) }
+  }
+
+  /// The converter, and the hash of every shard, made of those of its parts.
+  ///
+  /// - Parameter pieces: hashes of the pieces of every tensor of the checkpoint, by name.
+  static func provenance(
+    _ checkpoint: Checkpoint, pieces: [String: [VQ4Hash]]
+  ) throws -> [UInt8] {
     var shards: [JSONValue] = []
-    for (index, name) in checkpoint.shardNames.enumerated() {
-      progress(
-        ConversionProgress(
-          subject: "hash of \(name)", doneCount: index, totalCount: checkpoint.shardNames.count))
-      let (hash, byteCount) = try contentHash(checkpoint, name, isCancelled)
+    for shard in checkpoint.shards {
+      let hash = try shard.digest(pieces: pieces)
       shards.append(
         .object(
           JSONObject([
-            ("file", .string(name)), ("bytes", .integer(byteCount)), ("xxh3_128", .string(hash)),
+            ("file", .string(shard.name)), ("bytes", .integer(shard.byteCount)),
+            ("pieces_xxh3_128", .string(hash.description)),
           ])))
     }
-    return .object(
+    let document = JSONValue.object(
       JSONObject([
         ("converter", .string("varconvert \(ConverterVersion.text)")), ("shards", .array(shards)),
       ]))
-  }
-
-  private static func contentHash(
-    _ checkpoint: Checkpoint, _ shardName: String, _ isCancelled: () -> Bool
-  ) throws -> (hash: String, byteCount: Int) {
-    guard let state = XXH3_createState() else {
-      throw ConversionError(.notEnoughMemory, shardName, "no memory to hash it")
-    }
-    defer { XXH3_freeState(state) }
-    XXH3_128bits_reset(state)
-    var byteCount = 0
-    var isStopped = false
-    try checkpoint.withShardPieces(shardName) { piece in
-      isStopped = isStopped || isCancelled()
-      guard !isStopped else { return }
-      XXH3_128bits_update(state, piece.baseAddress, piece.count)
-      byteCount += piece.count
-    }
-    if isStopped {
-      throw ConversionError(.interrupted, shardName, "stopped; no output was left behind")
-    }
-    let hash = XXH3_128bits_digest(state)
-    return (hexadecimal(hash.high64) + hexadecimal(hash.low64), byteCount)
-  }
-
-  private static func hexadecimal(_ value: UInt64) -> String {
-    let digits = String(value, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
+    return Array(document.text.utf8)
   }
 }
 

@@ -23,10 +23,8 @@ struct SourceMapping: Sendable {
   /// Tensors without any effect.
   let dropped: [Omission]
 
-  /// - Throws: `ConversionError` that names a missing, extra or mis-shaped tensor.
-  init(
-    checkpoint: Checkpoint, configuration: VARGPTConfiguration
-  ) throws(ConversionError) {
+  /// - Throws: `ConversionError` that names a missing, extra or mis-shaped tensor, or `CheckpointError`.
+  init(checkpoint: Checkpoint, configuration: VARGPTConfiguration) throws {
     var reader = TensorReader(checkpoint: checkpoint)
     let blocks = try BlockNames(checkpoint: checkpoint, depth: configuration.generator.depth)
     let folding = try GeneratorFolding(&reader, configuration: configuration, blocks: blocks)
@@ -44,7 +42,7 @@ struct SourceMapping: Sendable {
   private static func entry(
     _ specification: TensorSpecification, _ reader: inout TensorReader,
     configuration: VARGPTConfiguration, blocks: BlockNames, folding: GeneratorFolding
-  ) throws(ConversionError) -> Entry {
+  ) throws -> Entry {
     let name = specification.name
     let shape = specification.shape
     func entry(_ source: TensorSource, _ note: String = "") -> Entry {
@@ -75,11 +73,7 @@ struct SourceMapping: Sendable {
       return entry(.rows(try reader.tensor(sourceName, shape: shape), .unchanged))
     case .vector:
       let tensor = try reader.tensor(sourceName, shape: shape)
-      return entry(
-        .values {
-          defer { tensor.discard() }
-          return tensor.floats()
-        })
+      return entry(.values { () throws(CheckpointError) in try tensor.floats() })
     }
   }
 }

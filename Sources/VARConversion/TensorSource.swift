@@ -5,7 +5,7 @@ enum TensorSource: Sendable {
   /// Row by row from one tensor of the same number of rows.
   case rows(CheckpointTensor, RowOrder)
   /// A small tensor, made whole in memory.
-  case values(@Sendable () -> [Float])
+  case values(@Sendable () throws(CheckpointError) -> [Float])
 
   /// How the elements of a row move.
   enum RowOrder: Sendable, Equatable {
@@ -30,17 +30,35 @@ extension TensorSource.RowOrder {
   func read(
     _ tensor: CheckpointTensor, firstRow: Int, rowCount: Int, cols: Int,
     into x: UnsafeMutablePointer<Float>, scratch: UnsafeMutableBufferPointer<Float>
-  ) {
+  ) throws(CheckpointError) {
     let sourceCols = sourceCols(cols)
     if self == .unchanged {
-      tensor.read(
+      try tensor.read(
         from: firstRow * cols,
         into: UnsafeMutableBufferPointer(start: x, count: rowCount * cols))
       return
     }
     let source = UnsafeMutableBufferPointer(rebasing: scratch[..<sourceCols])
     for row in 0..<rowCount {
-      tensor.read(from: (firstRow + row) * sourceCols, into: source)
+      try tensor.read(from: (firstRow + row) * sourceCols, into: source)
+      reorder(source, into: x + row * cols)
+    }
+  }
+
+  /// The same from bytes of the checkpoint that are in memory.
+  func convert(
+    _ bytes: UnsafeRawPointer, _ type: CheckpointElementType, rowCount: Int, cols: Int,
+    into x: UnsafeMutablePointer<Float>, scratch: UnsafeMutableBufferPointer<Float>
+  ) {
+    if self == .unchanged {
+      type.convert(bytes, count: rowCount * cols, into: x)
+      return
+    }
+    let source = UnsafeMutableBufferPointer(rebasing: scratch[..<sourceCols(cols)])
+    for row in 0..<rowCount {
+      type.convert(
+        bytes + row * source.count * type.byteCount, count: source.count,
+        into: source.baseAddress!)
       reorder(source, into: x + row * cols)
     }
   }

@@ -1,6 +1,8 @@
 import ArgumentParser
+import VARCheckpoint
 import VARConversion
 import VARJSON
+import VQ4Format
 
 /// `varconvert SOURCE -o MODEL.vq4`.
 struct ConvertCommand: ParsableCommand {
@@ -12,18 +14,17 @@ struct ConvertCommand: ParsableCommand {
   @Option(name: .shortAndLong, help: ArgumentHelp("The file to write.", valueName: "model.vq4"))
   var output: String
 
+  @Flag(help: "Go on where a stopped conversion left off, if there is one.")
+  var resume = false
+
   func run() throws {
     catchInterrupts()
     let start = ProgressLine.now()
-    let conversion = try arguments.conversion()
-    var line = ProgressLine(isQuiet: arguments.quiet)
-    let result = try conversion.write(
-      to: output,
-      progress: {
-        line.show($0.subject, done: $0.doneCount, total: $0.totalCount, unit: "weights")
-      },
-      isCancelled: { isInterrupted.load(ordering: .relaxed) })
-    line.finish()
+    var options = try arguments.options()
+    options.keepsProgress = true
+    options.resumes = resume
+    let conversion = try Conversion(of: try Checkpoint(path: arguments.source), options: options)
+    let result = try write(conversion)
     let seconds = ProgressLine.now() - start
     if arguments.json {
       print(report(conversion, result, seconds).text)
@@ -31,7 +32,8 @@ struct ConvertCommand: ParsableCommand {
       print(
         "\(output): \(Text.bytes(result.fileByteCount)), "
           + "\(conversion.plan.rows.count) tensors, recipe \(conversion.plan.recipeName), "
-          + "\(Text.fixed(seconds, 1)) s")
+          + "\(Text.fixed(seconds, 1)) s"
+          + (PeakMemory.byteCount.map { ", peak memory \(Text.bytes($0))" } ?? ""))
       let reductions = conversion.plan.dropped + conversion.plan.folded
       print(
         "dropped or folded: \(reductions.count) tensors, "
@@ -39,6 +41,41 @@ struct ConvertCommand: ParsableCommand {
       )
       print("content hash \(result.contentHash)")
     }
+  }
+
+  private func write(_ conversion: Conversion) throws -> Conversion.Result {
+    var line = ProgressLine(isQuiet: arguments.quiet)
+    var isFirst = true
+    do {
+      defer { line.finish() }
+      return try conversion.write(
+        to: output,
+        progress: { state in
+          if isFirst, state.resumedCount > 0 {
+            let percent = 100 * Double(state.resumedCount) / Double(state.totalCount)
+            line.note("going on at \(Text.fixed(percent, 1)) %")
+          }
+          isFirst = false
+          line.show(
+            state.subject, done: state.doneCount, total: state.totalCount,
+            before: state.resumedCount, unit: "weights")
+        },
+        isCancelled: { isInterrupted.load(ordering: .relaxed) })
+    } catch {
+      if let advice = advice(after: error, conversion) { throw StoppedConversion(error, advice) }
+      throw error
+    }
+  }
+
+  /// What to do where a part of the work is kept.
+  private func advice(after error: any Error, _ conversion: Conversion) -> String? {
+    let code = (error as? ConversionError)?.code
+    guard code != .stoppedConversion, code != .otherConversion,
+      (error as? VQ4Error)?.code != .outputBusy, (error as? VQ4Error)?.code != .outputExists,
+      let share = conversion.stoppedShare(of: output)
+    else { return nil }
+    return "\(Text.fixed(100 * share, 1)) % is done and kept in \(output).partial; "
+      + "the same command with --resume goes on from there"
   }
 
   private func report(
@@ -56,7 +93,8 @@ struct ConvertCommand: ParsableCommand {
         ("output", .string(output)), ("bytes", .integer(result.fileByteCount)),
         ("content_hash", .string(result.contentHash)),
         ("recipe", .string(conversion.plan.recipeName)), ("seconds", .number(seconds)),
-        ("errors", .array(errors)),
+        ("peak_memory_bytes", PeakMemory.byteCount.map { .integer($0) } ?? .null),
+        ("resumed_weights", .integer(result.resumedElementCount)), ("errors", .array(errors)),
       ]))
   }
 }

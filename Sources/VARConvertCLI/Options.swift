@@ -47,13 +47,16 @@ struct ConversionArguments: ParsableArguments {
   @Option(help: "auto, map (use in place) or compact (smallest).")
   var layout: VQ4StorageLayout = .auto
 
-  @Option(help: ArgumentHelp("Memory besides the mapped checkpoint: 256M.", valueName: "bytes"))
+  @Option(
+    help: ArgumentHelp(
+      "Memory the program may take at its peak (default: 1G); the file does not depend on it.",
+      valueName: "bytes"))
   var ram: ByteCount?
 
   @Option(help: ArgumentHelp("Threads; the file does not depend on it.", valueName: "n"))
   var threads: Int?
 
-  @Flag(help: "Replace an existing output.")
+  @Flag(help: "Replace an existing output, and forget a stopped conversion beside it.")
   var force = false
 
   @Flag(help: "Print one JSON object on stdout.")

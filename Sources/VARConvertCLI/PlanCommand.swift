@@ -10,11 +10,18 @@ struct PlanCommand: ParsableCommand {
   @OptionGroup var arguments: ConversionArguments
 
   func run() throws {
-    let plan = try arguments.conversion().plan
+    let conversion = try arguments.conversion()
     if arguments.json {
-      print(report(plan).text)
+      print(report(conversion).text)
     } else {
-      printTable(plan)
+      printTable(conversion.plan)
+      let disk = conversion.disk()
+      print("\nfile: at most \(Text.bytes(disk.fileByteCount))")
+      print("free disk needed: \(Text.bytes(disk.byteCount))")
+      print(
+        "memory: at most \(Text.bytes(conversion.memory.byteCount)) "
+          + "(at least \(Text.bytes(conversion.memory.minimumByteCount)) must be granted), "
+          + "\(conversion.memory.threadCount) threads")
     }
   }
 
@@ -47,7 +54,9 @@ struct PlanCommand: ParsableCommand {
     }
   }
 
-  private func report(_ plan: ConversionPlan) -> JSONValue {
+  private func report(_ conversion: Conversion) -> JSONValue {
+    let plan = conversion.plan
+    let disk = conversion.disk()
     let rows = plan.rows.map { row in
       JSONValue.object(
         JSONObject([
@@ -72,6 +81,9 @@ struct PlanCommand: ParsableCommand {
     return .object(
       JSONObject([
         ("recipe", .string(plan.recipeName)), ("bytes", .integer(plan.byteCount)),
+        ("file_bytes", .integer(disk.fileByteCount)), ("disk_bytes", .integer(disk.byteCount)),
+        ("memory_bytes", .integer(conversion.memory.byteCount)),
+        ("minimum_memory_bytes", .integer(conversion.memory.minimumByteCount)),
         ("tensors", .array(rows)), ("folded", list(plan.folded)), ("dropped", list(plan.dropped)),
       ]))
   }

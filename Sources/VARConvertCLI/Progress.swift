@@ -16,6 +16,8 @@ func catchInterrupts() {
   }
   signal(SIGINT, handler)
   signal(SIGTERM, handler)
+  // A limit on the size of files is reported like a full disk.
+  signal(SIGXFSZ, SIG_IGN)
 }
 
 /// One line on stderr that tells what happens, how fast, and how long it will take; on a terminal it is redrawn.
@@ -27,16 +29,24 @@ struct ProgressLine {
 
   init(isQuiet: Bool) { self.isQuiet = isQuiet }
 
+  /// Prints a line that stays.
+  func note(_ text: String) {
+    if !isQuiet { writeError(text + "\n") }
+  }
+
   /// - Parameters:
+  ///   - before: what was done before this run; it counts for the share and not for the rate.
   ///   - unit: what is counted, for the rate; empty where a rate says nothing.
-  mutating func show(_ subject: String, done: Int, total: Int, unit: String) {
+  mutating func show(
+    _ subject: String, done: Int, total: Int, before: Int = 0, unit: String
+  ) {
     let time = Self.now() - start
     guard !isQuiet, time - shown >= (isTerminal ? 0.2 : 10) else { return }
     shown = time
     let percent = total > 0 ? Int(100 * Double(done) / Double(total)) : 100
     var text = "\(percent) %  "
-    if !unit.isEmpty, done > 0, time > 0 {
-      let rate = Double(done) / time
+    if !unit.isEmpty, done > before, time > 0 {
+      let rate = Double(done - before) / time
       text += "\(Int(rate / 1e6)) M\(unit)/s  \(Int(Double(total - done) / rate)) s left  "
     }
     text += subject

@@ -55,6 +55,19 @@ struct VARConvert: ParsableCommand {
 /// A check that found errors beyond the limits; its lines are printed already.
 struct CheckFailed: Error {}
 
+/// An error after which a part of the work is kept.
+struct StoppedConversion: Error, CustomStringConvertible {
+  let cause: any Error
+  let advice: String
+
+  init(_ cause: any Error, _ advice: String) {
+    self.cause = cause
+    self.advice = advice
+  }
+
+  var description: String { "\(cause)\nvarconvert: \(advice)" }
+}
+
 /// What the process ends with.
 enum ExitStatus {
   case parser(ExitCode)
@@ -63,10 +76,12 @@ enum ExitStatus {
   init(_ error: any Error) {
     switch error {
     case is CheckFailed: self = .failed
+    case let error as StoppedConversion: self.init(error.cause)
     case let error as ConversionError:
       switch error.code {
       case .interrupted: self = .interrupted
-      case .notEnoughMemory: self = .noSpace
+      case .notEnoughMemory, .notEnoughDisk, .journal: self = .noSpace
+      case .stoppedConversion, .otherConversion: self = .usage
       default: self = .badInput
       }
     case let error as QuantizationError:

@@ -19,12 +19,12 @@ import Testing
     ("VARTokenizer", ["VARJSON"]),
     ("VARVision", ["CImageIO", "VARJSON"]),
     ("VARModels", ["CVARKernels", "VARKernels", "VARJSON", "VQ4Format"]),
-    ("VARCheckpoint", ["CVARFiles", "VARJSON"]),
+    ("VARCheckpoint", ["VARJSON"]),
     ("VARQuantization", ["CVARKernels", "VARKernels", "VARJSON", "VQ4Format"]),
     (
       "VARConversion",
       [
-        "CVARKernels", "CXXHash", "VARKernels", "VARJSON", "VARCheckpoint", "VARQuantization",
+        "CVARKernels", "VARKernels", "VARJSON", "VARCheckpoint", "VARQuantization",
         "VARTokenizer", "VARModels", "VQ4Format",
       ]
     ),

@@ -38,6 +38,7 @@ import VARTestSupport
     }
   }
 
+  /// `ConversionTests` has those that were at work long enough to leave something worth keeping.
   @Test func conversionsAreInterruptedWithoutTrace() throws {
     let folder = TemporaryDirectory()
     let result = try Programs.shell(
@@ -46,8 +47,14 @@ import VARTestSupport
       while [ ! -e "$2/m.vq4.partial" ] && kill -0 $process; do :; done
       kill -TERM $process; wait $process
       """, [Fixtures.path("tiny"), folder.path])
-    // The conversion may be done before the signal comes; half a file may not stay.
+    // The conversion may be done before the signal comes; half a file may not stay under its name. Where the machine is
+    // so slow that something is worth keeping, the message says so.
     let names = folder.names()
-    #expect(result.status == Programs.Status.interrupted ? names.isEmpty : names == ["m.vq4"])
+    if result.status == Programs.Status.interrupted {
+      let isKept = result.errorText.contains("--resume")
+      #expect(names == (isKept ? ["m.vq4.journal", "m.vq4.partial"] : []))
+    } else {
+      #expect(names == ["m.vq4"])
+    }
   }
 }

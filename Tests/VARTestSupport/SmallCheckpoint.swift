@@ -207,15 +207,21 @@ extension SmallCheckpoint {
     }
     header += "}"
     let length = withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Array($0) }
-    func write(_ name: String, _ bytes: [UInt8]) {
-      let file = fopen("\(directory)/\(name)", "wb")!
-      fwrite(bytes, 1, bytes.count, file)
-      fclose(file)
-    }
-    write("model.safetensors", length + Array(header.utf8) + data)
-    write("config.json", Array(config.utf8))
-    write("vocab.json", Array(Self.vocabulary.utf8))
-    write("merges.txt", Array("#version: 0.2\n".utf8))
-    write("added_tokens.json", Array(Self.addedTokens.utf8))
+    Self.write("model.safetensors", length + Array(header.utf8) + data, to: directory)
+    Self.write("config.json", Array(config.utf8), to: directory)
+    Self.writeTokenizer(to: directory)
+  }
+
+  /// Writes the tokenizer's files.
+  public static func writeTokenizer(to directory: String) {
+    write("vocab.json", Array(vocabulary.utf8), to: directory)
+    write("merges.txt", Array("#version: 0.2\n".utf8), to: directory)
+    write("added_tokens.json", Array(addedTokens.utf8), to: directory)
+  }
+
+  private static func write(_ name: String, _ bytes: [UInt8], to directory: String) {
+    let file = fopen("\(directory)/\(name)", "wb")!
+    fwrite(bytes, 1, bytes.count, file)
+    fclose(file)
   }
 }

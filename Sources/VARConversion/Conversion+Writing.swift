@@ -1,0 +1,187 @@
+import VARCheckpoint
+import VARKernels
+import VARQuantization
+import VQ4Format
+
+extension Conversion {
+  /// Writes the file, which appears under its name only when it is complete.
+  ///
+  /// The same checkpoint and options give the same bytes for every number of threads and every amount of memory, and
+  /// however often the work was stopped and taken up again.
+  /// - Parameters:
+  ///   - progress: called from this thread, some thousand times.
+  ///   - isCancelled: asked after each chunk; true ends the conversion with `interrupted`.
+  /// - Throws: besides the errors of `init`, `notEnoughDisk`, `stoppedConversion`, `otherConversion` or `journal`, and
+  ///   `VQ4Error` of the output. After a stop, a full disk or a failed read, what is done stays for a later run where
+  ///   the options keep progress (`stoppedShare`); after any other error nothing stays.
+  public func write(
+    to path: String, progress: (ConversionProgress) -> Void = { _ in },
+    isCancelled: () -> Bool = { false }
+  ) throws -> Result {
+    guard let pool = ThreadPool(threadCount: memory.threadCount) else { throw noThreads }
+    let metadata = try Metadata(of: self)
+    let writer = try VQ4Writer(
+      path: path, layout: options.layout, overwrite: options.overwrite,
+      pageShift: VQ4Limits.pageShifts.upperBound, isResuming: options.keepsProgress)
+    writer.isResumable = options.keepsProgress
+    // A checkpoint that is larger than this process may be should not push everything else out of the memory.
+    writer.dropsCache = checkpoint.byteCount > options.memoryByteCount
+    let work = ConversionWork(conversion: self, writer: writer, path: path)
+    do {
+      return try work.run(pool, metadata, progress, isCancelled)
+    } catch {
+      let isKept = work.end(after: error)
+      if let error = error as? ConversionError, error.code == .interrupted, !isKept {
+        throw ConversionError(
+          .interrupted, error.subject, "stopped; no output was left behind")
+      }
+      throw error
+    }
+  }
+
+  /// How much of a conversion of this plan a stopped one beside `path` has done, 0...1; nil where there is none.
+  public func stoppedShare(of path: String) -> Double? {
+    guard let stopped = StoppedConversion(journal: Journal.path(of: path)), stopped.hasWork else {
+      return nil
+    }
+    var done = plan.rows.prefix(stopped.finished.count).reduce(0) { $0 + $1.elementCount }
+    if let open = stopped.open, open.rowIndex < plan.rows.count {
+      done += plan.rows[open.rowIndex].elementCount(ofChunks: open.chunks.count)
+    }
+    return min(1, Double(done) / Double(plan.elementCount))
+  }
+
+  var noThreads: ConversionError {
+    ConversionError(
+      .notEnoughMemory, "\(memory.threadCount) threads",
+      "the system refuses them; ask for fewer with --threads")
+  }
+}
+
+/// One run of a conversion, from the first look at what an earlier one left to the finished file.
+private final class ConversionWork {
+  private let conversion: Conversion
+  private let writer: VQ4Writer
+  private let path: String
+  private var keeper: JournalKeeper?
+
+  private var options: ConversionOptions { conversion.options }
+  private var journalPath: String { Journal.path(of: path) }
+
+  init(conversion: Conversion, writer: VQ4Writer, path: String) {
+    self.conversion = conversion
+    self.writer = writer
+    self.path = path
+  }
+
+  func run(
+    _ pool: ThreadPool, _ metadata: Metadata, _ progress: (ConversionProgress) -> Void,
+    _ isCancelled: () -> Bool
+  ) throws -> Conversion.Result {
+    let stopped = try openJournal(metadata)
+    var run = ConversionRun(
+      plan: conversion.plan, writer: writer, keeper: keeper,
+      journalItemCount: options.journalItemCount)
+    var start = SourceReader.Start()
+    if let stopped { start = try run.restore(stopped) } else { try writer.discardRest() }
+    for (name, bytes, inPlace) in metadata.attachments {
+      try writer.addAttachment(name, bytes, inPlace: inPlace)
+    }
+    try conversion.disk(attachmentByteCount: metadata.byteCount)
+      .check(
+        output: path, allocated: writer.allocatedByteCount,
+        free: DiskNeeds.freeByteCount(for: path))
+    try writeTensors(pool, start, &run, progress, isCancelled)
+    try keeper?.finish()
+    keeper = nil
+    let provenance = try Metadata.provenance(conversion.checkpoint, pieces: run.pieces)
+    try writer.addAttachment("provenance", provenance)
+    let result = try writer.finish()
+    if options.keepsProgress { Journal.remove(journalPath) }
+    return Conversion.Result(
+      fileByteCount: result.fileBytes, contentHash: result.contentHash,
+      errors: zip(conversion.plan.rows, run.errors).compactMap { row, error in
+        row.precision == .f32 ? nil : error.map { (row.name, row.precision, $0) }
+      }, resumedElementCount: run.progress.resumedCount)
+  }
+
+  private func writeTensors(
+    _ pool: ThreadPool, _ start: SourceReader.Start, _ run: inout ConversionRun,
+    _ progress: (ConversionProgress) -> Void, _ isCancelled: () -> Bool
+  ) throws {
+    let reader = SourceReader(
+      checkpoint: conversion.checkpoint, entries: conversion.mapping.entries,
+      rows: conversion.plan.rows, start: start, isCompressing: options.layout != .map,
+      dropsCache: writer.dropsCache)
+    let pipeline = ConversionPipeline(
+      pool: pool, slotCount: conversion.memory.slotCount,
+      slotSizes: conversion.memory.slotSizes)
+    defer { pipeline.stop() }
+    guard pipeline.start(reader) else { throw conversion.noThreads }
+    progress(run.progress)
+    try run.run(pipeline) { state in
+      progress(state)
+      if isCancelled() { throw ConversionError(.interrupted, state.subject, "stopped") }
+    }
+  }
+
+  /// Finds what a stopped conversion left, and opens the journal. Returns what is to be continued.
+  private func openJournal(_ metadata: Metadata) throws -> StoppedConversion? {
+    guard options.keepsProgress else { return nil }
+    let identity = try ConversionIdentity(of: conversion, attachments: metadata.attachments)
+    var stopped = StoppedConversion(journal: journalPath)
+    if let found = stopped, found.hasWork, writer.partialByteCount > 0 {
+      if try !isContinued(found, identity) { stopped = nil }
+    } else {
+      stopped = nil
+    }
+    let journal = try Journal(path: journalPath, keeping: stopped?.journalByteCount ?? 0)
+    if stopped == nil { try journal.append([.identity(identity.text)]) }
+    guard let keeper = JournalKeeper(writer: writer, journal: journal) else {
+      throw conversion.noThreads
+    }
+    self.keeper = keeper
+    return stopped
+  }
+
+  /// Whether a stopped conversion goes on; false where it is to be forgotten.
+  private func isContinued(
+    _ stopped: StoppedConversion, _ identity: ConversionIdentity
+  ) throws(ConversionError) -> Bool {
+    guard options.resumes else {
+      if options.overwrite { return false }
+      throw ConversionError(
+        .stoppedConversion, path,
+        "a stopped conversion stands beside it (\(path).partial); --resume goes on with it, "
+          + "--force starts anew")
+    }
+    guard let difference = identity.difference(from: stopped.identity) else { return true }
+    if options.overwrite { return false }
+    throw ConversionError(
+      .otherConversion, path,
+      "the stopped conversion beside it cannot go on: \(difference); undo that, or start anew "
+        + "with --force")
+  }
+
+  /// Lets go of the files. Returns whether work stays for a later run.
+  func end(after error: any Error) -> Bool {
+    try? keeper?.finish()
+    keeper = nil
+    let isKept =
+      options.keepsProgress && Self.mayGoOn(after: error)
+      && StoppedConversion(journal: journalPath)?.hasWork == true
+    writer.isResumable = isKept
+    writer.abandon()
+    if options.keepsProgress, !isKept { Journal.remove(journalPath) }
+    return isKept
+  }
+
+  /// Whether the same conversion may succeed later, so that its work is worth keeping.
+  private static func mayGoOn(after error: any Error) -> Bool {
+    switch error {
+    case let error as ConversionError: error.code != .notFinite
+    case let error as CheckpointError: error.code != .changed
+    default: !(error is QuantizationError)
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import VARCheckpoint
+import VARModels
+import VARQuantization
+import VQ4Format
+
+/// The memory of a conversion, known before it begins: every large buffer has a size, and nothing grows.
+public struct MemoryNeeds: Sendable {
+  /// Threads that encode.
+  public let threadCount: Int
+  /// Chunks that are in memory at once.
+  let slotCount: Int
+  let slotSizes: ChunkSlot.Sizes
+  /// Bytes that the process takes at most, program and libraries included.
+  public let byteCount: Int
+  /// The same with one thread: less cannot be granted.
+  public let minimumByteCount: Int
+
+  /// Program, libraries, the checkpoint's tables and the plan.
+  private static let programByteCount = 40 << 20
+  /// What reading a tokenizer takes, as a multiple of its files.
+  private static let tokenizerFactor = 12
+  /// The compressor's tables, and stack.
+  private static let workerByteCount = 3 << 20
+
+  /// - Parameter tokenizerByteCount: bytes of the tokenizer's files.
+  init(
+    rows: [ConversionPlan.Row], entries: [SourceMapping.Entry], layout: VQ4StorageLayout,
+    tokenizerByteCount: Int, threadCount: Int, limit: Int
+  ) {
+    var slot = ChunkSlot.Sizes()
+    var scales = 0
+    var vector = 0
+    var row = 0
+    for (plan, entry) in zip(rows, entries) {
+      guard case .rows(let tensor, let order) = entry.source else {
+        vector = max(vector, plan.byteCount)
+        continue
+      }
+      let sizes = ChunkSizes(row: plan, kind: entry.specification.kind)
+      let sourceCols = order.sourceCols(plan.cols)
+      let rowCount = min(sizes.rowCount, plan.shape[0])
+      slot.source = max(slot.source, rowCount * sourceCols * tensor.elementType.byteCount)
+      slot.codes = max(slot.codes, sizes.streams.codes)
+      slot.scales = max(slot.scales, sizes.streams.scales)
+      slot.superscales = max(slot.superscales, sizes.streams.superscales)
+      let perRow = (sizes.streams.scales + sizes.streams.superscales + rowCount - 1) / rowCount
+      scales = max(scales, (plan.shape[0] + WeightFormat.unitRowCount) * perRow)
+      row = max(row, sourceCols)
+    }
+    slot.frame = layout == .map ? 0 : VQ4ChunkEncoder.frameByteCount(ofChunk: slot.codes)
+    slotSizes = slot
+    let worker = Self.workerByteCount + (2 * WeightFormat.unitRowCount + 8) * row * 4
+    // The writer holds the scales of a weight twice while they go into the journal, some vectors, and two chunks.
+    let writer = 2 * scales + 4 * vector + 2 * (slot.codes + slot.frame) + (8 << 20)
+    let fixed = Self.programByteCount + max(writer, Self.tokenizerFactor * tokenizerByteCount)
+    func need(_ threads: Int, _ slots: Int) -> Int {
+      fixed + threads * worker + slots * slot.total
+    }
+    minimumByteCount = need(1, 2)
+    var (threads, slots) = (threadCount, 2 * threadCount + 2)
+    while need(threads, slots) > limit, slots > 2 {
+      slots -= 1
+      threads = min(threads, max(1, slots - 1))
+    }
+    self.threadCount = threads
+    slotCount = slots
+    byteCount = need(threads, slots)
+  }
+}

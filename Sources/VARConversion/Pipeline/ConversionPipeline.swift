@@ -1,0 +1,134 @@
+import VARKernels
+import VARQuantization
+import VQ4Format
+
+/// Reader, workers and writer of a conversion, each at its own pace.
+///
+/// One thread reads the checkpoint in the order of the file (`SourceReader`), the pool's threads encode chunks in any
+/// order (`ChunkWorker`), and the caller takes what is ready in the reader's order (`next`). The slots, whose number
+/// never changes, bound the memory: where the writer waits for the disk, the others wait for slots. What comes out does
+/// not depend on the number of threads or slots.
+final class ConversionPipeline: @unchecked Sendable {
+  private enum Task {
+    /// Finds the codebook of a weight from sample rows `[rowCount][cols]`.
+    case codebook(WeightJob, sample: [Float])
+    case chunk(PipelineItem)
+  }
+
+  private struct State {
+    var freeSlots: [ChunkSlot]
+    var tasks: [Task] = []
+    /// In the order of reading; the first ones may be ready or not.
+    var items: [PipelineItem] = []
+    var isStopped = false
+    var isClosed = false
+  }
+
+  private let monitor: Monitor<State>
+  private let pool: ThreadPool
+  private var threads: [Thread] = []
+  /// Small tensors that may wait for the writer.
+  private static let maximumItemCount = 256
+
+  /// - Parameter slotCount: chunks that are in memory at once, at least 1.
+  init(pool: ThreadPool, slotCount: Int, slotSizes: ChunkSlot.Sizes) {
+    self.pool = pool
+    monitor = Monitor(State(freeSlots: (0..<slotCount).map { _ in ChunkSlot(slotSizes) }))
+  }
+
+  /// Starts the reader and the workers; false where the system refuses threads.
+  func start(_ reader: SourceReader) -> Bool {
+    let read = Thread { reader.run(into: self) }
+    let work = Thread { [self] in
+      // One endless part of the work per thread.
+      pool.parallel(pool.threadCount) { parts in for _ in parts { self.work() } }
+    }
+    threads = [read, work].compactMap { $0 }
+    return threads.count == 2
+  }
+
+  /// Ends all threads, whatever they are at, and waits for them.
+  func stop() {
+    monitor.update { $0.isStopped = true }
+    for thread in threads { thread.join() }
+    threads = []
+  }
+
+  // MARK: - For the writer
+
+  /// The next item in the order of reading, as soon as it is ready.
+  func next() -> PipelineItem {
+    monitor.wait { state in
+      guard let first = state.items.first, first.isReady else { return nil }
+      return state.items.removeFirst()
+    }
+  }
+
+  /// Gives back the slot of a chunk that is written.
+  func release(_ slot: ChunkSlot) { monitor.update { $0.freeSlots.append(slot) } }
+
+  // MARK: - For the reader
+
+  /// A free slot, or nil when the work is stopped.
+  func takeSlot() -> ChunkSlot? {
+    monitor.wait { state -> ChunkSlot?? in
+      if state.isStopped { return .some(nil) }
+      return state.freeSlots.popLast().map { .some($0) }
+    }
+  }
+
+  /// Hands an item on; false when the work is stopped.
+  func push(_ item: PipelineItem) -> Bool {
+    monitor.wait { state -> Bool? in
+      if state.isStopped { return false }
+      guard state.items.count < Self.maximumItemCount else { return nil }
+      state.items.append(item)
+      if case .chunk = item.content { state.tasks.append(.chunk(item)) }
+      return true
+    }
+  }
+
+  /// Has a worker find the codebook of a weight, before anything else.
+  func findCodebook(of job: WeightJob, sample: [Float]) {
+    monitor.update { $0.tasks.insert(.codebook(job, sample: sample), at: 0) }
+  }
+
+  /// No more chunks will come.
+  func close() { monitor.update { $0.isClosed = true } }
+
+  // MARK: - Workers
+
+  private func work() {
+    let worker = ChunkWorker()
+    while let task = takeTask() {
+      switch task {
+      case .codebook(let job, let sample):
+        let codebook = SampleRows.codebook(of: sample, row: job.row)
+        monitor.update { _ in job.setCodebook(codebook) }
+      case .chunk(let item):
+        guard case .chunk(let job, let index, let slot) = item.content,
+          let format = waitForFormat(job)
+        else { return }
+        let outcome = Result { try worker.encode(job, format, chunk: index, in: slot) }
+        monitor.update { _ in item.outcome = outcome }
+      }
+    }
+  }
+
+  private func takeTask() -> Task? {
+    monitor.wait { state -> Task?? in
+      if state.isStopped { return .some(nil) }
+      if !state.tasks.isEmpty { return state.tasks.removeFirst() }
+      return state.isClosed ? .some(nil) : nil
+    }
+  }
+
+  /// The codebook is being found by another worker, if it is not known yet.
+  private func waitForFormat(_ job: WeightJob) -> WeightFormat? {
+    monitor.wait { state -> WeightFormat?? in
+      if state.isStopped { return .some(nil) }
+      return job.format.map { .some($0) }
+    }
+  }
+
+}

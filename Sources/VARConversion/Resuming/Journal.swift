@@ -1,0 +1,146 @@
+import VQ4Format
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// The file `<model>.vq4.journal` beside `<model>.vq4.partial`: what a later run needs to go on.
+///
+/// Little-endian. The first 8 bytes are `56 51 34 4A 4E 4C 01 0A`; the byte before the last is the version. Then
+/// records, one directly after the other:
+///
+/// | offset | type | field |
+/// | --- | --- | --- |
+/// | 0 | u32 | bytes of the content |
+/// | 4 | u8 | kind |
+/// | 5 | 3 bytes | 0 |
+/// | 8 | u64 | low half of the XXH3-128 of the 8 bytes before and the content |
+/// | 16 | | content: `JournalRecord` |
+///
+/// The first record says what is converted. A record is appended only when what it speaks of is safely on the disk, and
+/// a record that is cut or damaged ends the journal: a stop at any moment, of the program or of the machine, loses the
+/// work since the last record and nothing else.
+final class Journal: @unchecked Sendable {
+  static let magic: [UInt8] = [0x56, 0x51, 0x34, 0x4A, 0x4E, 0x4C, 0x01, 0x0A]
+  private static let headerByteCount = 16
+  /// No record of ours is larger: the scales of the largest weight.
+  private static let maximumContentByteCount = 1 << 30
+
+  let path: String
+  private let descriptor: Int32
+  private var end: Int
+
+  static func path(of output: String) -> String { output + ".journal" }
+
+  /// Opens a journal, which is created where there is none.
+  ///
+  /// - Parameter end: the bytes that are kept; the rest is cut off.
+  init(path: String, keeping end: Int) throws(ConversionError) {
+    self.path = path
+    self.end = end
+    descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o644)
+    guard descriptor >= 0 else { throw Self.failure(path, "cannot be created") }
+    guard ftruncate(descriptor, off_t(end)) == 0 else { throw Self.failure(path, "cannot be cut") }
+    if end == 0 { try append(Self.magic) }
+  }
+
+  deinit { close(descriptor) }
+
+  /// Appends records, so that either all of each or nothing counts, and returns when they are on the disk.
+  func append(_ records: [JournalRecord]) throws(ConversionError) {
+    var bytes: [UInt8] = []
+    for record in records {
+      let content = record.content
+      var encoder = ByteEncoder()
+      encoder.append(UInt32(content.count))
+      encoder.append([record.kind.rawValue, 0, 0, 0])
+      let hash = Self.hash(encoder.bytes, content)
+      encoder.append(hash)
+      bytes += encoder.bytes
+      bytes += content
+    }
+    try append(bytes)
+    guard fdatasync(descriptor) == 0 else {
+      throw Self.failure(path, "cannot be flushed to the disk")
+    }
+  }
+
+  private func append(_ bytes: [UInt8]) throws(ConversionError) {
+    var done = 0
+    while done < bytes.count {
+      let count = bytes.withUnsafeBytes {
+        pwrite(descriptor, $0.baseAddress! + done, bytes.count - done, off_t(end))
+      }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { throw Self.failure(path, "cannot be written") }
+      done += count
+      end += count
+    }
+  }
+
+  /// Removes the journal of a finished or forsaken conversion.
+  static func remove(_ path: String) { unlink(path) }
+
+  /// Calls `body` with the records of a journal up to the first that is cut, damaged or not wanted.
+  ///
+  /// - Parameter body: returns whether the record counts.
+  /// - Returns: the bytes of the records that count; nil where there is no journal of this version.
+  static func read(_ path: String, _ body: (JournalRecord) -> Bool) -> Int? {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    guard let magic = bytes(descriptor, at: 0, count: Self.magic.count), magic == Self.magic
+    else { return nil }
+    var end = magic.count
+    while let header = bytes(descriptor, at: end, count: headerByteCount) {
+      let (count, kind, hash) = header.withUnsafeBytes { header in
+        var decoder = ByteDecoder(header)
+        let count = Int(decoder.next(UInt32.self))
+        let kind = UInt8(truncatingIfNeeded: decoder.next(UInt32.self))
+        return (count, kind, decoder.next(UInt64.self))
+      }
+      guard count <= maximumContentByteCount,
+        let content = bytes(descriptor, at: end + headerByteCount, count: count),
+        Self.hash(Array(header[..<8]), content) == hash,
+        let record = JournalRecord(kind: kind, content: content), body(record)
+      else { break }
+      end += headerByteCount + count
+    }
+    return end
+  }
+
+  private static func bytes(_ descriptor: Int32, at offset: Int, count: Int) -> [UInt8]? {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
+      count <= Int(status.st_size) - offset
+    else { return nil }
+    var bytes = [UInt8](repeating: 0, count: count)
+    var done = 0
+    while done < count {
+      let got = bytes.withUnsafeMutableBytes {
+        pread(descriptor, $0.baseAddress! + done, count - done, off_t(offset + done))
+      }
+      if got < 0, errno == EINTR { continue }
+      guard got > 0 else { return nil }
+      done += got
+    }
+    return bytes
+  }
+
+  private static func hash(_ header: [UInt8], _ content: [UInt8]) -> UInt64 {
+    let hasher = StreamHasher()
+    hasher.update(header)
+    hasher.update(content)
+    return hasher.value.low
+  }
+
+  private static func failure(_ path: String, _ problem: String) -> ConversionError {
+    let code = errno
+    return ConversionError(
+      code == ENOSPC || code == EDQUOT || code == EFBIG ? .notEnoughDisk : .journal, path,
+      "\(problem): \(String(cString: strerror(code))); "
+        + "check the free space and the rights of the directory")
+  }
+}
