@@ -52,14 +52,7 @@ static void quantize_group(const float *x, int32_t count, int8_t *codes, float *
 void cvar_quantize_activations_avx2(const float *x, ptrdiff_t x_stride, int32_t n, int32_t k,
                                     int32_t group_size, int8_t *codes, float *scales,
                                     int32_t *sums) {
-  int32_t groups = k / group_size;
-  for (int32_t token = 0; token < n; token++) {
-    for (int32_t group = 0; group < groups; group++) {
-      ptrdiff_t index = (ptrdiff_t)token * groups + group;
-      quantize_group(x + token * x_stride + (ptrdiff_t)group * group_size, group_size,
-                     codes + index * group_size, scales + index, sums + index);
-    }
-  }
+  cvar_quantize_groups(quantize_group, x, x_stride, n, k, group_size, codes, scales, sums);
 }
 
 #pragma clang attribute pop

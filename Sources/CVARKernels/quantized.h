@@ -65,6 +65,23 @@ static inline int32_t cvar_round_to_int(float x) {
   return bits - 0x4b400000;
 }
 
+// quantize_activations from a function that does one group: its codes, scale and sum of codes.
+typedef void cvar_quantize_group(const float *x, int32_t count, int8_t *codes, float *scale,
+                                 int32_t *sum);
+
+static inline __attribute__((always_inline)) void cvar_quantize_groups(
+    cvar_quantize_group *quantize_group, const float *x, ptrdiff_t x_stride, int32_t n, int32_t k,
+    int32_t group_size, int8_t *codes, float *scales, int32_t *sums) {
+  int32_t groups = k / group_size;
+  for (int32_t token = 0; token < n; token++) {
+    for (int32_t group = 0; group < groups; group++) {
+      ptrdiff_t index = (ptrdiff_t)token * groups + group;
+      quantize_group(x + token * x_stride + (ptrdiff_t)group * group_size, group_size,
+                     codes + index * group_size, scales + index, sums + index);
+    }
+  }
+}
+
 void cvar_quantize_activations_scalar(const float *x, ptrdiff_t x_stride, int32_t n, int32_t k,
                                       int32_t group_size, int8_t *codes, float *scales,
                                       int32_t *sums);
