@@ -10,7 +10,7 @@ import VQ4Format
 
   @Test func everyByteIsRight() throws { try VQ4File(path: Self.path).verify() }
 
-  /// Of all cases 74.6 % of the questions, 91.5 % of the drawings and 29 % of the edits are right; these bounds lie
+  /// Of all cases 75 % of the questions, 91 % of the drawings and 28.5 % of the edits are right; these bounds lie
   /// below what 30 cases of such a model give, and far above what a broken one gives.
   @Test func answersDrawsAndEdits() throws {
     let set = try EvaluationSet(directory: Fixtures.path("shapes-eval"))
