@@ -10,6 +10,7 @@ package final class AnonymousMemory {
   private let byteCount: Int
 
   private static let hugePage = 2 << 20
+  private static let smallestPage = 4096
 
   /// - Returns: nil where the system refuses the memory.
   package init?(byteCount: Int) {
@@ -28,4 +29,12 @@ package final class AnonymousMemory {
   }
 
   deinit { munmap(base, byteCount) }
+
+  /// Makes every page resident now, so that a system that is short of memory shows it before the work starts and not
+  /// in the middle of it.
+  package func touchPages() {
+    for offset in stride(from: 0, to: byteCount, by: Self.smallestPage) {
+      base.storeBytes(of: 0, toByteOffset: offset, as: UInt8.self)
+    }
+  }
 }

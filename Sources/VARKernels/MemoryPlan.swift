@@ -41,10 +41,13 @@ package final class Arena {
   private let memory: AnonymousMemory
   private let offsets: [Int]
 
+  /// All of it is resident from the start.
+  ///
   /// - Returns: nil where the system refuses the memory.
   package init?(_ plan: MemoryPlan) {
     self.plan = plan
     guard let memory = AnonymousMemory(byteCount: plan.byteCount) else { return nil }
+    memory.touchPages()
     self.memory = memory
     var next = 0
     offsets = plan.buffers.map { buffer in

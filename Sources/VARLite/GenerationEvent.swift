@@ -24,6 +24,6 @@ extension GenerationError {
   static func noMemory(_ byteCount: Int) -> GenerationError {
     GenerationError(
       .outOfMemory,
-      "the system gave no \(byteCount) bytes; use a smaller size, fewer --max-tokens or --kv f16")
+      "the system gave no \(byteCount) bytes; use a smaller size or fewer --max-tokens")
   }
 }

@@ -1,9 +1,8 @@
 import VARModels
-import VQ4Format
 
 /// Where a model's weights are while a request runs. Results are the same with all.
 public enum Residency: String, Sendable, CaseIterable {
-  /// What suits the file and the memory: for now `map`.
+  /// For each request what suits the memory: `map` where all weights fit, else `stream`.
   case automatic
   /// In place in the mapped file, whose pages the system reads when they are touched and takes back when it needs their
   /// memory; compressed streams are decoded once and kept.
@@ -15,11 +14,13 @@ public enum Residency: String, Sendable, CaseIterable {
   /// every pass of the networks, ahead of the compute. One request at a time: a second one waits for the first to end.
   case stream
 
-  func source(_ file: VQ4File, threadCount: Int) -> any WeightSource & Sendable {
+  /// nil where the request decides.
+  var fixed: WeightResidency? {
     switch self {
-    case .automatic, .map: MappedWeightSource(file: file, threadCount: threadCount)
-    case .load: LoadedWeightSource(file: file, threadCount: threadCount)
-    case .stream: StreamedWeightSource(file: file, threadCount: threadCount)
+    case .automatic: nil
+    case .map: .map
+    case .load: .load
+    case .stream: .stream
     }
   }
 }

@@ -32,6 +32,7 @@ extension VARGPT {
         ? .modelDefault : .ratio(width: Double(picture.width), height: Double(picture.height)))
     let grid = schedule.finalGrid
     let stride = configuration.vae.stride
+    try conversation.adoptRoundTrip(grid: grid)
     let fitted = picture.fitted(width: grid.width * stride, height: grid.height * stride)
     let features = try conversation.encode(fitted, grid: grid, events)
     recorder?.recordMap("raw_features", features, grid)
@@ -55,10 +56,10 @@ extension Conversation {
   fileprivate func encode(
     _ picture: RGBImage, grid: GridSize, _ events: (GenerationEvent) -> Void
   ) throws -> [Float] {
+    try begin(.encoding, events: events)
     let (layout, arena) = try makePictureTokenizerMemory(grid: grid)
     let state = BSQVAEState(layout, arena: arena)
     let encoder = VAEEncoder(model.configuration.vae, weights: weights)
-    try begin(.encoding, arenaBytes: arena.plan.byteCount, events: events)
     let features = try encoder.encode(picture.signedFloats(), grid: grid, state: state, run)
     try features.withUnsafeBufferPointer { values throws(GenerationError) in
       try FiniteNumbers.require(values, of: "picture encoder", modelPath: model.path)

@@ -11,6 +11,8 @@ public struct Answer: Sendable {
   public let tokens: [Int32]
   /// Whether the limit of tokens cut the text.
   public let isCut: Bool
+  /// What was planned before the request ran.
+  public let plan: RequestPlan
 }
 
 /// A drawn picture.
@@ -24,6 +26,8 @@ public struct Drawing: Sendable {
   public let bits: [[UInt8]]
   /// Bits that the model drew; others than `bits` only where bits were forced.
   public let ownBits: [[UInt8]]
+  /// What was planned before the request ran.
+  public let plan: RequestPlan
 }
 
 extension VARGPT {
@@ -45,12 +49,12 @@ extension VARGPT {
     let conversation = try Conversation(
       self, options: options, recorder: recorder, isCancelled: isCancelled)
     defer { conversation.endReading() }
-    try conversation.append(prompt, events: events)
+    let plan = try conversation.append(prompt, events: events)
     let promptTokens = conversation.session?.ids.count ?? 0
     let written = try conversation.write(sampling, mayDraw: false, events: events)
     return Answer(
       text: written.text, promptTokens: promptTokens, tokens: written.ids,
-      isCut: written.end == .length)
+      isCut: written.end == .length, plan: plan)
   }
 
   /// Draws a picture, from a text alone or as an edit of pictures in the prompt.
@@ -76,7 +80,7 @@ extension VARGPT {
     let conversation = try Conversation(
       self, options: options, recorder: recorder, isCancelled: isCancelled)
     defer { conversation.endReading() }
-    try conversation.append(prompt, forcesDrawing: forcesDrawing, events: events)
+    let plan = try conversation.append(prompt, forcesDrawing: forcesDrawing, events: events)
     let promptTokens = conversation.session?.ids.count ?? 0
     var written = WrittenText()
     if !forcesDrawing {
@@ -88,7 +92,8 @@ extension VARGPT {
     }
     let (image, bits, ownBits) = try conversation.draw(forcedBits: forcedBits, events: events)
     return Drawing(
-      image: image, text: written.text, promptTokens: promptTokens, bits: bits, ownBits: ownBits)
+      image: image, text: written.text, promptTokens: promptTokens, bits: bits, ownBits: ownBits,
+      plan: plan)
   }
 }
 

@@ -22,8 +22,8 @@ public final class VARGPT: Sendable {
     public var kvType: KVType?
     /// Where weights are while a request runs; changes no result.
     public var residency: Residency
-    /// Memory that a request and its weights may take, in bytes; nil: no limit. Whether weights fit is known when a
-    /// request begins to read them.
+    /// Memory that this process may take for a request, in bytes, what it had when the model was opened included; nil:
+    /// what the system has, but for some room. A request that does not fit is refused before anything of it runs.
     public var memoryBudgetBytes: Int?
 
     public init(
@@ -60,7 +60,10 @@ public final class VARGPT: Sendable {
   package let tensors: [TensorSpecification]
   /// The parts that the file holds; a recipe may leave some out.
   let components: Set<TensorSpecification.Component>
-  package let source: any WeightSource & Sendable
+  /// Where weights come from.
+  package let sources: WeightSources
+  /// What the process had in memory when the model was open.
+  let openedMemory: ProcessMemory
   private let requestCount = Atomic<Int>(0)
 
   /// A number that no other request of this model has.
@@ -71,19 +74,17 @@ public final class VARGPT: Sendable {
   /// - Throws: `GenerationError` with `invalidRequest` for options that this machine cannot serve and with
   ///   `unusableModel`, or the error of the container, the configuration or the tokenizer.
   public convenience init(path: String, options: Options = Options()) throws {
-    let file = try VQ4File(path: path)
-    try self.init(
-      file: file, source: options.residency.source(file, threadCount: options.threadCount),
-      options: options)
+    try self.init(file: try VQ4File(path: path), source: nil, options: options)
   }
 
+  /// - Parameter source: where all weights come from; nil: sources of the file.
   package init(
-    file: VQ4File, source: any WeightSource & Sendable, options: Options
+    file: VQ4File, source: (any WeightSource & Sendable)?, options: Options
   ) throws {
     try options.check()
     path = file.path
     self.file = file
-    self.source = source
+    sources = WeightSources(file, threadCount: options.threadCount, fixed: source)
     self.options = options
     configuration = try VARGPTConfiguration(config: file.jsonAttachment("configuration"))
     generationDefaults = try GenerationDefaults(
@@ -112,8 +113,9 @@ public final class VARGPT: Sendable {
           + "\(vision.spatialMergeSize)")
     }
     tensors = configuration.tensors
-    let weights = try ModelWeights(source: source, tensors: tensors)
+    let weights = try ModelWeights(source: sources.source(.map), tensors: tensors)
     kvType = options.kvType ?? KVType(defaultFor: weights)
+    openedMemory = ProcessMemory.current() ?? ProcessMemory.unknown
     components = Set(TensorSpecification.Component.allCases.filter(weights.has))
   }
 

@@ -15,13 +15,13 @@ import VARTestSupport
 
   static let cases = [
     Case("frobnicate", says: "frobnicate"),
-    Case("plan", says: "plan"),
+    Case("plan", "--images", "-1", says: "--images"),
     Case("repack", says: "repack"),
     Case("--frobnicate", says: "--frobnicate"),
     Case("generate", says: "prompt"),
     Case("generate", "a circle", says: "--output"),
     Case("generate", "a", "-o", "x.png", "--frobnicate", says: "--frobnicate"),
-    Case("generate", "a", "-o", "x.png", "--ram", "1G", says: "--ram"),
+    Case("generate", "a", "-o", "x.png", "--ram", "1T", says: "--ram"),
     Case("generate", "a", "-o", "x.png", "--image", "b.png", says: "--image"),
     Case("generate", "a", "-o", "x.png", "--kv", "int4", says: "int4"),
     Case("generate", "a", "-o", "x.png", "--isa", "mmx", says: "mmx"),

@@ -13,7 +13,12 @@ extension Conversation {
       preconditionFailure("the conversation was made without drawing")
     }
     if let forcedBits { try drawing.force(forcedBits) }
+    if plan?.phase(.drawing) == nil {
+      // A later turn's answer turned out to be a picture.
+      adopt(try planner.fittingPlan(PlannedTurn(promptTokens: 0, forcesDrawing: true)))
+    }
     let drawn = try drawCodes(drawing, session, events)
+    if options.contextTokens == nil { releaseSession() }
     let image = try decode(drawn.codes, grid: drawing.schedule.finalGrid, events: events)
     return (image, drawn.bits, drawn.ownBits)
   }
@@ -24,19 +29,20 @@ extension Conversation {
     recorder?.record(
       "scale_schedule", shape: [drawing.schedule.scales.count, 3],
       integers: drawing.schedule.scales.flatMap { [1, $0.height, $0.width] })
+    // Weights of the conversation leave the memory before that of the drawing is taken.
+    try begin(.drawingContext, events: events)
     var plan = MemoryPlan()
     let layout = drawing.reserve(
       &plan, contextTokens: session.ids.count - 1, kvType: model.kvType)
     guard let arena = Arena(plan) else { throw GenerationError.noMemory(plan.byteCount) }
-    let begin = { try self.begin($0, arenaBytes: plan.byteCount, events: events) }
     return try drawing.draw(
-      session, layout: layout, arena: arena, run, begin: begin
-    ) { scale, drawnTokens in
-      events(
-        .drawing(
-          scale: scale, scaleCount: drawing.schedule.scales.count, drawnTokens: drawnTokens,
-          tokenCount: drawing.schedule.tokenCount))
-    }
+      session, layout: layout, arena: arena, run, begin: { try begin($0, events: events) },
+      progress: { scale, drawnTokens in
+        events(
+          .drawing(
+            scale: scale, scaleCount: drawing.schedule.scales.count, drawnTokens: drawnTokens,
+            tokenCount: drawing.schedule.tokenCount))
+      })
   }
 
   /// Pixels of codes `[grid, codebookDim]`.
@@ -44,10 +50,10 @@ extension Conversation {
     _ codes: [Float], grid: GridSize, events: (GenerationEvent) -> Void
   ) throws -> RGBImage {
     let vae = model.configuration.vae
+    try begin(.decoding, events: events)
     let (layout, arena) = try makePictureTokenizerMemory(grid: grid)
     let state = BSQVAEState(layout, arena: arena)
     let decoder = VAEDecoder(vae, weights: weights)
-    try begin(.decoding, arenaBytes: arena.plan.byteCount, events: events)
     let pixels = try codes.withUnsafeBufferPointer { codes in
       try decoder.decode(codes.baseAddress!, grid: grid, state: state, run) { level, count in
         events(.decoding(level: level, levelCount: count))
@@ -66,9 +72,19 @@ extension Conversation {
 
   func makePictureTokenizerMemory(grid: GridSize) throws -> (BSQVAEState.Layout, Arena) {
     var plan = MemoryPlan()
-    let layout = BSQVAEState.reserve(
-      &plan, model.configuration.vae, grid: grid, threadCount: run.compute.pool.threadCount)
+    let layout = model.reserveDecoder(&plan, grid: grid)
     guard let arena = Arena(plan) else { throw GenerationError.noMemory(plan.byteCount) }
     return (layout, arena)
+  }
+}
+
+extension VARGPT {
+  func reserveDecoder(_ plan: inout MemoryPlan, grid: GridSize) -> BSQVAEState.Layout {
+    BSQVAEState.reserve(
+      &plan, configuration.vae, grid: grid, threadCount: options.threadCount)
+  }
+
+  func reserveEncoder(_ plan: inout MemoryPlan, grid: GridSize) -> BSQVAEState.Layout {
+    reserveDecoder(&plan, grid: grid)
   }
 }

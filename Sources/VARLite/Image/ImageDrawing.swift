@@ -49,7 +49,7 @@ package struct ImageDrawing {
     self.forcedBits = forcedBits
   }
 
-  private var branches: Int { sampler.cfgScale == 1 ? 1 : 2 }
+  var branches: Int { sampler.cfgScale == 1 ? 1 : 2 }
 
   /// Rows of text features per branch for a conversation of `contextTokens` tokens before the start of the picture.
   private func textLengths(_ contextTokens: Int) -> [Int] {
@@ -87,7 +87,7 @@ package struct ImageDrawing {
 
   /// - Parameters:
   ///   - session: a conversation whose last token starts the picture.
-  ///   - begin: called before a phase reads its weights.
+  ///   - begin: called before the scales, whose weights are others than those of the text features.
   package func draw(
     _ session: LanguageSession, layout: Layout, arena: Arena, _ run: RunContext,
     begin: (WeightPhase) throws -> Void = { _ in },
@@ -102,7 +102,6 @@ package struct ImageDrawing {
     // The hidden state of the token that starts the picture is not among the text features.
     let contextTokens = session.ids.count - 1
     let lengths = textLengths(contextTokens)
-    try begin(.drawingContext)
     try prepareContext(session, contextTokens, lengths, layout, arena, generator, run)
     try begin(.drawing(scaleCount: schedule.scales.count))
     try model.firstEmbeddings(

@@ -40,11 +40,9 @@ package final class Conversation {
   private var sessionArena: Arena?
   package private(set) var session: LanguageSession?
   private var turnCount = 0
-
-  /// Rows of a prompt that go through the layers at once at most; a longer one takes several passes.
-  private static let largestRows = 4096
-  /// The same for the turns of a conversation whose later turns are not known when the memory is planned.
-  private static let largestTurnRows = 1024
+  private let requestWeights: RequestWeights
+  /// What was planned for the turn that runs.
+  package private(set) var plan: RequestPlan?
 
   package init(
     _ model: VARGPT, options: Options, recorder: TraceRecorder? = nil,
@@ -58,40 +56,60 @@ package final class Conversation {
         .outOfMemory, "the system refused \(model.options.threadCount) threads; use --threads")
     }
     var plan = MemoryPlan()
-    let scratch = Compute.reserve(&plan, maximumColumns: model.largestQuantizedInput)
+    let scratch = model.reserveCompute(&plan)
     guard let arena = Arena(plan) else { throw GenerationError.noMemory(plan.byteCount) }
     computeArena = arena
     let compute = Compute(
       instructionSet: model.options.instructionSet, pool: pool, arena: arena, scratch: scratch)
     run = RunContext(compute: compute, trace: recorder, isCancelled: isCancelled)
-    weights = try ModelWeights(source: model.source, tensors: model.tensors)
+    requestWeights = RequestWeights(model.sources, model.options.residency.fixed ?? .map)
+    weights = try ModelWeights(source: requestWeights, tensors: model.tensors)
     requestID = model.nextRequestID
   }
 
   deinit { endReading() }
 
-  /// Says that what follows reads the weights of a phase.
-  ///
-  /// - Parameter arenaBytes: memory that the phase takes besides the conversation's.
-  func begin(
-    _ phase: WeightPhase, arenaBytes: Int = 0, events: (GenerationEvent) -> Void
-  ) throws {
-    let taken = computeArena.plan.byteCount + (sessionArena?.plan.byteCount ?? 0) + arenaBytes
+  /// Says that what follows is a phase of the plan, whose weights are read.
+  func begin(_ phase: WeightPhase, events: (GenerationEvent) -> Void) throws {
+    let planned = plan?.phase(phase)
     let request = WeightRequest(
-      id: requestID, budgetBytes: model.options.memoryBudgetBytes.map { max(0, $0 - taken) },
+      id: requestID, budgetBytes: planned.flatMap { plan?.weightBudgetBytes($0) },
       isCancelled: run.isCancelled)
     try weights.begin(phase, for: request) { done, total in
       events(.loading(doneBytes: done, totalBytes: total))
     }
   }
 
+  /// Takes up a plan: weights are where it says from now on.
+  func adopt(_ plan: RequestPlan) {
+    requestWeights.use(plan.residency, for: WeightRequest(id: requestID))
+    self.plan = plan
+  }
+
+  func adoptRoundTrip(grid: GridSize) throws { adopt(try planner.roundTripPlan(grid: grid)) }
+
+  /// Gives the conversation's own memory back: it ends here.
+  func releaseSession() {
+    session = nil
+    sessionArena = nil
+  }
+
+  /// Plans turns of this conversation.
+  var planner: ConversationPlanner {
+    ConversationPlanner(
+      model: model, options: options, session: session.map { ($0.capacity, $0.ids.count) })
+  }
+
   /// Says that weights are not read until a new phase begins: other requests may take them over.
   func endReading() { weights.end(WeightRequest(id: requestID)) }
 
   /// Appends a user turn and the start of the answer. Where that fails, the conversation stays as it was.
+  ///
+  /// - Returns: what was planned for the turn before it ran.
+  @discardableResult
   package func append(
     _ prompt: Prompt, forcesDrawing: Bool = false, events: (GenerationEvent) -> Void
-  ) throws {
+  ) throws -> RequestPlan {
     let builder = PromptBuilder(model: model)
     let preprocessing = try model.preprocessing(
       minimumPixels: options.minimumPixels, maximumPixels: options.maximumPixels)
@@ -100,19 +118,29 @@ package final class Conversation {
     let ids = try builder.ids(prompt, isFirstTurn: turnCount == 0, forcesDrawing: forcesDrawing)
     let patches = try encoder.patches(prompt.images)
     let expanded = builder.expand(ids, pictures: patches.map(\.tokenCount))
-    let session =
-      try self.session
-      ?? makeSession(promptTokens: expanded.count, closing: builder.largestEndOfAnswer, events)
-    try session.requireRoom(for: expanded.count + session.capacity.closing)
-    let pictures = try encoder.encode(patches, run, events: events) { phase, arenaBytes in
-      try begin(phase, arenaBytes: arenaBytes, events: events)
+    let turn = PlannedTurn(
+      promptTokens: expanded.count,
+      pictureGrids: patches.map { GridSize(height: $0.gridHeight, width: $0.gridWidth) },
+      forcesDrawing: forcesDrawing, mayDraw: options.contextTokens == nil)
+    try model.require(.llmEmbedding, .llm, to: "read a prompt")
+    try self.session?.requireRoom(for: expanded.count + (self.session?.capacity.closing ?? 0))
+    let planner = self.planner
+    let capacity = try planner.capacity(turn)
+    let plan = try planner.fittingPlan(turn)
+    adopt(plan)
+    if let limit = planner.textLimit(turn) { events(.textLimited(tokenCount: limit)) }
+    let pictures = try encoder.encode(patches, run, events: events) { phase in
+      try begin(phase, events: events)
     }
     try begin(.conversation(writesText: !forcesDrawing), events: events)
+    let session = try self.session ?? makeSession(capacity)
+    try session.requireRoom(for: expanded.count + session.capacity.closing)
     events(.reading(tokenCount: expanded.count))
     try session.append(expanded, pictures: pictures, run)
     self.session = session
     turnCount += 1
     tracePrompt(session, forcesDrawing: forcesDrawing)
+    return plan
   }
 
   /// Where a conversation stands between two turns, to come back to.
@@ -141,34 +169,8 @@ package final class Conversation {
     try session.append(builder.endOfAnswer(pending: pending, drew: drew), pictures: [], run)
   }
 
-  /// - Parameter closing: tokens that the end of an answer takes.
-  private func makeSession(
-    promptTokens: Int, closing: Int, _ events: (GenerationEvent) -> Void
-  ) throws -> LanguageSession {
+  private func makeSession(_ capacity: LanguageSession.Capacity) throws -> LanguageSession {
     let configuration = model.configuration
-    try model.require(.llmEmbedding, .llm, to: "read a prompt")
-    let drawing = try options.drawing.map { try $0.drawing(model, weights: weights) }
-    let limit = configuration.languageModel.maxPositionEmbeddings
-    guard promptTokens < limit else {
-      throw GenerationError(
-        .contextFull, "the prompt has \(promptTokens) tokens, the model reads \(limit) at most")
-    }
-    var capacity = LanguageSession.Capacity(
-      context: limit, drawing: drawing?.schedule,
-      rows: max(min(promptTokens, Self.largestRows), drawing?.largestRows ?? 1))
-    if let contextTokens = options.contextTokens {
-      capacity.context = min(contextTokens, limit)
-      capacity.closing = closing
-      // A later turn may be longer than the first.
-      capacity.rows = max(capacity.rows, min(capacity.context, Self.largestTurnRows))
-    } else if options.maximumTextTokens < limit - promptTokens {
-      // One more than the text: the token that starts a picture.
-      capacity.context = promptTokens + options.maximumTextTokens + 1
-    } else if options.maximumTextTokens > limit - promptTokens + 1 {
-      // The last token of a text is never read, so it needs no place.
-      events(.textLimited(tokenCount: limit - promptTokens + 1))
-    }
-    if let rows = options.rowsPerPass { capacity.rows = max(rows, drawing?.largestRows ?? 1) }
     var plan = MemoryPlan()
     let layout = LanguageSession.reserve(
       &plan, configuration.languageModel, capacity: capacity, kvType: model.kvType)
@@ -196,6 +198,11 @@ package final class Conversation {
 }
 
 extension VARGPT {
+  /// Scratch of quantized activations, which every phase uses.
+  func reserveCompute(_ plan: inout MemoryPlan) -> Compute.ScratchIDs {
+    Compute.reserve(&plan, maximumColumns: largestQuantizedInput)
+  }
+
   /// The widest input of a quantized matrix.
   var largestQuantizedInput: Int {
     file.tensors.reduce(16) { largest, tensor in

@@ -14,13 +14,14 @@ struct PictureEncoder {
     return try images.map { try preprocessing.patches(of: $0) }
   }
 
-  /// - Parameter begin: called with the phase and its memory before weights are read.
+  /// - Parameter begin: called with the phase before weights are read.
   /// - Returns: merged grid and embeddings of each picture.
   func encode(
     _ pictures: [ImagePatches], _ run: RunContext, events: (GenerationEvent) -> Void,
-    begin: (_ phase: WeightPhase, _ arenaBytes: Int) throws -> Void
+    begin: (WeightPhase) throws -> Void
   ) throws -> [EncodedPicture] {
     guard !pictures.isEmpty else { return [] }
+    try begin(.vision(pictureCount: pictures.count))
     let configuration = model.configuration
     let patchCapacity = pictures.map(\.patchCount).max() ?? 0
     var plan = MemoryPlan()
@@ -28,7 +29,6 @@ struct PictureEncoder {
       &plan, configuration.vision, patchCapacity: patchCapacity)
     guard let arena = Arena(plan) else { throw GenerationError.noMemory(plan.byteCount) }
     let state = VisionState(layout, arena: arena)
-    try begin(.vision(pictureCount: pictures.count), plan.byteCount)
     let hiddenSize = configuration.languageModel.hiddenSize
     let tower = VisionTower(configuration.vision, hiddenSize: hiddenSize, weights: weights)
     var encoded: [EncodedPicture] = []

@@ -13,7 +13,7 @@ struct GenerateCommand: ParsableCommand {
   @OptionGroup(title: "Model") var model: ModelOptions
 
   func validate() throws {
-    if image.aspect == "source" { throw ValidationError("--aspect source is for edit") }
+    if image.shape.aspect == "source" { throw ValidationError("--aspect source is for edit") }
   }
 
   func run() throws {

@@ -40,6 +40,7 @@ struct UnderstandCommand: ParsableCommand {
       ("tokens", .array(answer.tokens.map { .integer(Int($0)) })),
       ("is_cut", .bool(answer.isCut)), ("kv", .string(model.kvType.rawValue)),
       ("model", .string(model.contentHash)), ("seconds", .number(progress.elapsedSeconds)),
+      ("memory", answer.plan.memoryJSON),
     ])
     Console.output(JSONValue.object(object).text + "\n")
   }

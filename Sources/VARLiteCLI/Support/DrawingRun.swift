@@ -25,7 +25,8 @@ struct DrawingRun {
     let recorder = input.trace == nil ? nil : TraceRecorder()
     let drawing = try model.draw(
       prompt, options: options,
-      text: TextSampling(seed: image.seed, maximumTokens: 128), forcesDrawing: image.forceImage,
+      text: TextSampling(seed: image.seed, maximumTokens: 128),
+      forcesDrawing: image.shape.forceImage,
       pixels: input.bounds, recorder: recorder, isCancelled: { Interruption.shouldStop },
       events: progress.report)
     progress.close()
@@ -66,7 +67,7 @@ struct DrawingRun {
         ("scales", .integer(drawing.bits.count)), ("seed", .string(String(image.seed))),
         ("prompt_tokens", .integer(drawing.promptTokens)),
         ("kv", .string(model.kvType.rawValue)), ("model", .string(model.contentHash)),
-        ("seconds", .number(seconds)),
+        ("seconds", .number(seconds)), ("memory", drawing.plan.memoryJSON),
       ])
       FileOutput.report(object, beside: image.output)
     } else if !self.model.quiet {

@@ -7,6 +7,10 @@ extension InstructionSet: ExpressibleByArgument {}
 extension KVType: ExpressibleByArgument {}
 extension Residency: ExpressibleByArgument {}
 
+extension ByteCount: ExpressibleByArgument {
+  public init?(argument: String) { self.init(text: argument) }
+}
+
 /// Which model runs, and how.
 struct ModelOptions: ParsableArguments {
   @Option(
@@ -34,9 +38,18 @@ struct ModelOptions: ParsableArguments {
     help: ArgumentHelp(
       """
       Where the weights are; the results are the same with all. map: in place in the mapped file; load: read into \
-      memory first; stream: as much in memory as may be, the rest read again for every pass; automatic: for now map.
-      """, valueName: "map|load|stream"))
+      memory first; stream: as much in memory as may be, the rest read again for every pass; automatic: \
+      map where the weights fit, else stream.
+      """, valueName: "automatic|map|load|stream"))
   var residency: Residency = .automatic
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Memory that varlite may take, with K, M or G; what does not fit is streamed or refused. Default: what the \
+      system and its control groups have, but for a sixteenth.
+      """, valueName: "bytes"))
+  var ram: ByteCount?
 
   @Flag(help: "Print one JSON object instead of text.")
   var json = false
@@ -57,10 +70,12 @@ struct ModelOptions: ParsableArguments {
 
   func path() throws -> String { try DefaultModel.path(option: model) }
 
-  func open() throws -> VARGPT {
-    var options = VARGPT.Options(kvType: kv, residency: residency)
+  /// - Parameter file: the model where an argument names it instead of the option.
+  func open(_ file: String? = nil) throws -> VARGPT {
+    var options = VARGPT.Options(
+      kvType: kv, residency: residency, memoryBudgetBytes: ram?.bytes)
     if let threads { options.threadCount = threads }
     if let isa { options.instructionSet = isa }
-    return try VARGPT(path: path(), options: options)
+    return try VARGPT(path: DefaultModel.path(option: file ?? model), options: options)
   }
 }

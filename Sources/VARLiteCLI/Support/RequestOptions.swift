@@ -69,33 +69,8 @@ struct InputOptions: ParsableArguments {
   }
 }
 
-/// How a picture is drawn.
-struct ImageOptions: ParsableArguments {
-  @Option(
-    name: .shortAndLong,
-    help: ArgumentHelp("The PNG to write; - is standard output.", valueName: "out.png"))
-  var output: String
-
-  @Option(help: ArgumentHelp("The same seed gives the same bytes.", valueName: "n"))
-  var seed: UInt64 = 0
-
-  @Option(
-    help: ArgumentHelp(
-      "Guidance strength; 1 is none, half the work. Default: the model's.", valueName: "x"))
-  var cfgScale: Double?
-
-  @Option(help: ArgumentHelp("Temperature of the bits. Default: the model's.", valueName: "x"))
-  var tau: Double?
-
-  @Option(
-    help: ArgumentHelp(
-      "Never draw a bit value with a probability up to 1 - p. Default: the model's.", valueName: "p"
-    ))
-  var topP: Double?
-
-  @Flag(help: "Take the more probable value of each bit.")
-  var greedy = false
-
+/// Size, shape and guidance of a picture: what decides how much it takes to draw it.
+struct PictureShapeOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Longer side in pixels: 256, 512, 768, 1024 or the model's own.", valueName: "px"))
@@ -111,6 +86,11 @@ struct ImageOptions: ParsableArguments {
       valueName: "w:h|source"))
   var aspect: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Guidance strength; 1 is none, half the work. Default: the model's.", valueName: "x"))
+  var cfgScale: Double?
+
   @Flag(help: "Draw at once; else the model writes first and decides whether to draw.")
   var forceImage = false
 
@@ -123,12 +103,6 @@ struct ImageOptions: ParsableArguments {
     if let cfgScale, !(0...100).contains(cfgScale) {
       throw ValidationError("--cfg-scale is 0 to 100, not \(cfgScale)")
     }
-    if let tau, !(0.001...1000).contains(tau) {
-      throw ValidationError("--tau is 0.001 to 1000, not \(tau)")
-    }
-    if let topP, !(0...1).contains(topP) {
-      throw ValidationError("--top-p is 0 to 1, not \(topP)")
-    }
     if let aspect, aspect != "source" { _ = try ratio(aspect) }
   }
 
@@ -140,12 +114,13 @@ struct ImageOptions: ParsableArguments {
     return .ratio(width: sides[0], height: sides[1])
   }
 
-  func drawingOptions(source: RGBImage?) throws -> DrawingOptions {
+  /// - Parameter sourceSize: of edit's first picture.
+  func drawingOptions(sourceSize: (width: Int, height: Int)?) throws -> DrawingOptions {
     var aspect = ImageAspect.modelDefault
     if let text = self.aspect {
       if text == "source" {
-        guard let source else { throw ValidationError("--aspect source needs a picture") }
-        aspect = .ratio(width: Double(source.width), height: Double(source.height))
+        guard let sourceSize else { throw ValidationError("--aspect source needs a picture") }
+        aspect = .ratio(width: Double(sourceSize.width), height: Double(sourceSize.height))
       } else {
         aspect = try ratio(text)
       }
@@ -153,8 +128,49 @@ struct ImageOptions: ParsableArguments {
     var size = ImageSize.modelDefault
     if let pixels = self.size { size = .pixels(pixels) }
     if let pn, let budget = PixelBudget(rawValue: pn) { size = .budget(budget) }
-    return DrawingOptions(
-      size: size, aspect: aspect, cfgScale: cfgScale, tau: tau, topP: topP, isGreedy: greedy,
-      seed: seed)
+    return DrawingOptions(size: size, aspect: aspect, cfgScale: cfgScale)
+  }
+}
+
+/// How a picture is drawn.
+struct ImageOptions: ParsableArguments {
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp("The PNG to write; - is standard output.", valueName: "out.png"))
+  var output: String
+
+  @OptionGroup var shape: PictureShapeOptions
+
+  @Option(help: ArgumentHelp("The same seed gives the same bytes.", valueName: "n"))
+  var seed: UInt64 = 0
+
+  @Option(help: ArgumentHelp("Temperature of the bits. Default: the model's.", valueName: "x"))
+  var tau: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "Never draw a bit value with a probability up to 1 - p. Default: the model's.", valueName: "p"
+    ))
+  var topP: Double?
+
+  @Flag(help: "Take the more probable value of each bit.")
+  var greedy = false
+
+  func validate() throws {
+    if let tau, !(0.001...1000).contains(tau) {
+      throw ValidationError("--tau is 0.001 to 1000, not \(tau)")
+    }
+    if let topP, !(0...1).contains(topP) {
+      throw ValidationError("--top-p is 0 to 1, not \(topP)")
+    }
+  }
+
+  func drawingOptions(source: RGBImage?) throws -> DrawingOptions {
+    var options = try shape.drawingOptions(sourceSize: source.map { ($0.width, $0.height) })
+    options.tau = tau
+    options.topP = topP
+    options.isGreedy = greedy
+    options.seed = seed
+    return options
   }
 }

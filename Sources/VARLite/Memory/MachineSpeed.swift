@@ -1,0 +1,132 @@
+import CVARKernels
+import VARKernels
+import VARModels
+import VQ4Format
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// What this machine does per second, from a measurement of about half a second.
+public struct MachineSpeed: Sendable {
+  /// Multiply-adds per second in products with int4 weights and many rows of activations.
+  public let quantizedOperations: Double
+  /// Multiply-adds per second in products with float weights.
+  public let floatOperations: Double
+  /// Bytes of int4 weights per second in products with one row, as each token of a text takes them.
+  public let weightBytes: Double
+  /// Bytes per second of reading the model's file from its disk, past the page cache where the system allows.
+  public let diskBytes: Double
+
+  /// Measures with the threads and kernels of a model's requests; nil where the system refuses 80 MiB or threads.
+  public static func measure(_ model: VARGPT) -> MachineSpeed? {
+    guard let pool = ThreadPool(threadCount: model.options.threadCount) else { return nil }
+    let isa = model.options.instructionSet
+    guard
+      let quantized = ProductProbe(.int4, rows: 2048, cols: 2048, tokens: 64, isa, pool),
+      let wide = ProductProbe(.int4, rows: 32_768, cols: 3584, tokens: 1, isa, pool),
+      let float = ProductProbe(.f32, rows: 512, cols: 2304, tokens: 64, isa, pool)
+    else { return nil }
+    return MachineSpeed(
+      quantizedOperations: quantized.operations / quantized.seconds(),
+      floatOperations: float.operations / float.seconds(),
+      weightBytes: Double(wide.weightByteCount) / wide.seconds(),
+      diskBytes: DiskProbe.bytesPerSecond(path: model.path))
+  }
+}
+
+/// Times one product of made-up weights and activations.
+private struct ProductProbe {
+  private let compute: Compute
+  private let layer: Linear
+  private let arena: Arena
+  private let input, output: MemoryPlan.ID
+  private let tokens: Int
+  let weightByteCount: Int
+
+  init?(
+    _ type: VQ4ElementType, rows: Int, cols: Int, tokens: Int, _ isa: InstructionSet,
+    _ pool: ThreadPool
+  ) {
+    let description = VQ4TensorDescription(
+      name: "probe", elementType: type, layout: .tiles, shape: [rows, cols],
+      groupSize: type == .int4 ? 32 : 0,
+      codebook: type == .int4 ? (0..<16).map { Int8($0 * 16 - 120) } : [])
+    var plan = MemoryPlan()
+    let scratch = Compute.reserve(&plan, maximumColumns: cols)
+    input = plan.reserve("probe.input", floats: tokens * cols)
+    output = plan.reserve("probe.output", floats: tokens * rows)
+    let streams = VQ4StreamRole.allCases.map { role in
+      plan.reserve("probe.\(role)", byteCount: description.byteCount(of: role))
+    }
+    guard let arena = Arena(plan) else { return nil }
+    // Pages that nothing was written to are all the same one. Zero weights take the time of others.
+    memset(arena.raw(streams[0]), 0, description.byteCount(of: .codes))
+    for index in 0..<tokens * cols { arena.floats(input)[index] = Float(index % 13) - 6 }
+    var matrix = cvar_matrix()
+    matrix.type = Int32(type.rawValue)
+    matrix.rows = Int32(rows)
+    matrix.cols = Int32(cols)
+    matrix.group_size = Int32(description.groupSize)
+    matrix.codes = UnsafeRawPointer(arena.raw(streams[0]))
+    matrix.scales = UnsafeRawPointer(arena.raw(streams[1]))
+    matrix.superscales = UnsafeRawPointer(arena.raw(streams[2]))
+    layer = Linear(matrix: matrix)
+    compute = Compute(instructionSet: isa, pool: pool, arena: arena, scratch: scratch)
+    weightByteCount = description.byteCount
+    self.arena = arena
+    self.tokens = tokens
+  }
+
+  var operations: Double { Double(tokens) * Double(layer.rows) * Double(layer.cols) }
+
+  /// Seconds of one product: the fastest within some tens of milliseconds, once the processor has its speed.
+  func seconds() -> Double {
+    var best = Double.infinity
+    let end = Clock.seconds() + 0.06
+    repeat {
+      let start = Clock.seconds()
+      compute.linear(
+        Activations(arena.floats(input), rows: tokens, cols: layer.cols), layer,
+        into: arena.floats(output))
+      best = min(best, Clock.seconds() - start)
+    } while Clock.seconds() < end
+    return max(best, 1e-9)
+  }
+}
+
+/// Times reads of a file, spread over it.
+private enum DiskProbe {
+  private static let partByteCount = 4 << 20
+  private static let partCount = 16
+
+  static func bytesPerSecond(path: String) -> Double {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return 0 }
+    defer { close(descriptor) }
+    let size = Int(lseek(descriptor, 0, SEEK_END))
+    guard let memory = AnonymousMemory(byteCount: partByteCount), size > 0 else { return 0 }
+    memset(memory.base, 0, partByteCount)
+    var done = 0
+    let start = Clock.seconds()
+    for part in 0..<partCount where Clock.seconds() - start < 0.25 {
+      let offset = size / partCount * part / 4096 * 4096
+      // Parts that the cache holds would tell nothing about the disk.
+      posix_fadvise(descriptor, off_t(offset), off_t(partByteCount), POSIX_FADV_DONTNEED)
+      let count = pread(descriptor, memory.base, partByteCount, off_t(offset))
+      guard count > 0 else { break }
+      done += count
+    }
+    return Double(done) / max(Clock.seconds() - start, 1e-9)
+  }
+}
+
+private enum Clock {
+  static func seconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+  }
+}

@@ -1,0 +1,43 @@
+import VARModels
+import VQ4Format
+
+/// What a phase computes, in units that `MachineSpeed` measures.
+struct PhaseWork: Sendable {
+  /// Multiply-adds with many rows of activations, int8 or int4 weights.
+  var quantizedOperations = 0.0
+  /// Multiply-adds in f32: float weights, attention.
+  var floatOperations = 0.0
+  /// Bytes of weights that go through products with one row.
+  var singleRowBytes = 0.0
+
+  func seconds(_ speed: MachineSpeed) -> Double {
+    quantizedOperations / speed.quantizedOperations + floatOperations / speed.floatOperations
+      + singleRowBytes / speed.weightBytes
+  }
+
+  /// Adds the products of a model's matrices that fulfil a condition with `rows` rows of activations.
+  mutating func add(
+    _ model: VARGPT, rows: Int, where condition: (TensorSpecification) -> Bool
+  ) {
+    for tensor in model.tensors where condition(tensor) { add(tensor, of: model, rows: rows) }
+  }
+
+  mutating func add(_ specification: TensorSpecification, of model: VARGPT, rows: Int) {
+    guard let tensor = model.file.tensorIndex(named: specification.name) else { return }
+    let description = model.file.tensors[tensor].description
+    guard description.layout == .tiles else { return }
+    let operations = Double(description.elementCount) * Double(rows)
+    if rows == 1 {
+      singleRowBytes += Double(description.byteCount)
+    } else if description.elementType.isQuantized {
+      quantizedOperations += operations
+    } else {
+      floatOperations += operations
+    }
+  }
+
+  /// Adds attention of `rows` queries to `keys` keys each, over `layers` layers of `width` values.
+  mutating func addAttention(rows: Int, keys: Int, width: Int, layers: Int) {
+    floatOperations += 2 * Double(rows) * Double(keys) * Double(width) * Double(layers)
+  }
+}

@@ -1,0 +1,135 @@
+import VARKernels
+import VARModels
+
+/// A part of a request that has weights and memory of its own; what only it needs is given back when it ends.
+public enum RequestPhase: String, Sendable, CaseIterable {
+  /// Pictures go through the vision tower.
+  case vision
+  /// The language model reads the prompt and writes.
+  case conversation
+  /// The generator reads the text.
+  case drawingContext = "text features"
+  /// Language model and generator draw the scales.
+  case drawing
+  /// Codes become pixels.
+  case decoding
+  /// Pixels become codes.
+  case encoding
+
+  init(_ phase: WeightPhase) {
+    self =
+      switch phase {
+      case .vision: .vision
+      case .conversation: .conversation
+      case .drawingContext: .drawingContext
+      case .drawing: .drawing
+      case .decoding: .decoding
+      case .encoding: .encoding
+      }
+  }
+}
+
+/// What a request takes, computed before anything of it runs and before a byte of weights is read.
+public struct RequestPlan: Sendable {
+  /// A named block of memory.
+  public struct Buffer: Sendable, Equatable {
+    public let name: String
+    public let byteCount: Int
+  }
+
+  /// One phase, in the order in which they run.
+  public struct Phase: Sendable {
+    public let kind: RequestPhase
+    /// All that exists during the phase besides the weights and the program.
+    public let buffers: [Buffer]
+    /// Where the phase's weights are meanwhile.
+    package let weights: WeightResidencyPlan
+    /// Times that every weight of the phase is read.
+    public let passCount: Int
+    /// What there is to compute.
+    let work: PhaseWork
+
+    /// Weights in memory of their own, and those that are used in place in the mapped file.
+    public var weightByteCounts: (resident: Int, mapped: Int) {
+      (weights.residentBytes, weights.mappedBytes)
+    }
+    /// Stored bytes of the weights that every pass reads anew.
+    public var diskByteCountPerPass: Int { weights.diskBytesPerPass }
+    public var bufferByteCount: Int { buffers.reduce(0) { $0 + $1.byteCount } }
+    /// Memory that holds no unchanged part of a file: what cannot be dropped and read again.
+    public var anonymousByteCount: Int { bufferByteCount + weights.residentBytes }
+    /// Everything of the phase that is in memory at its end.
+    public var byteCount: Int { anonymousByteCount + weights.mappedBytes }
+    /// Bytes that are read from the file during the phase, where nothing of it is in the page cache.
+    public var diskByteCount: Int {
+      weights.firstPassDiskBytes + max(0, passCount - 1) * weights.diskBytesPerPass
+    }
+  }
+
+  public let phases: [Phase]
+  /// Where weights are kept.
+  package let residency: WeightResidency
+  /// Type of cached keys and values.
+  public let kvType: KVType
+  /// What the program takes by itself, libraries and tables included.
+  public let program: ProcessMemory
+  /// Memory that the request may take, the program included; nil: no limit is known.
+  public let budgetByteCount: Int?
+
+  /// Resident memory at most, mapped weights included.
+  public var peakByteCount: Int {
+    program.byteCount + (phases.map(\.byteCount).max() ?? 0)
+  }
+
+  /// The part of the peak that cannot be dropped and read again.
+  public var anonymousPeakByteCount: Int {
+    program.anonymousByteCount + (phases.map(\.anonymousByteCount).max() ?? 0)
+  }
+
+  /// Bytes that are read from the file where nothing of it is in the page cache.
+  public var diskByteCount: Int { phases.reduce(0) { $0 + $1.diskByteCount } }
+
+  /// Memory that the request takes at least, where as many weights as possible are streamed.
+  public var minimumByteCount: Int {
+    program.byteCount
+      + (phases.map { $0.bufferByteCount + $0.weights.minimumBytes }.max() ?? 0)
+  }
+
+  /// Bytes that are missing; 0 where the request fits.
+  public var shortfallByteCount: Int {
+    guard let budgetByteCount else { return 0 }
+    let needed = residency == .stream ? minimumByteCount : peakWithoutMappedWeights
+    return max(0, needed - budgetByteCount)
+  }
+
+  /// Mapped weights may be dropped: a file that is mapped on request may be larger than the budget.
+  private var peakWithoutMappedWeights: Int {
+    program.byteCount + (phases.map(\.anonymousByteCount).max() ?? 0)
+  }
+
+  /// `map`, `load` or `stream`.
+  public var residencyName: String { residency.rawValue }
+
+  /// The phase of a kind.
+  func phase(_ kind: RequestPhase) -> Phase? { phases.first { $0.kind == kind } }
+
+  func phase(_ phase: WeightPhase) -> Phase? { self.phase(RequestPhase(phase)) }
+
+  /// What a phase's weights may take; nil: no limit.
+  func weightBudgetBytes(_ phase: Phase) -> Int? {
+    budgetByteCount.map { max(0, $0 - program.byteCount - phase.bufferByteCount) }
+  }
+
+  /// Seconds at the speed of a machine: computing and reading from the disk go on at the same time.
+  public func expectedSeconds(_ speed: MachineSpeed) -> Double {
+    phases.reduce(0) { $0 + $1.expectedSeconds(speed) }
+  }
+}
+
+extension RequestPlan.Phase {
+  /// Seconds at the speed of a machine.
+  public func expectedSeconds(_ speed: MachineSpeed) -> Double {
+    let reading = speed.diskBytes > 0 ? Double(diskByteCount) / speed.diskBytes : 0
+    return max(work.seconds(speed), reading)
+  }
+}

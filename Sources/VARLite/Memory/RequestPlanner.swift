@@ -1,0 +1,199 @@
+import VARKernels
+import VARModels
+import VQ4Format
+
+/// Computes what a request takes: the buffers of each phase from the functions that the phases themselves reserve with.
+struct RequestPlanner {
+  let model: VARGPT
+  let kvType: KVType
+  let residency: Residency
+
+  /// - Parameter system: memory of the system; decides the budget where the options name none.
+  func plan(_ shape: RequestShape, system: SystemMemory?) throws -> RequestPlan {
+    let phases = try self.phases(shape)
+    let budget = model.options.memoryBudgetBytes ?? system?.defaultBudgetBytes
+    if let fixed = residency.fixed { return plan(phases, fixed, budget) }
+    let mapped = plan(phases, .map, budget)
+    guard let budget, mapped.peakByteCount > budget else { return mapped }
+    return plan(phases, .stream, budget)
+  }
+
+  private func plan(
+    _ phases: [Phase], _ residency: WeightResidency, _ budget: Int?
+  ) -> RequestPlan {
+    let program = model.openedMemory
+    let planned = phases.map { phase in
+      let buffers = phase.buffers.reduce(0) { $0 + $1.byteCount }
+      return RequestPlan.Phase(
+        kind: phase.kind, buffers: phase.buffers,
+        weights: model.sources.plan(
+          residency, model.sources.pass(phase.weights, tensors: model.tensors),
+          budgetBytes: budget.map { max(0, $0 - program.byteCount - buffers) }),
+        passCount: phase.passCount, work: phase.work)
+    }
+    return RequestPlan(
+      phases: planned, residency: residency, kvType: kvType, program: program,
+      budgetByteCount: budget)
+  }
+
+  private struct Phase {
+    let kind: RequestPhase
+    let weights: WeightPhase
+    let buffers: [RequestPlan.Buffer]
+    let passCount: Int
+    let work: PhaseWork
+  }
+
+  private func phases(_ shape: RequestShape) throws -> [Phase] {
+    let compute = buffers { _ = model.reserveCompute(&$0) }
+    let session =
+      shape.capacity.map { capacity in
+        buffers {
+          _ = LanguageSession.reserve(
+            &$0, model.configuration.languageModel, capacity: capacity, kvType: kvType)
+        }
+      } ?? []
+    let embeddings = pictureEmbeddings(shape)
+    var phases: [Phase] = []
+    if !shape.pictureGrids.isEmpty {
+      phases.append(vision(shape, compute + (shape.earlierTokens > 0 ? session : []) + embeddings))
+    }
+    if shape.promptTokens > 0 {
+      phases.append(conversation(shape, compute + session + embeddings))
+    }
+    if let drawing = shape.drawing {
+      phases += self.drawing(drawing, shape, compute + session)
+      phases.append(
+        decoding(drawing.schedule.finalGrid, compute + (shape.keepsSession ? session : [])))
+    }
+    if let grid = shape.roundTripGrid {
+      phases += [encoding(grid, compute), decoding(grid, compute)]
+    }
+    return phases
+  }
+
+  private func buffers(_ reserve: (inout MemoryPlan) -> Void) -> [RequestPlan.Buffer] {
+    var plan = MemoryPlan()
+    reserve(&plan)
+    return plan.buffers.filter { $0.byteCount > 0 }
+      .map { RequestPlan.Buffer(name: $0.name, byteCount: $0.byteCount) }
+  }
+
+  private func pictureEmbeddings(_ shape: RequestShape) -> [RequestPlan.Buffer] {
+    guard !shape.pictureGrids.isEmpty else { return [] }
+    let hiddenSize = model.configuration.languageModel.hiddenSize
+    let tokens = shape.pictureGrids.reduce(0) { $0 + $1.tokenCount / 4 }
+    return [RequestPlan.Buffer(name: "vision.embeddings", byteCount: tokens * hiddenSize * 4)]
+  }
+
+  private func vision(_ shape: RequestShape, _ others: [RequestPlan.Buffer]) -> Phase {
+    let vision = model.configuration.vision
+    let patches = shape.pictureGrids.map(\.tokenCount)
+    let own = buffers {
+      _ = VisionState.reserve(&$0, vision, patchCapacity: patches.max() ?? 0)
+      _ = $0.reserve("vision.patches", floats: patches.reduce(0, +) * vision.patchValues)
+    }
+    var work = PhaseWork()
+    for count in patches {
+      work.add(model, rows: count) { $0.component == .vision && $0.group != "vision.merger" }
+      work.add(model, rows: count / 4) { $0.group == "vision.merger" }
+      work.addAttention(rows: count, keys: count, width: vision.embedDim, layers: vision.depth)
+    }
+    return Phase(
+      kind: .vision, weights: .vision(pictureCount: patches.count), buffers: others + own,
+      passCount: patches.count, work: work)
+  }
+
+  private func conversation(_ shape: RequestShape, _ buffers: [RequestPlan.Buffer]) -> Phase {
+    let language = model.configuration.languageModel
+    var work = PhaseWork()
+    work.add(model, rows: shape.promptTokens) { $0.component == .llm }
+    work.addAttention(
+      rows: shape.promptTokens, keys: shape.earlierTokens + shape.promptTokens / 2,
+      width: language.hiddenSize, layers: language.numHiddenLayers)
+    if shape.textTokens > 0 {
+      var token = PhaseWork()
+      let head: TensorSpecification.Component =
+        language.tieWordEmbeddings ? .llmEmbedding : .llmHead
+      token.add(model, rows: 1) { $0.component == .llm || $0.component == head }
+      work.singleRowBytes += token.singleRowBytes * Double(shape.textTokens)
+    }
+    let rows = max(shape.capacity?.rows ?? 1, 1)
+    return Phase(
+      kind: .conversation, weights: .conversation(writesText: shape.textTokens > 0),
+      buffers: buffers, passCount: (shape.promptTokens + rows - 1) / rows + shape.textTokens,
+      work: work)
+  }
+
+  /// The generator's view of the text, then the scales.
+  private func drawing(
+    _ drawing: ImageDrawing, _ shape: RequestShape, _ others: [RequestPlan.Buffer]
+  ) -> [Phase] {
+    let language = model.configuration.languageModel
+    let generator = model.configuration.generator
+    let own = buffers {
+      _ = drawing.reserve(&$0, contextTokens: shape.contextTokens, kvType: kvType)
+      _ = $0.reserve(
+        "image.bits", byteCount: 2 * drawing.schedule.tokenCount * generator.codebookDim)
+    }
+    func readsText(_ tensor: TensorSpecification) -> Bool { tensor.name.contains(".ca.mat_kv.") }
+    var context = PhaseWork()
+    context.add(model, rows: drawing.branches * shape.contextTokens, where: readsText)
+    context.add(model, rows: shape.contextTokens) { $0.group == "projector.out" }
+    var work = PhaseWork()
+    var cached = 0
+    for scale in drawing.schedule.scales {
+      let tokens = scale.tokenCount
+      let rows = drawing.branches * tokens
+      work.add(model, rows: rows) {
+        [.llm, .projector, .generator].contains($0.component) && !readsText($0)
+      }
+      cached += tokens
+      work.addAttention(
+        rows: tokens, keys: shape.contextTokens + cached, width: language.hiddenSize,
+        layers: language.numHiddenLayers)
+      work.addAttention(
+        rows: rows, keys: cached + shape.contextTokens, width: generator.embedDim,
+        layers: generator.depth)
+    }
+    let scaleCount = drawing.schedule.scales.count
+    return [
+      Phase(
+        kind: .drawingContext, weights: .drawingContext, buffers: others + own, passCount: 1,
+        work: context),
+      Phase(
+        kind: .drawing, weights: .drawing(scaleCount: scaleCount), buffers: others + own,
+        passCount: scaleCount, work: work),
+    ]
+  }
+
+  private func decoding(_ grid: GridSize, _ others: [RequestPlan.Buffer]) -> Phase {
+    Phase(
+      kind: .decoding, weights: .decoding,
+      buffers: others + buffers { _ = model.reserveDecoder(&$0, grid: grid) }, passCount: 1,
+      work: convolutions(.vaeDecoder, grid))
+  }
+
+  private func encoding(_ grid: GridSize, _ others: [RequestPlan.Buffer]) -> Phase {
+    Phase(
+      kind: .encoding, weights: .encoding,
+      buffers: others + buffers { _ = model.reserveEncoder(&$0, grid: grid) }, passCount: 1,
+      work: convolutions(.vaeEncoder, grid))
+  }
+
+  private func convolutions(
+    _ component: TensorSpecification.Component, _ grid: GridSize
+  ) -> PhaseWork {
+    var work = PhaseWork()
+    let stride = model.configuration.vae.stride
+    for tensor in model.tensors where tensor.component == component {
+      // A level's number is how often its map's sides are halved.
+      let level = tensor.group.split(separator: ".").last.flatMap { Int($0) }
+      let isCoarse = ["vae.decoder.input", "vae.encoder.output"].contains(tensor.group)
+      let shift = level ?? (isCoarse ? stride.trailingZeroBitCount : 0)
+      let pixels = (grid.height * stride >> shift) * (grid.width * stride >> shift)
+      work.add(tensor, of: model, rows: pixels)
+    }
+    return work
+  }
+}

@@ -1,0 +1,48 @@
+import VARKernels
+
+extension RequestPlan {
+  /// Throws `outOfMemory` unless the request fits.
+  ///
+  /// - Parameter remedies: flags with which it would fit, each by itself.
+  func requireFit(remedies: () -> [String]) throws(GenerationError) {
+    guard shortfallByteCount > 0, let budgetByteCount else { return }
+    let needed = budgetByteCount + shortfallByteCount
+    let ways = remedies()
+    throw GenerationError(
+      .outOfMemory,
+      "the request takes at least \(ByteCount(needed).text) (\(largestParts())), "
+        + "\(ByteCount(budgetByteCount).text) are there for it: "
+        + "\(ByteCount(shortfallByteCount).text) short; "
+        + (ways.isEmpty
+          ? "nothing smaller fits" : "it fits with " + ways.joined(separator: ", or ")))
+  }
+
+  /// What most of the largest phase is: `keys and values 1.96 GiB, weights 180 MiB, ...`.
+  private func largestParts() -> String {
+    func size(_ phase: Phase) -> Int {
+      phase.bufferByteCount
+        + (residency == .stream ? phase.weights.minimumBytes : phase.weights.residentBytes)
+    }
+    guard let phase = phases.max(by: { size($0) < size($1) }) else { return "" }
+    var parts = phase.partByteCounts
+    parts.append(("weights", size(phase) - phase.bufferByteCount))
+    parts.append(("program", program.byteCount))
+    return parts.filter { $0.byteCount > 0 }.sorted { $0.byteCount > $1.byteCount }.prefix(3)
+      .map { "\($0.name) \(ByteCount($0.byteCount).text)" }.joined(separator: ", ")
+  }
+}
+
+extension RequestPlan.Phase {
+  /// The buffers under the names that people know them by.
+  public var partByteCounts: [(name: String, byteCount: Int)] {
+    let cached = buffers.filter(\.holdsKeysAndValues).reduce(0) { $0 + $1.byteCount }
+    return [("keys and values", cached), ("scratch", bufferByteCount - cached)]
+  }
+}
+
+extension RequestPlan.Buffer {
+  /// Whether it grows with the tokens that are remembered.
+  public var holdsKeysAndValues: Bool {
+    name.split(separator: ".").contains { $0 == "kv" || $0 == "text_kv" }
+  }
+}

@@ -1,0 +1,103 @@
+import ArgumentParser
+import VARKernels
+import VARLite
+import VARVision
+
+struct PlanCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "plan",
+    abstract: "Says what a request will take, without running it.",
+    discussion: """
+      Memory of each phase, disk traffic, and the time to expect after a measurement of this \
+      machine. Exit code 4 where the request would not fit. Example: varlite plan model.vq4 --task \
+      generate --size 512 --ram 2G
+      """)
+
+  enum Task: String, ExpressibleByArgument, CaseIterable {
+    case generate, understand, edit
+  }
+
+  @Argument(help: "The .vq4 file; default: as for the other commands.")
+  var file: String?
+
+  @Option(help: ArgumentHelp("What is to be done.", valueName: "generate|understand|edit"))
+  var task = Task.generate
+
+  @Option(help: ArgumentHelp("Pictures to look at; default: 1 for edit.", valueName: "n"))
+  var images: Int?
+
+  @Option(
+    help: ArgumentHelp("Size of the pictures to look at, in pixels.", valueName: "WxH"))
+  var imageSize = PictureSize(width: 448, height: 448)
+
+  @Option(
+    help: ArgumentHelp("Tokens of text in the prompt, with the system message.", valueName: "n"))
+  var promptTokens = 40
+
+  @Option(
+    help: ArgumentHelp(
+      "Tokens to write at most; default: 512, before a picture 128.", valueName: "n"))
+  var maxTokens: Int?
+
+  @OptionGroup(title: "Picture to draw") var picture: PictureShapeOptions
+  @OptionGroup(title: "Model") var model: ModelOptions
+
+  func validate() throws {
+    if file != nil, model.model != nil {
+      throw ValidationError("the model is named twice")
+    }
+    if let images, !(0...1000).contains(images) {
+      throw ValidationError("--images is 0 to 1000, not \(images)")
+    }
+    if task == .edit, images == 0 { throw ValidationError("edit needs a picture") }
+    guard (1...1_000_000).contains(promptTokens) else {
+      throw ValidationError("--prompt-tokens is 1 to 1000000, not \(promptTokens)")
+    }
+    if let maxTokens, !(1...1_000_000).contains(maxTokens) {
+      throw ValidationError("--max-tokens is 1 to 1000000, not \(maxTokens)")
+    }
+  }
+
+  func run() throws {
+    let model = try self.model.open(file)
+    let request = try self.request()
+    let plan = try model.plan(request)
+    let speed = MachineSpeed.measure(model)
+    let report = PlanReport(plan: plan, speed: speed, title: title(model))
+    Console.output(self.model.json ? report.json.text + "\n" : report.text)
+    try model.requireFit(request)
+  }
+
+  private func title(_ model: VARGPT) -> String { "\(task.rawValue) with \(model.path)" }
+
+  private func request() throws -> RequestDescription {
+    let draws = task != .understand
+    let count = images ?? (task == .edit ? 1 : 0)
+    return RequestDescription(
+      promptTokens: promptTokens, textTokens: maxTokens ?? (draws ? 128 : 512),
+      pictures: Array(repeating: (imageSize.width, imageSize.height), count: count),
+      drawing: draws
+        ? try picture.drawingOptions(sourceSize: (imageSize.width, imageSize.height)) : nil,
+      forcesDrawing: draws && picture.forceImage)
+  }
+}
+
+/// A size in pixels as an argument.
+struct PictureSize: ExpressibleByArgument, CustomStringConvertible {
+  let width, height: Int
+
+  init(width: Int, height: Int) {
+    self.width = width
+    self.height = height
+  }
+
+  init?(argument: String) {
+    let sides = argument.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+    guard sides.count == 2, let width = sides[0], let height = sides[1],
+      (1...100_000).contains(width), (1...100_000).contains(height)
+    else { return nil }
+    self.init(width: width, height: height)
+  }
+
+  var description: String { "\(width)x\(height)" }
+}

@@ -1,0 +1,110 @@
+import Synchronization
+import VQ4Format
+
+/// The sources of one file's weights, each made when it is first asked for and shared by all requests.
+package final class WeightSources: Sendable {
+  package let file: VQ4File
+  package let blocks: WeightBlocks
+  private let threadCount: Int
+  private let fixed: (any WeightSource & Sendable)?
+  private let made = Mutex<[WeightResidency: any WeightSource & Sendable]>([:])
+
+  /// - Parameters:
+  ///   - threadCount: threads that compute.
+  ///   - fixed: serves every request, whatever is asked for.
+  package init(
+    _ file: VQ4File, threadCount: Int, fixed: (any WeightSource & Sendable)? = nil
+  ) {
+    self.file = file
+    self.threadCount = threadCount
+    self.fixed = fixed
+    blocks = WeightBlocks(file)
+  }
+
+  package func source(_ residency: WeightResidency) -> any WeightSource & Sendable {
+    if let fixed { return fixed }
+    return made.withLock { made in
+      if let source = made[residency] { return source }
+      let source: any WeightSource & Sendable =
+        switch residency {
+        case .map: MappedWeightSource(file: file, blocks: blocks, threadCount: threadCount)
+        case .load: LoadedWeightSource(file: file, blocks: blocks, threadCount: threadCount)
+        case .stream: StreamedWeightSource(file: file, blocks: blocks, threadCount: threadCount)
+        }
+      made[residency] = source
+      return source
+    }
+  }
+
+  /// Gives a source's memory back as soon as no request uses it any more.
+  package func forget(_ residency: WeightResidency) {
+    made.withLock { $0[residency] = nil }
+  }
+
+  /// What a phase reads.
+  package func pass(_ phase: WeightPhase, tensors: [TensorSpecification]) -> WeightPass {
+    WeightPass(phase, tensors: tensors, blocks: blocks)
+  }
+
+  /// What a source will do in a phase.
+  package func plan(
+    _ residency: WeightResidency, _ pass: WeightPass, budgetBytes: Int?
+  ) -> WeightResidencyPlan {
+    residency.plan(
+      pass, blocks: blocks, budgetBytes: budgetBytes,
+      readerCount: WeightReaders.count(threadCount: threadCount))
+  }
+}
+
+/// The weights of one request, which may change from one source to another between two phases.
+package final class RequestWeights: WeightSource {
+  private let sources: WeightSources
+  private var residency: WeightResidency
+  private var source: any WeightSource
+
+  package init(_ sources: WeightSources, _ residency: WeightResidency = .map) {
+    self.sources = sources
+    self.residency = residency
+    source = sources.source(residency)
+  }
+
+  /// Says where the weights of the following phases are.
+  package func use(_ residency: WeightResidency, for request: WeightRequest) {
+    guard residency != self.residency else { return }
+    source.end(request)
+    sources.forget(self.residency)
+    self.residency = residency
+    source = sources.source(residency)
+  }
+
+  package var tensorCount: Int { source.tensorCount }
+  package func tensorIndex(named name: String) -> Int? { source.tensorIndex(named: name) }
+  package func description(ofTensor tensor: Int) -> VQ4TensorDescription {
+    source.description(ofTensor: tensor)
+  }
+  package func group(ofTensor tensor: Int) -> Int { source.group(ofTensor: tensor) }
+  package var blocks: WeightBlocks? { source.blocks }
+
+  package func begin(
+    _ pass: WeightPass, for request: WeightRequest, progress: (Int, Int) -> Void
+  ) throws(ModelError) {
+    try source.begin(pass, for: request, progress: progress)
+  }
+
+  package func end(_ request: WeightRequest) { source.end(request) }
+  package func acquire(_ group: Int) throws(ModelError) { try source.acquire(group) }
+  package func release(_ group: Int) { source.release(group) }
+  package func acquire(_ part: WeightPart) throws(ModelError) { try source.acquire(part) }
+  package func release(_ part: WeightPart) { source.release(part) }
+  package func stream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawPointer {
+    source.stream(tensor, role)
+  }
+  package func stream(_ tensor: Int, _ role: VQ4StreamRole, slab: Int) -> UnsafeRawPointer {
+    source.stream(tensor, role, slab: slab)
+  }
+  package func read(
+    unit: Int, of tensor: Int, _ role: VQ4StreamRole, into output: UnsafeMutableRawBufferPointer
+  ) throws(ModelError) {
+    try source.read(unit: unit, of: tensor, role, into: output)
+  }
+}
