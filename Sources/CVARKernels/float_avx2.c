@@ -14,6 +14,14 @@ CVAR_INLINE v16 load_f16(const void *p) {
   return load_f32(parts);
 }
 
+CVAR_INLINE void store_f16(void *p, v16 v) {
+  __m256 parts[2];
+  __builtin_memcpy(parts, &v, sizeof parts);
+  for (int i = 0; i < 2; i++) {
+    _mm_storeu_si128((__m128i *)p + i, _mm256_cvtps_ph(parts[i], _MM_FROUND_TO_NEAREST_INT));
+  }
+}
+
 void cvar_fill_float_avx2(cvar_kernels *kernels) { fill_lanes(kernels); }
 
 #pragma clang attribute pop

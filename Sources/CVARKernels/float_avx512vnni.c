@@ -13,6 +13,10 @@ CVAR_INLINE v16 load_f16(const void *p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
 }
 
+CVAR_INLINE void store_f16(void *p, v16 v) {
+  _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT));
+}
+
 void cvar_fill_float_avx512vnni(cvar_kernels *kernels) { fill_lanes(kernels); }
 
 #pragma clang attribute pop

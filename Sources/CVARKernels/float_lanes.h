@@ -6,7 +6,8 @@
 // float_neon.c each include this text under their target attribute, after defining
 //   TILES, TOKENS:             weight tiles and tokens of a register tile of matmul_float,
 //   KEY_GROUPS, VALUE_GROUPS:  vectors of keys and of value columns that attention holds a query,
-//   load_f16(p):               16 halves from p as floats.
+//   load_f16(p):               16 halves from p as floats,
+//   store_f16(p, v):           16 floats rounded to halves, half to even.
 // Lanes are outputs, so each lane does the scalar reference's operations in its order.
 
 typedef float v16 __attribute__((vector_size(64)));

@@ -3,6 +3,7 @@
 
 #include "attention_lanes.h"
 #include "elementwise.h"
+#include "half_rows_lanes.h"
 #include "kv_store_lanes.h"
 #include "matmul_float_lanes.h"
 #include "norms_lanes.h"
@@ -18,5 +19,7 @@ static void fill_lanes(cvar_kernels *kernels) {
   kernels->normalize_heads = normalize_heads;
   kernels->kv_store = kv_store;
   kernels->attention = attention;
+  kernels->from_f16 = from_f16;
+  kernels->to_f16 = to_f16;
   fill_elementwise(kernels);
 }

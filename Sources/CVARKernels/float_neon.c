@@ -16,6 +16,15 @@ CVAR_INLINE v16 load_f16(const void *p) {
   return load_f32(parts);
 }
 
+CVAR_INLINE void store_f16(void *p, v16 v) {
+  float32x4_t parts[4];
+  __builtin_memcpy(parts, &v, sizeof parts);
+  for (int i = 0; i < 4; i++) {
+    uint16x4_t halves = vreinterpret_u16_f16(vcvt_f16_f32(parts[i]));
+    __builtin_memcpy((uint16_t *)p + 4 * i, &halves, sizeof halves);
+  }
+}
+
 void cvar_fill_float_neon(cvar_kernels *kernels) { fill_lanes(kernels); }
 
 #endif

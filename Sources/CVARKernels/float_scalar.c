@@ -1,5 +1,7 @@
 #include "float_scalar.h"
 
+#include "half_rows.h"
+
 #define LANES
 #include "elementwise.h"
 
@@ -20,6 +22,14 @@ static void matmul_float(const cvar_matrix *w, const float *x, ptrdiff_t token_s
   }
 }
 
+static void from_f16(const uint16_t *x, float factor, float *y, size_t count) {
+  for (size_t i = 0; i < count; i++) y[i] = f32_from_f16(x[i]) * factor;
+}
+
+static void to_f16(const float *x, float factor, uint16_t *y, size_t count) {
+  for (size_t i = 0; i < count; i++) y[i] = f16_within_range(x[i] * factor);
+}
+
 void cvar_fill_float_scalar(cvar_kernels *kernels) {
   kernels->matmul_float = matmul_float;
   kernels->winograd_weights = cvar_winograd_weights_scalar;
@@ -30,5 +40,7 @@ void cvar_fill_float_scalar(cvar_kernels *kernels) {
   kernels->normalize_heads = cvar_normalize_heads_scalar;
   kernels->kv_store = cvar_kv_store_scalar;
   kernels->attention = cvar_attention_scalar;
+  kernels->from_f16 = from_f16;
+  kernels->to_f16 = to_f16;
   fill_elementwise(kernels);
 }

@@ -81,18 +81,18 @@ public struct DecodeBenchmark {
 /// One decoder with its buffers.
 struct DecoderRun {
   private let decoder: VAEDecoder
-  private let state: BSQVAEState
+  private let workspace: VAEWorkspace
   private let arena: Arena
   private let grid: GridSize
   private let run: RunContext
 
   init(_ model: BenchmarkModel, grid: GridSize) throws(BenchmarkError) {
     var plan = MemoryPlan()
-    let layout = BSQVAEState.reserve(
-      &plan, model.configuration.vae, grid: grid, threadCount: model.conditions.threadCount)
-    arena = try BenchmarkModel.arena(plan)
     decoder = VAEDecoder(model.configuration.vae, weights: model.weights)
-    state = BSQVAEState(layout, arena: arena)
+    let layout = decoder.reserve(
+      &plan, grid: grid, threadCount: model.conditions.threadCount)
+    arena = try BenchmarkModel.arena(plan)
+    workspace = VAEWorkspace(layout, arena: arena)
     self.grid = grid
     run = model.run
   }
@@ -102,7 +102,8 @@ struct DecoderRun {
 
   func decode(_ codes: [Float]) throws {
     try codes.withUnsafeBufferPointer { codes in
-      _ = try decoder.decode(codes.baseAddress!, grid: grid, state: state, run)
+      try decoder.decode(
+        codes.baseAddress!, grid: grid, workspace: workspace, run, pixels: { _, _ in })
     }
   }
 }

@@ -1,3 +1,4 @@
+import VARKernels
 import VARModels
 import VARVision
 
@@ -57,10 +58,12 @@ extension Conversation {
     _ picture: RGBImage, grid: GridSize, _ events: (GenerationEvent) -> Void
   ) throws -> [Float] {
     try begin(.encoding, events: events)
-    let (layout, arena) = try makePictureTokenizerMemory(grid: grid)
-    let state = BSQVAEState(layout, arena: arena)
     let encoder = VAEEncoder(model.configuration.vae, weights: weights)
-    let features = try encoder.encode(picture.signedFloats(), grid: grid, state: state, run)
+    var plan = MemoryPlan()
+    let layout = encoder.reserve(&plan, grid: grid, threadCount: model.options.threadCount)
+    guard let arena = Arena(plan) else { throw GenerationError.noMemory(plan.byteCount) }
+    let features = try encoder.encode(
+      picture.signedFloats(), grid: grid, workspace: VAEWorkspace(layout, arena: arena), run)
     try features.withUnsafeBufferPointer { values throws(GenerationError) in
       try FiniteNumbers.require(values, of: "picture encoder", modelPath: model.path)
     }

@@ -119,6 +119,11 @@ public final class VARGPT: Sendable {
     components = Set(TensorSpecification.Component.allCases.filter(weights.has))
   }
 
+  /// The tensors by name, for whoever plans without reading any.
+  func namedWeights() throws -> ModelWeights {
+    try ModelWeights(source: sources.source(.map), tensors: tensors)
+  }
+
   /// Throws `unusableModel` unless the file holds the parts that a request needs.
   func require(
     _ parts: TensorSpecification.Component..., to purpose: String

@@ -33,6 +33,10 @@ import Testing
     expectNoFailure(cvar_check_elementwise_reference(seed))
   }
 
+  @Test(arguments: seeds) func halfRowsReferenceRoundsToTheNearest(seed: UInt64) {
+    expectNoFailure(cvar_check_half_rows_reference(seed))
+  }
+
   @Test(arguments: vectorISAs, seeds)
   func matmulFloatEqualsReference(isa: cvar_isa, seed: UInt64) {
     expectNoFailure(cvar_check_matmul_float(isa, seed))
@@ -52,6 +56,10 @@ import Testing
 
   @Test(arguments: vectorISAs, seeds) func elementwiseEqualsReference(isa: cvar_isa, seed: UInt64) {
     expectNoFailure(cvar_check_elementwise(isa, seed))
+  }
+
+  @Test(arguments: vectorISAs, seeds) func halfRowsEqualReference(isa: cvar_isa, seed: UInt64) {
+    expectNoFailure(cvar_check_half_rows(isa, seed))
   }
 }
 

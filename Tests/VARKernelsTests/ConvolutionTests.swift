@@ -23,27 +23,14 @@ import VARKernels
       map = (0..<height * width * channels).map { _ in next() }
     }
 
+    /// - Parameter stripRows: rows of outputs in a strip; nil lets the shape choose.
     func run(
-      _ instructionSet: InstructionSet, threadCount: Int
+      _ instructionSet: InstructionSet, threadCount: Int, stripRows: Int? = nil
     ) throws -> [Float] {
-      var plan = MemoryPlan()
-      let activations = Compute.reserve(&plan, maximumColumns: 16)
-      let winograd = WinogradScratch.reserve(
-        &plan, channels: max(channels, outputs), threadCount: threadCount)
-      let padded = plan.reserve(
-        "padded", floats: PaddedMap.floatCount(height: height, width: width, channels: channels))
-      let arena = try #require(Arena(plan))
-      let compute = Compute(
-        instructionSet: instructionSet, pool: try #require(ThreadPool(threadCount: threadCount)),
-        arena: arena, scratch: activations)
-      let input = PaddedMap(
-        arena.floats(padded), height: height, width: width, channels: channels)
-      for y in 0..<height {
-        input.pixel(y, 0).update(
-          from: Array(map[y * width * channels..<(y + 1) * width * channels]),
-          count: width * channels)
-      }
-      input.clearBorder()
+      let shape = StripShape(
+        height: height, width: width, channels: channels, outputs: outputs, groupSize: nil,
+        threadCount: threadCount, rows: stripRows)
+      let machine = try StripMachine(instructionSet, threadCount: threadCount, shape: shape)
       var output = [Float](repeating: .nan, count: height * width * outputs)
       weights.withUnsafeBytes { weights in
         bias.withUnsafeBufferPointer { bias in
@@ -52,9 +39,10 @@ import VARKernels
           matrix.rows = Int32(outputs)
           matrix.cols = Int32(9 * channels)
           matrix.codes = weights.baseAddress
-          compute.convolve3x3(
-            input, Linear(matrix: matrix, bias: bias.baseAddress),
-            scratch: WinogradScratch(winograd, arena: arena), into: &output)
+          let input = MapMemory(map, height: height, width: width, channels: channels)
+          machine.convolve(
+            ConvolutionInput(input.map), Linear(matrix: matrix, bias: bias.baseAddress),
+            into: &output)
         }
       }
       return output
@@ -109,10 +97,12 @@ import VARKernels
       height: height, width: width, channels: channels, outputs: outputs)
     let expected = try convolution.run(.scalar, threadCount: 1).map(\.bitPattern)
     for instructionSet in InstructionSet.supported {
-      for threadCount in [1, 2, 5] {
-        let found = try convolution.run(instructionSet, threadCount: threadCount)
+      for (threadCount, stripRows) in [(1, nil), (2, nil), (5, nil), (2, 4), (3, 9), (2, 1000)] {
+        let found = try convolution.run(
+          instructionSet, threadCount: threadCount, stripRows: stripRows)
         #expect(
-          found.map(\.bitPattern) == expected, "\(instructionSet), \(threadCount) threads")
+          found.map(\.bitPattern) == expected,
+          "\(instructionSet), \(threadCount) threads, strips of \(stripRows ?? 0)")
       }
     }
   }

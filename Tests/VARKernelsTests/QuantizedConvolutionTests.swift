@@ -47,42 +47,16 @@ import VARKernels
     }
   }
 
-  /// A machine with scratch for maps of `height` x `width` pixels.
-  private struct Machine {
-    let compute: Compute
-    let winograd: WinogradScratch
-    let map: UnsafeMutablePointer<Float>
-    let sums: UnsafeMutablePointer<Double>
-    private let arena: Arena
-
-    init(
-      _ instructionSet: InstructionSet, threadCount: Int, height: Int, width: Int, channels: Int
-    ) throws {
-      var plan = MemoryPlan()
-      let scratch = Compute.reserve(&plan, maximumColumns: 9 * channels)
-      let winograd = WinogradScratch.reserve(&plan, channels: channels, threadCount: threadCount)
-      let map = plan.reserve(
-        "map", floats: PaddedMap.floatCount(height: height, width: width, channels: channels))
-      let sums = plan.reserve(
-        "sums", byteCount: 8 * GroupNorm.scratchCount(height: height, channels: channels))
-      arena = try #require(Arena(plan))
-      self.winograd = WinogradScratch(winograd, arena: arena)
-      self.map = arena.floats(map)
-      self.sums = arena.raw(sums).assumingMemoryBound(to: Double.self)
-      compute = Compute(
-        instructionSet: instructionSet, pool: try #require(ThreadPool(threadCount: threadCount)),
-        arena: arena, scratch: scratch)
-      // What was in the memory before must not matter.
-      UnsafeMutableRawPointer(self.map).initializeMemory(
-        as: UInt8.self, repeating: 0xFF,
-        count: 4 * PaddedMap.floatCount(height: height, width: width, channels: channels))
-    }
-  }
-
   private struct Case: Sendable, CustomStringConvertible {
     let height, width, channels, outputs, groupSize, stride: Int
     var description: String {
       "\(height)x\(width)x\(channels) to \(outputs), groups of \(groupSize), stride \(stride)"
+    }
+
+    func shape(_ condition: Condition) -> StripShape {
+      StripShape(
+        height: height, width: width, channels: channels, outputs: outputs, stride: stride,
+        groupSize: groupSize, threadCount: condition.threadCount, rows: condition.stripRows)
     }
   }
 
@@ -93,8 +67,19 @@ import VARKernels
     Case(height: 5, width: 7, channels: 256, outputs: 48, groupSize: 128, stride: 1),
   ]
 
+  private struct Condition: CustomStringConvertible {
+    let instructionSet: InstructionSet
+    let threadCount: Int
+    let stripRows: Int?
+    var description: String {
+      "\(instructionSet), \(threadCount) threads, strips of \(stripRows ?? 0)"
+    }
+  }
+
   private static let conditions = InstructionSet.supported.flatMap { set in
-    [1, 2, 5].map { (set, $0) }
+    [(1, nil), (2, nil), (5, nil), (2, 1), (3, 2), (1, 5)].map {
+      Condition(instructionSet: set, threadCount: $0, stripRows: $1)
+    }
   }
 
   /// The convolution as a linear layer: one row of 9 pixels for each output.
@@ -113,8 +98,9 @@ import VARKernels
         }
       }
     }
-    let machine = try Machine(
-      .scalar, threadCount: 1, height: test.height, width: test.width, channels: test.channels)
+    let machine = try StripMachine(
+      .scalar, threadCount: 1, shape: test.shape(Self.conditions[0]),
+      maximumColumns: 9 * test.channels)
     var output = [Float](repeating: 0, count: height * width * test.outputs)
     layer.with { linear in
       machine.compute.linear(
@@ -123,23 +109,14 @@ import VARKernels
     return output.map(\.bitPattern)
   }
 
-  /// Convolves what `fill` writes into the map.
   private func convolved(
-    _ test: Case, _ layer: Layer, _ condition: (InstructionSet, Int),
-    _ fill: (Machine, QuantizedMap) -> Void
+    _ test: Case, _ layer: Layer, _ condition: Condition, _ input: ConvolutionInput
   ) throws -> [UInt32] {
-    let machine = try Machine(
-      condition.0, threadCount: condition.1, height: test.height, width: test.width,
-      channels: test.channels)
-    let map = QuantizedMap(
-      machine.map, height: test.height, width: test.width, channels: test.channels,
-      groupSize: test.groupSize)
-    fill(machine, map)
+    let machine = try StripMachine(
+      condition.instructionSet, threadCount: condition.threadCount, shape: test.shape(condition))
     let count = test.height / test.stride * (test.width / test.stride) * test.outputs
     var output = [Float](repeating: .nan, count: count)
-    layer.with {
-      machine.compute.convolve3x3(map, $0, stride: test.stride, into: &output)
-    }
+    layer.with { machine.convolve(input, $0, into: &output) }
     return output.map(\.bitPattern)
   }
 
@@ -148,8 +125,10 @@ import VARKernels
       channels: test.channels, outputs: test.outputs, groupSize: test.groupSize)
     let values = Layer.floats(test.height * test.width * test.channels, seed: 5)
     let expected = try gathered(values, test, layer)
+    let memory = MapMemory(
+      values, height: test.height, width: test.width, channels: test.channels)
     for condition in Self.conditions {
-      let found = try convolved(test, layer, condition) { $0.compute.quantize(values, into: $1) }
+      let found = try convolved(test, layer, condition, ConvolutionInput(memory.map))
       #expect(found == expected, "\(condition)")
     }
   }
@@ -165,10 +144,9 @@ import VARKernels
       doubled += small[pixel..<pixel + 64]
     }
     let expected = try gathered(doubled, test, layer)
+    let memory = MapMemory(small, height: 3, width: 7, channels: 64)
     for condition in Self.conditions {
-      let found = try convolved(test, layer, condition) {
-        $0.compute.quantizeUpsampled(small, into: $1)
-      }
+      let found = try convolved(test, layer, condition, ConvolutionInput(doubled: memory.map))
       #expect(found == expected, "\(condition)")
     }
   }
@@ -178,29 +156,20 @@ import VARKernels
     let test = Case(height: 2, width: 101, channels: 32, outputs: 16, groupSize: 32, stride: 1)
     let layer = Layer(channels: 32, outputs: 16, groupSize: 32)
     let values = Layer.floats(2 * 101 * 32, seed: 5)
-    let (weight, bias) = (Layer.floats(32, seed: 6), Layer.floats(32, seed: 7))
-    func norm(_ machine: Machine, _ body: (GroupNorm) -> Void) {
-      weight.withUnsafeBufferPointer { weight in
-        bias.withUnsafeBufferPointer { bias in
-          body(
-            GroupNorm(
-              groups: 8, weight: weight.baseAddress!, bias: bias.baseAddress!, eps: 1e-6,
-              sums: machine.sums))
-        }
-      }
-    }
-    let plain = try Machine(.scalar, threadCount: 1, height: 2, width: 101, channels: 32)
-    let padded = PaddedMap(plain.map, height: 2, width: 101, channels: 32)
-    norm(plain) { plain.compute.normalize(values, $0, into: padded) }
-    let normalized = (0..<2).flatMap { y in
-      Array(UnsafeBufferPointer(start: padded.pixel(y, 0), count: 101 * 32))
-    }
+    let gains = Layer.floats(64, seed: 6)
+    let scalar = InstructionSet.scalar.kernels.pointee
+    var normalized = values
+    scalar.channel_affine(
+      values, 2 * 101, 32, gains, Array(gains[32...]), 1, &normalized)
     let expected = try gathered(normalized, test, layer)
+    let memory = MapMemory(values, height: 2, width: 101, channels: 32)
+    var copy = gains
     for condition in Self.conditions {
-      let found = try convolved(test, layer, condition) { machine, map in
-        norm(machine) {
-          machine.compute.normalize(values, $0, scratch: machine.winograd, into: map)
-        }
+      let found = try copy.withUnsafeMutableBufferPointer { gains in
+        try convolved(
+          test, layer, condition,
+          ConvolutionInput(
+            memory.map, normalizedBy: ChannelGains(gains.baseAddress!, channels: 32)))
       }
       #expect(found == expected, "\(condition)")
     }

@@ -28,6 +28,7 @@ static const reference_check reference_checks[] = {
     {"norms", cvar_check_norms_reference},
     {"attention", cvar_check_attention_reference},
     {"elementwise", cvar_check_elementwise_reference},
+    {"half_rows", cvar_check_half_rows_reference},
     {"log, pow", cvar_check_math_double},
 };
 
@@ -42,6 +43,7 @@ static const isa_check isa_checks[] = {
     {"norms", cvar_check_norms},
     {"attention, kv_store", cvar_check_attention},
     {"elementwise", cvar_check_elementwise},
+    {"half_rows", cvar_check_half_rows},
 };
 
 static int print(const char *isa, const char *name, cvar_report report) {

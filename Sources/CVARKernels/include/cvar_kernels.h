@@ -158,6 +158,11 @@ typedef struct cvar_kernels {
   void (*add_scaled)(float *x, ptrdiff_t x_stride, const float *y, ptrdiff_t y_stride, int32_t n,
                      int32_t cols, const float *gain);
 
+  // Halves as floats times factor, and floats times factor rounded to halves (half to even). Finite products beyond the
+  // halves' range become +-65504; infinities and NaN stay what they are.
+  void (*from_f16)(const uint16_t *x, float factor, float *y, size_t count);
+  void (*to_f16)(const float *x, float factor, uint16_t *y, size_t count);
+
   // Sums over pixels of x[pixels][channels], per channel, in double: adds to sum[channels], sum_of_squares[channels].
   void (*channel_sums)(const float *x, int32_t pixels, int32_t channels, double *sum,
                        double *sum_of_squares);

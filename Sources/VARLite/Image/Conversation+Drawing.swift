@@ -51,40 +51,56 @@ extension Conversation {
   ) throws -> RGBImage {
     let vae = model.configuration.vae
     try begin(.decoding, events: events)
-    let (layout, arena) = try makePictureTokenizerMemory(grid: grid)
-    let state = BSQVAEState(layout, arena: arena)
     let decoder = VAEDecoder(vae, weights: weights)
-    let pixels = try codes.withUnsafeBufferPointer { codes in
-      try decoder.decode(codes.baseAddress!, grid: grid, state: state, run) { level, count in
-        events(.decoding(level: level, levelCount: count))
-      }
-    }
-    let (height, width) = (grid.height * vae.stride, grid.width * vae.stride)
-    try FiniteNumbers.require(
-      UnsafeBufferPointer(start: pixels, count: height * width * 3), of: "picture decoder",
-      modelPath: model.path)
-    run.trace?.record("image_float", height: height, width: width, channels: 3, map: pixels)
-    // The reference truncates.
-    let bytes = (0..<height * width * 3).map { UInt8((pixels[$0] + 1) / 2 * 255) }
-    recorder?.record("image_u8", shape: [height, width, 3], bytes: bytes)
-    return RGBImage(width: width, height: height, pixels: bytes)
-  }
-
-  func makePictureTokenizerMemory(grid: GridSize) throws -> (BSQVAEState.Layout, Arena) {
     var plan = MemoryPlan()
-    let layout = model.reserveDecoder(&plan, grid: grid)
+    let layout = decoder.reserve(&plan, grid: grid, threadCount: model.options.threadCount)
     guard let arena = Arena(plan) else { throw GenerationError.noMemory(plan.byteCount) }
-    return (layout, arena)
+    var picture = DecodedPicture(
+      width: grid.width * vae.stride, height: grid.height * vae.stride,
+      keepsFloats: run.trace != nil)
+    try codes.withUnsafeBufferPointer { codes in
+      try decoder.decode(
+        codes.baseAddress!, grid: grid, workspace: VAEWorkspace(layout, arena: arena), run,
+        progress: { events(.decoding(level: $0, levelCount: $1)) },
+        pixels: { picture.append($1, rowCount: $0.count) })
+    }
+    guard !picture.hasFaults else {
+      throw FiniteNumbers.failure("picture decoder", model.path)
+    }
+    if !picture.floats.isEmpty {
+      run.trace?.record(
+        "image_float", height: picture.height, width: picture.width, channels: 3,
+        map: picture.floats)
+    }
+    recorder?.record("image_u8", shape: [picture.height, picture.width, 3], bytes: picture.bytes)
+    return RGBImage(width: picture.width, height: picture.height, pixels: picture.bytes)
   }
 }
 
-extension VARGPT {
-  func reserveDecoder(_ plan: inout MemoryPlan, grid: GridSize) -> BSQVAEState.Layout {
-    BSQVAEState.reserve(
-      &plan, configuration.vae, grid: grid, threadCount: options.threadCount)
+/// A picture that comes row by row.
+private struct DecodedPicture {
+  let width, height: Int
+  private(set) var bytes: [UInt8] = []
+  /// The values that the bytes were made from, where a trace wants them.
+  private(set) var floats: [Float] = []
+  /// Whether a value was no number.
+  private(set) var hasFaults = false
+  private let keepsFloats: Bool
+
+  init(width: Int, height: Int, keepsFloats: Bool) {
+    self.width = width
+    self.height = height
+    self.keepsFloats = keepsFloats
+    bytes.reserveCapacity(width * height * 3)
   }
 
-  func reserveEncoder(_ plan: inout MemoryPlan, grid: GridSize) -> BSQVAEState.Layout {
-    reserveDecoder(&plan, grid: grid)
+  /// - Parameter values: `[rowCount, width, 3]` within -1...1.
+  mutating func append(_ values: UnsafePointer<Float>, rowCount: Int) {
+    let row = UnsafeBufferPointer(start: values, count: rowCount * width * 3)
+    hasFaults = hasFaults || !FiniteNumbers.areFinite(row)
+    guard !hasFaults else { return }
+    // The reference truncates.
+    bytes.append(contentsOf: row.lazy.map { UInt8(($0 + 1) / 2 * 255) })
+    if keepsFloats { floats.append(contentsOf: row) }
   }
 }

@@ -74,8 +74,7 @@ struct ConversationPlanner {
   }
 
   private func drawing() throws -> ImageDrawing? {
-    try options.drawing?.drawing(
-      model, weights: ModelWeights(source: model.sources.source(.map), tensors: model.tensors))
+    try options.drawing?.drawing(model, weights: model.namedWeights())
   }
 
   func plan(_ turn: PlannedTurn, kvType: KVType? = nil) throws -> RequestPlan {

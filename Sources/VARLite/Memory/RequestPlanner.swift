@@ -64,10 +64,10 @@ struct RequestPlanner {
     if let drawing = shape.drawing {
       phases += self.drawing(drawing, shape, compute + session)
       phases.append(
-        decoding(drawing.schedule.finalGrid, compute + (shape.keepsSession ? session : [])))
+        try decoding(drawing.schedule.finalGrid, compute + (shape.keepsSession ? session : [])))
     }
     if let grid = shape.roundTripGrid {
-      phases += [encoding(grid, compute), decoding(grid, compute)]
+      phases += [try encoding(grid, compute), try decoding(grid, compute)]
     }
     return phases
   }
@@ -167,17 +167,23 @@ struct RequestPlanner {
     ]
   }
 
-  private func decoding(_ grid: GridSize, _ others: [RequestPlan.Buffer]) -> Phase {
-    Phase(
-      kind: .decoding, weights: .decoding,
-      buffers: others + buffers { _ = model.reserveDecoder(&$0, grid: grid) }, passCount: 1,
+  private func decoding(_ grid: GridSize, _ others: [RequestPlan.Buffer]) throws -> Phase {
+    let decoder = VAEDecoder(model.configuration.vae, weights: try model.namedWeights())
+    let own = buffers {
+      _ = decoder.reserve(&$0, grid: grid, threadCount: model.options.threadCount)
+    }
+    return Phase(
+      kind: .decoding, weights: .decoding, buffers: others + own, passCount: 1,
       work: convolutions(.vaeDecoder, grid))
   }
 
-  private func encoding(_ grid: GridSize, _ others: [RequestPlan.Buffer]) -> Phase {
-    Phase(
-      kind: .encoding, weights: .encoding,
-      buffers: others + buffers { _ = model.reserveEncoder(&$0, grid: grid) }, passCount: 1,
+  private func encoding(_ grid: GridSize, _ others: [RequestPlan.Buffer]) throws -> Phase {
+    let encoder = VAEEncoder(model.configuration.vae, weights: try model.namedWeights())
+    let own = buffers {
+      _ = encoder.reserve(&$0, grid: grid, threadCount: model.options.threadCount)
+    }
+    return Phase(
+      kind: .encoding, weights: .encoding, buffers: others + own, passCount: 1,
       work: convolutions(.vaeEncoder, grid))
   }
 

@@ -6,10 +6,14 @@ enum FiniteNumbers {
   static func require(
     _ values: UnsafeBufferPointer<Float>, of part: String, modelPath: String
   ) throws(GenerationError) {
+    guard areFinite(values) else { throw failure(part, modelPath) }
+  }
+
+  static func areFinite(_ values: UnsafeBufferPointer<Float>) -> Bool {
     let exponent: UInt32 = 0x7f80_0000
     var faults: UInt32 = 0
     for value in values { faults |= value.bitPattern & exponent == exponent ? 1 : 0 }
-    guard faults == 0 else { throw failure(part, modelPath) }
+    return faults == 0
   }
 
   static func failure(_ part: String, _ modelPath: String) -> GenerationError {

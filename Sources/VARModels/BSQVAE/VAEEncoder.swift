@@ -1,68 +1,88 @@
 import VARKernels
 
 /// Pixels to raw features on the final grid (ARCHITECTURE 11).
+///
+/// Maps are in f32, for the signs of the features are the bits of a picture.
 package final class VAEEncoder {
-  private let layers: VAELayers
-  private let input: LinearReference
-  private let levels: [(blocks: [VAELayers.ResidualBlock], downsample: LinearReference?)]
-  private let middle: [VAELayers.ResidualBlock]
-  private let outputNorm: VAELayers.Norm
-  private let output: LinearReference
+  private let network: VAENetwork
 
   package init(_ configuration: BSQVAEConfiguration, weights: ModelWeights) {
-    let layers = VAELayers(configuration: configuration, weights: weights)
-    self.layers = layers
     let root = "vae_local.encoder"
     let last = configuration.levelCount - 1
-    input = layers.convolution(root + ".conv_in")
     var channels = configuration.baseChannels
-    levels = (0...last).map { level in
+    var stages = [
+      VAENetwork.Stage(
+        group: "vae.encoder.input",
+        operations: [
+          .input(
+            VAENetwork.convolution(root + ".conv_in", weights),
+            next: configuration.channels(level: 0))
+        ])
+    ]
+    for level in 0...last {
       let out = configuration.channels(level: level)
-      let blocks = (0..<configuration.numResBlocks).map { block in
+      var operations = (0..<configuration.numResBlocks).map { block in
         defer { channels = out }
-        return layers.residualBlock(
-          "\(root).down.\(level).block.\(block)", hasShortcut: channels != out)
+        return VAENetwork.residualBlock(
+          "\(root).down.\(level).block.\(block)", hasShortcut: channels != out, weights)
       }
-      let downsample =
-        level < last ? layers.convolution("\(root).down.\(level).downsample.conv") : nil
-      return (blocks, downsample)
+      if level < last {
+        operations.append(
+          .downsample(
+            VAENetwork.convolution("\(root).down.\(level).downsample.conv", weights),
+            next: configuration.channels(level: level + 1)))
+      }
+      stages.append(
+        VAENetwork.Stage(group: "vae.encoder.down.\(level)", operations: operations))
     }
-    middle = [1, 2].map { layers.residualBlock("\(root).mid.block_\($0)", hasShortcut: false) }
-    outputNorm = layers.norm(root + ".norm_out")
-    output = layers.convolution(root + ".conv_out")
+    stages.append(
+      VAENetwork.Stage(
+        group: "vae.encoder.output",
+        operations: [
+          VAENetwork.residualBlock(root + ".mid.block_1", hasShortcut: false, weights),
+          VAENetwork.residualBlock(root + ".mid.block_2", hasShortcut: false, weights),
+          .output(
+            VAENetwork.norm(root + ".norm_out", weights),
+            VAENetwork.convolution(root + ".conv_out", weights)),
+        ]))
+    network = VAENetwork(
+      configuration: configuration, weights: weights, mapType: .f32, stages: stages)
+  }
+
+  /// The memory that pictures of `grid` tokens take, from the file's directory alone.
+  ///
+  /// - Parameters:
+  ///   - threadCount: threads of the pool that runs the layers.
+  ///   - stripRows: rows of outputs in a strip; nil chooses them by the threads. The result is the same.
+  package func reserve(
+    _ plan: inout MemoryPlan, grid: GridSize, threadCount: Int, stripRows: Int? = nil
+  ) -> VAEWorkspace.Layout {
+    let stride = network.configuration.stride
+    return network.reserve(
+      &plan, "vae.encoder", height: grid.height * stride, width: grid.width * stride,
+      threadCount: threadCount, stripRows: stripRows)
   }
 
   /// - Parameters:
   ///   - pixels: `[height, width, 3]` within -1...1, 16 pixels per token of `grid` along each side.
   /// - Returns: features `[grid.height, grid.width, codebookDim]`.
   package func encode(
-    _ pixels: UnsafePointer<Float>, grid: GridSize, state: BSQVAEState, _ run: RunContext
+    _ pixels: UnsafePointer<Float>, grid: GridSize, workspace: VAEWorkspace, _ run: RunContext
   ) throws(ModelError) -> [Float] {
-    let weights = layers.weights
-    let stride = layers.configuration.stride
-    var size = VAELayers.MapSize(
-      height: grid.height * stride, width: grid.width * stride, channels: 3)
-    try weights.with("vae.encoder.input") { () throws(ModelError) in
-      layers.convolve(pixels, input, &size, state: state, run.compute)
-    }
-    for (index, level) in levels.enumerated() {
-      try weights.with("vae.encoder.down.\(index)") { () throws(ModelError) in
-        for block in level.blocks {
-          try run.checkCancellation()
-          layers.apply(block, &size, state: state, run.compute)
-        }
-        if let downsample = level.downsample {
-          layers.convolve(
-            state.current, downsample, &size, stride: 2, state: state, run.compute)
-        }
+    let configuration = network.configuration
+    let source = FeatureMap(
+      reading: pixels, height: grid.height * configuration.stride,
+      width: grid.width * configuration.stride, channels: 3)
+    let rowCount = grid.width * configuration.codebookDim
+    var features = [Float](repeating: 0, count: grid.height * rowCount)
+    var picture = VAERun(network, workspace: workspace, run, source: source) { rows, values in
+      for (index, value) in UnsafeBufferPointer(start: values, count: rows.count * rowCount)
+        .enumerated()
+      {
+        features[rows.lowerBound * rowCount + index] = value
       }
     }
-    try weights.with("vae.encoder.output") { () throws(ModelError) in
-      for block in middle { layers.apply(block, &size, state: state, run.compute) }
-      layers.normalizeAndConvolve(
-        state.current, outputNorm, output, &size, into: state.current, state: state, run.compute)
-    }
-    return Array(
-      UnsafeBufferPointer(start: state.current, count: size.height * size.width * size.channels))
+    try picture.run { _ in }
+    return features
   }
 }

@@ -115,6 +115,13 @@ package final class ModelWeights {
     }
   }
 
+  /// What the file holds of a component.
+  func tensors(of component: TensorSpecification.Component) -> [VQ4TensorDescription] {
+    specifications.values.filter { $0.component == component }.compactMap {
+      source.tensorIndex(named: $0.name).map(source.description(ofTensor:))
+    }
+  }
+
   func vector(_ name: String) -> VectorReference { VectorReference(tensor: index(name)) }
 
   /// The layer of `name.weight` and, where the table has one, `name.bias`.

@@ -36,6 +36,7 @@ cvar_report cvar_check_winograd(cvar_isa isa, uint64_t seed);
 cvar_report cvar_check_norms(cvar_isa isa, uint64_t seed);
 cvar_report cvar_check_attention(cvar_isa isa, uint64_t seed);  // and kv_store
 cvar_report cvar_check_elementwise(cvar_isa isa, uint64_t seed);
+cvar_report cvar_check_half_rows(cvar_isa isa, uint64_t seed);
 
 // Each against its formula in double, within a bound that is derived at its definition.
 cvar_report cvar_check_matmul_float_reference(uint64_t seed);
@@ -44,6 +45,8 @@ cvar_report cvar_check_norms_reference(uint64_t seed);
 cvar_report cvar_check_attention_reference(uint64_t seed);
 cvar_report cvar_check_key_bias(void);  // that int8 keys keep their precision beside a large bias
 cvar_report cvar_check_elementwise_reference(uint64_t seed);
+// Rounding to the nearest half by a search, and the ends of the range.
+cvar_report cvar_check_half_rows_reference(uint64_t seed);
 
 // The elementary functions against libm in double, within the bounds they state.
 cvar_report cvar_check_math(void);

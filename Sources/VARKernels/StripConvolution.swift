@@ -1,0 +1,97 @@
+import CVARKernels
+
+/// What a convolution reads: a map, doubled or normalized on the way.
+package struct ConvolutionInput {
+  let map: FeatureMap
+  let treatment: Treatment
+
+  enum Treatment {
+    case none
+    /// Every pixel four times.
+    case doubled
+    /// Multiplied and shifted per channel, then SiLU.
+    case normalized(ChannelGains)
+  }
+
+  /// The map as it is.
+  package init(_ map: FeatureMap) {
+    self.init(map: map, treatment: .none)
+  }
+
+  /// The map after group norm and SiLU.
+  package init(_ map: FeatureMap, normalizedBy gains: ChannelGains) {
+    self.init(map: map, treatment: .normalized(gains))
+  }
+
+  /// The map with each side doubled by repeating pixels.
+  package init(doubled map: FeatureMap) {
+    self.init(map: map, treatment: .doubled)
+  }
+
+  private init(map: FeatureMap, treatment: Treatment) {
+    self.map = map
+    self.treatment = treatment
+  }
+
+  var scale: Int { if case .doubled = treatment { 2 } else { 1 } }
+  var height: Int { map.height * scale }
+  var width: Int { map.width * scale }
+}
+
+/// Where the outputs of a convolution go.
+package enum ConvolutionOutput {
+  /// Into a map, to which `adding` may be added first, and which may be `adding` itself; the sums of what is stored are
+  /// gathered on request.
+  case map(FeatureMap, adding: FeatureMap? = nil, sums: ChannelSums? = nil)
+  /// Strip by strip to the caller, as `[rows, width, outputs]` that it may change.
+  case rows((_ rows: Range<Int>, _ values: UnsafeMutablePointer<Float>) -> Void)
+}
+
+/// A 1x1 convolution of the input as it is, before it is doubled or normalized, and the map that it goes to.
+package struct ConvolutionShortcut {
+  let layer: Linear
+  let output: FeatureMap
+
+  package init(_ layer: Linear, into output: FeatureMap) {
+    self.layer = layer
+    self.output = output
+  }
+}
+
+extension Compute {
+  /// A 3x3 convolution over a map, strip by strip.
+  ///
+  /// Rows of the output, and those of the shortcut, may take the place of rows of the input as long as no row of theirs
+  /// ends behind the first row that is still to be read: a strip reads one row more than it writes, at most.
+  ///
+  /// - Parameters:
+  ///   - memory: of `shape.byteCount` bytes, aligned to 64.
+  ///   - beforeStrip: called before each strip; what it throws ends the convolution.
+  package func convolve3x3<Failure: Error>(
+    _ input: ConvolutionInput, _ layer: Linear, shortcut: ConvolutionShortcut? = nil,
+    shape: StripShape, memory: UnsafeMutableRawPointer, into output: ConvolutionOutput,
+    beforeStrip: () throws(Failure) -> Void
+  ) throws(Failure) {
+    precondition(
+      layer.cols == 9 * shape.channels && layer.rows == shape.outputs
+        && layer.groupSize == shape.groupSize, "a layer of another shape")
+    precondition(
+      input.height == shape.height && input.width == shape.width
+        && input.map.channels == shape.channels, "a map of another shape")
+    precondition(
+      shortcut?.layer.rows == shape.shortcut?.outputs
+        && shortcut?.layer.groupSize == shape.shortcut?.groupSize, "a shortcut of another shape")
+    let run = StripRun(
+      compute: self, shape: shape, memory: memory, input: input, layer: layer,
+      shortcut: shortcut, output: output)
+    run.prepare()
+    var finished = 0..<0
+    for rows in RangeParts(0..<shape.outputHeight, of: shape.rows) {
+      try beforeStrip()
+      run.advance(from: finished, to: rows)
+      run.convolve(rows)
+      finished = rows
+    }
+    run.advance(from: finished, to: nil)
+  }
+}
