@@ -11,12 +11,15 @@ package final class VQ4DirectFile: Sendable {
   package let file: VQ4File
   /// Bypasses the page cache; -1 where the file system cannot.
   let descriptor: Int32
+  /// Whether the system tells this process what of the file is in the page cache.
+  let tellsCached: Bool
   /// Alignment of offsets, sizes and addresses that every file system takes.
   static let blockBytes = 4096
 
   /// - Parameter isDirect: false reads through the page cache and forgets what was read.
   package init(_ file: VQ4File, isDirect: Bool = true) {
     self.file = file
+    tellsCached = file.mapping.tellsCached
     let flag = cvar_open_direct_flag()
     guard isDirect, flag != 0, let mapped = file.mapping.descriptor else {
       descriptor = -1
@@ -52,6 +55,7 @@ package final class VQ4ChunkReader {
   private var file: VQ4File { direct.file }
   private let staging: UnsafeMutableRawBufferPointer
   private let decoder = ZstdDecoder()
+  private var pageStates: [UInt8] = []
 
   /// Stored bytes that are read at once, unless one chunk has more.
   private static let batchBytes = 1 << 20
@@ -125,7 +129,9 @@ package final class VQ4ChunkReader {
       return file.mapping.bytes.part(range.lowerBound, range.count)
     }
     let start = staging.baseAddress!
-    if cvar_read_cached(descriptor, start, range.count, Int64(range.lowerBound)) == 1 {
+    if isCached(range) {
+      _ = try read(
+        descriptor, range.lowerBound, range.count, atLeast: range.count, refusable: false)
       return UnsafeRawBufferPointer(start: start, count: range.count)
     }
     let block = VQ4DirectFile.blockBytes
@@ -143,6 +149,17 @@ package final class VQ4ChunkReader {
     posix_fadvise(
       descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_DONTNEED)
     return UnsafeRawBufferPointer(start: start, count: range.count)
+  }
+
+  /// Whether the page cache holds bytes of the file; asking brings none there.
+  private func isCached(_ range: Range<Int>) -> Bool {
+    guard direct.tellsCached else { return false }
+    let pages = file.mapping.pages(of: range)
+    let count = (pages.count + MappedFile.pageSize - 1) / MappedFile.pageSize
+    if pageStates.count < count { pageStates = [UInt8](repeating: 0, count: count) }
+    let start = UnsafeMutableRawPointer(mutating: pages.baseAddress!)
+    return mincore(start, pages.count, &pageStates) == 0
+      && pageStates[..<count].allSatisfy { $0 & 1 == 1 }
   }
 
   /// Reads into `staging`. Returns false where the system refuses the alignment.

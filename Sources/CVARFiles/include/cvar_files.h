@@ -2,10 +2,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Reads bytes of a file that are in the page cache already. Returns 1 where all of them were, else 0: then nothing is
-// known about the output, and nothing was read from the disk.
-int cvar_read_cached(int descriptor, void *output, size_t count, int64_t offset);
-
 // Flag for open() that bypasses the page cache; 0 where the system has none.
 int cvar_open_direct_flag(void);
 
