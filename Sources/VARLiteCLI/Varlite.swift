@@ -16,8 +16,7 @@ struct Varlite: ParsableCommand {
     subcommands: [
       GenerateCommand.self, UnderstandCommand.self, EditCommand.self, ChatCommand.self,
       ReconstructCommand.self, TokenizeCommand.self, InfoCommand.self, VerifyCommand.self,
-      PlanCommand.self,
-      EvalCommand.self,
+      RepackCommand.self, PlanCommand.self, EvalCommand.self,
     ])
 
   static func main() {

@@ -83,6 +83,9 @@ extension VQ4Error.Code {
 
   // Writing.
   public static let outputExists = Self("outputExists")
+  public static let sameFile = Self("sameFile")
+  public static let notEnoughSpace = Self("notEnoughSpace")
+  public static let cancelled = Self("cancelled")
   public static let outputBusy = Self("outputBusy")
   public static let writeFailed = Self("writeFailed")
   public static let streamIncomplete = Self("streamIncomplete")

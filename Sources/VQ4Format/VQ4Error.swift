@@ -50,6 +50,7 @@ public struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
     case copyAgain = "the file is damaged, copy or download it again"
     case convertAgain = "the program that wrote it is at fault, convert the model again"
     case update = "update this program"
+    case none = ""
     case checkDisk = "check the disk and the kernel's messages"
     case checkPath = "check the path"
     case checkInput = "correct the value"
@@ -69,7 +70,7 @@ public struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
     case (nil, let found?): text += " (found \(found))"
     case (nil, nil): break
     }
-    return text + "; " + remedy
+    return remedy.isEmpty ? text : text + "; " + remedy
   }
 
   /// The same fault, named with the file it is in.

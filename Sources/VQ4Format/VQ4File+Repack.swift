@@ -1,20 +1,39 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
 extension VQ4File {
   /// Writes the same model with another storage layout; the content hash stays the same.
   ///
-  /// Holds one chunk and the scales of one tensor at a time.
-  /// - Parameter progress: called after each tensor with the tensors done and all tensors.
+  /// Holds one chunk and the scales of one tensor at a time. The file appears under its name only
+  /// when it is complete.
+  /// - Parameters:
+  ///   - progress: called after each chunk with the decoded bytes done and all of them.
+  ///   - isCancelled: asked before each chunk.
   /// - Returns: what `VQ4Writer.finish` says.
+  /// - Throws: `VQ4Error` with `sameFile` for the file itself, `notEnoughSpace` before anything is
+  ///   written, `cancelled`, or as the writer.
   @discardableResult
   public func repack(
     to output: String, layout: VQ4StorageLayout, overwrite: Bool = false,
-    progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+    progress: (_ doneBytes: Int, _ totalBytes: Int) -> Void = { _, _ in },
+    isCancelled: () -> Bool = { false }
   ) throws(VQ4Error) -> VQ4Writer.Result {
+    guard !isSameFile(output) else {
+      throw VQ4Error(
+        .sameFile, path: output, "is the file that is repacked", remedy: .chooseOutput)
+    }
+    try checkFreeSpace(output, layout)
     let writer = try VQ4Writer(
       path: output, layout: layout, overwrite: overwrite, pageShift: superblock.pageShift)
     for blob in attachments {
       guard let bytes = try attachment(blob.name) else { continue }
       try writer.addAttachment(blob.name, bytes, inPlace: blob.codec == .raw)
     }
+    let total = tensors.reduce(0) { $0 + $1.description.byteCount }
+    var done = 0
     var buffer = AlignedBuffer(count: VQ4Limits.chunkBytes)
     for group in groups {
       try writer.beginGroup(group.name)
@@ -22,19 +41,57 @@ extension VQ4File {
         try writer.beginTensor(tensors[index].description)
         for role in VQ4StreamRole.allCases {
           for chunk in 0..<chunkCount(index, role) {
+            guard !isCancelled() else {
+              throw VQ4Error(.cancelled, path: output, "interrupted", remedy: .none)
+            }
             let count = chunkRange(index, role, chunk).count
             if count > buffer.bytes.count { buffer = AlignedBuffer(count: count) }
             let decoded = buffer.prefix(count)
             try decodeChunk(index, role, chunk, into: decoded)
             try writer.append(role, UnsafeRawBufferPointer(decoded))
+            done += count
+            progress(done, total)
           }
         }
         try writer.endTensor()
-        progress(index + 1, tensors.count)
       }
     }
     let result = try writer.finish()
     precondition(result.contentHash == contentHash, "repacking changed the content")
     return result
+  }
+
+  private func isSameFile(_ output: String) -> Bool {
+    var own = stat()
+    var other = stat()
+    guard let descriptor = mapping.descriptor, fstat(descriptor, &own) == 0,
+      stat(output, &other) == 0
+    else { return false }
+    return own.st_dev == other.st_dev && own.st_ino == other.st_ino
+  }
+
+  private func checkFreeSpace(
+    _ output: String, _ layout: VQ4StorageLayout
+  ) throws(VQ4Error) {
+    let needed = largestByteCount(layout)
+    guard let free = FreeSpace.byteCount(for: output), free < needed else { return }
+    throw VQ4Error(
+      .notEnoughSpace, path: output, "the disk has too little room",
+      expected: "up to \(VQ4Error.bytes(needed))", found: VQ4Error.bytes(free), remedy: .freeSpace)
+  }
+
+  /// Bytes that the file may have in a layout at most. What gains enough to be compressed here does so again, unless
+  /// the layout asks for more.
+  package func largestByteCount(_ layout: VQ4StorageLayout) -> Int {
+    // Everything but the payload, and the alignment of groups and streams.
+    var count = byteCount - superblock.payloadBytes + groups.count * groupAlignment
+    for (index, tensor) in tensors.enumerated() {
+      for role in VQ4StreamRole.allCases {
+        let rawBytes = tensor.description.byteCount(of: role)
+        count += layout == .compact ? storedByteCount(index, role) : rawBytes
+        count += VQ4Limits.streamAlignment
+      }
+    }
+    return count
   }
 }

@@ -3,28 +3,36 @@ extension VQ4File {
   ///
   /// Throws the first fault. Holds one decoded chunk or attachment at a time, at most 64 MiB.
   /// - Parameter progress: called after each chunk with the bytes done and the bytes of the file.
+  /// - Returns: names of the matrices and tables whose elements are all zero: allowed, and hardly
+  ///   what a trained model holds.
+  @discardableResult
   public func verify(progress: (_ doneBytes: Int, _ totalBytes: Int) -> Void = { _, _ in })
-    throws(VQ4Error)
+    throws(VQ4Error) -> [String]
   {
+    let zeros: [String]
     do {
       try verifyPadding()
       try verifyAttachments()
-      try verifyTensors(progress)
+      zeros = try verifyTensors(progress)
     } catch {
       throw error.inFile(path)
     }
     progress(byteCount, byteCount)
+    return zeros
   }
 
-  private func verifyTensors(_ progress: (Int, Int) -> Void) throws(VQ4Error) {
+  private func verifyTensors(_ progress: (Int, Int) -> Void) throws(VQ4Error) -> [String] {
+    var zeros: [String] = []
     var buffer = AlignedBuffer(count: VQ4Limits.chunkBytes)
     for (index, tensor) in tensors.enumerated() {
+      var isZero = tensor.description.layout != .vector
       for role in VQ4StreamRole.allCases {
         let stream = tensor.streams[Int(role.rawValue)]
         guard !stream.chunks.isEmpty else { continue }
         let hasher = StreamHasher()
         let check = ElementCheck(tensor.description, role)
         var offset = 0
+        var isZeroStream = true
         for (number, chunk) in chunks[stream.chunks].enumerated() {
           if chunk.rawBytes > buffer.bytes.count { buffer = AlignedBuffer(count: chunk.rawBytes) }
           do {
@@ -35,6 +43,7 @@ extension VQ4File {
               bytes = UnsafeRawBufferPointer(output)
             }
             hasher.update(bytes)
+            isZeroStream = isZeroStream && bytes.firstNonZero == nil
             try check.check(bytes, at: offset)
           } catch {
             throw error.at(place(index, role, number))
@@ -47,8 +56,13 @@ extension VQ4File {
             .streamHash, place: "tensor \"\(tensor.name)\", \(role)",
             "the hash of the decoded bytes does not match", remedy: .convertAgain)
         }
+        // An int4 code of 0 stands for an entry of the codebook: its scales tell.
+        let tells = tensor.description.elementType == .int4 ? role == .scales : role == .codes
+        if tells { isZero = isZero && isZeroStream }
       }
+      if isZero { zeros.append(tensor.name) }
     }
+    return zeros
   }
 
   private func verifyAttachments() throws(VQ4Error) {

@@ -16,7 +16,10 @@ import VARTestSupport
   static let cases = [
     Case("frobnicate", says: "frobnicate"),
     Case("plan", "--images", "-1", says: "--images"),
-    Case("repack", says: "repack"),
+    Case("repack", says: "input"),
+    Case("repack", "a.vq4", "-o", "b.vq4", says: "--layout"),
+    Case("repack", "a.vq4", "-o", "b.vq4", "--layout", "zip", says: "--layout"),
+    Case("generate", "a", "-o", "x.png", "--residency", "disk", says: "--residency"),
     Case("--frobnicate", says: "--frobnicate"),
     Case("generate", says: "prompt"),
     Case("generate", "a circle", says: "--output"),

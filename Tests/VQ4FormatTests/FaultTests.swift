@@ -102,8 +102,8 @@ func put(_ bytes: inout [UInt8], _ offset: Int, _ count: Int, _ value: Int) {
     // The tests of opening, reading, writing and metadata have these.
     let elsewhere: Set<Substring> = [
       "cannotOpen", "readFailed", "notARegularFile", "missingAttachment", "invalidMetadata",
-      "outputExists",
-      "outputBusy", "writeFailed", "streamIncomplete", "streamOverrun",
+      "outputExists", "sameFile", "notEnoughSpace", "cancelled", "outputBusy", "writeFailed",
+      "streamIncomplete", "streamOverrun",
     ]
     #expect(codes.subtracting(planted) == elsewhere)
   }

@@ -150,3 +150,74 @@ import VQ4Format
     }
   }
 }
+
+@Suite struct RepackingTests {
+  @Test func aFileIsNotRepackedIntoItself() throws {
+    let directory = TemporaryDirectory()
+    let path = directory.file("m.vq4")
+    try TestModel.write(TestModel.small, to: path, layout: .map)
+    #expect(link(path, directory.file("other.vq4")) == 0)
+    for output in [path, directory.file("other.vq4")] {
+      #expect {
+        try VQ4File(path: path).repack(to: output, layout: .auto, overwrite: true)
+      } throws: { ($0 as? VQ4Error)?.code == .sameFile }
+    }
+  }
+
+  /// The room that is asked for is what the file may take, and not much more.
+  @Test(arguments: VQ4StorageLayout.allCases, VQ4StorageLayout.allCases)
+  func theRoomIsKnown(from: VQ4StorageLayout, to: VQ4StorageLayout) throws {
+    let directory = TemporaryDirectory()
+    let path = directory.file("m.vq4")
+    try TestModel.write(TestModel.large, to: path, layout: from)
+    let file = try VQ4File(path: path)
+    let result = try file.repack(to: directory.file("n.vq4"), layout: to)
+    let largest = file.largestByteCount(to)
+    #expect(result.fileBytes <= largest)
+    if to == .map {
+      #expect(
+        largest - result.fileBytes < 128 * (file.tensors.count + 8) + 65_536
+          * (file.groups.count + 1))
+    }
+  }
+
+  @Test func stoppingLeavesNothing() throws {
+    let directory = TemporaryDirectory()
+    let path = directory.file("m.vq4")
+    try TestModel.write(TestModel.large, to: path, layout: .map)
+    var asked = 0
+    #expect {
+      try VQ4File(path: path).repack(
+        to: directory.file("n.vq4"), layout: .compact,
+        isCancelled: {
+          asked += 1
+          return asked > 3
+        })
+    } throws: { ($0 as? VQ4Error)?.code == .cancelled }
+    #expect(directory.names() == ["m.vq4"])
+  }
+
+  /// A matrix of zeros is allowed, and named.
+  @Test func matricesOfZerosAreNamed() throws {
+    let directory = TemporaryDirectory()
+    let path = directory.file("m.vq4")
+    let writer = try VQ4Writer(path: path)
+    try writer.beginGroup("g")
+    let matrix = { (name: String) in
+      VQ4TensorDescription(
+        name: name, elementType: .int8, layout: .tiles, shape: [16, 32], groupSize: 32)
+    }
+    let norm = VQ4TensorDescription(
+      name: "norm", elementType: .f32, layout: .vector, shape: [16])
+    for (plain, value) in [(matrix("zeros"), UInt8(0)), (matrix("ones"), 1), (norm, 0)] {
+      try writer.beginTensor(plain)
+      for role in VQ4StreamRole.allCases where plain.byteCount(of: role) > 0 {
+        let bytes = [UInt8](repeating: role == .codes ? value : 0, count: plain.byteCount(of: role))
+        try bytes.withUnsafeBytes { try writer.append(role, $0) }
+      }
+      try writer.endTensor()
+    }
+    _ = try writer.finish()
+    #expect(try VQ4File(path: path).verify() == ["zeros"])
+  }
+}

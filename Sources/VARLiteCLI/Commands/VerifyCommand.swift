@@ -22,14 +22,18 @@ struct VerifyCommand: ParsableCommand {
     let file = try VQ4File(path: path)
     let progress = Progress(isQuiet: quiet, printsText: false)
     defer { progress.close() }
-    try file.verify { done, total in
+    let zeros = try file.verify { done, total in
       progress.percent("verifying", done: done, total: total)
     }
     progress.close()
+    for name in zeros where !quiet {
+      progress.line("warning: tensor \"\(name)\" holds only zeros")
+    }
     if json {
       let report = JSONObject([
         ("file", .string(path)), ("bytes", .integer(file.byteCount)),
         ("content_hash", .string(file.contentHash)), ("intact", .bool(true)),
+        ("zero_tensors", .array(zeros.map { .string($0) })),
       ])
       Console.output(JSONValue.object(report).text + "\n")
     } else if !quiet {

@@ -49,6 +49,11 @@ enum Failure {
     exit(status.rawValue)
   }
 
+  private static let isOutputFault: Set<VQ4Error.Code> = [.outputExists, .sameFile]
+  private static let isResourceFault: Set<VQ4Error.Code> = [
+    .notEnoughSpace, .outputBusy, .writeFailed,
+  ]
+
   private static func status(of error: any Error) -> Status? {
     switch error {
     case let error as GenerationError:
@@ -66,6 +71,8 @@ enum Failure {
       case .missingTensor, .mismatchedTensor, .unreadableWeights: .badInput
       }
     case let error as ImageError: error.code == .outOfMemory ? .noResources : .badInput
+    case let error as VQ4Error where Self.isOutputFault.contains(error.code): .usage
+    case let error as VQ4Error where Self.isResourceFault.contains(error.code): .noResources
     case is VQ4Error, is ConfigurationError, is TokenizerError, is JSONError, is BadInput,
       is EvaluationError:
       .badInput

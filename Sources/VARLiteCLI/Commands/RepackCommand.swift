@@ -1,0 +1,70 @@
+import ArgumentParser
+import VARJSON
+import VARLite
+import VQ4Format
+
+extension VQ4StorageLayout: ExpressibleByArgument {}
+
+struct RepackCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "repack",
+    abstract: "Writes a model file with another storage layout, without quantizing again.",
+    discussion: """
+      map: nothing is compressed, everything is used in place: the fastest start. compact: the smallest file. auto: \
+      what shrinks by 10 % or more is compressed. The model, its answers and its content hash stay the same.
+      """)
+
+  @Argument(help: "The .vq4 file to read.")
+  var input: String
+
+  @Option(name: .shortAndLong, help: ArgumentHelp("The file to write.", valueName: "out.vq4"))
+  var output: String
+
+  @Option(help: ArgumentHelp("How the weights are stored.", valueName: "map|compact|auto"))
+  var layout: VQ4StorageLayout
+
+  @Flag(help: "Replace OUT where it is a model.")
+  var force = false
+
+  @Flag(help: "Print one JSON object instead of text.")
+  var json = false
+
+  @Flag(help: "No progress.")
+  var quiet = false
+
+  func run() throws {
+    guard !output.isEmpty else {
+      throw GenerationError(.invalidRequest, "the output has an empty name; name a file")
+    }
+    let file = try VQ4File(path: input)
+    let progress = Progress(isQuiet: quiet, printsText: false)
+    defer { progress.close() }
+    let result = try write(file, progress)
+    progress.close()
+    if json {
+      let report = JSONObject([
+        ("file", .string(input)), ("bytes_before", .integer(file.byteCount)),
+        ("output", .string(output)), ("bytes", .integer(result.fileBytes)),
+        ("layout", .string(layout.rawValue)), ("content_hash", .string(result.contentHash)),
+        ("seconds", .number(progress.elapsedSeconds)),
+      ])
+      Console.output(JSONValue.object(report).text + "\n")
+    } else if !quiet {
+      Console.output(
+        "\(output): \(result.fileBytes) bytes, \(input) has \(file.byteCount)\n")
+    }
+  }
+
+  private func write(_ file: VQ4File, _ progress: Progress) throws -> VQ4Writer.Result {
+    do throws(VQ4Error) {
+      return try file.repack(
+        to: output, layout: layout, overwrite: force,
+        progress: { progress.percent("repacking", done: $0, total: $1) },
+        isCancelled: { Interruption.shouldStop })
+    } catch {
+      if error.code == .cancelled { throw GenerationError(.cancelled, "interrupted") }
+      guard error.code == .outputExists, !force else { throw error }
+      throw GenerationError(.invalidRequest, "\(output): the file exists; --force replaces it")
+    }
+  }
+}
