@@ -70,8 +70,8 @@ let package = Package(
     .target(
       name: "VARBench",
       dependencies: [
-        "CVARKernels", "CVARProbes", "VARKernels", "VARJSON", "VARQuantization", "VARModels",
-        "VARLite", "VQ4Format",
+        "CVARKernels", "CVARFiles", "CVARProbes", "VARKernels", "VARJSON", "VARQuantization",
+        "VARModels", "VARLite", "VQ4Format",
       ]),
     // Arguments and printing only.
     .executableTarget(
@@ -91,7 +91,7 @@ let package = Package(
     .executableTarget(
       name: "VARBenchCLI",
       dependencies: [
-        "VARBench", "VARKernels", "VARJSON", "VARQuantization",
+        "VARBench", "VARKernels", "VARJSON", "VARQuantization", "VARModels", "VQ4Format",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

@@ -1,5 +1,7 @@
 import ArgumentParser
 import VARBench
+import VARModels
+import VQ4Format
 
 #if canImport(Glibc)
   import Glibc
@@ -18,16 +20,21 @@ struct Varbench: ParsableCommand {
       """,
     subcommands: [
       MachineCommand.self, MatmulCommand.self, UnderstandCommand.self, GenerateCommand.self,
-      DecodeCommand.self,
+      DecodeCommand.self, LoadCommand.self,
     ])
 
   static func main() {
+    MappingGuard.install(program: "varbench")
     do {
       var command = try parseAsRoot()
       try command.run()
     } catch let error as BenchmarkError {
       Lines.writeError("varbench: \(error)")
       Glibc.exit(error.code == .invalidRequest ? 2 : 4)
+    } catch let error where error is VQ4Error || error is ModelError || error is ConfigurationError
+    {
+      Lines.writeError("varbench: \(error)")
+      Glibc.exit((error as? ModelError)?.code == .outOfMemory ? 4 : 3)
     } catch {
       if exitCode(for: error) == .success { exit(withError: error) }
       Lines.writeError(fullMessage(for: error))

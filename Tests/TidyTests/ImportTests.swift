@@ -39,8 +39,8 @@ import Testing
     (
       "VARBench",
       [
-        "CVARKernels", "CVARProbes", "VARKernels", "VARJSON", "VARQuantization", "VARModels",
-        "VARLite", "VQ4Format",
+        "CVARKernels", "CVARFiles", "CVARProbes", "VARKernels", "VARJSON", "VARQuantization",
+        "VARModels", "VARLite", "VQ4Format",
       ]
     ),
     (
@@ -58,7 +58,11 @@ import Testing
       ]
     ),
     (
-      "VARBenchCLI", ["VARBench", "VARKernels", "VARJSON", "VARQuantization", "ArgumentParser"]
+      "VARBenchCLI",
+      [
+        "VARBench", "VARKernels", "VARJSON", "VARQuantization", "VARModels", "VQ4Format",
+        "ArgumentParser",
+      ]
     ),
   ]
 

@@ -5,7 +5,9 @@ import VARTestSupport
 
 /// `varbench` as scripts use it: lines of JSON with fixed keys.
 @Suite struct ProgramTests {
-  private func run(_ arguments: String...) throws -> [JSONValue] {
+  private func run(_ arguments: String...) throws -> [JSONValue] { try run(arguments) }
+
+  private func run(_ arguments: [String]) throws -> [JSONValue] {
     let result = try ProgramRunner.built("varbench").run(arguments)
     #expect(result.status == 0, "\(result.errorText)")
     #expect(result.errorOutput.isEmpty, "\(result.errorText)")
@@ -89,6 +91,31 @@ import VARTestSupport
     let counted = records.first { $0.objectValue?["name"]?.stringValue == "allocations_per_token" }
     // Absent where the C library cannot be asked.
     if let counted { #expect(try number(counted, "max") == 0) }
+  }
+
+  /// The least budget with which the demo model streams is among the bytes that the refusal names.
+  @Test(arguments: ["map", "load", "stream"], [false, true])
+  func loadingIsMeasured(residency: String, isCold: Bool) throws {
+    let model = Fixtures.path("../../Sources/CVARDemoModel/Resources/shapes.vq4")
+    let records = try run(
+      ["load", "--model", model, "--residency", residency, "--threads", "1", "--repeats", "2"]
+        + (isCold ? ["--cold"] : []) + (residency == "stream" ? ["--ram", "13M"] : []))
+    let own = residency == "stream" ? ["pass", "pass_speed"] : []
+    #expect(
+      names(records) == ["load", "load_speed"] + own + [
+        "peak_rss", "disk_speed", "decode_speed", "load_share",
+      ])
+    try check(records, threads: 1, isa: "\(InstructionSet.best.rawValue)")
+    for record in records {
+      #expect(try number(record, "min") > 0)
+      #expect(try number(record, "file_bytes") <= number(record, "weight_bytes"))
+    }
+    let refused = try ProgramRunner.built("varbench").run([
+      "load", "--model", model, "--residency", "stream", "--ram", "100K",
+    ])
+    #expect(refused.status == 4 && refused.errorText.contains("at least"))
+    let missing = try ProgramRunner.built("varbench").run(["load", "--model", "/nowhere"])
+    #expect(missing.status == 3 && missing.errorText.contains("/nowhere"))
   }
 
   @Test func picturesAreMeasuredPerScale() throws {

@@ -161,3 +161,23 @@ private struct BlockBuilder {
     WeightBlock(part: part, pieces: pieces, byteCount: byteCount, storedBytes: storedBytes)
   }
 }
+
+extension WeightBlocks {
+  /// The streams of a part, and which of their bytes it holds.
+  package func contents(
+    of part: WeightPart
+  ) -> [(tensor: Int, role: VQ4StreamRole, slab: Int?, bytes: Range<Int>)] {
+    guard let block = blocks[part] else { return [] }
+    return block.pieces.map { piece in
+      let description = file.tensors[piece.tensor].description
+      guard case .slab(let tensor, let slab) = part else {
+        return (piece.tensor, piece.role, nil, 0..<description.byteCount(of: piece.role))
+      }
+      let rows = slabRows(ofTensor: tensor)[slab]
+      let unit = description.unitByteCount(of: piece.role)
+      let tileRows = VQ4TensorDescription.tileRows
+      let tiles = rows.lowerBound / tileRows..<(rows.upperBound + tileRows - 1) / tileRows
+      return (piece.tensor, piece.role, slab, tiles.lowerBound * unit..<tiles.upperBound * unit)
+    }
+  }
+}

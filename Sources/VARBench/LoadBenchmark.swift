@@ -1,0 +1,242 @@
+import CVARFiles
+import Synchronization
+import VARJSON
+import VARKernels
+import VARModels
+import VQ4Format
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// Measures how fast the weights of a model file come into memory.
+public struct LoadBenchmark {
+  private let path: String
+  private let residency: WeightResidency
+  private let budgetBytes: Int?
+  private let isCold: Bool
+
+  /// Names of the ways to hold weights.
+  public static var residencies: [String] { WeightResidency.allCases.map(\.rawValue) }
+
+  /// - Parameters:
+  ///   - residency: one of `residencies`.
+  ///   - budgetBytes: memory that weights may take; nil: no limit.
+  ///   - isCold: has the page cache forget the file first.
+  public init(
+    path: String, residency: String, budgetBytes: Int?, isCold: Bool
+  ) throws(BenchmarkError) {
+    guard let residency = WeightResidency(rawValue: residency) else {
+      throw BenchmarkError(
+        .invalidRequest, "--residency takes \(Self.residencies.joined(separator: ", "))")
+    }
+    self.path = path
+    self.residency = residency
+    self.budgetBytes = budgetBytes
+    self.isCold = isCold
+  }
+
+  /// What all weights but tables are in the file.
+  private struct Model {
+    let file: VQ4File
+    let pass: WeightPass
+    let storedBytes: Int
+    let decodedBytes: Int
+
+    init(path: String) throws {
+      file = try VQ4File(path: path)
+      let blocks = WeightBlocks(file)
+      let tensors = try VARGPTConfiguration(config: file.jsonAttachment("configuration")).tensors
+      let phases: [WeightPhase] = [
+        .vision(pictureCount: 1), .conversation(writesText: true), .drawingContext,
+        .drawing(scaleCount: 2), .decoding, .encoding,
+      ]
+      var parts: [WeightPart] = []
+      var known = Set<WeightPart>()
+      for phase in phases {
+        for part in WeightPass(phase, tensors: tensors, blocks: blocks).parts
+        where known.insert(part).inserted { parts.append(part) }
+      }
+      pass = WeightPass(parts: parts)
+      storedBytes = parts.reduce(0) { $0 + (blocks[$1]?.storedBytes ?? 0) }
+      decodedBytes = parts.reduce(0) { $0 + (blocks[$1]?.byteCount ?? 0) }
+    }
+  }
+
+  /// `load` (s) and `load_speed` (GB/s of the file), for `stream` of the first pass, then `pass` and `pass_speed` of
+  /// the next one; `peak_rss`; `disk_speed` of reading the same file past the page cache (through it unless `isCold`)
+  /// and `decode_speed` of decoding it from memory, both in GB/s of the file with all threads; `load_share` of the
+  /// lower of the two.
+  public func records(_ conditions: RunConditions) throws -> [BenchmarkRecord] {
+    let model = try Model(path: path)
+    let pool = try conditions.makePool()
+    var seconds: [Double] = []
+    var passes: [Double] = []
+    for _ in 0..<conditions.repeats {
+      let (first, next) = try load(conditions, pool)
+      seconds.append(first)
+      if let next { passes.append(next) }
+    }
+    let peak = Double(ProcessFacts.peakResidentBytes()) / 0x1p20
+    let context: [(String, JSONValue)] = [
+      ("residency", .string(residency.rawValue)), ("cold", .bool(isCold)),
+      ("budget_bytes", budgetBytes.map { .integer($0) } ?? .null),
+      ("file_bytes", .integer(model.storedBytes)), ("weight_bytes", .integer(model.decodedBytes)),
+    ]
+    let stored = Double(model.storedBytes) * 1e-9
+    let load = Measurement(seconds)
+    var records = [
+      BenchmarkRecord("load", "s", load, context: context),
+      BenchmarkRecord("load_speed", "GB/s", load.map { stored / $0 }, context: context),
+    ]
+    if !passes.isEmpty {
+      let pass = Measurement(passes)
+      records += [
+        BenchmarkRecord("pass", "s", pass, context: context),
+        BenchmarkRecord("pass_speed", "GB/s", pass.map { stored / $0 }, context: context),
+      ]
+    }
+    let disk = try diskSpeed(conditions)
+    let decode = try decodeSpeed(model.file, pool)
+    let limit = min(disk, decode)
+    records += [
+      BenchmarkRecord("peak_rss", "MiB", peak, context: context),
+      BenchmarkRecord("disk_speed", "GB/s", disk, context: context),
+      BenchmarkRecord("decode_speed", "GB/s", decode, context: context),
+      BenchmarkRecord("load_share", "ratio", load.map { stored / $0 / limit }, context: context),
+    ]
+    return records
+  }
+
+  /// Seconds until all weights were there once, and of the next pass where they are read again.
+  private func load(_ conditions: RunConditions, _ pool: ThreadPool) throws -> (Double, Double?) {
+    let model = try Model(path: path)
+    if isCold { try forget() }
+    let threadCount = conditions.threadCount
+    let source: any WeightSource =
+      switch residency {
+      case .map: MappedWeightSource(file: model.file, threadCount: threadCount)
+      case .load: LoadedWeightSource(file: model.file, threadCount: threadCount)
+      case .stream: StreamedWeightSource(file: model.file, threadCount: threadCount)
+      }
+    let request = WeightRequest(id: 1, budgetBytes: budgetBytes)
+    let first = try Stopwatch.seconds {
+      try source.begin(model.pass, for: request) { _, _ in }
+      try walk(model, source, pool)
+    }
+    guard residency == .stream else { return (first, nil) }
+    return (first, try Stopwatch.seconds { try walk(model, source, pool) })
+  }
+
+  /// Acquires every part, and touches what lies in the mapped file.
+  private func walk(_ model: Model, _ source: any WeightSource, _ pool: ThreadPool) throws {
+    let blocks = WeightBlocks(model.file)
+    for part in model.pass.parts {
+      try source.acquire(part)
+      if residency == .map {
+        for content in blocks.contents(of: part) where content.bytes.count >= 4096 {
+          let start =
+            content.slab.map { source.stream(content.tensor, content.role, slab: $0) }
+            ?? source.stream(content.tensor, content.role)
+          MachineProbe.read(start, byteCount: content.bytes.count, pool)
+        }
+      }
+      source.release(part)
+    }
+  }
+
+  private func open(_ flags: Int32) throws(BenchmarkError) -> Int32 {
+    let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | flags)
+    guard descriptor >= 0 else {
+      throw BenchmarkError(.invalidRequest, "\(path): cannot be opened")
+    }
+    return descriptor
+  }
+
+  /// Has the page cache forget the file.
+  private func forget() throws(BenchmarkError) {
+    let descriptor = try open(0)
+    defer { close(descriptor) }
+    fsync(descriptor)
+    posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
+  }
+
+  /// GB/s of reading the file, or 4 GB of it, in pieces of 1 MiB by as many threads as load it.
+  private func diskSpeed(_ conditions: RunConditions) throws -> Double {
+    let piece = 1 << 20
+    var descriptor: Int32 = -1
+    if isCold {
+      try forget()
+      descriptor = (try? open(cvar_open_direct_flag())) ?? -1
+    }
+    if descriptor < 0 { descriptor = try open(0) }
+    defer { close(descriptor) }
+    let pieces = min(Int(lseek(descriptor, 0, SEEK_END)) / piece, 4000)
+    guard pieces > 0 else { return .infinity }
+    let readers = RunConditions(
+      threadCount: 2 * conditions.threadCount, instructionSet: conditions.instructionSet,
+      pages: conditions.pages, repeats: 1)
+    let pool = try readers.makePool()
+    let next = Atomic<Int>(0)
+    let failures = Atomic<Int>(0)
+    let seconds = Stopwatch.seconds {
+      pool.parallel(readers.threadCount) { workers in
+        for _ in workers {
+          let buffer = UnsafeMutableRawPointer.allocate(byteCount: piece, alignment: 4096)
+          defer { buffer.deallocate() }
+          while true {
+            let index = next.add(1, ordering: .relaxed).oldValue
+            guard index < pieces else { break }
+            if pread(descriptor, buffer, piece, off_t(index * piece)) != piece {
+              failures.add(1, ordering: .relaxed)
+            }
+          }
+        }
+      }
+    }
+    guard failures.load(ordering: .relaxed) == 0 else {
+      throw BenchmarkError(.invalidRequest, "\(path): cannot be read")
+    }
+    return Double(pieces * piece) / seconds * 1e-9
+  }
+
+  /// GB/s of decoding chunks, up to 1 GB of them, from memory to memory by all threads.
+  private func decodeSpeed(_ file: VQ4File, _ pool: ThreadPool) throws -> Double {
+    var chunks: [(tensor: Int, role: VQ4StreamRole, chunk: Int)] = []
+    var (storedBytes, largest) = (0, 0)
+    for (tensor, entry) in file.tensors.enumerated() where entry.description.layout != .table {
+      for role in VQ4StreamRole.allCases {
+        for chunk in 0..<file.chunkCount(tensor, role) where storedBytes < 1_000_000_000 {
+          chunks.append((tensor, role, chunk))
+          storedBytes += file.chunkFileRange(tensor, role, chunk).count
+          largest = max(largest, file.chunkRange(tensor, role, chunk).count)
+        }
+      }
+    }
+    let failures = Atomic<Int>(0)
+    func decode() {
+      pool.parallel(chunks.count) { range in
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: largest, alignment: 64)
+        defer { buffer.deallocate() }
+        for (tensor, role, chunk) in chunks[range] {
+          let count = file.chunkRange(tensor, role, chunk).count
+          do {
+            try file.decodeChunk(
+              tensor, role, chunk, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]))
+          } catch {
+            failures.add(1, ordering: .relaxed)
+          }
+        }
+      }
+    }
+    // The first time brings the file into memory.
+    decode()
+    let seconds = Stopwatch.seconds(decode)
+    guard failures.load(ordering: .relaxed) == 0 else {
+      throw BenchmarkError(.invalidRequest, "\(path): is damaged; varlite verify tells where")
+    }
+    return Double(storedBytes) / seconds * 1e-9
+  }
+}
