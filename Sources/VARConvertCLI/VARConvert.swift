@@ -28,6 +28,7 @@ struct VARConvert: ParsableCommand {
     defaultSubcommand: ConvertCommand.self)
 
   static func main() {
+    MappingGuard.install(program: "varconvert")
     do {
       var command = try parseAsRoot()
       try command.run()

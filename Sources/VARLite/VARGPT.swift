@@ -95,7 +95,8 @@ public final class VARGPT: Sendable {
       throw GenerationError(
         .unusableModel, "\(file.path): holds no tokenizer; convert the model again")
     }
-    tokenizer = try Tokenizer(tables: tables, owner: file)
+    tokenizer = try Self.tokenizer(
+      tables, file, isCopied: [.load, .stream].contains(options.residency.fixed))
     guard tokenizer.vocabularySize <= configuration.languageModel.vocabSize else {
       throw GenerationError(
         .unusableModel,
@@ -122,6 +123,20 @@ public final class VARGPT: Sendable {
   /// The tensors by name, for whoever plans without reading any.
   func namedWeights() throws -> ModelWeights {
     try ModelWeights(source: sources.source(.map), tensors: tensors)
+  }
+
+  /// - Parameter isCopied: whether the tables are used in memory of their own: then a file that is cut later on does no
+  ///   harm.
+  private static func tokenizer(
+    _ tables: UnsafeRawBufferPointer, _ file: VQ4File, isCopied: Bool
+  ) throws -> Tokenizer {
+    guard isCopied else { return try Tokenizer(tables: tables, owner: file) }
+    guard let memory = AnonymousMemory(byteCount: tables.count) else {
+      throw GenerationError.noMemory(tables.count)
+    }
+    memory.base.copyMemory(from: tables.baseAddress!, byteCount: tables.count)
+    return try Tokenizer(
+      tables: UnsafeRawBufferPointer(start: memory.base, count: tables.count), owner: memory)
   }
 
   /// Throws `unusableModel` unless the file holds the parts that a request needs.

@@ -157,7 +157,7 @@ enum SystemFile {
   static func counts(_ text: String) -> [Substring: Int] {
     var counts: [Substring: Int] = [:]
     for line in text.split(separator: "\n") {
-      let words = line.split(separator: " ", omittingEmptySubsequences: true)
+      let words = line.split { $0 == " " || $0 == "\t" }
       if words.count >= 2, let count = Int(words[1]) { counts[words[0]] = count }
     }
     return counts

@@ -48,7 +48,7 @@ final class Progress {
         "picture \(picture + 1): \(from.width)x\(from.height) shrunk to \(to.width)x\(to.height) "
           + "(\(tokenCount) tokens); --max-pixels changes the limit")
     case .loading(let done, let total):
-      step("loading \(Self.bytes(done)) of \(Self.bytes(total))", isLast: false)
+      step("loading \(Self.bytes(done)) of \(Self.bytes(total))", isLast: done == total)
     case .encoding(let picture, let block, let blockCount):
       step("picture \(picture + 1): block \(block) of \(blockCount)", isLast: block == blockCount)
     case .textLimited(let tokenCount):

@@ -1,20 +1,20 @@
 /// Places in a ring buffer: taken in one order and given back in the same. A place is in one piece, so what is left at
 /// the end of the buffer may be skipped.
-struct RingSpace {
-  let byteCount: Int
+package struct RingSpace {
+  package let byteCount: Int
   private var head = 0
   private var usedBytes = 0
   /// Bytes of each place that is taken, with what was skipped before it.
   private var taken: [Int] = []
   private var first = 0
 
-  init(byteCount: Int) { self.byteCount = byteCount }
+  package init(byteCount: Int) { self.byteCount = byteCount }
 
-  var isEmpty: Bool { first == taken.count }
+  package var isEmpty: Bool { first == taken.count }
 
   /// Whether places of these sizes, taken one after the other, can all be there at the same time, once everything
   /// before them is given back.
-  func canHold(_ sizes: [Int]) -> Bool {
+  package func canHold(_ sizes: [Int]) -> Bool {
     var (position, total) = (isEmpty ? 0 : head, 0)
     for size in sizes {
       let cost = self.cost(size, at: position)
@@ -25,14 +25,14 @@ struct RingSpace {
   }
 
   /// - Returns: where the place begins; nil where it is not free yet.
-  mutating func take(_ size: Int) -> Int? {
+  package mutating func take(_ size: Int) -> Int? {
     if isEmpty {
       (head, usedBytes, first) = (0, 0, 0)
       taken.removeAll(keepingCapacity: true)
     }
     let cost = self.cost(size, at: head)
     guard usedBytes + cost <= byteCount else { return nil }
-    let start = cost == size ? head : 0
+    let start = head + size <= byteCount ? head : 0
     head = start + size
     usedBytes += cost
     taken.append(cost)
@@ -40,7 +40,7 @@ struct RingSpace {
   }
 
   /// Gives back the place that was taken first.
-  mutating func giveBack() {
+  package mutating func giveBack() {
     precondition(!isEmpty, "no place is taken")
     usedBytes -= taken[first]
     first += 1

@@ -49,11 +49,11 @@ extension WeightResidency {
     _ pass: WeightPass, blocks: WeightBlocks, budgetBytes: Int?, readerCount: Int
   ) -> WeightResidencyPlan {
     var plan = WeightResidencyPlan()
-    plan.stagingBytes =
-      readerCount * VQ4ChunkReader.memoryBytes(blocks.file) + RowReader.cacheBytes(blocks.file)
+    let readerBytes = readerCount * VQ4ChunkReader.memoryBytes(blocks.file)
+    plan.stagingBytes = RowReader.cacheBytes(blocks.file) + (self == .map ? 0 : readerBytes)
     plan.firstPassDiskBytes = pass.parts.reduce(0) { $0 + (blocks[$1]?.storedBytes ?? 0) }
     switch self {
-    case .map: plan.map(pass, blocks)
+    case .map: plan.map(pass, blocks, readerBytes: readerBytes)
     case .load: plan.pin(pass.parts, blocks)
     case .stream: plan.stream(pass, blocks, budgetBytes)
     }
@@ -71,7 +71,9 @@ extension WeightResidencyPlan {
   /// The ring of a phase of one pass.
   private static let singlePassRing = 64 << 20
 
-  fileprivate mutating func map(_ pass: WeightPass, _ blocks: WeightBlocks) {
+  fileprivate mutating func map(
+    _ pass: WeightPass, _ blocks: WeightBlocks, readerBytes: Int
+  ) {
     let compressed = WeightBlocks(
       blocks.file, slabCodeBytes: blocks.slabCodeBytes, isCompressedOnly: true)
     var decoded = 0
@@ -80,6 +82,8 @@ extension WeightResidencyPlan {
       decoded += compressed[part]?.memoryBytes ?? 0
       mappedBytes += all - (compressed[part]?.byteCount ?? 0)
     }
+    // Where nothing is decoded no thread reads.
+    if decoded > 0 { stagingBytes += readerBytes }
     residentBytes = decoded + stagingBytes
   }
 
@@ -100,15 +104,12 @@ extension WeightResidencyPlan {
     let fixedBytes = stagingBytes + fixed.reduce(0) { $0 + memory($1) }
     minimumBytes = fixedBytes + (rest.map(memory).max() ?? 0)
     let restBytes = rest.reduce(0) { $0 + memory($1) }
-    guard let budgetBytes, fixedBytes + restBytes > budgetBytes else {
+    // A phase that does not fit is planned as with the least budget.
+    guard let budgetBytes = budgetBytes.map({ max($0, minimumBytes) }),
+      fixedBytes + restBytes > budgetBytes
+    else {
       pin(pass.parts, blocks)
       minimumBytes = min(minimumBytes, residentBytes)
-      return
-    }
-    guard budgetBytes >= minimumBytes else {
-      pinned = Set(fixed)
-      ringBytes = minimumBytes - fixedBytes
-      residentBytes = minimumBytes
       return
     }
     let room = budgetBytes - fixedBytes
