@@ -22,37 +22,40 @@ public final class Checkpoint: Sendable {
   public var byteCount: Int { shards.reduce(0) { $0 + $1.byteCount } }
   private let indexByName: [String: Int]
 
-  /// Opens a directory with `model.safetensors.index.json` or `model.safetensors`, or one `.safetensors` file.
+  /// Opens a directory with `model.safetensors.index.json`, `model.safetensors`, `pytorch_model.bin.index.json` or
+  /// `pytorch_model.bin`, or one `.safetensors` file or PyTorch file.
   ///
   /// Reads the headers only. Throws `CheckpointError` for every fault of the files.
-  public init(path: String) throws(CheckpointError) {
-    let names: [String]
-    let files: [SafetensorsFile]
+  /// - Parameter groups: names of the wanted state dict in a PyTorch file of several, the preferred one first.
+  public convenience init(path: String, groups: [String] = []) throws(CheckpointError) {
     var status = stat()
     guard stat(path, &status) == 0 else {
       throw CheckpointError(
         .missingFile, path: path,
-        "cannot be found; give a checkpoint's directory or .safetensors file")
+        "cannot be found; give a checkpoint's directory, .safetensors or .pth file")
     }
-    if status.st_mode & S_IFMT == S_IFDIR {
-      directory = path
-      (names, files) = try Self.openDirectory(path)
-    } else {
-      let name = path.split(separator: "/").last.map(String.init) ?? path
-      guard name.hasSuffix(".safetensors") else {
-        throw CheckpointError(
-          .unsupportedFormat, path: path,
-          "is no .safetensors file; save the checkpoint as safetensors and try again")
-      }
-      let parent = path.dropLast(name.utf8.count)
-      directory = parent.isEmpty ? "." : String(parent)
-      names = [name]
-      files = [try SafetensorsFile(path: path)]
+    guard status.st_mode & S_IFMT != S_IFDIR else {
+      try self.init(directory: path, shards: try Self.openDirectory(path, groups))
+      return
     }
-    shards = zip(names, files).map { name, file in
-      CheckpointShard(
-        name: name, tensors: file.tensors, headerByteCount: file.headerByteCount, file: file.file)
+    let name = path.split(separator: "/").last.map(String.init) ?? path
+    guard name.hasSuffix(".safetensors") || Self.hasTorchSuffix(name) else {
+      throw CheckpointError(
+        .unsupportedFormat, path: path,
+        "is no .safetensors, .pth, .pt, .bin or .ckpt file; save the checkpoint as safetensors and "
+          + "try again")
     }
+    let parent = path.dropLast(name.utf8.count)
+    let directory = parent.isEmpty ? "." : String(parent)
+    try self.init(directory: directory, shards: [try Self.openShard(path, name, groups)])
+  }
+
+  /// A checkpoint of the tensors of `shards`, with the small files of `directory`.
+  ///
+  /// Throws `duplicateTensor`.
+  public init(directory: String, shards: [CheckpointShard]) throws(CheckpointError) {
+    self.directory = directory
+    self.shards = shards
     let sorted = shards.flatMap(\.tensors).sorted { $0.name < $1.name }
     var indexByName: [String: Int] = [:]
     for (index, tensor) in sorted.enumerated() {
@@ -69,19 +72,43 @@ public final class Checkpoint: Sendable {
   /// The tensor of that name, or nil.
   public subscript(name: String) -> CheckpointTensor? { indexByName[name].map { tensors[$0] } }
 
-  private static func openDirectory(
-    _ directory: String
-  ) throws(CheckpointError) -> ([String], [SafetensorsFile]) {
-    let indexPath = "\(directory)/model.safetensors.index.json"
-    guard access(indexPath, F_OK) == 0 else {
-      let name = "model.safetensors"
-      guard access("\(directory)/\(name)", F_OK) == 0 else {
-        throw CheckpointError(
-          .missingFile, path: directory,
-          "holds neither model.safetensors.index.json nor model.safetensors")
-      }
-      return ([name], [try SafetensorsFile(path: "\(directory)/\(name)")])
+  private static func hasTorchSuffix(_ name: String) -> Bool {
+    [".pth", ".pt", ".bin", ".ckpt"].contains { name.hasSuffix($0) }
+  }
+
+  private static func openShard(
+    _ path: String, _ name: String, _ groups: [String]
+  ) throws(CheckpointError) -> CheckpointShard {
+    if hasTorchSuffix(name) {
+      let file = try TorchFile(path: path, groups: groups)
+      return CheckpointShard(
+        name: name, tensors: file.tensors, headerRange: file.headerRange, file: file.file)
     }
+    let file = try SafetensorsFile(path: path)
+    return CheckpointShard(
+      name: name, tensors: file.tensors, headerRange: 0..<file.headerByteCount, file: file.file)
+  }
+
+  private static func openDirectory(
+    _ directory: String, _ groups: [String]
+  ) throws(CheckpointError) -> [CheckpointShard] {
+    for name in ["model.safetensors", "pytorch_model.bin"] {
+      let path = "\(directory)/\(name)"
+      if access(path + ".index.json", F_OK) == 0 {
+        return try openShards(directory, indexPath: path + ".index.json", groups)
+      }
+      if access(path, F_OK) == 0 { return [try openShard(path, name, groups)] }
+    }
+    throw CheckpointError(
+      .missingFile, path: directory,
+      "holds no model.safetensors.index.json, model.safetensors, pytorch_model.bin.index.json or "
+        + "pytorch_model.bin")
+  }
+
+  /// The shards that an index names.
+  private static func openShards(
+    _ directory: String, indexPath: String, _ groups: [String]
+  ) throws(CheckpointError) -> [CheckpointShard] {
     let index = try readJSON(path: indexPath)
     guard let map = index["weight_map"]?.objectValue else {
       throw CheckpointError(.malformedJSON, path: indexPath, "lacks the object weight_map")
@@ -102,25 +129,24 @@ public final class Checkpoint: Sendable {
       shardOfTensor[tensor] = shard
     }
     let names = Set(shardOfTensor.values).sorted()
-    var shards: [SafetensorsFile] = []
-    for name in names { shards.append(try SafetensorsFile(path: "\(directory)/\(name)")) }
-    try check(shards: shards, names: names, against: shardOfTensor, indexPath: indexPath)
-    return (names, shards)
+    var shards: [CheckpointShard] = []
+    for name in names { shards.append(try openShard("\(directory)/\(name)", name, groups)) }
+    try check(shards: shards, against: shardOfTensor, indexPath: indexPath)
+    return shards
   }
 
   private static func check(
-    shards: [SafetensorsFile], names: [String], against shardOfTensor: [String: String],
-    indexPath: String
+    shards: [CheckpointShard], against shardOfTensor: [String: String], indexPath: String
   ) throws(CheckpointError) {
     var foundCount = 0
-    for (name, shard) in zip(names, shards) {
+    for shard in shards {
       for tensor in shard.tensors {
         guard let listed = shardOfTensor[tensor.name] else {
           throw CheckpointError(
             .unlistedTensor, path: shard.path, tensor: tensor.name,
             "is not named in \(indexPath); shard and index do not belong together")
         }
-        guard listed == name else {
+        guard listed == shard.name else {
           throw CheckpointError(
             .duplicateTensor, path: shard.path, tensor: tensor.name,
             "stands here, but \(indexPath) places it in \(listed)")
@@ -129,9 +155,9 @@ public final class Checkpoint: Sendable {
       }
     }
     guard foundCount < shardOfTensor.count else { return }
-    for (name, shard) in zip(names, shards) {
+    for shard in shards {
       let present = Set(shard.tensors.map(\.name))
-      let listed = shardOfTensor.filter { $0.value == name }.keys.sorted()
+      let listed = shardOfTensor.filter { $0.value == shard.name }.keys.sorted()
       if let missing = listed.first(where: { !present.contains($0) }) {
         throw CheckpointError(
           .missingTensor, path: shard.path, tensor: missing,

@@ -33,6 +33,14 @@ public struct CheckpointError: Error, Equatable, Sendable, CustomStringConvertib
     public static let duplicateTensor = Code(rawValue: "duplicateTensor")
     /// The index names a tensor that its shard lacks.
     public static let missingTensor = Code(rawValue: "missingTensor")
+    /// A zip archive's directory or headers contradict themselves or the file.
+    public static let malformedArchive = Code(rawValue: "malformedArchive")
+    /// A pickle that ends early or is none.
+    public static let malformedPickle = Code(rawValue: "malformedPickle")
+    /// A pickle that asks for an opcode or a constructor that state dicts do not need; nothing was executed.
+    public static let refusedPickle = Code(rawValue: "refusedPickle")
+    /// A file holds several groups of tensors, and nothing says which is meant.
+    public static let ambiguousGroup = Code(rawValue: "ambiguousGroup")
     /// A shard holds a tensor that the index does not name.
     public static let unlistedTensor = Code(rawValue: "unlistedTensor")
   }

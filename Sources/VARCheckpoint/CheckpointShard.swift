@@ -2,10 +2,10 @@
 public struct CheckpointShard: Sendable {
   /// The file's name, without its directory.
   public let name: String
-  /// In the order of their bytes; together they are everything behind the header.
+  /// The tensors that are read, in the order of their bytes.
   public let tensors: [CheckpointTensor]
-  /// Bytes before the first tensor.
-  public let headerByteCount: Int
+  /// The bytes that describe the tensors: all before the first one, or the pickle of a PyTorch file.
+  let headerRange: Range<Int>
   let file: InputFile
 
   public var path: String { file.path }
@@ -16,11 +16,20 @@ public struct CheckpointShard: Sendable {
     file.modificationTime.seconds * 1_000_000_000 + file.modificationTime.nanoseconds
   }
 
-  /// The bytes before the first tensor; at most 100 MB.
+  /// The bytes that describe the tensors; at most 100 MB.
   public func header() throws(CheckpointError) -> [UInt8] {
-    try file.readBytes(count: headerByteCount)
+    try file.readBytes(from: headerRange.lowerBound, count: headerRange.count)
   }
 
   /// Throws `changed` where the file is not what it was when it was opened, as its size and time tell.
   public func checkUnchanged() throws(CheckpointError) { try file.checkUnchanged() }
+
+  /// The same file under another name, and of its tensors those that `name` gives a name, under it.
+  public func selecting(
+    as shardName: String, _ name: (CheckpointTensor) -> String?
+  ) -> CheckpointShard {
+    let selected = tensors.compactMap { tensor in name(tensor).map { tensor.renamed($0) } }
+    return CheckpointShard(
+      name: shardName, tensors: selected, headerRange: headerRange, file: file)
+  }
 }

@@ -12,6 +12,12 @@ public struct CheckpointTensor: Sendable {
   /// Bytes in the shard.
   public var byteCount: Int { elementCount * elementType.byteCount }
 
+  /// The same tensor under another name.
+  public func renamed(_ name: String) -> CheckpointTensor {
+    CheckpointTensor(
+      name: name, elementType: elementType, shape: shape, file: file, offsetBytes: offsetBytes)
+  }
+
   /// Fills `output` with the tensor's bytes from `first` on, as they stand in the shard.
   ///
   /// The range must lie inside the tensor. Throws `unreadable` or `changed`, with the tensor's name.

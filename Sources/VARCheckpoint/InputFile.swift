@@ -66,11 +66,16 @@ final class InputFile: Sendable {
 
   /// The first `count` bytes.
   func readBytes(count: Int) throws(CheckpointError) -> [UInt8] {
+    try readBytes(from: 0, count: count)
+  }
+
+  /// `count` bytes from `offset` on.
+  func readBytes(from offset: Int, count: Int) throws(CheckpointError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)
     var failure: CheckpointError?
     bytes.withUnsafeMutableBytes { buffer in
       do throws(CheckpointError) {
-        try read(from: 0, into: buffer)
+        try read(from: offset, into: buffer)
       } catch {
         failure = error
       }

@@ -29,6 +29,10 @@ public final class TemporaryDirectory: Sendable {
 
   public func write(_ name: String, _ text: String) { write(name, Array(text.utf8)) }
 
+  public func makeDirectory(_ name: String) {
+    guard mkdir(file(name), 0o755) == 0 else { preconditionFailure("no directory \(name)") }
+  }
+
   /// Names of the entries, sorted.
   public func names() -> [String] { Self.names(opendir(path)) }
 
