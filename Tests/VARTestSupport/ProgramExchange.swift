@@ -27,7 +27,6 @@ struct ProgramExchange {
     pipes[2].closeWriteEnd()
     _ = fcntl(pipes[0].writeEnd, F_SETFL, O_NONBLOCK)
     if input.isEmpty { pipes[0].closeWriteEnd() }
-    if outputLimit == 0 { pipes[1].closeReadEnd() }
   }
 
   /// Seconds on a clock that never goes back.

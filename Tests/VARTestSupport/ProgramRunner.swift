@@ -71,6 +71,8 @@ public struct ProgramRunner: Sendable {
     // One at a time: between the making of a pipe and its mark, another start would inherit it.
     let (process, pipes) = try Self.starting.withLock { _ in
       let pipes = try (0..<3).map { _ in try Pipe() }
+      // Before the program can write its first byte.
+      if outputLimit == 0 { pipes[1].closeReadEnd() }
       return (try spawn(rawArguments, pipes), pipes)
     }
     var exchange = ProgramExchange(
