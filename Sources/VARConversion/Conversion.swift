@@ -68,8 +68,10 @@ public struct Conversion: Sendable {
       }
       shapes[tensor.name] = tensor.shape
     }
+    var config = try checkpoint.configuration()
+    if let tokens = try ImageTokens(added: checkpoint) { config = tokens.added(to: config) }
     let configuration = try VARGPTConfiguration(
-      config: try checkpoint.configuration(), shapes: TensorShapes(tensors: shapes))
+      config: config, shapes: TensorShapes(tensors: shapes))
     // Shapes may give what no configuration can say; reading it as the runtime will finds that.
     guard try VARGPTConfiguration(config: configuration.json) == configuration else {
       throw ConversionError(

@@ -37,7 +37,11 @@ struct Metadata {
   private static func tokenizer(
     _ checkpoint: Checkpoint, _ configuration: VARGPTConfiguration
   ) throws -> [UInt8] {
-    let tables = try TokenizerSource(directory: checkpoint.directory).makeTables()
+    var source = try TokenizerSource(directory: checkpoint.directory)
+    if let tokens = try ImageTokens(added: checkpoint) {
+      for (name, id) in tokens.ids { try source.addSpecialToken(name, id: id) }
+    }
+    let tables = try source.makeTables()
     let tokenizer = try Tokenizer(tables: tables)
     let rows = configuration.languageModel.vocabSize
     guard tokenizer.vocabularySize <= rows else {

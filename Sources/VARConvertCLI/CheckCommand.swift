@@ -10,8 +10,7 @@ struct CheckCommand: ParsableCommand {
     commandName: "check",
     abstract: "Measure each tensor's error against the original; exit 1 past the recipe's limits.")
 
-  @Argument(help: "Checkpoint directory or .safetensors file.")
-  var source: String
+  @OptionGroup var source: SourceArguments
 
   @Argument(help: "The file that was made from it.")
   var model: String
@@ -33,7 +32,7 @@ struct CheckCommand: ParsableCommand {
 
   func run() throws {
     catchInterrupts()
-    let check = try ConversionCheck(of: model, against: try Checkpoint(path: source))
+    let check = try ConversionCheck(of: model, against: try source.checkpoint())
     var line = ProgressLine(isQuiet: quiet)
     let rows = try check.run(
       threadCount: threads ?? ThreadPool.defaultThreadCount,

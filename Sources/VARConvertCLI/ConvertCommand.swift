@@ -23,7 +23,7 @@ struct ConvertCommand: ParsableCommand {
     var options = try arguments.options()
     options.keepsProgress = true
     options.resumes = resume
-    let conversion = try Conversion(of: try Checkpoint(path: arguments.source), options: options)
+    let conversion = try Conversion(of: try arguments.source.checkpoint(), options: options)
     let result = try write(conversion)
     let seconds = ProgressLine.now() - start
     if arguments.json {

@@ -24,10 +24,40 @@ struct ByteCount: ExpressibleByArgument {
 
 extension VQ4StorageLayout: ExpressibleByArgument {}
 
+/// The checkpoint and what stands in for parts of it.
+struct SourceArguments: ParsableArguments {
+  @Argument(
+    help: "Checkpoint: a directory of .safetensors or .bin files, or one .safetensors or .pth file."
+  )
+  var source: String
+
+  @Option(
+    help: ArgumentHelp(
+      "Take the generator from this state dict (.pth, .safetensors) or VARGPT checkpoint.",
+      valueName: "file|dir"))
+  var generator: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Take the VAE from this state dict, plain or under \"vae\", or VARGPT checkpoint.",
+      valueName: "file|dir"))
+  var vae: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Take image_gen_projector*, sos_embedding from this state dict or VARGPT checkpoint.",
+      valueName: "file|dir"))
+  var projector: String?
+
+  func checkpoint() throws -> Checkpoint {
+    try CheckpointParts(generator: generator, vae: vae, projector: projector)
+      .checkpoint(at: source)
+  }
+}
+
 /// What `convert` and `plan` have in common.
 struct ConversionArguments: ParsableArguments {
-  @Argument(help: "Checkpoint directory or .safetensors file.")
-  var source: String
+  @OptionGroup var source: SourceArguments
 
   @Option(
     help: ArgumentHelp(
@@ -91,6 +121,6 @@ struct ConversionArguments: ParsableArguments {
 
   func conversion() throws -> Conversion {
     let options = try options()
-    return try Conversion(of: try Checkpoint(path: source), options: options)
+    return try Conversion(of: try source.checkpoint(), options: options)
   }
 }

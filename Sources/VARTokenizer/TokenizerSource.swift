@@ -109,6 +109,14 @@ public struct TokenizerSource: Sendable {
       AddedToken(id: number, content: bytes, isSpecial: isSpecial, isNormalized: isNormalized))
   }
 
+  /// Adds a token that is matched verbatim before normalization, unless the tokenizer has it under this id.
+  ///
+  /// Throws `duplicateID` where the text or the id is taken.
+  public mutating func addSpecialToken(_ content: String, id: Int) throws(TokenizerError) {
+    try addToken(
+      content, id: id, isSpecial: true, isNormalized: false, in: "the added tokens", at: content)
+  }
+
   /// Takes a free id for a text.
   private mutating func register(
     _ bytes: [UInt8], _ id: Int, _ source: String, _ place: () -> String

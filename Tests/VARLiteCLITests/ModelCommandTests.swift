@@ -81,4 +81,18 @@ import VARVision
     }
     #expect(folder.names() == ["config.json"])
   }
+
+  @Test func partsOfACheckpointMayComeFromElsewhere() throws {
+    let folder = TemporaryDirectory()
+    let tiny = Fixtures.path("tiny")
+    let model = folder.file("m.vq4")
+    let parts = ["--generator", tiny, "--vae", tiny, "--projector", tiny]
+    expectDone(try Programs.varconvert([tiny, "-o", model, "--quiet"] + parts))
+    expectDone(try Programs.varconvert(["check", tiny, model, "--quiet"] + parts))
+    expectDone(try Programs.varconvert(["plan", tiny] + parts))
+    folder.write("evil.pth", TorchArchive.file(pickle: Array("cos\nsystem\n.".utf8), storages: []))
+    let refused = try Programs.varconvert(["plan", tiny, "--vae", folder.file("evil.pth")])
+    #expect(refused.status == 3)
+    #expect(refused.errorText.contains("byte 0 of data.pkl: os.system is not allowed"))
+  }
 }
