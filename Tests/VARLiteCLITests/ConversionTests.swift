@@ -72,6 +72,7 @@ import VARTestSupport
     ]
     var random = SplitMix64(seed: 11)
     var kills = 0
+    var wasWhole = false
     // On a slow machine each run gets longer, so that the loop ends.
     for attempt in 0..<40 {
       let tenths = 3 + Int.random(in: 0...4, using: &random) + attempt / 4
@@ -79,13 +80,16 @@ import VARTestSupport
         "limit=$1; shift; exec timeout -s KILL $limit \"$0\" \"$@\"",
         ["\(tenths / 10).\(tenths % 10)"] + arguments)
       if result.status == 0 { break }
-      #expect(result.status == 137, "\(result.errorText)")
-      #expect(access(output, F_OK) != 0)
+      try #require(result.status == 137, "\(result.errorText)")
       kills += 1
+      // The kill may come between the file's last name and the program's end.
+      wasWhole = access(output, F_OK) == 0
+      if wasWhole { break }
     }
     #expect(kills > 0)
     #expect(try isEqual(reference.model, output))
-    #expect(reference.folder.names() == ["killed.vq4", "source", "whole.vq4"])
+    let names = reference.folder.names().filter { !wasWhole || $0 != "killed.vq4.journal" }
+    #expect(names == ["killed.vq4", "source", "whole.vq4"])
   }
 
   @Test func controlCKeepsWhatIsDone() throws {

@@ -11,6 +11,9 @@ public final class MemoryGroup: Sendable {
   private let folder: String
   private let isVersion2: Bool
 
+  /// Whether this machine lets the tests make control groups.
+  public static let isPermitted = MemoryGroup(limitBytes: 64 << 20) != nil
+
   /// - Returns: nil where this machine lets the tests make no control group.
   public init?(limitBytes: Int) {
     let name = "varlite-test.\(getpid()).\(UInt32.random(in: 0 ... .max))"
@@ -42,6 +45,7 @@ public final class MemoryGroup: Sendable {
     var shell = ProgramRunner(path: "/bin/sh")
     shell.environment = runner.environment
     shell.timeoutSeconds = runner.timeoutSeconds
+    shell.watchesMemory = runner.watchesMemory
     let script = "echo $$ > \(folder)/cgroup.procs && exec \"$0\" \"$@\""
     return try shell.run(["-c", script, runner.path] + arguments)
   }

@@ -5,15 +5,17 @@
 #endif
 
 /// A checkpoint of about 300 MB in bf16, written in a fraction of a second: `SmallCheckpoint` with a large language
-/// model, in two shards. Large enough that tensors have many chunks and that memory and time can be bounded.
+/// model and a wide generator, in two shards. Large enough that tensors have many chunks and that memory and time can
+/// be bounded.
 ///
 /// The numbers are slices of one random block, so that the file costs no time to make; neighbouring rows differ.
 public enum MidSizeCheckpoint {
-  public static let (hiddenSize, intermediateSize, vocabSize, layers) = (1024, 4096, 20_000, 7)
+  public static let (hiddenSize, intermediateSize, vocabSize, layers) = (1024, 4096, 20_000, 6)
+  public static let generatorWidth = 512
 
   /// `config.json` of the checkpoint.
   public static let config = """
-    {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 7,
+    {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 6,
      "num_attention_heads": 16, "num_key_value_heads": 4, "vocab_size": 20000,
      "rope_scaling": {"mrope_section": [8, 12, 12]},
      "vision_config": {"depth": 1, "embed_dim": 32, "num_heads": 2, "mlp_ratio": 2},
@@ -39,10 +41,12 @@ public enum MidSizeCheckpoint {
 
   /// Sorted by name, as the official tools write them; the first half of the bytes in the first shard.
   private static var shards: [[Tensor]] {
-    let width = SmallCheckpoint.width
+    let width = generatorWidth
     let resized = [
       "visual.merger.mlp.2.weight": [hiddenSize, 4 * SmallCheckpoint.visionWidth],
       "visual.merger.mlp.2.bias": [hiddenSize],
+      "vargpt_gen.head.weight": [2 * SmallCheckpoint.bits, width],
+      "vargpt_gen.head.bias": [2 * SmallCheckpoint.bits],
       "image_gen_projector.mlp.2.weight": [hiddenSize, width],
       "image_gen_projector.mlp.2.bias": [hiddenSize],
       "image_gen_projector_out.mlp.0.weight": [hiddenSize, hiddenSize],
@@ -53,7 +57,7 @@ public enum MidSizeCheckpoint {
     ]
     var tensors = SmallCheckpoint().tensors
       .filter { !$0.name.hasPrefix("model.") && !$0.name.hasPrefix("lm_head.") }
-      .map { Tensor(name: $0.name, shape: resized[$0.name] ?? $0.shape) }
+      .map { Tensor(name: $0.name, shape: resized[$0.name] ?? widened($0)) }
     tensors += languageModel
     tensors.sort { $0.name < $1.name }
     let half = tensors.reduce(0) { $0 + $1.elementCount } / 2
@@ -63,6 +67,14 @@ public enum MidSizeCheckpoint {
       return count <= half
     }
     return [Array(first), Array(tensors[first.count...])]
+  }
+
+  /// The shape of a tensor where the generator's width takes the place of the small one.
+  private static func widened(_ tensor: SmallCheckpoint.Tensor) -> [Int] {
+    let prefixes = ["vargpt_gen.", "image_gen_projector", "sos_embedding."]
+    guard prefixes.contains(where: tensor.name.hasPrefix) else { return tensor.shape }
+    let small = SmallCheckpoint.width
+    return tensor.shape.map { $0 % small == 0 ? $0 / small * generatorWidth : $0 }
   }
 
   private static var languageModel: [Tensor] {

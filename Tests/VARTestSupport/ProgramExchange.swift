@@ -12,10 +12,13 @@ struct ProgramExchange {
   let input: [UInt8]
   let outputLimit: Int?
   var interruptAt: [UInt8]?
+  /// Called with the process every few milliseconds while it runs.
+  var watch: ((pid_t) -> Void)?
   private(set) var output: [UInt8] = []
   private(set) var errorOutput: [UInt8] = []
   private(set) var interruptTime: Double?
   private var sent = 0
+  private static let watchMilliseconds: Int32 = 3
 
   init(process: pid_t, pipes: [Pipe], input: [UInt8], outputLimit: Int?) {
     self.process = process
@@ -47,7 +50,9 @@ struct ProgramExchange {
         pollfd(fd: pipes[1].readEnd, events: Int16(POLLIN), revents: 0),
         pollfd(fd: pipes[2].readEnd, events: Int16(POLLIN), revents: 0),
       ]
-      guard poll(&polls, 3, Int32(left * 1000) + 1) >= 0 || errno == EINTR else { return false }
+      let milliseconds = watch == nil ? Int32(left * 1000) + 1 : Self.watchMilliseconds
+      guard poll(&polls, 3, milliseconds) >= 0 || errno == EINTR else { return false }
+      watch?(process)
       if polls[0].revents != 0 { send() }
       if polls[1].revents != 0 { receive(pipes[1], into: &output) }
       if polls[2].revents != 0 { receive(pipes[2], into: &errorOutput) }

@@ -16,6 +16,8 @@ public struct ProgramRunner: Sendable {
     public let errorOutput: [UInt8]
     /// From the signal that `interruptAt` sent to the end; nil where none was sent.
     public let secondsAfterInterrupt: Double?
+    /// The most memory without unchanged parts of files that was seen; nil unless `watchesMemory`.
+    public let peakAnonymousBytes: Int?
 
     public var text: String { String(decoding: output, as: UTF8.self) }
     public var errorText: String { String(decoding: errorOutput, as: UTF8.self) }
@@ -29,6 +31,8 @@ public struct ProgramRunner: Sendable {
   public var environment = ["PATH=/usr/bin:/bin"]
   /// The program is killed after this many seconds, which fails the run.
   public var timeoutSeconds = 60.0
+  /// Whether to look at the program's memory every few milliseconds.
+  public var watchesMemory = false
 
   private static let starting = Mutex(())
 
@@ -78,6 +82,10 @@ public struct ProgramRunner: Sendable {
     var exchange = ProgramExchange(
       process: process, pipes: pipes, input: input, outputLimit: outputLimit)
     exchange.interruptAt = interruptAt.map { Array($0.utf8) }
+    var peakAnonymousBytes = 0
+    if watchesMemory {
+      exchange.watch = { peakAnonymousBytes = max(peakAnonymousBytes, Self.anonymousBytes($0)) }
+    }
     let isInTime = exchange.run(deadline: ProgramExchange.now() + timeoutSeconds)
     if !isInTime { kill(process, SIGKILL) }
     var status: Int32 = 0
@@ -90,7 +98,21 @@ public struct ProgramRunner: Sendable {
     return Result(
       status: signal == 0 ? (status >> 8) & 0xff : 128 + signal, output: exchange.output,
       errorOutput: exchange.errorOutput,
-      secondsAfterInterrupt: exchange.interruptTime.map { end - $0 })
+      secondsAfterInterrupt: exchange.interruptTime.map { end - $0 },
+      peakAnonymousBytes: watchesMemory ? peakAnonymousBytes : nil)
+  }
+
+  /// `RssAnon` of a process; 0 where it has ended.
+  private static func anonymousBytes(_ process: pid_t) -> Int {
+    guard let file = fopen("/proc/\(process)/status", "r") else { return 0 }
+    defer { fclose(file) }
+    var line = [CChar](repeating: 0, count: 256)
+    while fgets(&line, Int32(line.count), file) != nil {
+      let text = line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))
+      let words = String(decoding: text, as: UTF8.self).split(whereSeparator: \.isWhitespace)
+      if words.first == "RssAnon:", words.count > 1 { return (Int(words[1]) ?? 0) << 10 }
+    }
+    return 0
   }
 
   private func spawn(_ arguments: [[UInt8]], _ pipes: [Pipe]) throws -> pid_t {
