@@ -133,6 +133,38 @@ import VQ4Format
     #expect { try VQ4File(path: empty) } throws: { ($0 as? VQ4Error)?.code == .emptyFile }
   }
 
+  @Test func whatMayNotBeReadIsTold() throws {
+    let directory = TemporaryDirectory()
+    let loop = directory.file("loop.vq4")
+    #expect(symlink("loop.vq4", loop) == 0)
+    #expect { try VQ4File(path: loop) } throws: {
+      ($0 as? VQ4Error)?.code == .cannotOpen && ($0 as? VQ4Error)?.systemError == ELOOP
+    }
+    let closed = directory.file("closed.vq4")
+    try TestModel.write(TestModel.small, to: closed, layout: .map)
+    #expect(chmod(closed, 0) == 0)
+    // Rights do not bind the superuser.
+    if geteuid() != 0 {
+      #expect { try VQ4File(path: closed) } throws: {
+        ($0 as? VQ4Error)?.code == .cannotOpen && ($0 as? VQ4Error)?.systemError == EACCES
+      }
+    }
+  }
+
+  /// A file that takes the place of an open one, as a writer publishes it, is another file.
+  @Test func aFileThatIsReplacedStaysWhole() throws {
+    let directory = TemporaryDirectory()
+    let path = directory.file("model.vq4")
+    try TestModel.write(TestModel.large, to: path, layout: .map)
+    let file = try VQ4File(path: path)
+    let hash = file.contentHash
+    try TestModel.write(TestModel.small, to: directory.file("other.vq4"), layout: .map)
+    #expect(rename(directory.file("other.vq4"), path) == 0)
+    try file.verify()
+    #expect(file.contentHash == hash)
+    #expect(try VQ4File(path: path).contentHash != hash)
+  }
+
   @Test func aLinkIsFollowed() throws {
     let directory = TemporaryDirectory()
     try TestModel.write(TestModel.small, to: directory.file("model.vq4"), layout: .map)

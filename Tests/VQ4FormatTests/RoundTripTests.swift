@@ -220,4 +220,23 @@ import VQ4Format
     _ = try writer.finish()
     #expect(try VQ4File(path: path).verify() == ["zeros"])
   }
+
+  /// The smallest fp16 numbers are scales like any others.
+  @Test func subnormalScalesAreAccepted() throws {
+    let directory = TemporaryDirectory()
+    let path = directory.file("m.vq4")
+    let writer = try VQ4Writer(path: path)
+    let matrix = VQ4TensorDescription(
+      name: "tiny", elementType: .int8, layout: .tiles, shape: [16, 32], groupSize: 32)
+    try writer.beginGroup("g")
+    try writer.beginTensor(matrix)
+    for role in VQ4StreamRole.allCases where matrix.byteCount(of: role) > 0 {
+      // Codes of 1; scales of 2^-24, in little-endian order.
+      let bytes = (0..<matrix.byteCount(of: role)).map { role == .codes ? 1 : UInt8(1 - $0 % 2) }
+      try bytes.withUnsafeBytes { try writer.append(role, $0) }
+    }
+    try writer.endTensor()
+    _ = try writer.finish()
+    #expect(try VQ4File(path: path).verify() == [])
+  }
 }
