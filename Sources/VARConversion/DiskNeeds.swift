@@ -36,13 +36,14 @@ public struct DiskNeeds: Sendable {
         // A chunk that is no whole megabyte has more than half of one.
         chunkCount += 1 + byteCount / (VQ4Limits.chunkBytes / 2)
       }
-      scaleByteCount = max(scaleByteCount, row.streamByteCounts.dropFirst().reduce(0, +))
+      scaleByteCount += row.streamByteCounts.dropFirst().reduce(0, +)
     }
     tables += 32 * chunkCount + 72 * attachmentCount
     fileByteCount =
       end + attachmentByteCount + tables + (attachmentCount + 6) * VQ4Limits.streamAlignment
       + VQ4Limits.superblockBytes
-    journalByteCount = (1 << 20) + 2 * scaleByteCount + 32 * chunkCount + 256 * rows.count
+    // A slow machine takes the scales of almost every tensor along.
+    journalByteCount = (1 << 20) + scaleByteCount + 32 * chunkCount + 512 * rows.count
   }
 
   private static func aligned(_ offset: Int, to alignment: Int) -> Int {

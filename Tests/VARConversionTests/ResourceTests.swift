@@ -54,6 +54,29 @@ import VQ4Format
     if layout == .map { #expect(planned - result.fileByteCount < 2 << 20) }
   }
 
+  /// A machine so slow that every chunk gets its record.
+  @Test func theJournalIsNeverLargerThanPlanned() throws {
+    let source = TemporaryDirectory()
+    try MidSizeCheckpoint.write(to: source.path)
+    var options = ConversionOptions(recipe: try Recipe(builtIn: "int4"), layout: .map)
+    options.keepsProgress = true
+    options.journalItemCount = 1
+    let conversion = try Conversion(of: try Checkpoint(path: source.path), options: options)
+    let directory = TemporaryDirectory()
+    let path = directory.file("m.vq4")
+    var largest = 0
+    _ = try conversion.write(
+      to: path,
+      progress: { _ in
+        var status = stat()
+        if stat(path + ".journal", &status) == 0 { largest = max(largest, Int(status.st_size)) }
+      })
+    let planned = conversion.disk().journalByteCount
+    #expect(largest <= planned, "\(largest) bytes, planned \(planned)")
+    // Most of it is used, so that the plan says something.
+    #expect(largest > planned / 3, "\(largest) bytes, planned \(planned)")
+  }
+
   @Test func aDiskWithoutRoomIsToldWithNumbers() throws {
     let disk = try conversion(of: Fixtures.path("tiny")).disk(attachmentByteCount: 5000)
     try disk.check(output: "m.vq4", allocated: 0, free: disk.byteCount)

@@ -31,6 +31,7 @@ struct ConversionRun {
   private struct OpenWeight {
     let rowIndex: Int
     let codebook: [Int8]
+    let startTime = ConversionRun.now()
     var error = WeightError()
     var chunkCount = 0
     var source: JournalRecord.SourcePieces?
@@ -210,7 +211,9 @@ struct ConversionRun {
     }
     var batch = records
     var reached = (chunks: 0, scales: 0, superscales: 0)
-    if let weight = open, weight.chunkCount > weight.journaled.chunks {
+    // A part of a tensor takes its scales along, so that a tensor that ends soon is not worth it.
+    let isLong = open.map { $0.startTime <= journalTime || journalItemCount != nil } ?? false
+    if let weight = open, isLong, weight.chunkCount > weight.journaled.chunks {
       let record = openRecord(weight)
       reached = (
         weight.chunkCount, weight.journaled.scales + record.scales.count,
@@ -218,8 +221,7 @@ struct ConversionRun {
       )
       batch.append(.open(record))
     }
-    guard !batch.isEmpty else { return }
-    guard try keeper.submit(batch) else { return }
+    guard try batch.isEmpty || keeper.submit(batch) else { return }
     records = []
     if reached.chunks > 0 { open?.journaled = reached }
     journalTime = time
