@@ -1,25 +1,12 @@
 import ArgumentParser
 import VARCheckpoint
 import VARConversion
+import VARKernels
 import VARQuantization
 import VQ4Format
 
-/// A number of bytes with an optional K, M or G (powers of 1024).
-struct ByteCount: ExpressibleByArgument {
-  let value: Int
-
-  init?(argument: String) {
-    var digits = Substring(argument)
-    var unit = 1
-    if let last = digits.last, let power = ["k": 10, "m": 20, "g": 30][last.lowercased()] {
-      unit = 1 << power
-      digits.removeLast()
-    }
-    guard let count = Int(digits), count > 0 else { return nil }
-    let (product, overflow) = count.multipliedReportingOverflow(by: unit)
-    guard !overflow else { return nil }
-    value = product
-  }
+extension ByteCount: ExpressibleByArgument {
+  public init?(argument: String) { self.init(text: argument) }
 }
 
 extension VQ4StorageLayout: ExpressibleByArgument {}
@@ -79,7 +66,8 @@ struct ConversionArguments: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Memory the program may take at its peak (default: 1G); the file does not depend on it.",
+      "Memory the program may take at its peak, as 384M or 1.5G (default: 1G); the file "
+        + "does not depend on it.",
       valueName: "bytes"))
   var ram: ByteCount?
 
@@ -115,7 +103,7 @@ struct ConversionArguments: ParsableArguments {
     if let groupSize { recipe = recipe.replacingGroupSize(groupSize) }
     var options = ConversionOptions(recipe: recipe, layout: layout, overwrite: force)
     if let threads { options.threadCount = threads }
-    if let ram { options.memoryByteCount = ram.value }
+    if let ram { options.memoryByteCount = ram.bytes }
     return options
   }
 

@@ -64,6 +64,26 @@ import VARTestSupport
     #expect(try isEqual(reference.model, output))
   }
 
+  /// Tensors of PyTorch's files are read in pieces, too.
+  @Test func memoryStaysBelowTheBudgetWithTorchFiles() throws {
+    let folder = TemporaryDirectory()
+    let (source, model) = (folder.file("source"), folder.file("m.vq4"))
+    folder.makeDirectory("source")
+    try MidSizeCheckpoint.write(to: source, isTorch: true)
+    let plan = try Programs.varconvert(["plan", source, "--json"]).json()
+    let least = try #require(plan["minimum_memory_bytes"]?.integerValue)
+    #expect(least < MidSizeCheckpoint.byteCount / 2)
+    let report = try Programs.varconvert([
+      source, "-o", model, "--json", "--quiet", "--ram", "\(least)",
+    ]).json()
+    let peak = try #require(report["peak_memory_bytes"]?.integerValue)
+    #expect(peak <= least, "peak \(peak), granted \(least)")
+    // The same weights as from safetensors.
+    folder.makeDirectory("same")
+    try MidSizeCheckpoint.write(to: folder.file("same"))
+    expectDone(try Programs.varconvert(["check", folder.file("same"), model, "--quiet"]))
+  }
+
   @Test func killedAtAnyMomentItGoesOnToTheSameBytes() throws {
     let reference = try makeReference(["--threads", "1", "--layout", "compact"])
     let output = reference.folder.path + "/killed.vq4"
@@ -118,6 +138,27 @@ import VARTestSupport
     expectDone(done)
     #expect(done.errorText.contains("going on at"))
     #expect(try isEqual(reference.model, output))
+  }
+
+  /// Whether this process may put a disk of its own somewhere.
+  private static let canMount =
+    (try? ProgramRunner(path: "/bin/sh").run([
+      "-c", "unshare -rm sh -c 'mount -t tmpfs -o size=1m tmpfs /mnt'",
+    ]))?.status == 0
+
+  @Test(.enabled(if: canMount, "needs a user namespace that may mount"))
+  func aDiskWithoutRoomIsToldBeforeTheStart() throws {
+    let folder = TemporaryDirectory()
+    let result = try shell(
+      """
+      exec unshare -rm sh -c '
+        mount -t tmpfs -o size=2m tmpfs "$2" && "$0" "$1" -o "$2/m.vq4"
+        status=$?; ls -A "$2"; exit $status' "$0" "$@"
+      """, [Fixtures.path("tiny"), folder.path])
+    #expect(result.status == Programs.Status.noResources, "\(result.errorText)")
+    #expect(result.errorText.contains("bytes free; make room"), "\(result.errorText)")
+    #expect(result.text.isEmpty)
+    #expect(result.errorLines.count == 1, "\(result.errorText)")
   }
 
   @Test func aFullDiskEndsInOneMessageAndCanBeResumed() throws {

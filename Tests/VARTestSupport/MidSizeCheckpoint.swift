@@ -25,6 +25,11 @@ public enum MidSizeCheckpoint {
                         "image_gen_pad_token_id": 312}}
     """
 
+  /// Names of the same shards as PyTorch's files.
+  public static let torchNames = [
+    "pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin",
+  ]
+
   /// Bytes of the shards.
   public static var byteCount: Int { shards.joined().reduce(0) { $0 + $1.elementCount * 2 } }
 
@@ -102,7 +107,9 @@ public enum MidSizeCheckpoint {
   }
 
   /// Writes the shards, their index, `config.json` and the tokenizer's files.
-  public static func write(to directory: String) throws {
+  ///
+  /// - Parameter isTorch: PyTorch's files with the same tensors instead of safetensors.
+  public static func write(to directory: String, isTorch: Bool = false) throws {
     SmallCheckpoint.writeTokenizer(to: directory)
     func makeFile(_ name: String, _ body: (UnsafeMutablePointer<FILE>) -> Bool) throws {
       guard let file = fopen("\(directory)/\(name)", "wb") else {
@@ -115,19 +122,21 @@ public enum MidSizeCheckpoint {
     }
     var index = "{\"weight_map\":{"
     let block = randomBlock()
-    for (name, tensors) in zip(shardNames, shards) {
+    for (name, tensors) in zip(isTorch ? torchNames : shardNames, shards) {
       for tensor in tensors {
         index += (index.hasSuffix("{") ? "" : ",") + "\"\(tensor.name)\":\"\(name)\""
       }
       try makeFile(name) { file in
-        write(header(tensors), to: file)
+        if isTorch { return write(torchFile(tensors, block), to: file) }
+        return write(header(tensors), to: file)
           && tensors.enumerated().allSatisfy { number, tensor in
             write(tensor.elementCount * 2, of: block, from: number * 7919 * 2, to: file)
           }
       }
     }
     index += "}}"
-    try makeFile("model.safetensors.index.json") { write(Array(index.utf8), to: $0) }
+    let indexName = isTorch ? "pytorch_model.bin.index.json" : "model.safetensors.index.json"
+    try makeFile(indexName) { write(Array(index.utf8), to: $0) }
     try makeFile("config.json") { write(Array(config.utf8), to: $0) }
   }
 
@@ -145,6 +154,22 @@ public enum MidSizeCheckpoint {
     }
     text += "}"
     return withUnsafeBytes(of: UInt64(text.utf8.count).littleEndian) { Array($0) } + text.utf8
+  }
+
+  private static func torchFile(_ tensors: [Tensor], _ block: [UInt8]) -> [UInt8] {
+    let members = tensors.enumerated().map { number, tensor in
+      var bytes: [UInt8] = []
+      var position = number * 7919 * 2 % block.count
+      while bytes.count < tensor.elementCount * 2 {
+        let piece = min(tensor.elementCount * 2 - bytes.count, block.count - position)
+        bytes += block[position..<position + piece]
+        position = 0
+      }
+      let value = TorchArchive.Tensor(
+        storageType: "BFloat16Storage", shape: tensor.shape, bytes: bytes)
+      return (tensor.name, TorchArchive.Value.tensor(value))
+    }
+    return TorchArchive.file(.dictionary(members))
   }
 
   private static func write(_ bytes: [UInt8], to file: UnsafeMutablePointer<FILE>) -> Bool {
