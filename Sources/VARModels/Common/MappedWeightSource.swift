@@ -20,8 +20,8 @@ package final class MappedWeightSource: WeightSource, @unchecked Sendable {
 
   private struct State: ~Copyable {
     let readAhead: ReadAhead
-    /// Groups that each request reads in its present phase.
-    var groups: [Int: Set<Int>] = [:]
+    /// What each request reads in its present phase.
+    var parts: [Int: Set<WeightPart>] = [:]
   }
 
   package init(
@@ -57,16 +57,19 @@ package final class MappedWeightSource: WeightSource, @unchecked Sendable {
   }
 
   package func end(_ request: WeightRequest) {
-    state.withLock { $0.groups[request.id] = nil }
+    state.withLock { $0.parts[request.id] = nil }
     kept.end(request)
   }
 
-  /// Takes the pages of groups that no request reads any more from this process. They stay in the page cache.
+  /// Takes the pages of groups of which the request leaves a part, and which no other request reads, from this process.
+  /// They stay in the page cache.
   private func forgetPages(outside pass: WeightPass, _ request: WeightRequest) {
-    let groups = Set(pass.parts.map { $0.group(in: file) })
+    let parts = Set(pass.parts)
     let left = state.withLock { state in
-      let before = state.groups.updateValue(groups, forKey: request.id) ?? []
-      return state.groups.values.reduce(before) { $0.subtracting($1) }
+      let before = state.parts.updateValue(parts, forKey: request.id) ?? []
+      let others = state.parts.filter { $0.key != request.id }.values
+      let groups = Set(before.subtracting(parts).map { $0.group(in: file) })
+      return others.reduce(groups) { $0.subtracting($1.map { $0.group(in: file) }) }
     }
     for group in left { file.advise(group: group, .dontNeed) }
   }
