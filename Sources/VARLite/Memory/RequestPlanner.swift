@@ -22,14 +22,19 @@ struct RequestPlanner {
     _ phases: [Phase], _ residency: WeightResidency, _ budget: Int?
   ) -> RequestPlan {
     let program = model.openedMemory
-    let planned = phases.map { phase in
-      let buffers = phase.buffers.reduce(0) { $0 + $1.byteCount }
-      return RequestPlan.Phase(
-        kind: phase.kind, buffers: phase.buffers,
-        weights: model.sources.plan(
-          residency, model.sources.pass(phase.weights, tensors: model.tensors),
-          budgetBytes: budget.map { max(0, $0 - program.byteCount - buffers) }),
-        passCount: phase.passCount, work: phase.work)
+    let weights = model.sources.plans(
+      residency,
+      phases.map { phase in
+        let buffers = phase.buffers.reduce(0) { $0 + $1.byteCount }
+        return (
+          model.sources.pass(phase.weights, tensors: model.tensors),
+          budget.map { max(0, $0 - program.byteCount - buffers) }
+        )
+      })
+    let planned = zip(phases, weights).map { phase, weights in
+      RequestPlan.Phase(
+        kind: phase.kind, buffers: phase.buffers, weights: weights, passCount: phase.passCount,
+        work: phase.work)
     }
     return RequestPlan(
       phases: planned, residency: residency, kvType: kvType, program: program,

@@ -23,12 +23,15 @@ struct PlanCommand: ParsableCommand {
   @Option(help: ArgumentHelp("What is to be done.", valueName: "generate|understand|edit"))
   var task = Task.generate
 
-  @Option(help: ArgumentHelp("Pictures to look at; default: 1 for edit.", valueName: "n"))
+  @Option(
+    help: ArgumentHelp(
+      "Pictures to look at; default: 1 for edit and where their size is given.", valueName: "n"))
   var images: Int?
 
   @Option(
-    help: ArgumentHelp("Size of the pictures to look at, in pixels.", valueName: "WxH"))
-  var imageSize = PictureSize(width: 448, height: 448)
+    help: ArgumentHelp(
+      "Size of the pictures to look at, in pixels; default: 448x448.", valueName: "WxH"))
+  var imageSize: PictureSize?
 
   @Option(
     help: ArgumentHelp("Tokens of text in the prompt, with the system message.", valueName: "n"))
@@ -39,6 +42,7 @@ struct PlanCommand: ParsableCommand {
       "Tokens to write at most; default: 512, before a picture 128.", valueName: "n"))
   var maxTokens: Int?
 
+  @OptionGroup var pixels: PixelOptions
   @OptionGroup(title: "Picture to draw") var picture: PictureShapeOptions
   @OptionGroup(title: "Model") var model: ModelOptions
 
@@ -72,18 +76,18 @@ struct PlanCommand: ParsableCommand {
 
   private func request() throws -> RequestDescription {
     let draws = task != .understand
-    let count = images ?? (task == .edit ? 1 : 0)
+    let count = images ?? (task == .edit || imageSize != nil ? 1 : 0)
+    let size = imageSize ?? PictureSize(width: 448, height: 448)
     return RequestDescription(
       promptTokens: promptTokens, textTokens: maxTokens ?? (draws ? 128 : 512),
-      pictures: Array(repeating: (imageSize.width, imageSize.height), count: count),
-      drawing: draws
-        ? try picture.drawingOptions(sourceSize: (imageSize.width, imageSize.height)) : nil,
+      pictures: Array(repeating: (size.width, size.height), count: count), pixels: pixels.bounds,
+      drawing: draws ? try picture.drawingOptions(sourceSize: (size.width, size.height)) : nil,
       forcesDrawing: draws && picture.forceImage)
   }
 }
 
 /// A size in pixels as an argument.
-struct PictureSize: ExpressibleByArgument, CustomStringConvertible {
+struct PictureSize: ExpressibleByArgument {
   let width, height: Int
 
   init(width: Int, height: Int) {
@@ -98,6 +102,4 @@ struct PictureSize: ExpressibleByArgument, CustomStringConvertible {
     else { return nil }
     self.init(width: width, height: height)
   }
-
-  var description: String { "\(width)x\(height)" }
 }

@@ -25,7 +25,7 @@ struct UnderstandCommand: ParsableCommand {
     defer { progress.close() }
     let recorder = input.trace == nil ? nil : TraceRecorder()
     let answer = try model.understand(
-      prompt, sampling: text.sampling, pixels: input.bounds, recorder: recorder,
+      prompt, sampling: text.sampling, pixels: input.pixels.bounds, recorder: recorder,
       isCancelled: { Interruption.shouldStop }, events: progress.report)
     progress.close()
     if let recorder, let path = input.trace {

@@ -27,7 +27,7 @@ struct DrawingRun {
       prompt, options: options,
       text: TextSampling(seed: image.seed, maximumTokens: 128),
       forcesDrawing: image.shape.forceImage,
-      pixels: input.bounds, recorder: recorder, isCancelled: { Interruption.shouldStop },
+      pixels: input.pixels.bounds, recorder: recorder, isCancelled: { Interruption.shouldStop },
       events: progress.report)
     progress.close()
     let png = try PNGEncoder.encode(drawing.image, text: textChunks(prompt, model, options))

@@ -13,25 +13,18 @@ struct PictureOptions: ParsableArguments {
   var images: [String] = []
 }
 
-/// The system message, and how pictures are looked at.
-struct InputOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Replaces the default system message.", valueName: "text"))
-  var system: String?
-
+/// How large the model sees pictures.
+struct PixelOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Enlarge pictures with fewer pixels than this.", valueName: "n"))
   var minPixels: Int?
 
   @Option(
-    help: """
+    help: ArgumentHelp(
+      """
       Shrink pictures with more pixels than this; default: the model's, at most \
       \(ImagePreprocessing.defaultMaximumTokens) tokens of 28x28.
-      """)
+      """, valueName: "n"))
   var maxPixels: Int?
-
-  @Option(
-    help: ArgumentHelp(
-      "Write intermediate tensors to this .safetensors file.", valueName: "file.safetensors"))
-  var trace: String?
 
   func validate() throws {
     for (name, value) in [("--min-pixels", minPixels), ("--max-pixels", maxPixels)] {
@@ -45,6 +38,19 @@ struct InputOptions: ParsableArguments {
   }
 
   var bounds: PixelBounds { PixelBounds(minimum: minPixels, maximum: maxPixels) }
+}
+
+/// The system message, how pictures are looked at, and what is recorded.
+struct InputOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Replaces the default system message.", valueName: "text"))
+  var system: String?
+
+  @OptionGroup var pixels: PixelOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "Write intermediate tensors to this .safetensors file.", valueName: "file.safetensors"))
+  var trace: String?
 
   /// The prompt of a text argument; `-` reads standard input without its last line break.
   func prompt(_ argument: String, images: [String] = []) throws -> Prompt {

@@ -43,21 +43,25 @@ extension WeightResidency {
   ///
   /// - Parameters:
   ///   - blocks: of all streams of the file.
+  ///   - earlier: what the phases before it read; ``map`` and ``load`` keep it as long as it is in nobody's way.
   ///   - budgetBytes: memory that weights may take; nil: no limit.
   ///   - readerCount: threads that read and decode.
   package func plan(
-    _ pass: WeightPass, blocks: WeightBlocks, budgetBytes: Int?, readerCount: Int
+    _ pass: WeightPass, after earlier: Set<WeightPart> = [], blocks: WeightBlocks,
+    budgetBytes: Int?, readerCount: Int
   ) -> WeightResidencyPlan {
     var plan = WeightResidencyPlan()
     let readerBytes = readerCount * VQ4ChunkReader.memoryBytes(blocks.file)
     plan.stagingBytes = RowReader.cacheBytes(blocks.file) + (self == .map ? 0 : readerBytes)
     plan.firstPassDiskBytes = pass.parts.reduce(0) { $0 + (blocks[$1]?.storedBytes ?? 0) }
     switch self {
-    case .map: plan.map(pass, blocks, readerBytes: readerBytes)
-    case .load: plan.pin(pass.parts, blocks)
+    case .map: plan.map(pass, after: earlier, blocks, budgetBytes, readerBytes: readerBytes)
+    case .load:
+      plan.pin(pass.parts, blocks)
+      plan.minimumBytes = plan.residentBytes
+      plan.keep(earlier.subtracting(pass.parts), blocks, budgetBytes)
     case .stream: plan.stream(pass, blocks, budgetBytes)
     }
-    if self != .stream { plan.minimumBytes = plan.residentBytes }
     plan.fits = budgetBytes.map { $0 >= plan.minimumBytes } ?? true
     return plan
   }
@@ -72,7 +76,8 @@ extension WeightResidencyPlan {
   private static let singlePassRing = 64 << 20
 
   fileprivate mutating func map(
-    _ pass: WeightPass, _ blocks: WeightBlocks, readerBytes: Int
+    _ pass: WeightPass, after earlier: Set<WeightPart>, _ blocks: WeightBlocks,
+    _ budgetBytes: Int?, readerBytes: Int
   ) {
     let compressed = WeightBlocks(
       blocks.file, slabCodeBytes: blocks.slabCodeBytes, isCompressedOnly: true)
@@ -85,6 +90,16 @@ extension WeightResidencyPlan {
     // Where nothing is decoded no thread reads.
     if decoded > 0 { stagingBytes += readerBytes }
     residentBytes = decoded + stagingBytes
+    minimumBytes = residentBytes
+    keep(earlier.subtracting(pass.parts), compressed, budgetBytes)
+  }
+
+  /// Adds what stays in memory of phases before, within the budget.
+  fileprivate mutating func keep(
+    _ parts: Set<WeightPart>, _ blocks: WeightBlocks, _ budgetBytes: Int?
+  ) {
+    let all = residentBytes + parts.reduce(0) { $0 + (blocks[$1]?.memoryBytes ?? 0) }
+    residentBytes = max(residentBytes, min(all, budgetBytes ?? all))
   }
 
   fileprivate mutating func pin(_ parts: [WeightPart], _ blocks: WeightBlocks) {

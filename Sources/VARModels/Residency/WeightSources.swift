@@ -46,13 +46,17 @@ package final class WeightSources: Sendable {
     WeightPass(phase, tensors: tensors, blocks: blocks)
   }
 
-  /// What a source will do in a phase.
-  package func plan(
-    _ residency: WeightResidency, _ pass: WeightPass, budgetBytes: Int?
-  ) -> WeightResidencyPlan {
-    residency.plan(
-      pass, blocks: blocks, budgetBytes: budgetBytes,
-      readerCount: WeightReaders.count(threadCount: threadCount))
+  /// What a source will do in the phases of a request, whose weights may take a budget each; nil: no limit.
+  package func plans(
+    _ residency: WeightResidency, _ phases: [(pass: WeightPass, budgetBytes: Int?)]
+  ) -> [WeightResidencyPlan] {
+    var earlier: Set<WeightPart> = []
+    return phases.map { pass, budgetBytes in
+      defer { earlier.formUnion(pass.parts) }
+      return residency.plan(
+        pass, after: earlier, blocks: blocks, budgetBytes: budgetBytes,
+        readerCount: WeightReaders.count(threadCount: threadCount))
+    }
   }
 }
 
