@@ -65,16 +65,19 @@ public struct LoadBenchmark {
     }
   }
 
-  /// `load` (s) and `load_speed` (GB/s of the file), for `stream` of the first pass, then `pass` and `pass_speed` of
-  /// the next one; `peak_rss`; `disk_speed` of reading the same file past the page cache (through it unless `isCold`)
-  /// and `decode_speed` of decoding it from memory, both in GB/s of the file with all threads; `load_share` of the
-  /// lower of the two.
+  /// `load` (s) and `load_speed` (GB/s of the file), for `stream` of the first pass, then `pass` of the next one
+  /// and `pass_speed` of what it reads again; `peak_rss`; `disk_speed` of reading the same file past the page cache
+  /// (through it unless `isCold`) and `decode_speed` of decoding it from memory, both in GB/s of the file by all
+  /// threads; `memory_speed` of taking fresh memory from the system right before each load, in GB/s of memory;
+  /// `load_share` of the lowest of the three.
   public func records(_ conditions: RunConditions) throws -> [BenchmarkRecord] {
     let model = try Model(path: path)
     let pool = try conditions.makePool()
     var seconds: [Double] = []
     var passes: [Double] = []
+    var memory: [Double] = []
     for _ in 0..<conditions.repeats {
+      memory.append(try memorySpeed(min(model.decodedBytes, budgetBytes ?? .max), pool))
       let (first, next) = try load(conditions, pool)
       seconds.append(first)
       if let next { passes.append(next) }
@@ -93,18 +96,23 @@ public struct LoadBenchmark {
     ]
     if !passes.isEmpty {
       let pass = Measurement(passes)
+      let plan = WeightSources(model.file, threadCount: conditions.threadCount)
+        .plans(residency, [(model.pass, budgetBytes)])[0]
+      let again = Double(plan.diskBytesPerPass) * 1e-9
       records += [
         BenchmarkRecord("pass", "s", pass, context: context),
-        BenchmarkRecord("pass_speed", "GB/s", pass.map { stored / $0 }, context: context),
+        BenchmarkRecord("pass_speed", "GB/s", pass.map { again / $0 }, context: context),
       ]
     }
     let disk = try diskSpeed(conditions)
     let decode = try decodeSpeed(model.file, pool)
-    let limit = min(disk, decode)
+    let fresh = Measurement(memory)
+    let limit = min(disk, decode, fresh.median * stored * 1e9 / Double(model.decodedBytes))
     records += [
       BenchmarkRecord("peak_rss", "MiB", peak, context: context),
       BenchmarkRecord("disk_speed", "GB/s", disk, context: context),
       BenchmarkRecord("decode_speed", "GB/s", decode, context: context),
+      BenchmarkRecord("memory_speed", "GB/s", fresh, context: context),
       BenchmarkRecord("load_share", "ratio", load.map { stored / $0 / limit }, context: context),
     ]
     return records
@@ -200,6 +208,22 @@ public struct LoadBenchmark {
       throw BenchmarkError(.invalidRequest, "\(path): cannot be read")
     }
     return Double(pieces * piece) / seconds * 1e-9
+  }
+
+  /// GB/s of the first touch of memory by all threads. Virtual machines may have to get it from their host.
+  private func memorySpeed(_ byteCount: Int, _ pool: ThreadPool) throws -> Double {
+    guard let memory = AnonymousMemory(byteCount: byteCount) else {
+      throw BenchmarkError(.outOfMemory, "no memory for \(byteCount) bytes")
+    }
+    let pageBytes = 4096
+    let seconds = Stopwatch.seconds {
+      pool.parallel((byteCount + pageBytes - 1) / pageBytes) { pages in
+        for page in pages {
+          memory.base.storeBytes(of: 0, toByteOffset: page * pageBytes, as: UInt8.self)
+        }
+      }
+    }
+    return Double(byteCount) / seconds * 1e-9
   }
 
   /// GB/s of decoding chunks, up to 1 GB of them, from memory to memory by all threads.

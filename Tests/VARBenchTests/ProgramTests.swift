@@ -103,7 +103,8 @@ import VARTestSupport
     let own = residency == "stream" ? ["pass", "pass_speed"] : []
     #expect(
       names(records) == ["load", "load_speed"] + own + [
-        "peak_rss", "disk_speed", "decode_speed", "load_share",
+        "peak_rss", "disk_speed", "decode_speed", "memory_speed",
+        "load_share",
       ])
     try check(records, threads: 1, isa: "\(InstructionSet.best.rawValue)")
     for record in records {

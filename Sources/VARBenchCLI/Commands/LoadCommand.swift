@@ -1,5 +1,6 @@
 import ArgumentParser
 import VARBench
+import VARKernels
 
 struct LoadCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -14,7 +15,7 @@ struct LoadCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Memory that weights may take; K, M and G are powers of 1024.", valueName: "bytes"))
-  var ram: ByteSize?
+  var ram: ByteCount?
 
   @Flag(help: "Have the page cache forget the file first.")
   var cold = false
@@ -23,21 +24,11 @@ struct LoadCommand: ParsableCommand {
 
   func run() throws {
     let benchmark = try LoadBenchmark(
-      path: model, residency: residency, budgetBytes: ram?.byteCount, isCold: cold)
+      path: model, residency: residency, budgetBytes: ram?.bytes, isCold: cold)
     Lines.write(try benchmark.records(machine.modelConditions), machine.modelConditions)
   }
 }
 
-/// A size such as `1500000`, `600M` or `1.5G`.
-struct ByteSize: ExpressibleByArgument {
-  let byteCount: Int
-
-  init?(argument: String) {
-    let units: [Character: Double] = ["K": 0x1p10, "M": 0x1p20, "G": 0x1p30]
-    let unit = argument.last.flatMap { units[$0] }
-    guard let number = Double(unit == nil ? argument : String(argument.dropLast())),
-      number > 0, number * (unit ?? 1) < 0x1p50
-    else { return nil }
-    byteCount = Int(number * (unit ?? 1))
-  }
+extension ByteCount: ExpressibleByArgument {
+  public init?(argument: String) { self.init(text: argument) }
 }
