@@ -244,11 +244,13 @@ public struct LoadBenchmark {
       pool.parallel(chunks.count) { range in
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: largest, alignment: 64)
         defer { buffer.deallocate() }
+        let decoder = VQ4ChunkDecoder()
         for (tensor, role, chunk) in chunks[range] {
           let count = file.chunkRange(tensor, role, chunk).count
           do {
             try file.decodeChunk(
-              tensor, role, chunk, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]))
+              tensor, role, chunk, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]),
+              by: decoder)
           } catch {
             failures.add(1, ordering: .relaxed)
           }

@@ -31,6 +31,8 @@ public struct MemoryNeeds: Sendable {
     var scales = 0
     var vector = 0
     var row = 0
+    // What a thread, and the writer, divide into planes.
+    var planes = (codes: 0, scales: 0)
     for (plan, entry) in zip(rows, entries) {
       guard case .rows(let tensor, let order) = entry.source else {
         vector = max(vector, plan.byteCount)
@@ -43,15 +45,24 @@ public struct MemoryNeeds: Sendable {
       slot.codes = max(slot.codes, sizes.streams.codes)
       slot.scales = max(slot.scales, sizes.streams.scales)
       slot.superscales = max(slot.superscales, sizes.streams.superscales)
+      if plan.precision == .f16 || plan.precision == .bf16 {
+        planes.codes = max(planes.codes, sizes.streams.codes)
+      }
+      let scaleChunk = max(VQ4Limits.chunkBytes, sizes.streams.scales, sizes.streams.superscales)
+      planes.scales = max(
+        planes.scales, min(scaleChunk, plan.streamByteCounts.dropFirst().max() ?? 0))
       let perRow = (sizes.streams.scales + sizes.streams.superscales + rowCount - 1) / rowCount
       scales = max(scales, (plan.shape[0] + WeightFormat.unitRowCount) * perRow)
       row = max(row, sourceCols)
     }
     slot.frame = layout == .map ? 0 : VQ4ChunkEncoder.frameByteCount(ofChunk: slot.codes)
     slotSizes = slot
-    let worker = Self.workerByteCount + (2 * WeightFormat.unitRowCount + 8) * row * 4
+    if layout == .map { planes = (0, 0) }
+    let worker = Self.workerByteCount + planes.codes + (2 * WeightFormat.unitRowCount + 8) * row * 4
     // The writer holds the scales of a weight twice while they go into the journal, some vectors, and two chunks.
-    let writer = 2 * scales + 4 * vector + 2 * (slot.codes + slot.frame) + (8 << 20)
+    let writer =
+      2 * scales + 4 * vector + 2 * (slot.codes + slot.frame) + planes.codes + planes.scales
+      + (8 << 20)
     let fixed = Self.programByteCount + max(writer, Self.tokenizerFactor * tokenizerByteCount)
     func need(_ threads: Int, _ slots: Int) -> Int {
       fixed + threads * worker + slots * slot.total

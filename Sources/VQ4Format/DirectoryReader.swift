@@ -108,13 +108,18 @@ struct DirectoryReader {
     let isSizeRight =
       switch codec {
       case .raw: record.storedBytes == record.rawBytes
-      case .zstd: record.storedBytes < record.rawBytes
+      case .zstd, .zstdPlanes: record.storedBytes < record.rawBytes
       }
     guard record.storedBytes > 0, isSizeRight else {
       throw VQ4Error(
         .chunkStoredSize, "the stored size does not fit the codec",
         expected: "\(codec == .raw ? "" : "less than ")\(record.rawBytes)",
         found: "\(record.storedBytes)", remedy: .convertAgain)
+    }
+    guard codec != .zstdPlanes || record.rawBytes % 2 == 0 else {
+      throw VQ4Error(
+        .chunkOddSize, "an odd number of bytes has no two planes", expected: "an even number",
+        found: "\(record.rawBytes)", remedy: .convertAgain)
     }
     return VQ4Chunk(
       offset: Int(record.offset), storedBytes: Int(record.storedBytes),
@@ -311,9 +316,10 @@ struct DirectoryReader {
         last == name ? .duplicateName : .attachmentOrder,
         "\"\(name)\" does not follow \"\(last)\" in byte order", remedy: .convertAgain)
     }
-    guard let codec = VQ4Codec(rawValue: record.codec) else {
+    guard let codec = VQ4Codec(rawValue: record.codec), codec != .zstdPlanes else {
       throw VQ4Error(
-        .unknownCodec, "the codec is not known", found: "\(record.codec)", remedy: .update)
+        .unknownCodec, "the codec is none of attachments", found: "\(record.codec)",
+        remedy: .update)
     }
     let isSizeRight =
       codec == .raw

@@ -172,6 +172,11 @@ struct ChunkRecord {
     self.codec = codec.rawValue
   }
 
+  /// nil where the chunk is raw.
+  var compressedCodec: VQ4Codec? {
+    VQ4Codec(rawValue: codec).flatMap { $0 == .raw ? nil : $0 }
+  }
+
   func encode(to encoder: inout ByteEncoder) {
     encoder.append(offset)
     encoder.append(storedBytes)

@@ -12,7 +12,9 @@ final class StreamWriter {
   private let elementCheck: ElementCheck
   private let buffer: AlignedBuffer
   private let compressed: AlignedBuffer?
-  private let encoder: ZstdEncoder?
+  /// What compressed chunks are stored in.
+  private let codec: VQ4Codec
+  private let compressor: ChunkCompressor?
   private let hasher = StreamHasher()
   private var bufferedBytes = 0
   private var receivedBytes = 0
@@ -44,7 +46,8 @@ final class StreamWriter {
     buffer = AlignedBuffer(count: chunkBytes)
     compressed =
       leastGainPercent == nil ? nil : AlignedBuffer(count: ZstdEncoder.bound(chunkBytes))
-    encoder = leastGainPercent == nil ? nil : ZstdEncoder()
+    codec = description.compressedCodec(of: role)
+    compressor = leastGainPercent == nil ? nil : ChunkCompressor()
   }
 
   func append(_ bytes: UnsafeRawBufferPointer) throws(VQ4Error) {
@@ -90,7 +93,7 @@ final class StreamWriter {
     receivedBytes += chunk.raw.count
     hasher.update(chunk.raw)
     if let frame = chunk.frame, isCompressing {
-      try write(frame, rawBytes: chunk.raw.count, .zstd, at: end)
+      try write(frame, rawBytes: chunk.raw.count, codec, at: end)
     } else {
       try write(chunk.raw, rawBytes: chunk.raw.count, .raw, at: end)
     }
@@ -100,7 +103,7 @@ final class StreamWriter {
   /// Takes over chunks that an earlier run wrote, the first ones of the stream. Reads and checks every byte.
   func restore(_ stored: [VQ4StoredChunk]) throws(VQ4Error) {
     precondition(receivedBytes == 0, "chunks are taken over first")
-    let decoder = ZstdDecoder()
+    let decoder = VQ4ChunkDecoder()
     let room = AlignedBuffer(count: chunkBytes)
     for chunk in stored {
       let rawBytes = min(chunkBytes, description.byteCount(of: role) - receivedBytes)
@@ -117,8 +120,8 @@ final class StreamWriter {
           remedy: .startAnew)
       }
       var raw = UnsafeRawBufferPointer(bytes)
-      if chunk.codec == VQ4Codec.zstd.rawValue {
-        try decoder.decode(raw, into: buffer.prefix(rawBytes))
+      if let codec = record.compressedCodec {
+        try decoder.decode(raw, codec, into: buffer.prefix(rawBytes))
         raw = UnsafeRawBufferPointer(buffer.prefix(rawBytes))
       }
       hasher.update(raw)
@@ -129,9 +132,7 @@ final class StreamWriter {
     guard chunks.count >= Self.decidingChunkCount, !isDecided else { return }
     isDecided = true
     // A stream that gained enough has a compressed chunk among the deciding ones.
-    isCompressing = chunks.prefix(Self.decidingChunkCount).contains {
-      $0.codec == VQ4Codec.zstd.rawValue
-    }
+    isCompressing = chunks.prefix(Self.decidingChunkCount).contains { $0.compressedCodec != nil }
   }
 
   /// After a chunk was written at `end`.
@@ -146,7 +147,7 @@ final class StreamWriter {
     let rawBytes = chunks.reduce(0) { $0 + Int($1.rawBytes) }
     guard (end - start) * 100 > rawBytes * (100 - leastGainPercent) else { return }
     isCompressing = false
-    if chunks.contains(where: { $0.codec == VQ4Codec.zstd.rawValue }) { try expand() }
+    if chunks.contains(where: { $0.compressedCodec != nil }) { try expand() }
   }
 
   private func flush() throws(VQ4Error) {
@@ -158,14 +159,14 @@ final class StreamWriter {
     try elementCheck.check(raw, at: chunks.count * chunkBytes)
     hasher.update(raw)
     var stored = raw
-    var codec = VQ4Codec.raw
-    if isCompressing, let encoder, let compressed,
-      let count = encoder.encode(raw, into: compressed.bytes)
+    var storedCodec = VQ4Codec.raw
+    if isCompressing, let compressor, let compressed,
+      let count = compressor.encode(raw, codec, into: compressed.bytes)
     {
       stored = UnsafeRawBufferPointer(compressed.prefix(count))
-      codec = .zstd
+      storedCodec = codec
     }
-    try write(stored, rawBytes: raw.count, codec, at: end)
+    try write(stored, rawBytes: raw.count, storedCodec, at: end)
     try advance()
   }
 
@@ -183,16 +184,16 @@ final class StreamWriter {
   /// Rewrites all chunks raw, the last one first: a raw chunk begins at or after the end of the
   /// compressed chunk before it, so nothing that is still needed is overwritten.
   private func expand() throws(VQ4Error) {
-    let decoder = ZstdDecoder()
+    let decoder = VQ4ChunkDecoder()
     let stored = AlignedBuffer(count: chunkBytes)
     for index in chunks.indices.reversed() {
       let chunk = chunks[index]
       let storedBytes = stored.prefix(Int(chunk.storedBytes))
       try output.read(into: storedBytes, at: Int(chunk.offset))
       var raw = UnsafeRawBufferPointer(storedBytes)
-      if chunk.codec == VQ4Codec.zstd.rawValue {
+      if let codec = chunk.compressedCodec {
         let decoded = buffer.prefix(Int(chunk.rawBytes))
-        try decoder.decode(raw, into: decoded)
+        try decoder.decode(raw, codec, into: decoded)
         raw = UnsafeRawBufferPointer(decoded)
       }
       try write(

@@ -2,13 +2,13 @@
 package struct VQ4EncodedChunk {
   /// The decoded bytes.
   let raw: UnsafeRawBufferPointer
-  /// The same as a zstd frame, where that is smaller.
+  /// The same in the codec that its stream is compressed by, where that is smaller.
   let frame: UnsafeRawBufferPointer?
 }
 
 /// Checks and compresses chunks of streams away from the writer; one per thread.
 package final class VQ4ChunkEncoder {
-  private let encoder = ZstdEncoder()
+  private let compressor = ChunkCompressor()
 
   package init() {}
 
@@ -29,7 +29,9 @@ package final class VQ4ChunkEncoder {
     } catch {
       throw error.at("tensor \"\(description.name)\", \(VQ4StreamRole.codes)")
     }
-    guard let room, let count = encoder.encode(raw, into: room) else {
+    guard let room,
+      let count = compressor.encode(raw, description.compressedCodec(of: .codes), into: room)
+    else {
       return VQ4EncodedChunk(raw: raw, frame: nil)
     }
     return VQ4EncodedChunk(

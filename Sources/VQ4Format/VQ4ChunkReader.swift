@@ -54,7 +54,7 @@ package final class VQ4ChunkReader {
   private let direct: VQ4DirectFile
   private var file: VQ4File { direct.file }
   private let staging: UnsafeMutableRawBufferPointer
-  private let decoder = ZstdDecoder()
+  private let decoder: VQ4ChunkDecoder
   private var pageStates: [UInt8] = []
 
   /// Stored bytes that are read at once, unless one chunk has more.
@@ -64,13 +64,14 @@ package final class VQ4ChunkReader {
     self.direct = direct
     staging = .allocate(
       byteCount: Self.stagingBytes(direct.file), alignment: VQ4DirectFile.blockBytes)
+    decoder = VQ4ChunkDecoder(planeBytes: direct.file.largestChunkOfPlanes)
   }
 
   deinit { staging.deallocate() }
 
   /// Memory that a reader takes.
   package static func memoryBytes(_ file: VQ4File) -> Int {
-    stagingBytes(file) + ZstdDecoder.memoryBytes
+    stagingBytes(file) + VQ4ChunkDecoder.memoryBytes + file.largestChunkOfPlanes
   }
 
   /// A batch, and the parts of a block before and after it.
@@ -119,7 +120,8 @@ package final class VQ4ChunkReader {
       )
       try file.decodeChunk(
         target.0.tensor, target.0.role, target.0.chunk,
-        stored: bytes.part(range.lowerBound - start, range.count), into: target.1, decoder)
+        stored: bytes.part(range.lowerBound - start, range.count), into: target.1,
+        by: decoder)
     }
   }
 
@@ -182,6 +184,11 @@ package final class VQ4ChunkReader {
 
 extension VQ4File {
   var largestStoredChunk: Int { chunks.reduce(0) { max($0, $1.storedBytes) } }
+
+  /// Decoded bytes of the largest chunk that is stored as planes; 0 where none is.
+  var largestChunkOfPlanes: Int {
+    chunks.reduce(0) { $1.codec == .zstdPlanes ? max($0, $1.rawBytes) : $0 }
+  }
 
   func chunkFileRange(_ target: VQ4ChunkTarget) -> Range<Int> {
     chunkFileRange(target.tensor, target.role, target.chunk)

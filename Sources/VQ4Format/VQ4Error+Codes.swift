@@ -55,6 +55,7 @@ extension VQ4Error.Code {
   public static let chunkCount = Self("chunkCount")
   public static let chunkRawSize = Self("chunkRawSize")
   public static let chunkStoredSize = Self("chunkStoredSize")
+  public static let chunkOddSize = Self("chunkOddSize")
   public static let chunkOverlap = Self("chunkOverlap")
   public static let chunkHole = Self("chunkHole")
   public static let chunkHash = Self("chunkHash")

@@ -35,6 +35,7 @@ extension VQ4File {
     let total = tensors.reduce(0) { $0 + $1.description.byteCount }
     var done = 0
     var buffer = AlignedBuffer(count: VQ4Limits.chunkBytes)
+    let decoder = VQ4ChunkDecoder()
     for group in groups {
       try writer.beginGroup(group.name)
       for index in group.tensors {
@@ -47,7 +48,7 @@ extension VQ4File {
             let count = chunkRange(index, role, chunk).count
             if count > buffer.bytes.count { buffer = AlignedBuffer(count: count) }
             let decoded = buffer.prefix(count)
-            try decodeChunk(index, role, chunk, into: decoded)
+            try decodeChunk(index, role, chunk, into: decoded, by: decoder)
             try writer.append(role, UnsafeRawBufferPointer(decoded))
             done += count
             progress(done, total)
@@ -81,17 +82,26 @@ extension VQ4File {
   }
 
   /// Bytes that the file may have in a layout at most. What gains enough to be compressed here does so again, unless
-  /// the layout asks for more.
+  /// the layout asks for more or the writer chooses another codec.
   package func largestByteCount(_ layout: VQ4StorageLayout) -> Int {
     // Everything but the payload, and the alignment of groups and streams.
     var count = byteCount - superblock.payloadBytes + groups.count * groupAlignment
     for (index, tensor) in tensors.enumerated() {
       for role in VQ4StreamRole.allCases {
         let rawBytes = tensor.description.byteCount(of: role)
-        count += layout == .compact ? storedByteCount(index, role) : rawBytes
+        let isSame = layout == .compact && hasCodecsOfWriter(index, role)
+        count += isSame ? storedByteCount(index, role) : rawBytes
         count += VQ4Limits.streamAlignment
       }
     }
     return count
+  }
+
+  /// Whether the compressed chunks of a stream have the codec that the writer would choose.
+  private func hasCodecsOfWriter(_ tensor: Int, _ role: VQ4StreamRole) -> Bool {
+    let codec = tensors[tensor].description.compressedCodec(of: role)
+    return chunks[tensors[tensor].streams[Int(role.rawValue)].chunks].allSatisfy {
+      $0.codec == .raw || $0.codec == codec
+    }
   }
 }

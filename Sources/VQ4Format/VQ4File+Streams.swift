@@ -41,10 +41,12 @@ extension VQ4File {
     precondition(
       output.count == tensors[tensor].description.byteCount(of: role),
       "the output does not have the size of the stream")
+    let decoder = VQ4ChunkDecoder()
     for chunk in 0..<chunkCount(tensor, role) {
       let range = chunkRange(tensor, role, chunk)
       try decodeChunk(
-        tensor, role, chunk, into: UnsafeMutableRawBufferPointer(rebasing: output[range]))
+        tensor, role, chunk, into: UnsafeMutableRawBufferPointer(rebasing: output[range]),
+        by: decoder)
     }
   }
 
@@ -55,26 +57,31 @@ extension VQ4File {
     _ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int,
     into output: UnsafeMutableRawBufferPointer
   ) throws(VQ4Error) {
+    try decodeChunk(tensor, role, chunk, into: output, by: VQ4ChunkDecoder())
+  }
+
+  /// The same with a decoder that is used again.
+  package func decodeChunk(
+    _ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int,
+    into output: UnsafeMutableRawBufferPointer, by decoder: VQ4ChunkDecoder
+  ) throws(VQ4Error) {
     let range = chunkFileRange(tensor, role, chunk)
     try decodeChunk(
       tensor, role, chunk, stored: mapping.bytes.part(range.lowerBound, range.count),
-      into: output, ZstdDecoder())
+      into: output, by: decoder)
   }
 
   /// The same for a chunk's stored bytes, wherever they were read from.
   func decodeChunk(
     _ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int, stored bytes: UnsafeRawBufferPointer,
-    into output: UnsafeMutableRawBufferPointer, _ decoder: ZstdDecoder
+    into output: UnsafeMutableRawBufferPointer, by decoder: VQ4ChunkDecoder
   ) throws(VQ4Error) {
     let range = chunkRange(tensor, role, chunk)
     precondition(output.count == range.count, "the output does not have the size of the chunk")
     let stored = chunks[tensors[tensor].streams[Int(role.rawValue)].chunks.lowerBound + chunk]
     do {
       try check(bytes, of: stored)
-      switch stored.codec {
-      case .raw: output.copyMemory(from: bytes)
-      case .zstd: try decoder.decode(bytes, into: output)
-      }
+      try decoder.decode(bytes, stored.codec, into: output)
       if role != .codes {
         try ElementCheck(tensors[tensor].description, role).check(
           UnsafeRawBufferPointer(output), at: range.lowerBound)

@@ -1,7 +1,8 @@
 extension VQ4File {
   /// Reads every byte of the file: hashes, zero padding, each chunk decoded, forbidden values.
   ///
-  /// Throws the first fault. Holds one decoded chunk or attachment at a time, at most 64 MiB.
+  /// Throws the first fault. Holds one decoded chunk, and its planes where it is stored as such, or one attachment at
+  /// a time: at most 128 MiB.
   /// - Parameter progress: called after each chunk with the bytes done and the bytes of the file.
   /// - Returns: names of the matrices and tables whose elements are all zero: allowed, and hardly
   ///   what a trained model holds.
@@ -24,6 +25,7 @@ extension VQ4File {
   private func verifyTensors(_ progress: (Int, Int) -> Void) throws(VQ4Error) -> [String] {
     var zeros: [String] = []
     var buffer = AlignedBuffer(count: VQ4Limits.chunkBytes)
+    let decoder = VQ4ChunkDecoder()
     for (index, tensor) in tensors.enumerated() {
       var isZero = tensor.description.layout != .vector
       for role in VQ4StreamRole.allCases {
@@ -37,9 +39,9 @@ extension VQ4File {
           if chunk.rawBytes > buffer.bytes.count { buffer = AlignedBuffer(count: chunk.rawBytes) }
           do {
             var bytes = try checkedBytes(of: chunk)
-            if chunk.codec == .zstd {
+            if chunk.codec != .raw {
               let output = buffer.prefix(chunk.rawBytes)
-              try ZstdDecoder().decode(bytes, into: output)
+              try decoder.decode(bytes, chunk.codec, into: output)
               bytes = UnsafeRawBufferPointer(output)
             }
             hasher.update(bytes)

@@ -68,6 +68,14 @@ public struct VQ4TensorDescription: Sendable, Equatable {
     return chunk == 0 ? 0 : (byteCount(of: role) + chunk - 1) / chunk
   }
 
+  /// The codec of a stream's chunks where the writer compresses them.
+  package func compressedCodec(of role: VQ4StreamRole) -> VQ4Codec {
+    switch (role, elementType) {
+    case (.codes, .f16), (.codes, .bf16), (.scales, .int8), (.superscales, .int4): .zstdPlanes
+    default: .zstd
+    }
+  }
+
   /// Decoded bytes of all streams.
   public var byteCount: Int { VQ4StreamRole.allCases.reduce(0) { $0 + byteCount(of: $1) } }
 

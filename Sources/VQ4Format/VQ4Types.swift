@@ -50,6 +50,8 @@ public enum VQ4StreamRole: UInt8, Sendable, CaseIterable {
 public enum VQ4Codec: UInt8, Sendable, CaseIterable {
   case raw = 0
   case zstd = 1
+  /// zstd of the bytes at even positions followed by those at odd ones; chunks only.
+  case zstdPlanes = 2
 }
 
 /// What the writer may compress.

@@ -13,7 +13,8 @@ package struct VQ4StoredChunk: Sendable, Equatable {
   /// The chunk at a place, or nil where it cannot have that size.
   func record(at offset: Int, rawBytes: Int) -> ChunkRecord? {
     guard let codec = VQ4Codec(rawValue: codec), storedBytes > 0,
-      codec == .raw ? Int(storedBytes) == rawBytes : Int(storedBytes) < rawBytes
+      codec == .raw ? Int(storedBytes) == rawBytes : Int(storedBytes) < rawBytes,
+      codec != .zstdPlanes || rawBytes % 2 == 0
     else { return nil }
     return ChunkRecord(
       offset: UInt64(offset), storedBytes: storedBytes, rawBytes: UInt32(rawBytes), hash: hash,

@@ -60,7 +60,9 @@ import VQ4Format
     return try Fixtures.readFile(path)
   }
 
-  @Test(arguments: [("balanced", VQ4StorageLayout.compact), ("f32", .map)])
+  @Test(arguments: [
+    ("balanced", VQ4StorageLayout.compact), ("f16", .compact), ("f32", .map),
+  ])
   func aStopAnywhereLeadsToTheSameBytes(recipe: String, layout: VQ4StorageLayout) throws {
     let expected = try reference(options(recipe, layout))
     for count in [3, 40, 111, 250, 390, 440, 470] {
@@ -102,10 +104,11 @@ import VQ4Format
   }
 
   /// Weights of many chunks, stopped in the middle of them; the hash of the source goes on in the middle of a piece.
-  @Test func aStopInsideATensorLeadsToTheSameBytes() throws {
+  @Test(arguments: ["int4", "f16"])
+  func aStopInsideATensorLeadsToTheSameBytes(recipe: String) throws {
     let source = TemporaryDirectory()
     try MidSizeCheckpoint.write(to: source.path)
-    let options = try options("int4", .compact, journalItemCount: 3)
+    let options = try options(recipe, .compact, journalItemCount: 3)
     let expected = try reference(options, of: source.path)
     let directory = TemporaryDirectory()
     let path = directory.file("m.vq4")

@@ -6,7 +6,7 @@ extension Fault {
 
   /// Replaces a chunk by a frame.
   private static func frame(
-    _ description: String, _ code: VQ4Error.Code,
+    _ description: String, _ code: VQ4Error.Code, codec: Int = 1,
     _ edit: @escaping @Sendable (_ raw: [UInt8], _ frame: inout [UInt8]) -> Void
   ) -> Fault {
     Fault(description, code) { file in
@@ -14,7 +14,7 @@ extension Fault {
       var frame = EditableFile.compress(raw)
       edit(raw, &frame)
       file.chunks[6] = frame
-      file[.chunks, 6, 24, 1] = 1
+      file[.chunks, 6, 24, 1] = codec
     }
   }
 
@@ -65,6 +65,39 @@ extension Fault {
       frame += [0x50, 0x2A, 0x4D, 0x18, 2, 0, 0, 0, 1, 1]
     },
     frame("damaged block", .frameCorrupt) { _, frame in frame[7] |= 6 },
+    frame("planes: declared size too large", .frameContentSize, codec: 2) { _, frame in
+      frame[5] += 1
+    },
+    frame("planes: declared size too small", .frameContentSize, codec: 2) { _, frame in
+      frame[5] = 0
+      frame[6] = 0
+    },
+    frame("planes: decodes to more than declared", .frameCorrupt, codec: 2) { raw, frame in
+      let longer = EditableFile.compress(raw + raw)
+      frame.replaceSubrange(7..., with: longer[7...])
+    },
+    frame("planes: decodes to less than declared", .frameCorrupt, codec: 2) { raw, frame in
+      let shorter = EditableFile.compress(Array(raw.dropLast(100)))
+      frame.replaceSubrange(7..., with: shorter[7...])
+    },
+    frame("planes: one plane", .frameContentSize, codec: 2) { raw, frame in
+      frame = EditableFile.compress(Array(raw.dropLast(raw.count / 2)))
+    },
+    frame("planes: window of 1 GiB", .frameWindow, codec: 2) { _, frame in
+      frame[4] = 0x40
+      frame.insert(0xA0, at: 5)
+    },
+    frame("planes: size not declared", .frameContentSizeMissing, codec: 2) { _, frame in
+      frame[4] = 0
+      frame.replaceSubrange(5..<7, with: [0x50])
+    },
+    frame("planes: dictionary", .frameDictionary, codec: 2) { _, frame in
+      frame[4] |= 1
+      frame.insert(9, at: 5)
+    },
+    frame("planes: no frame", .frameHeader, codec: 2) { _, frame in frame = [1, 2, 3] },
+    frame("planes: cut frame", .frameCorrupt, codec: 2) { _, frame in frame.removeLast() },
+    frame("planes: two frames", .frameCorrupt, codec: 2) { _, frame in frame += frame },
     Fault("attachment frame of another size", .frameContentSize) { file in
       file[.attachments, 1, 24, 8] += 1
     },
@@ -106,6 +139,19 @@ extension Fault {
     value("superscale beyond the last row", .tilePaddingNotZero, chunk: 5) { $0[32 + 2] = 1 },
     value("int8 code beyond the last row", .tilePaddingNotZero, chunk: 6) { $0[511] = 1 },
     value("int8 scale beyond the last row", .tilePaddingNotZero, chunk: 7) { $0[4] = 1 },
+    // The same in planes: what is merged is checked.
+    Fault("f16 infinite, in planes", .nonFiniteValue) { file in
+      var raw = [UInt8](repeating: 0, count: file[.chunks, 8, 12, 4])
+      raw[1] = 0x7C
+      file.chunks[8] = EditableFile.compress(EditableFile.planes(raw))
+      file[.chunks, 8, 24, 1] = 2
+    },
+    Fault("int8 code beyond the last row, in planes", .tilePaddingNotZero) { file in
+      var raw = [UInt8](repeating: 0, count: file[.chunks, 6, 12, 4])
+      raw[511] = 1
+      file.chunks[6] = EditableFile.compress(EditableFile.planes(raw))
+      file[.chunks, 6, 24, 1] = 2
+    },
     value("f16 beyond the last row", .tilePaddingNotZero, chunk: 8) { $0[32 + 6] = 1 },
   ]
 
@@ -123,6 +169,16 @@ extension Fault {
       $0[.chunks, 9, 0, 8] + $0[.chunks, 9, 8, 4] - 1
     },
     flip("bit of a frame", .chunkHash) { $0[.chunks, 6, 0, 8] + 9 },
+    flip("bit of a frame of planes", .chunkHash) { $0[.chunks, 8, 0, 8] + 9 },
+    // A number that is allowed and no padding in either order.
+    Fault("planes that are said to be none", .streamHash) { file in
+      var raw = [UInt8](repeating: 0, count: file[.chunks, 8, 12, 4])
+      raw[64] = 1
+      file.chunks[8] = EditableFile.compress(EditableFile.planes(raw))
+      file[.chunks, 8, 24, 1] = 2
+    } tables: {
+      $0[.chunks, 8, 24, 1] = 1
+    },
     flip("bit of an attachment", .attachmentHash) { $0[.attachments, 2, 8, 8] + 99 },
     flip("padding behind a stream", .paddingNotZero) { $0[.chunks, 2, 0, 8] + 20 },
     flip("padding before a group", .paddingNotZero) { $0[.groups, 1, 16, 8] - 1 },

@@ -74,6 +74,17 @@ struct EditableFile {
     return Array(output[..<count])
   }
 
+  /// The low and the high bytes of 2-byte elements, one after the other.
+  static func planes(_ bytes: [UInt8]) -> [UInt8] {
+    [0, 1].flatMap { first in stride(from: first, to: bytes.count, by: 2).map { bytes[$0] } }
+  }
+
+  /// Undoes `planes`.
+  static func merged(_ planes: [UInt8]) -> [UInt8] {
+    let half = planes.count / 2
+    return zip(planes[..<half], planes[half...]).flatMap { [$0, $1] }
+  }
+
   private static func align(_ offset: Int, _ alignment: Int) -> Int {
     (offset + alignment - 1) / alignment * alignment
   }
@@ -180,10 +191,11 @@ extension EditableFile {
 
   /// nil where the bytes do not decode to the size.
   private static func decoded(_ stored: [UInt8], _ codec: Int, _ raw: Int) -> [UInt8]? {
-    guard codec == 1 else { return stored }
+    guard codec == 1 || codec == 2 else { return stored }
     var output = [UInt8](repeating: 0, count: min(raw, 1 << 21))
     let count = ZSTD_decompress(&output, output.count, stored, stored.count)
-    return count == raw ? output : nil
+    guard count == raw else { return nil }
+    return codec == 1 ? output : merged(output)
   }
 
   /// Rule VQ4-33.

@@ -94,7 +94,9 @@ struct PlainDecoder {
     if codec == 0 { return input }
     var output = [UInt8](repeating: 0, count: raw)
     try expect(ZSTD_decompress(&output, raw, input, stored) == raw, "zstd frame")
-    return output
+    if codec == 1 { return output }
+    try expect(codec == 2 && raw % 2 == 0, "codec")
+    return (0..<raw).map { output[$0 / 2 + $0 % 2 * (raw / 2)] }
   }
 
   private func name(_ row: Int, _ strings: Range<Int>) -> String {

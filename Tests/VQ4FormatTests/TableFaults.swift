@@ -148,7 +148,22 @@ extension Fault {
       file[.chunks, 9, 8, 4] = 6_000
       file[.chunks, 9, 12, 4] = 6_000
     },
-    tables("codec 2", .unknownCodec) { $0[.chunks, 0, 24, 1] = 2 },
+    tables("codec 3", .unknownCodec) { $0[.chunks, 0, 24, 1] = 3 },
+    tables("planes not smaller than their content", .chunkStoredSize) {
+      $0[.chunks, 0, 24, 1] = 2
+    },
+    tables("planes of stored size 0", .chunkStoredSize) { file in
+      file[.chunks, 6, 24, 1] = 2
+      file[.chunks, 6, 8, 4] = 0
+    },
+    tables("planes of an odd size", .chunkOddSize) { file in
+      file[.chunks, 6, 24, 1] = 2
+      file[.chunks, 6, 12, 4] -= 1
+    },
+    tables("planes of an even size that is not the stream's", .chunkRawSize) { file in
+      file[.chunks, 6, 24, 1] = 2
+      file[.chunks, 6, 12, 4] -= 2
+    },
     tables("reserved byte of a chunk", .reservedNotZero) { $0[.chunks, 0, 31, 1] = 1 },
     Fault("payload longer than its streams", .sectionHole) { file in
       file.blobs.insert([1], at: 0)
@@ -192,6 +207,7 @@ extension Fault {
     tables("frame larger than its content", .attachmentSize) { $0[.attachments, 1, 24, 8] = 3 },
     tables("raw attachment of two sizes", .attachmentSize) { $0[.attachments, 2, 24, 8] += 1 },
     tables("codec of an attachment", .unknownCodec) { $0[.attachments, 0, 32, 1] = 7 },
+    tables("planes in an attachment", .unknownCodec) { $0[.attachments, 1, 32, 1] = 2 },
     tables("reserved byte of an attachment", .reservedNotZero) { $0[.attachments, 0, 39, 1] = 1 },
   ]
 }

@@ -144,6 +144,12 @@ enum TestModel {
         TestTensor(float("b.f16", .f16, .table, [7, 9]), seed: 16),
         TestTensor(float("b.bf16", .bf16, .tiles, [16, 40]), seed: 17),
         TestTensor(float("b.vector", .f32, .vector, [2, 3, 4, 5, 6]), seed: 18),
+        // Two chunks of planes, the last of them with rows beyond the last one.
+        TestTensor(float("b.f16.tiles", .f16, .tiles, [100, 8_192]), seed: 22),
+        TestTensor(float("b.bf16.table", .bf16, .table, [5, 131]), seed: 23),
+        TestTensor(float("b.bf16.vector", .bf16, .vector, [1_001]), seed: 24),
+        TestTensor(float("b.f16.one", .f16, .vector, [1]), seed: 25),
+        TestTensor(float("b.f16.zeros", .f16, .vector, [600_001]), seed: 26, spread: 0),
         TestTensor(float("b.zeros", .f32, .vector, [600_000]), seed: 19, spread: 0),
       ]
     ),

@@ -11,7 +11,7 @@ struct ConversionIdentity {
     of conversion: Conversion, attachments: [(name: String, bytes: [UInt8], inPlace: Bool)]
   ) throws {
     var members: [(String, JSONValue)] = [
-      ("journal", .integer(1)),
+      ("journal", .integer(2)),
       ("converter", .string(ConverterVersion.text)),
       ("zstd", .integer(VQ4Writer.compressorVersion)),
       ("layout", .string("\(conversion.options.layout)")),

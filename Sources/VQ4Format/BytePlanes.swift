@@ -1,0 +1,95 @@
+/// The two planes of 2-byte elements: all low bytes, then all high bytes. Exponents stand together, and compress.
+enum BytePlanes {
+  /// Divides an even number of bytes into planes of the same size together.
+  static func split(_ bytes: UnsafeRawBufferPointer, into planes: UnsafeMutableRawBufferPointer) {
+    precondition(bytes.count % 2 == 0 && planes.count == bytes.count, "no whole planes")
+    guard let input = bytes.baseAddress, let output = planes.baseAddress else { return }
+    let count = bytes.count / 2
+    let even = output.assumingMemoryBound(to: UInt8.self)
+    let odd = even + count
+    for index in 0..<count {
+      let pair = input.loadUnaligned(fromByteOffset: 2 &* index, as: UInt16.self).littleEndian
+      even[index] = UInt8(truncatingIfNeeded: pair)
+      odd[index] = UInt8(truncatingIfNeeded: pair &>> 8)
+    }
+  }
+
+  /// Undoes `split`.
+  static func merge(_ planes: UnsafeRawBufferPointer, into bytes: UnsafeMutableRawBufferPointer) {
+    precondition(bytes.count % 2 == 0 && planes.count == bytes.count, "no whole planes")
+    guard let input = planes.baseAddress, let output = bytes.baseAddress else { return }
+    let count = bytes.count / 2
+    let even = input.assumingMemoryBound(to: UInt8.self)
+    let odd = even + count
+    for index in 0..<count {
+      let pair = UInt16(even[index]) | UInt16(odd[index]) &<< 8
+      output.storeBytes(of: pair.littleEndian, toByteOffset: 2 &* index, as: UInt16.self)
+    }
+  }
+}
+
+/// The planes of one chunk at a time; as large as the largest chunk so far.
+private struct PlaneRoom {
+  private var buffer: AlignedBuffer?
+
+  init(byteCount: Int) { if byteCount > 0 { buffer = AlignedBuffer(count: byteCount) } }
+
+  mutating func prefix(_ count: Int) -> UnsafeMutableRawBufferPointer {
+    if let buffer, buffer.bytes.count >= count { return buffer.prefix(count) }
+    // The old room goes first, so that there is never more than one.
+    buffer = nil
+    let larger = AlignedBuffer(count: count)
+    buffer = larger
+    return larger.prefix(count)
+  }
+}
+
+/// Compresses chunks of any codec; one per thread.
+final class ChunkCompressor {
+  private let encoder = ZstdEncoder()
+  private var planes = PlaneRoom(byteCount: 0)
+
+  /// The bytes written to `output`, or nil where they would not be fewer than `raw` or the codec is `raw`.
+  func encode(
+    _ raw: UnsafeRawBufferPointer, _ codec: VQ4Codec, into output: UnsafeMutableRawBufferPointer
+  ) -> Int? {
+    switch codec {
+    case .raw: return nil
+    case .zstd: return encoder.encode(raw, into: output)
+    case .zstdPlanes:
+      let planes = planes.prefix(raw.count)
+      BytePlanes.split(raw, into: planes)
+      return encoder.encode(UnsafeRawBufferPointer(planes), into: output)
+    }
+  }
+}
+
+/// Decodes chunks of any codec; one per thread.
+package final class VQ4ChunkDecoder {
+  private let decoder = ZstdDecoder()
+  private var planes: PlaneRoom
+
+  /// Memory that a decoder takes besides planes.
+  static let memoryBytes = ZstdDecoder.memoryBytes
+
+  /// Takes room for planes when a chunk needs it.
+  package convenience init() { self.init(planeBytes: 0) }
+
+  /// - Parameter planeBytes: room for the planes of chunks of this size, taken at once.
+  init(planeBytes: Int) { planes = PlaneRoom(byteCount: planeBytes) }
+
+  /// Decodes a chunk that must fill `output` exactly.
+  func decode(
+    _ stored: UnsafeRawBufferPointer, _ codec: VQ4Codec,
+    into output: UnsafeMutableRawBufferPointer
+  ) throws(VQ4Error) {
+    switch codec {
+    case .raw: output.copyMemory(from: stored)
+    case .zstd: try decoder.decode(stored, into: output)
+    case .zstdPlanes:
+      let planes = planes.prefix(output.count)
+      try decoder.decode(stored, into: planes)
+      BytePlanes.merge(UnsafeRawBufferPointer(planes), into: output)
+    }
+  }
+}
