@@ -48,7 +48,7 @@ public struct DecodeBenchmark {
       BenchmarkRecord(
         "vae_gflops", "GFLOPS", seconds.map { operations / $0 * 1e-9 }, context: context),
       BenchmarkRecord(
-        "peak_rss", "MiB", Double(ProcessFacts.peakResidentBytes()) / 0x1p20,
+        "peak_rss", "MiB", ProcessMemory.peakMebibytes,
         context: context + [
           ("weight_bytes", .integer(model.byteCount)),
           ("scratch_bytes", .integer(decode.scratchBytes)),

@@ -77,7 +77,7 @@ public struct GenerateBenchmark {
         "transformer_gops", "GOPS", drawing.map { operations / $0 * 1e-9 }, context: context),
       BenchmarkRecord("vae_seconds", "s", Measurement(runs.map(\.vae)), context: context),
       BenchmarkRecord(
-        "peak_rss", "MiB", Double(ProcessFacts.peakResidentBytes()) / 0x1p20,
+        "peak_rss", "MiB", ProcessMemory.peakMebibytes,
         context: context + [("weight_bytes", .integer(model.byteCount))]),
     ]
     // The first picture may set things up.

@@ -82,7 +82,7 @@ public struct LoadBenchmark {
       seconds.append(first)
       if let next { passes.append(next) }
     }
-    let peak = Double(ProcessFacts.peakResidentBytes()) / 0x1p20
+    let peak = ProcessMemory.peakMebibytes
     let context: [(String, JSONValue)] = [
       ("residency", .string(residency.rawValue)), ("cold", .bool(isCold)),
       ("budget_bytes", budgetBytes.map { .integer($0) } ?? .null),

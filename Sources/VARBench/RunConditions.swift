@@ -1,11 +1,5 @@
 import VARKernels
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
-
 /// What all measurements of one run share.
 public struct RunConditions: Sendable {
   public let threadCount: Int
@@ -32,43 +26,14 @@ public struct RunConditions: Sendable {
   }
 
   private static func processorName() -> String {
-    let lines = ProcessFacts.read("/proc/cpuinfo").split(separator: "\n")
-    let line = lines.first { $0.hasPrefix("model name") || $0.hasPrefix("Model") }
+    let lines = SystemFile.text("/proc/cpuinfo")?.split(separator: "\n")
+    let line = lines?.first { $0.hasPrefix("model name") || $0.hasPrefix("Model") }
     guard let name = line?.split(separator: ":").last else { return "unknown" }
     return String(name.drop { $0 == " " })
   }
 }
 
-/// What the system says about this process and machine.
-enum ProcessFacts {
-  /// The largest resident memory so far, in bytes.
-  static func peakResidentBytes() -> Int {
-    for line in read("/proc/self/status").split(separator: "\n") where line.hasPrefix("VmHWM:") {
-      let kilobytes = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first
-      return (kilobytes.flatMap { Int($0) } ?? 0) * 1024
-    }
-    return 0
-  }
-
-  /// A small text file; empty where it cannot be read.
-  static func read(_ path: String) -> String {
-    let descriptor = open(path, O_RDONLY)
-    guard descriptor >= 0 else { return "" }
-    defer { close(descriptor) }
-    var bytes = [UInt8](repeating: 0, count: 65_536)
-    var count = 0
-    while count < bytes.count {
-      let got = bytes.withUnsafeMutableBytes {
-        readBytes(descriptor, $0.baseAddress! + count, $0.count - count)
-      }
-      guard got > 0 else { break }
-      count += got
-    }
-    return String(decoding: bytes.prefix(count), as: UTF8.self)
-  }
+extension ProcessMemory {
+  /// The largest resident memory so far, in MiB; 0 where the system does not tell.
+  static var peakMebibytes: Double { Double(peakByteCount() ?? 0) / 0x1p20 }
 }
-
-/// `read` of the C library, whose name the enclosing type takes.
-private func readBytes(
-  _ descriptor: Int32, _ buffer: UnsafeMutableRawPointer, _ count: Int
-) -> Int { read(descriptor, buffer, count) }

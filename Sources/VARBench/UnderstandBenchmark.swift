@@ -56,7 +56,7 @@ public struct UnderstandBenchmark {
       BenchmarkRecord("decode_limit", "GB/s", written.limits, context: context),
       BenchmarkRecord("decode_share", "ratio", written.shares, context: read),
       BenchmarkRecord(
-        "peak_rss", "MiB", Double(ProcessFacts.peakResidentBytes()) / 0x1p20,
+        "peak_rss", "MiB", ProcessMemory.peakMebibytes,
         context: context + [
           ("weight_bytes", .integer(model.byteCount)),
           ("kv_bytes", .integer(keyValueBytes(memory.arena.plan))),

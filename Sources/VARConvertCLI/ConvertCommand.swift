@@ -2,6 +2,7 @@ import ArgumentParser
 import VARCheckpoint
 import VARConversion
 import VARJSON
+import VARKernels
 import VQ4Format
 
 /// `varconvert SOURCE -o MODEL.vq4`.
@@ -33,7 +34,7 @@ struct ConvertCommand: ParsableCommand {
         "\(output): \(Text.bytes(result.fileByteCount)), "
           + "\(conversion.plan.rows.count) tensors, recipe \(conversion.plan.recipeName), "
           + "\(Text.fixed(seconds, 1)) s"
-          + (PeakMemory.byteCount.map { ", peak memory \(Text.bytes($0))" } ?? ""))
+          + (ProcessMemory.peakByteCount().map { ", peak memory \(Text.bytes($0))" } ?? ""))
       let reductions = conversion.plan.dropped + conversion.plan.folded
       print(
         "dropped or folded: \(reductions.count) tensors, "
@@ -93,7 +94,7 @@ struct ConvertCommand: ParsableCommand {
         ("output", .string(output)), ("bytes", .integer(result.fileByteCount)),
         ("content_hash", .string(result.contentHash)),
         ("recipe", .string(conversion.plan.recipeName)), ("seconds", .number(seconds)),
-        ("peak_memory_bytes", PeakMemory.byteCount.map { .integer($0) } ?? .null),
+        ("peak_memory_bytes", ProcessMemory.peakByteCount().map { .integer($0) } ?? .null),
         ("resumed_weights", .integer(result.resumedElementCount)), ("errors", .array(errors)),
       ]))
   }

@@ -8,22 +8,23 @@ public struct ProcessMemory: Sendable, Equatable {
   public var byteCount: Int { anonymousByteCount + fileByteCount }
 
   /// About what the command line has, for systems that do not tell.
-  static let unknown = ProcessMemory(anonymousByteCount: 8 << 20, fileByteCount: 24 << 20)
+  package static let unknown = ProcessMemory(anonymousByteCount: 8 << 20, fileByteCount: 24 << 20)
 
   /// What the process has now; nil where `/proc` does not tell.
   public static func current() -> ProcessMemory? {
-    guard let text = SystemFile.text("/proc/self/status") else { return nil }
-    let counts = SystemFile.counts(text)
-    guard let anonymous = counts["RssAnon:"], let file = counts["RssFile:"] else { return nil }
+    guard let counts = counts(), let anonymous = counts["RssAnon:"],
+      let file = counts["RssFile:"]
+    else { return nil }
     return ProcessMemory(
       anonymousByteCount: anonymous << 10,
       fileByteCount: (file + (counts["RssShmem:"] ?? 0)) << 10)
   }
 
   /// The largest resident memory that this process had so far, in bytes; nil where `/proc` does not tell.
-  public static func peakByteCount() -> Int? {
-    SystemFile.text("/proc/self/status").flatMap { SystemFile.counts($0)["VmHWM:"] }.map {
-      $0 << 10
-    }
+  public static func peakByteCount() -> Int? { counts()?["VmHWM:"].map { $0 << 10 } }
+
+  /// What the kernel tells, in units of 1024 bytes.
+  private static func counts() -> [Substring: Int]? {
+    SystemFile.text("/proc/self/status").map(SystemFile.counts)
   }
 }

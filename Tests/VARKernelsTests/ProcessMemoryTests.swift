@@ -1,5 +1,5 @@
 import Testing
-import VARLite
+import VARKernels
 
 /// What the system says about this very process.
 @Suite struct ProcessMemoryTests {
