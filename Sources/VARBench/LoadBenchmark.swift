@@ -68,16 +68,18 @@ public struct LoadBenchmark {
   /// `load` (s) and `load_speed` (GB/s of the file), for `stream` of the first pass, then `pass` of the next one
   /// and `pass_speed` of what it reads again; `peak_rss`; `disk_speed` of reading the same file past the page cache
   /// (through it unless `isCold`) and `decode_speed` of decoding it from memory, both in GB/s of the file by all
-  /// threads; `memory_speed` of taking fresh memory from the system right before each load, in GB/s of memory;
-  /// `load_share` of the lowest of the three.
+  /// threads; `memory_speed` of taking as much fresh memory as the weights will, right before each load, in GB/s of
+  /// memory (none where they are used in place); `load_share` of the lowest of the three.
   public func records(_ conditions: RunConditions) throws -> [BenchmarkRecord] {
     let model = try Model(path: path)
     let pool = try conditions.makePool()
+    let plan = WeightSources(model.file, threadCount: conditions.threadCount)
+      .plans(residency, [(model.pass, budgetBytes)])[0]
     var seconds: [Double] = []
     var passes: [Double] = []
     var memory: [Double] = []
     for _ in 0..<conditions.repeats {
-      memory.append(try memorySpeed(min(model.decodedBytes, budgetBytes ?? .max), pool))
+      if plan.residentBytes > 0 { memory.append(try memorySpeed(plan.residentBytes, pool)) }
       let (first, next) = try load(conditions, pool)
       seconds.append(first)
       if let next { passes.append(next) }
@@ -96,8 +98,6 @@ public struct LoadBenchmark {
     ]
     if !passes.isEmpty {
       let pass = Measurement(passes)
-      let plan = WeightSources(model.file, threadCount: conditions.threadCount)
-        .plans(residency, [(model.pass, budgetBytes)])[0]
       let again = Double(plan.diskBytesPerPass) * 1e-9
       records += [
         BenchmarkRecord("pass", "s", pass, context: context),
@@ -106,15 +106,19 @@ public struct LoadBenchmark {
     }
     let disk = try diskSpeed(conditions)
     let decode = try decodeSpeed(model.file, pool)
-    let fresh = Measurement(memory)
-    let limit = min(disk, decode, fresh.median * stored * 1e9 / Double(model.decodedBytes))
+    var limit = min(disk, decode)
     records += [
       BenchmarkRecord("peak_rss", "MiB", peak, context: context),
       BenchmarkRecord("disk_speed", "GB/s", disk, context: context),
       BenchmarkRecord("decode_speed", "GB/s", decode, context: context),
-      BenchmarkRecord("memory_speed", "GB/s", fresh, context: context),
-      BenchmarkRecord("load_share", "ratio", load.map { stored / $0 / limit }, context: context),
     ]
+    if !memory.isEmpty {
+      let fresh = Measurement(memory)
+      limit = min(limit, fresh.median * Double(model.storedBytes) / Double(plan.residentBytes))
+      records.append(BenchmarkRecord("memory_speed", "GB/s", fresh, context: context))
+    }
+    records.append(
+      BenchmarkRecord("load_share", "ratio", load.map { stored / $0 / limit }, context: context))
     return records
   }
 
