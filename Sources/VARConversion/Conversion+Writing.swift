@@ -90,7 +90,7 @@ private final class ConversionWork {
     try conversion.disk(attachmentByteCount: metadata.byteCount)
       .check(
         output: path, allocated: writer.allocatedByteCount,
-        free: DiskNeeds.freeByteCount(for: path))
+        free: FreeSpace.byteCount(for: path))
     try writeTensors(pool, start, &run, progress, isCancelled)
     try keeper?.finish()
     keeper = nil

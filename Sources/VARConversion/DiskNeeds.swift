@@ -1,11 +1,5 @@
 import VQ4Format
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
-
 /// The room on the disk that a conversion takes.
 public struct DiskNeeds: Sendable {
   /// Bytes of the file at most: exact but for attachments where nothing is compressed, less where something is.
@@ -48,17 +42,6 @@ public struct DiskNeeds: Sendable {
 
   private static func aligned(_ offset: Int, to alignment: Int) -> Int {
     (offset + alignment - 1) / alignment * alignment
-  }
-
-  /// Bytes that are free on the disk of an output; nil where the system does not say.
-  public static func freeByteCount(for output: String) -> Int? {
-    let slash = output.utf8.lastIndex(of: UInt8(ascii: "/"))
-    let directory = slash.map { $0 == output.startIndex ? "/" : String(output[..<$0]) } ?? "."
-    var status = statvfs()
-    guard statvfs(directory, &status) == 0, status.f_blocks > 0 else { return nil }
-    let (count, overflow) = Int(status.f_bavail).multipliedReportingOverflow(
-      by: Int(status.f_frsize))
-    return overflow ? nil : count
   }
 
   /// Throws `notEnoughDisk` with both numbers where the disk has not the room.

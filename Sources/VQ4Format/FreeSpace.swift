@@ -5,9 +5,9 @@
 #endif
 
 /// Room on disks.
-enum FreeSpace {
+package enum FreeSpace {
   /// Bytes that are free where a file of this name would lie; nil where the system does not say.
-  static func byteCount(for path: String) -> Int? {
+  package static func byteCount(for path: String) -> Int? {
     let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
     let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     var status = statvfs()

@@ -90,8 +90,8 @@ import VQ4Format
         && error?.detail.contains("\(disk.fileByteCount) bytes") == true
         && error?.detail.contains("\(disk.byteCount - 1001) bytes free") == true
     }
-    #expect(try #require(DiskNeeds.freeByteCount(for: "/tmp/m.vq4")) > 0)
-    #expect(DiskNeeds.freeByteCount(for: "/nonexistent/m.vq4") == nil)
+    #expect(try #require(FreeSpace.byteCount(for: "/tmp/m.vq4")) > 0)
+    #expect(FreeSpace.byteCount(for: "/nonexistent/m.vq4") == nil)
   }
 
   @Test(arguments: ["cut", "longer", "rewritten"])

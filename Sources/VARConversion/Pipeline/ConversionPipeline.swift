@@ -26,7 +26,7 @@ final class ConversionPipeline: @unchecked Sendable {
 
   private let monitor: Monitor<State>
   private let pool: ThreadPool
-  private var threads: [Thread] = []
+  private var threads: [JoinableThread] = []
   /// Small tensors that may wait for the writer.
   private static let maximumItemCount = 256
 
@@ -38,8 +38,8 @@ final class ConversionPipeline: @unchecked Sendable {
 
   /// Starts the reader and the workers; false where the system refuses threads.
   func start(_ reader: SourceReader) -> Bool {
-    let read = Thread { reader.run(into: self) }
-    let work = Thread { [self] in
+    let read = JoinableThread { reader.run(into: self) }
+    let work = JoinableThread { [self] in
       // One endless part of the work per thread.
       pool.parallel(pool.threadCount) { parts in for _ in parts { self.work() } }
     }

@@ -46,35 +46,3 @@ final class Monitor<State>: @unchecked Sendable {
     }
   }
 }
-
-/// A thread that runs one closure.
-final class Thread {
-  private let handle: pthread_t
-
-  /// Nil where the system refuses a thread.
-  init?(_ body: @escaping @Sendable () -> Void) {
-    let box = Unmanaged.passRetained(Body(run: body))
-    let created = withUnsafeTemporaryAllocation(of: pthread_t.self, capacity: 1) { slot in
-      let status = pthread_create(
-        slot.baseAddress!, nil,
-        { argument in
-          Unmanaged<Body>.fromOpaque(argument!).takeRetainedValue().run()
-          return nil
-        }, box.toOpaque())
-      return status == 0 ? slot[0] : nil
-    }
-    guard let created else {
-      box.release()
-      return nil
-    }
-    handle = created
-  }
-
-  /// Waits for its end; called once.
-  func join() { pthread_join(handle, nil) }
-
-  private final class Body: Sendable {
-    let run: @Sendable () -> Void
-    init(run: @escaping @Sendable () -> Void) { self.run = run }
-  }
-}

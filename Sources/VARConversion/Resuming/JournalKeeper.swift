@@ -1,3 +1,4 @@
+import VARKernels
 import VQ4Format
 
 /// Brings work to the disk and then its records into the journal, on a thread of its own, so that nobody waits for the
@@ -12,13 +13,13 @@ final class JournalKeeper: @unchecked Sendable {
   private let monitor = Monitor(State())
   private let writer: VQ4Writer
   private let journal: Journal
-  private var thread: Thread?
+  private var thread: JoinableThread?
 
   /// Nil where the system refuses a thread.
   init?(writer: VQ4Writer, journal: Journal) {
     self.writer = writer
     self.journal = journal
-    thread = Thread { [self] in run() }
+    thread = JoinableThread { [self] in run() }
     guard thread != nil else { return nil }
   }
 

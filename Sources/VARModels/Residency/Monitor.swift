@@ -49,32 +49,3 @@ final class Monitor: @unchecked Sendable {
   /// Wakes all that wait.
   func signal() { pthread_cond_broadcast(change) }
 }
-
-/// A thread that is joined when its owner goes.
-struct JoinableThread {
-  private let thread: pthread_t
-
-  private final class Body {
-    let run: () -> Void
-    init(_ run: @escaping () -> Void) { self.run = run }
-  }
-
-  /// - Returns: nil where the system refuses a thread.
-  init?(_ run: @escaping @Sendable () -> Void) {
-    var thread = pthread_t()
-    let context = Unmanaged.passRetained(Body(run))
-    let failure = pthread_create(
-      &thread, nil,
-      { context in
-        Unmanaged<Body>.fromOpaque(context!).takeRetainedValue().run()
-        return nil
-      }, context.toOpaque())
-    guard failure == 0 else {
-      context.release()
-      return nil
-    }
-    self.thread = thread
-  }
-
-  func join() { pthread_join(thread, nil) }
-}
