@@ -27,6 +27,9 @@ final class KeptBlocks: @unchecked Sendable {
     table = StreamTable(blocks)
   }
 
+  /// Nothing may be written to memory that goes.
+  deinit { readers.stop() }
+
   private var monitor: Monitor { readers.monitor }
 
   /// Makes place for a phase's blocks and asks for those that are missing.
@@ -137,7 +140,7 @@ final class KeptBlocks: @unchecked Sendable {
     guard let memory = AnonymousMemory(byteCount: block.byteCount) else {
       throw ModelError(.outOfMemory, "no memory for \(block.byteCount) bytes of weights")
     }
-    let load = BlockLoad(base: memory.base, owner: memory)
+    let load = BlockLoad(base: memory.base)
     try readers.read(
       block.pieces[...], at: block.pieces.map(\.offsetBytes)[...], load, isUrgent: isUrgent)
     kept[part] = Kept(memory: memory, load: load)

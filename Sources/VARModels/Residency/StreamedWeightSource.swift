@@ -47,6 +47,9 @@ package final class StreamedWeightSource: WeightSource, @unchecked Sendable {
     self.poisonsReleased = poisonsReleased
   }
 
+  /// Nothing may be written to memory that goes.
+  deinit { readers.stop() }
+
   package var tensorCount: Int { file.tensors.count }
   package func tensorIndex(named name: String) -> Int? { file.tensorIndex(named: name) }
   package func description(ofTensor tensor: Int) -> VQ4TensorDescription {
@@ -126,7 +129,7 @@ package final class StreamedWeightSource: WeightSource, @unchecked Sendable {
     guard let memory = AnonymousMemory(byteCount: block.byteCount) else {
       throw ModelError(.outOfMemory, "no memory for \(block.byteCount) bytes of weights")
     }
-    let load = BlockLoad(base: memory.base, owner: memory)
+    let load = BlockLoad(base: memory.base)
     try readers.read(
       block.pieces[...], at: block.pieces.map(\.offsetBytes)[...], load, isUrgent: isUrgent)
     pinned[part] = Pinned(memory: memory, load: load)

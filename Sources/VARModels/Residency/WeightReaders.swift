@@ -2,10 +2,11 @@ import VARKernels
 import VQ4Format
 
 /// A block that is being read into memory. Everything that changes is behind the readers' monitor.
+///
+/// Whoever asks for it owns the memory, and gives it back only when the load is done or abandoned. The load itself does
+/// not keep it: a reader that the system holds up after its last byte would, long after the memory is counted as free.
 final class BlockLoad: @unchecked Sendable {
   let base: UnsafeMutableRawPointer
-  /// Keeps `base` alive while a thread writes to it.
-  private let owner: AnyObject
   fileprivate(set) var failure: ModelError?
   /// Batches that wait or are being read.
   fileprivate(set) var pendingCount = 0
@@ -14,10 +15,7 @@ final class BlockLoad: @unchecked Sendable {
   var isOpen = false
   fileprivate var isAbandoned = false
 
-  init(base: UnsafeMutableRawPointer, owner: AnyObject) {
-    self.base = base
-    self.owner = owner
-  }
+  init(base: UnsafeMutableRawPointer) { self.base = base }
 
   var isDone: Bool { !isOpen && pendingCount == 0 }
 }
@@ -42,9 +40,13 @@ final class WeightReaders {
     monitor = shared.monitor
   }
 
-  deinit {
+  deinit { stop() }
+
+  /// Returns when no thread reads any more; nothing may be asked for afterwards.
+  func stop() {
     shared.end()
     for thread in threads { thread.join() }
+    threads = []
   }
 
   // The rest is called inside `monitor.locked`.

@@ -89,8 +89,7 @@ final class WeightStream {
         let sizes = block.pieces.map { Self.aligned($0.byteCount) }
         // A part that begins too late in the ring waits until it can begin at its start.
         guard let ring, space.isEmpty || space.canHold(sizes) else { return }
-        let entry = Entry(
-          step: next, block: block, load: BlockLoad(base: ring.base, owner: ring))
+        let entry = Entry(step: next, block: block, load: BlockLoad(base: ring.base))
         entry.load.isOpen = true
         entries.append(entry)
         next += 1
