@@ -187,17 +187,21 @@ public struct LoadBenchmark {
     defer { close(descriptor) }
     let pieces = min(Int(lseek(descriptor, 0, SEEK_END)) / piece, 4000)
     guard pieces > 0 else { return .infinity }
+    let readerCount = WeightSources.readerCount(threadCount: conditions.threadCount)
     let readers = RunConditions(
-      threadCount: 2 * conditions.threadCount, instructionSet: conditions.instructionSet,
+      threadCount: readerCount, instructionSet: conditions.instructionSet,
       pages: conditions.pages, repeats: 1)
     let pool = try readers.makePool()
+    guard let memory = AnonymousMemory(byteCount: readerCount * piece) else {
+      throw BenchmarkError(.outOfMemory, "no memory for \(readerCount * piece) bytes")
+    }
+    memory.touchPages()
     let next = Atomic<Int>(0)
     let failures = Atomic<Int>(0)
     let seconds = Stopwatch.seconds {
-      pool.parallel(readers.threadCount) { workers in
-        for _ in workers {
-          let buffer = UnsafeMutableRawPointer.allocate(byteCount: piece, alignment: 4096)
-          defer { buffer.deallocate() }
+      pool.parallel(readerCount) { workers in
+        for worker in workers {
+          let buffer = memory.base + worker * piece
           while true {
             let index = next.add(1, ordering: .relaxed).oldValue
             guard index < pieces else { break }

@@ -7,28 +7,33 @@
 /// A block of zeroed memory straight from the system, in huge pages where they are small enough to be worth it.
 package final class AnonymousMemory {
   package let base: UnsafeMutableRawPointer
+  private let mapping: UnsafeMutableRawBufferPointer
   private let byteCount: Int
 
-  private static let hugePage = 2 << 20
+  package static let hugePageBytes = 2 << 20
   private static let smallestPage = 4096
 
   /// - Returns: nil where the system refuses the memory.
   package init?(byteCount: Int) {
     self.byteCount = max(byteCount, 1)
-    let flags = MAP_PRIVATE | MAP_ANONYMOUS
-    guard let base = mmap(nil, self.byteCount, PROT_READ | PROT_WRITE, flags, -1, 0),
-      base != MAP_FAILED
-    else { return nil }
-    self.base = base
     // Systems with pages of 16 or 64 KiB have huge pages of 32 or 512 MiB: most of the last one would be waste.
-    if byteCount >= Self.hugePage, sysconf(Int32(_SC_PAGESIZE)) == 4096 {
+    let isHuge = byteCount >= Self.hugePageBytes && sysconf(Int32(_SC_PAGESIZE)) == 4096
+    // Only address space: where the system puts a block by itself, its first part may lie in small pages.
+    let mappedCount = self.byteCount + (isHuge ? Self.hugePageBytes : 0)
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS
+    guard let start = mmap(nil, mappedCount, PROT_READ | PROT_WRITE, flags, -1, 0),
+      start != MAP_FAILED
+    else { return nil }
+    mapping = UnsafeMutableRawBufferPointer(start: start, count: mappedCount)
+    base = isHuge ? start.alignedUp(toMultipleOf: Self.hugePageBytes) : start
+    if isHuge {
       let madvHugePage: Int32 = 14
       // A system without huge pages refuses, and gives small ones.
       _ = madvise(base, byteCount, madvHugePage)
     }
   }
 
-  deinit { munmap(base, byteCount) }
+  deinit { munmap(mapping.baseAddress, mapping.count) }
 
   /// Makes every page resident now, so that a system that is short of memory shows it before the work starts and not
   /// in the middle of it.

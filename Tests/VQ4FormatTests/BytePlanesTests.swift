@@ -104,8 +104,11 @@ import VQ4Format
     let path = directory.file("m.vq4")
     try TestModel.write(TestModel.large, to: path, layout: .compact)
     let file = try VQ4File(path: path)
+    let staging = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: VQ4ChunkReader.stagingBytes(file), alignment: 4096)
+    defer { staging.deallocate() }
     for isDirect in [true, false] {
-      let reader = VQ4ChunkReader(VQ4DirectFile(file, isDirect: isDirect))
+      let reader = VQ4ChunkReader(VQ4DirectFile(file, isDirect: isDirect), staging: staging)
       for (tensor, entry) in TestModel.large.flatMap(\.tensors).enumerated() {
         for role in VQ4StreamRole.allCases where file.chunkCount(tensor, role) > 0 {
           let targets = (0..<file.chunkCount(tensor, role)).map {

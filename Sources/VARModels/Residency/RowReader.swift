@@ -10,7 +10,7 @@ final class RowReader: @unchecked Sendable {
   private let usesMapping: Bool
   private let monitor = Monitor()
   // Behind the monitor.
-  private var reader: VQ4ChunkReader?
+  private var reader: (chunks: VQ4ChunkReader, staging: AnonymousMemory)?
   private var chunks: [DecodedChunk] = []
   private var clock = 0
 
@@ -47,7 +47,9 @@ final class RowReader: @unchecked Sendable {
       }
     }
     return largest == 0
-      ? 0 : chunkCapacity * ((largest + 4095) / 4096 * 4096) + VQ4ChunkReader.memoryBytes(file)
+      ? 0
+      : chunkCapacity * ((largest + 4095) / 4096 * 4096) + VQ4ChunkReader.stagingBytes(file)
+        + VQ4ChunkReader.memoryBytes(file)
   }
 
   /// Copies a unit, whose size is that of `output`.
@@ -92,17 +94,29 @@ final class RowReader: @unchecked Sendable {
       chunks.remove(at: oldest)
     }
     let count = file.chunkRange(tensor, role, chunk).count
-    guard let memory = AnonymousMemory(byteCount: count) else {
-      preconditionFailure("no memory for a chunk of \(count) bytes")
-    }
-    let reader = self.reader ?? VQ4ChunkReader(VQ4DirectFile(file))
+    let memory = Self.memory(count)
+    let reader = self.reader ?? makeReader()
     self.reader = reader
-    try reader.read(
+    try reader.chunks.read(
       [VQ4ChunkTarget(tensor: tensor, role: role, chunk: chunk, offsetBytes: 0)],
       into: memory.base)
     let entry = DecodedChunk(tensor, role, chunk, memory)
     entry.lastUse = clock
     chunks.append(entry)
+    return memory
+  }
+
+  private func makeReader() -> (VQ4ChunkReader, AnonymousMemory) {
+    let count = VQ4ChunkReader.stagingBytes(file)
+    let staging = Self.memory(count)
+    let place = UnsafeMutableRawBufferPointer(start: staging.base, count: count)
+    return (VQ4ChunkReader(VQ4DirectFile(file), staging: place), staging)
+  }
+
+  private static func memory(_ byteCount: Int) -> AnonymousMemory {
+    guard let memory = AnonymousMemory(byteCount: byteCount) else {
+      preconditionFailure("no memory for a chunk of \(byteCount) bytes")
+    }
     return memory
   }
 }

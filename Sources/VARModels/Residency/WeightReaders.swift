@@ -49,6 +49,11 @@ final class WeightReaders {
     threads = []
   }
 
+  /// Memory that the threads take.
+  static func memoryBytes(_ file: VQ4File, readerCount: Int) -> Int {
+    readerCount * (VQ4ChunkReader.stagingBytes(file) + VQ4ChunkReader.memoryBytes(file))
+  }
+
   // The rest is called inside `monitor.locked`.
 
   /// Bytes in the file of what has been read so far.
@@ -89,8 +94,10 @@ final class WeightReaders {
 
   /// Starts the threads when they are first needed.
   private func start() throws(ModelError) {
+    try shared.reserve(readerCount: readerCount)
     while threads.count < readerCount {
-      guard let thread = JoinableThread({ [shared] in shared.serve() }) else { break }
+      let number = threads.count
+      guard let thread = JoinableThread({ [shared] in shared.serve(number: number) }) else { break }
       threads.append(thread)
     }
     guard !threads.isEmpty else {
@@ -104,6 +111,9 @@ final class WeightReaders {
 
     let monitor = Monitor()
     private let direct: VQ4DirectFile
+    /// What the threads read into, a place for each in one block: huge pages are larger than a place. Set before the
+    /// first thread starts.
+    private var staging: AnonymousMemory?
     // Behind the monitor.
     private var queue: [Batch] = []
     private var next = 0
@@ -111,6 +121,15 @@ final class WeightReaders {
     private(set) var readBytes = 0
 
     init(_ direct: VQ4DirectFile) { self.direct = direct }
+
+    func reserve(readerCount: Int) throws(ModelError) {
+      guard staging == nil else { return }
+      let byteCount = readerCount * VQ4ChunkReader.stagingBytes(direct.file)
+      staging = AnonymousMemory(byteCount: byteCount)
+      guard staging != nil else {
+        throw ModelError(.outOfMemory, "no memory for \(byteCount) bytes that are read")
+      }
+    }
 
     func append(_ batches: [Batch], isUrgent: Bool) {
       queue.removeSubrange(..<next)
@@ -135,8 +154,10 @@ final class WeightReaders {
     }
 
     /// Reads batches until the end.
-    func serve() {
-      let reader = VQ4ChunkReader(direct)
+    func serve(number: Int) {
+      let size = VQ4ChunkReader.stagingBytes(direct.file)
+      let place = UnsafeMutableRawBufferPointer(start: staging!.base + number * size, count: size)
+      let reader = VQ4ChunkReader(direct, staging: place)
       while let batch = monitor.locked(take) {
         var failure: ModelError?
         do throws(VQ4Error) {

@@ -51,7 +51,7 @@ extension WeightResidency {
     budgetBytes: Int?, readerCount: Int
   ) -> WeightResidencyPlan {
     var plan = WeightResidencyPlan()
-    let readerBytes = readerCount * VQ4ChunkReader.memoryBytes(blocks.file)
+    let readerBytes = WeightReaders.memoryBytes(blocks.file, readerCount: readerCount)
     plan.stagingBytes = RowReader.cacheBytes(blocks.file) + (self == .map ? 0 : readerBytes)
     plan.firstPassDiskBytes = pass.parts.reduce(0) { $0 + (blocks[$1]?.storedBytes ?? 0) }
     switch self {

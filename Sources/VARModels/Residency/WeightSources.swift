@@ -21,6 +21,11 @@ package final class WeightSources: Sendable {
     blocks = WeightBlocks(file)
   }
 
+  /// Threads that read weights, beside a number of threads that compute.
+  package static func readerCount(threadCount: Int) -> Int {
+    WeightReaders.count(threadCount: threadCount)
+  }
+
   package func source(_ residency: WeightResidency) -> any WeightSource & Sendable {
     if let fixed { return fixed }
     return made.withLock { made in
