@@ -42,4 +42,13 @@ package final class AnonymousMemory {
       base.storeBytes(of: 0, toByteOffset: offset, as: UInt8.self)
     }
   }
+
+  /// Makes pages resident that another thread may be writing to; their contents stay.
+  ///
+  /// - Parameter pages: from the beginning of a page.
+  /// - Returns: false where the system cannot (Linux before 5.14) or has no memory.
+  package static func provide(_ pages: UnsafeMutableRawBufferPointer) -> Bool {
+    let madvPopulateWrite: Int32 = 23
+    return madvise(pages.baseAddress, pages.count, madvPopulateWrite) == 0
+  }
 }

@@ -140,7 +140,7 @@ final class KeptBlocks: @unchecked Sendable {
     guard let memory = AnonymousMemory(byteCount: block.byteCount) else {
       throw ModelError(.outOfMemory, "no memory for \(block.byteCount) bytes of weights")
     }
-    let load = BlockLoad(base: memory.base)
+    let load = BlockLoad(base: memory.base, untouchedBytes: block.byteCount)
     try readers.read(
       block.pieces[...], at: block.pieces.map(\.offsetBytes)[...], load, isUrgent: isUrgent)
     kept[part] = Kept(memory: memory, load: load)

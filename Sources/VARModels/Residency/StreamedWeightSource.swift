@@ -115,7 +115,9 @@ package final class StreamedWeightSource: WeightSource, @unchecked Sendable {
   }
 
   private func drop(_ part: WeightPart) {
-    guard pinned.removeValue(forKey: part) != nil, let block = allBlocks[part] else { return }
+    guard let known = pinned[part], let block = allBlocks[part] else { return }
+    readers.abandon([known.load])
+    pinned[part] = nil
     table.set(block, base: nil, offsets: block.pieces.map(\.offsetBytes))
     pinnedBytes -= block.memoryBytes
   }
@@ -129,7 +131,7 @@ package final class StreamedWeightSource: WeightSource, @unchecked Sendable {
     guard let memory = AnonymousMemory(byteCount: block.byteCount) else {
       throw ModelError(.outOfMemory, "no memory for \(block.byteCount) bytes of weights")
     }
-    let load = BlockLoad(base: memory.base)
+    let load = BlockLoad(base: memory.base, untouchedBytes: block.byteCount)
     try readers.read(
       block.pieces[...], at: block.pieces.map(\.offsetBytes)[...], load, isUrgent: isUrgent)
     pinned[part] = Pinned(memory: memory, load: load)

@@ -1,25 +1,6 @@
 import VARKernels
 import VQ4Format
 
-/// A block that is being read into memory. Everything that changes is behind the readers' monitor.
-///
-/// Whoever asks for it owns the memory, and gives it back only when the load is done or abandoned. The load itself does
-/// not keep it: a reader that the system holds up after its last byte would, long after the memory is counted as free.
-final class BlockLoad: @unchecked Sendable {
-  let base: UnsafeMutableRawPointer
-  fileprivate(set) var failure: ModelError?
-  /// Batches that wait or are being read.
-  fileprivate(set) var pendingCount = 0
-  fileprivate var runningCount = 0
-  /// More batches will come.
-  var isOpen = false
-  fileprivate var isAbandoned = false
-
-  init(base: UnsafeMutableRawPointer) { self.base = base }
-
-  var isDone: Bool { !isOpen && pendingCount == 0 }
-}
-
 /// Threads that read and decode blocks, in the order in which they are asked for. Reading and decoding overlap, because
 /// there are more threads than cores.
 final class WeightReaders {
@@ -28,6 +9,7 @@ final class WeightReaders {
   private let shared: Shared
   private var threads: [JoinableThread] = []
   private let readerCount: Int
+  private let touching: TouchAhead
 
   /// Readers for a number of threads that compute.
   static func count(threadCount: Int) -> Int { min(max(2 * threadCount, 2), 16) }
@@ -38,12 +20,14 @@ final class WeightReaders {
     self.readerCount = readerCount
     shared = Shared(VQ4DirectFile(file, isDirect: isDirect))
     monitor = shared.monitor
+    touching = TouchAhead(shared.monitor)
   }
 
   deinit { stop() }
 
   /// Returns when no thread reads any more; nothing may be asked for afterwards.
   func stop() {
+    touching.stop()
     shared.end()
     for thread in threads { thread.join() }
     threads = []
@@ -82,6 +66,7 @@ final class WeightReaders {
     let batches = VQ4ChunkReader.batches(targets, of: file)
     load.pendingCount += batches.count
     shared.append(batches.map { ($0, load) }, isUrgent: isUrgent)
+    touching.append(load)
     monitor.signal()
   }
 
