@@ -24,7 +24,7 @@ final class ConversionPipeline: @unchecked Sendable {
     var isClosed = false
   }
 
-  private let monitor: Monitor<State>
+  private let shared: SharedState<State>
   private let pool: ThreadPool
   private var threads: [JoinableThread] = []
   /// Small tensors that may wait for the writer.
@@ -33,7 +33,7 @@ final class ConversionPipeline: @unchecked Sendable {
   /// - Parameter slotCount: chunks that are in memory at once, at least 1.
   init(pool: ThreadPool, slotCount: Int, slotSizes: ChunkSlot.Sizes) {
     self.pool = pool
-    monitor = Monitor(State(freeSlots: (0..<slotCount).map { _ in ChunkSlot(slotSizes) }))
+    shared = SharedState(State(freeSlots: (0..<slotCount).map { _ in ChunkSlot(slotSizes) }))
   }
 
   /// Starts the reader and the workers; false where the system refuses threads.
@@ -49,7 +49,7 @@ final class ConversionPipeline: @unchecked Sendable {
 
   /// Ends all threads, whatever they are at, and waits for them.
   func stop() {
-    monitor.update { $0.isStopped = true }
+    shared.update { $0.isStopped = true }
     for thread in threads { thread.join() }
     threads = []
   }
@@ -58,20 +58,20 @@ final class ConversionPipeline: @unchecked Sendable {
 
   /// The next item in the order of reading, as soon as it is ready.
   func next() -> PipelineItem {
-    monitor.wait { state in
+    shared.wait { state in
       guard let first = state.items.first, first.isReady else { return nil }
       return state.items.removeFirst()
     }
   }
 
   /// Gives back the slot of a chunk that is written.
-  func release(_ slot: ChunkSlot) { monitor.update { $0.freeSlots.append(slot) } }
+  func release(_ slot: ChunkSlot) { shared.update { $0.freeSlots.append(slot) } }
 
   // MARK: - For the reader
 
   /// A free slot, or nil when the work is stopped.
   func takeSlot() -> ChunkSlot? {
-    monitor.wait { state -> ChunkSlot?? in
+    shared.wait { state -> ChunkSlot?? in
       if state.isStopped { return .some(nil) }
       return state.freeSlots.popLast().map { .some($0) }
     }
@@ -79,7 +79,7 @@ final class ConversionPipeline: @unchecked Sendable {
 
   /// Hands an item on; false when the work is stopped.
   func push(_ item: PipelineItem) -> Bool {
-    monitor.wait { state -> Bool? in
+    shared.wait { state -> Bool? in
       if state.isStopped { return false }
       guard state.items.count < Self.maximumItemCount else { return nil }
       state.items.append(item)
@@ -90,11 +90,11 @@ final class ConversionPipeline: @unchecked Sendable {
 
   /// Has a worker find the codebook of a weight, before anything else.
   func findCodebook(of job: WeightJob, sample: [Float]) {
-    monitor.update { $0.tasks.insert(.codebook(job, sample: sample), at: 0) }
+    shared.update { $0.tasks.insert(.codebook(job, sample: sample), at: 0) }
   }
 
   /// No more chunks will come.
-  func close() { monitor.update { $0.isClosed = true } }
+  func close() { shared.update { $0.isClosed = true } }
 
   // MARK: - Workers
 
@@ -104,19 +104,19 @@ final class ConversionPipeline: @unchecked Sendable {
       switch task {
       case .codebook(let job, let sample):
         let codebook = SampleRows.codebook(of: sample, row: job.row)
-        monitor.update { _ in job.setCodebook(codebook) }
+        shared.update { _ in job.setCodebook(codebook) }
       case .chunk(let item):
         guard case .chunk(let job, let index, let slot) = item.content,
           let format = waitForFormat(job)
         else { return }
         let outcome = Result { try worker.encode(job, format, chunk: index, in: slot) }
-        monitor.update { _ in item.outcome = outcome }
+        shared.update { _ in item.outcome = outcome }
       }
     }
   }
 
   private func takeTask() -> Task? {
-    monitor.wait { state -> Task?? in
+    shared.wait { state -> Task?? in
       if state.isStopped { return .some(nil) }
       if !state.tasks.isEmpty { return state.tasks.removeFirst() }
       return state.isClosed ? .some(nil) : nil
@@ -125,7 +125,7 @@ final class ConversionPipeline: @unchecked Sendable {
 
   /// The codebook is being found by another worker, if it is not known yet.
   private func waitForFormat(_ job: WeightJob) -> WeightFormat? {
-    monitor.wait { state -> WeightFormat?? in
+    shared.wait { state -> WeightFormat?? in
       if state.isStopped { return .some(nil) }
       return job.format.map { .some($0) }
     }

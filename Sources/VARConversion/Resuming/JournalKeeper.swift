@@ -10,7 +10,7 @@ final class JournalKeeper: @unchecked Sendable {
     var isClosed = false
   }
 
-  private let monitor = Monitor(State())
+  private let shared = SharedState(State())
   private let writer: VQ4Writer
   private let journal: Journal
   private var thread: JoinableThread?
@@ -27,7 +27,7 @@ final class JournalKeeper: @unchecked Sendable {
   ///
   /// Throws what went wrong since the last call.
   func submit(_ records: [JournalRecord]) throws -> Bool {
-    let (isTaken, failure) = monitor.update { state in
+    let (isTaken, failure) = shared.update { state in
       guard state.failure == nil, state.batch == nil else { return (false, state.failure) }
       state.batch = records
       return (true, nil)
@@ -38,7 +38,7 @@ final class JournalKeeper: @unchecked Sendable {
 
   /// Waits until what was handed over is done.
   func waitUntilIdle() throws {
-    let failure = monitor.wait { state -> (any Error)?? in
+    let failure = shared.wait { state -> (any Error)?? in
       state.failure != nil || state.batch == nil ? .some(state.failure) : nil
     }
     if let failure { throw failure }
@@ -46,10 +46,10 @@ final class JournalKeeper: @unchecked Sendable {
 
   /// Does what was handed over, and ends the thread.
   func finish() throws {
-    monitor.update { $0.isClosed = true }
+    shared.update { $0.isClosed = true }
     thread?.join()
     thread = nil
-    if let failure = monitor.update({ $0.failure }) { throw failure }
+    if let failure = shared.update({ $0.failure }) { throw failure }
   }
 
   private func run() {
@@ -58,7 +58,7 @@ final class JournalKeeper: @unchecked Sendable {
         try writer.synchronizeData()
         try journal.append(batch)
       }
-      monitor.update { state in
+      shared.update { state in
         state.batch = nil
         if case .failure(let error) = outcome { state.failure = error }
       }
@@ -67,7 +67,7 @@ final class JournalKeeper: @unchecked Sendable {
 
   /// The batch stays in the state while it is worked on.
   private func takeBatch() -> [JournalRecord]? {
-    monitor.wait { state -> [JournalRecord]?? in
+    shared.wait { state -> [JournalRecord]?? in
       if let batch = state.batch, state.failure == nil { return .some(batch) }
       return state.isClosed ? .some(nil) : nil
     }

@@ -5,11 +5,11 @@
 #endif
 
 /// A lock, and a way to wait for what happens under it.
-final class Monitor: @unchecked Sendable {
+package final class Monitor: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let change = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-  init() {
+  package init() {
     pthread_mutex_init(mutex, nil)
     var attributes = pthread_condattr_t()
     pthread_condattr_init(&attributes)
@@ -25,7 +25,7 @@ final class Monitor: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  func locked<Result, Failure: Error>(
+  package func locked<Result, Failure: Error>(
     _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
     pthread_mutex_lock(mutex)
@@ -34,10 +34,10 @@ final class Monitor: @unchecked Sendable {
   }
 
   /// Inside `locked`: gives the lock away until `signal` is called.
-  func wait() { pthread_cond_wait(change, mutex) }
+  package func wait() { pthread_cond_wait(change, mutex) }
 
   /// The same, for a time at most.
-  func wait(milliseconds: Int) {
+  package func wait(milliseconds: Int) {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     time.tv_nsec += milliseconds * 1_000_000
@@ -47,5 +47,5 @@ final class Monitor: @unchecked Sendable {
   }
 
   /// Wakes all that wait.
-  func signal() { pthread_cond_broadcast(change) }
+  package func signal() { pthread_cond_broadcast(change) }
 }
