@@ -30,6 +30,18 @@ package final class VQ4DirectFile: Sendable {
   }
 
   deinit { if descriptor >= 0 { close(descriptor) } }
+
+  /// Reads past the page cache where the file system can, unchecked: to time the disk.
+  ///
+  /// - Parameters:
+  ///   - offset: is rounded down to a block.
+  ///   - output: whole pages.
+  /// - Returns: bytes that were read; 0 or less at the end of the file or where it cannot be read.
+  package func readBlocks(at offset: Int, into output: UnsafeMutableRawBufferPointer) -> Int {
+    guard let descriptor = descriptor >= 0 ? descriptor : file.mapping.descriptor else { return 0 }
+    let start = offset / Self.blockBytes * Self.blockBytes
+    return pread(descriptor, output.baseAddress!, output.count, off_t(start))
+  }
 }
 
 /// A chunk, and where its decoded bytes go.

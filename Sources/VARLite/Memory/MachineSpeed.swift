@@ -33,7 +33,7 @@ public struct MachineSpeed: Sendable {
       quantizedOperations: quantized.operations / quantized.seconds(),
       floatOperations: float.operations / float.seconds(),
       weightBytes: Double(wide.weightByteCount) / wide.seconds(),
-      diskBytes: DiskProbe.bytesPerSecond(path: model.path))
+      diskBytes: DiskProbe.bytesPerSecond(model.file))
   }
 }
 
@@ -97,25 +97,20 @@ private struct ProductProbe {
   }
 }
 
-/// Times reads of a file, spread over it.
+/// Times reads of a file, spread over it, as streamed weights are read.
 private enum DiskProbe {
   private static let partByteCount = 4 << 20
   private static let partCount = 16
 
-  static func bytesPerSecond(path: String) -> Double {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return 0 }
-    defer { close(descriptor) }
-    let size = Int(lseek(descriptor, 0, SEEK_END))
-    guard let memory = AnonymousMemory(byteCount: partByteCount), size > 0 else { return 0 }
-    memset(memory.base, 0, partByteCount)
+  static func bytesPerSecond(_ file: VQ4File) -> Double {
+    let direct = VQ4DirectFile(file)
+    guard let memory = AnonymousMemory(byteCount: partByteCount) else { return 0 }
+    memory.touchPages()
+    let part = UnsafeMutableRawBufferPointer(start: memory.base, count: partByteCount)
     var done = 0
     let start = Clock.seconds()
-    for part in 0..<partCount where Clock.seconds() - start < 0.25 {
-      let offset = size / partCount * part / 4096 * 4096
-      // Parts that the cache holds would tell nothing about the disk.
-      posix_fadvise(descriptor, off_t(offset), off_t(partByteCount), POSIX_FADV_DONTNEED)
-      let count = pread(descriptor, memory.base, partByteCount, off_t(offset))
+    for index in 0..<partCount where Clock.seconds() - start < 0.25 {
+      let count = direct.readBlocks(at: file.byteCount / partCount * index, into: part)
       guard count > 0 else { break }
       done += count
     }
