@@ -15,7 +15,7 @@ import VQ4Format
     let source = BudgetedWeightSource(
       StreamedWeightSource(
         file: file, blocks: blocks, threadCount: threadCount, poisonsReleased: true),
-      share: share, readerCount: max(2, 2 * threadCount))
+      share: share, readerCount: WeightSources.readerCount(threadCount: threadCount))
     return (
       try VARGPT(file: file, source: source, options: .init(threadCount: threadCount)), source
     )

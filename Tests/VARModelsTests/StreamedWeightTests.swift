@@ -16,9 +16,9 @@ import VQ4Format
   }
 
   private func minimum(_ pass: WeightPass, _ blocks: WeightBlocks, threadCount: Int) -> Int {
-    // Twice as many threads read as compute, and at least two.
     WeightResidency.stream.plan(
-      pass, blocks: blocks, budgetBytes: 0, readerCount: max(2, 2 * threadCount)
+      pass, blocks: blocks, budgetBytes: 0,
+      readerCount: WeightSources.readerCount(threadCount: threadCount)
     ).minimumBytes
   }
 
