@@ -132,9 +132,10 @@ extension ConversationPlanner {
     if plan.kvType != .int8, fits(turn, kvType: .int8) { ways.append("--kv int8") }
     ways += options.drawing == nil ? textRemedies(turn) : drawingRemedies(turn)
     if let way = pictureRemedy(turn) { ways.append(way) }
-    let needed = ByteCount((plan.minimumByteCount >> 20 + 1) << 20)
-    if let system = SystemMemory.current(), system.availableBytes >= needed.bytes {
-      ways.append("--ram \(needed.bytes >> 20)M")
+    // Rounded up, and one more: what the program takes by itself differs a little from run to run.
+    let neededMebibytes = plan.minimumByteCount >> 20 + 2
+    if let system = SystemMemory.current(), system.availableBytes >= neededMebibytes << 20 {
+      ways.append("--ram \(neededMebibytes)M")
     }
     return ways
   }
