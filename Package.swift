@@ -6,7 +6,7 @@ import PackageDescription
 let package = Package(
   name: "VARLite",
   products: [
-    .library(name: "VARLite", targets: ["VARLite"]),
+    .library(name: "VARLite", targets: ["VARLite", "VARVision"]),
     .executable(name: "varlite", targets: ["VARLiteCLI"]),
     .executable(name: "varconvert", targets: ["VARConvertCLI"]),
     .executable(name: "varbench", targets: ["VARBenchCLI"]),
@@ -127,7 +127,7 @@ let package = Package(
     .testTarget(
       name: "VARLiteCLITests",
       dependencies: [
-        "VARLiteCLI", "VARConvertCLI", "VARJSON", "VARVision", "VARTestSupport",
+        "VARLiteCLI", "VARConvertCLI", "VARJSON", "VARKernels", "VARVision", "VARTestSupport",
       ]),
     .testTarget(
       name: "VARBenchTests",

@@ -233,8 +233,15 @@ static void finish_tile(const attention_call *call, head_range heads, int32_t fi
   }
 }
 
-static void attend_run(const attention_call *call, head_range heads, int32_t first, int32_t rows) {
+// The arrays of a run.
+typedef struct attention_scratch {
   attention_rows tiles[MAX_TILES];
+  block_scratch block;
+} attention_scratch;
+
+static void attend_run(const attention_call *call, head_range heads, int32_t first, int32_t rows) {
+  attention_scratch scratch;
+  attention_rows *tiles = scratch.tiles;
   int32_t tile_rows[MAX_TILES], count = 0, longest = 0;
   for (int32_t row = 0; row < rows; row += tile_rows[count++]) {
     int32_t left = rows - row;
@@ -243,10 +250,9 @@ static void attend_run(const attention_call *call, head_range heads, int32_t fir
     longest = tiles[count].longest > longest ? tiles[count].longest : longest;
   }
   attention_block block;
-  block_scratch scratch;
   for (int32_t begin = 0; begin < longest; begin += BLOCK) {
     int32_t keys = longest - begin < BLOCK ? longest - begin : BLOCK;
-    load_block(call->kv, heads.kv_head, begin, keys, &block, &scratch);
+    load_block(call->kv, heads.kv_head, begin, keys, &block, &scratch.block);
     for (int32_t tile = 0; tile < count; tile++) {
       if (begin >= tiles[tile].longest) continue;
       attend_tile(&block, call->kv->head_dim, tile_rows[tile], begin, call->scale, &tiles[tile]);

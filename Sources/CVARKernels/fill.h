@@ -10,6 +10,9 @@
 // together from the plain ones up (scalar, avx2, avxvnni or avx512vnni; scalar, neon, dotprod, i8mm).
 // int: quantize_activations, matmul_quantized, gather_row. float: everything else.
 
+// What a call takes of the stack beside large arrays.
+enum { CVAR_FRAME_BYTES = 16384 };
+
 void cvar_fill_int_scalar(cvar_kernels *kernels);
 void cvar_fill_float_scalar(cvar_kernels *kernels);
 #if defined(__x86_64__)

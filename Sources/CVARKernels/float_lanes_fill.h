@@ -22,4 +22,6 @@ static void fill_lanes(cvar_kernels *kernels) {
   kernels->from_f16 = from_f16;
   kernels->to_f16 = to_f16;
   fill_elementwise(kernels);
+  // Attention has by far the largest arrays.
+  kernels->stack_bytes = sizeof(attention_scratch) + CVAR_FRAME_BYTES;
 }

@@ -43,4 +43,5 @@ void cvar_fill_float_scalar(cvar_kernels *kernels) {
   kernels->from_f16 = from_f16;
   kernels->to_f16 = to_f16;
   fill_elementwise(kernels);
+  kernels->stack_bytes = CVAR_FRAME_BYTES;
 }

@@ -34,6 +34,9 @@ public enum InstructionSet: String, Sendable, CaseIterable {
     return allCases.first { $0.isa == best } ?? .scalar
   }
 
+  /// Bytes of its stack that a thread takes at most while it runs kernels of the set, which must be supported.
+  package var stackByteCount: Int { kernels.pointee.stack_bytes }
+
   /// The kernel table; the set must be supported.
   package var kernels: UnsafePointer<cvar_kernels> {
     guard let table = cvar_kernels_for(isa) else {

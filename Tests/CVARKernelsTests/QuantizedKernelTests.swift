@@ -6,6 +6,9 @@ import Testing
 let vectorISAs: [cvar_isa] = (1..<CVAR_ISA_COUNT.rawValue).map(cvar_isa.init(rawValue:))
   .filter { cvar_isa_is_supported($0) != 0 }
 
+/// All instruction sets of this machine.
+let supportedISAs: [cvar_isa] = [CVAR_ISA_SCALAR] + vectorISAs
+
 /// Fails with the first difference that a check found.
 func expectNoFailure(_ report: cvar_report, sourceLocation: SourceLocation = #_sourceLocation) {
   let first = withUnsafeBytes(of: report.first) { bytes in

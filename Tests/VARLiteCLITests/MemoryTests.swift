@@ -1,5 +1,6 @@
 import Testing
 import VARJSON
+import VARKernels
 import VARTestSupport
 
 /// A model of 300 MB in bf16 within budgets of memory, each time from an evicted page cache: the results are the same
@@ -153,28 +154,46 @@ import VARTestSupport
 
   // MARK: Pictures that are looked at
 
-  /// A text about a picture, token by token.
+  /// A picture of 512 px with the fastest kernels.
   @Test(arguments: ["map", "load", "stream"])
   func answersFitTheirPlan(residency: String) throws {
-    let request = [
-      "--task", "understand", "--images", "1", "--image-size", "512x512", "--prompt-tokens", "80",
-      "--max-tokens", "4",
-    ]
     let folder = TemporaryDirectory()
     folder.write("a.png", try Self.reference.get())
+    try checkAnswer(
+      residency, .best, picture: folder.file("a.png"), size: "512x512", promptTokens: 80)
+  }
+
+  /// Threads take of their stacks what the kernels of an instruction set need. The picture is small, because the plain
+  /// kernels are slow.
+  @Test(arguments: InstructionSet.supported)
+  func stacksAreInThePlan(isa: InstructionSet) throws {
+    try checkAnswer(
+      "map", isa, picture: Fixtures.path("shapes-golden/understand-0_input.png"), size: "112x112",
+      promptTokens: 50, more: ["--max-pixels", "12544"])
+  }
+
+  /// A text about a picture, token by token.
+  private func checkAnswer(
+    _ residency: String, _ isa: InstructionSet, picture: String, size: String, promptTokens: Int,
+    more: [String] = []
+  ) throws {
+    let request = [
+      "--task", "understand", "--images", "1", "--image-size", size, "--prompt-tokens",
+      "\(promptTokens)", "--max-tokens", "4", "--isa", isa.rawValue,
+    ]
     let share = residency == "stream" ? 0.2 : 1
     let granted = try bytes(Budget(residency: residency, share: share), request)
-    func answer(_ more: [String], limitBytes: Int?) throws -> (JSONValue, Programs.Result) {
+    func answer(_ options: [String], limitBytes: Int?) throws -> (JSONValue, Programs.Result) {
       let result = try MidSizeModel.varlite(
         [
           "understand", "What is it?", "--max-tokens", "4", "--temperature", "0", "--json",
-          "--image", folder.file("a.png"),
-        ] + more, limitBytes: limitBytes)
+          "--image", picture,
+        ] + more + options, limitBytes: limitBytes)
       return (try result.json(), result)
     }
     let (expected, _) = try answer(["--residency", "map"], limitBytes: nil)
     let (json, result) = try answer(
-      ["--residency", residency, "--ram", "\(granted)"],
+      ["--residency", residency, "--ram", "\(granted)", "--isa", isa.rawValue],
       limitBytes: MemoryGroup.isPermitted ? granted + granted / 8 : nil)
     try checkMemory(json, result)
     #expect(json["tokens"] == expected["tokens"] && json["tokens"]?.arrayValue?.count == 4)

@@ -78,6 +78,10 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < sizeof reference_checks / sizeof reference_checks[0]; i++) {
     failures += print("scalar", reference_checks[i].name, reference_checks[i].run(seed));
   }
+  for (int isa = 0; isa < CVAR_ISA_COUNT; isa++) {
+    if (!cvar_isa_is_supported((cvar_isa)isa)) continue;
+    failures += print(cvar_isa_name((cvar_isa)isa), "stack", cvar_check_stack((cvar_isa)isa));
+  }
   for (int isa = 1; isa < CVAR_ISA_COUNT; isa++) {
     if (!cvar_isa_is_supported((cvar_isa)isa)) continue;
     for (size_t i = 0; i < sizeof isa_checks / sizeof isa_checks[0]; i++) {

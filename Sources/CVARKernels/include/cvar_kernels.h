@@ -71,6 +71,9 @@ typedef struct cvar_code_map {
 typedef struct cvar_kernels {
   const char *name;
 
+  // Bytes of its thread's stack that a call of any entry takes at most; each thread that runs kernels needs them.
+  size_t stack_bytes;
+
   // codes[n][k], scales[n][k/group], sums[n][k/group] of x[n][k]: scale = max|x| / 127, code = x * (127 / max|x|)
   // rounded half to even within +-127. A group with max|x| < CVAR_ACTIVATION_ZERO counts as zeros: scale 0, codes 0.
   // sums are those of the codes.

@@ -50,7 +50,7 @@ struct RequestPlanner {
   }
 
   private func phases(_ shape: RequestShape) throws -> [Phase] {
-    let compute = buffers { _ = model.reserveCompute(&$0) }
+    let compute = buffers { _ = model.reserveCompute(&$0) } + [stacks]
     let session =
       shape.capacity.map { capacity in
         buffers {
@@ -82,6 +82,14 @@ struct RequestPlanner {
     reserve(&plan)
     return plan.buffers.filter { $0.byteCount > 0 }
       .map { RequestPlan.Buffer(name: $0.name, byteCount: $0.byteCount) }
+  }
+
+  /// What the kernels take of the threads' stacks. The system provides it at the first use and keeps it.
+  private var stacks: RequestPlan.Buffer {
+    let options = model.options
+    return RequestPlan.Buffer(
+      name: "threads.stacks",
+      byteCount: options.threadCount * options.instructionSet.stackByteCount)
   }
 
   private func pictureEmbeddings(_ shape: RequestShape) -> [RequestPlan.Buffer] {

@@ -31,6 +31,9 @@ cvar_report cvar_check_quantize_weights_reference(uint64_t seed);
 // The reference's results have the same bits on every machine and under every compiler.
 cvar_report cvar_check_quantized_digest(void);
 
+// No kernel takes more of its stack than the table states, and the table states no more than is taken.
+cvar_report cvar_check_stack(cvar_isa isa);
+
 cvar_report cvar_check_matmul_float(cvar_isa isa, uint64_t seed);
 cvar_report cvar_check_winograd(cvar_isa isa, uint64_t seed);
 cvar_report cvar_check_norms(cvar_isa isa, uint64_t seed);
