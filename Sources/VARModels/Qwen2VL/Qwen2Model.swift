@@ -98,11 +98,8 @@ package final class Qwen2Model {
     let cosines = state.cosines + row * half
     let sines = state.sines + row * half
     for index in 0..<half {
-      let axis =
-        index < sections[0]
-        ? position.temporal
-        : index < sections[0] + sections[1] ? position.height : position.width
-      let angle = Float(axis) * frequencies[index]
+      let turns = position.turning(frequency: index, sections: sections)
+      let angle = Float(turns) * frequencies[index]
       cosines[index] = cvar_cos(angle)
       sines[index] = cvar_sin(angle)
     }

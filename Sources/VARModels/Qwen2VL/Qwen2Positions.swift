@@ -9,10 +9,17 @@ public struct Qwen2Positions: Sendable, Equatable {
       width = position
     }
 
-    init(temporal: Int, height: Int, width: Int) {
+    package init(temporal: Int, height: Int, width: Int) {
       self.temporal = temporal
       self.height = height
       self.width = width
+    }
+
+    /// The position that turns a frequency: the first `sections[0]` frequencies turn by the temporal position, the next
+    /// `sections[1]` by the height, the others by the width (ARCHITECTURE 8). A section may be empty.
+    package func turning(frequency index: Int, sections: [Int]) -> Int {
+      if index < sections[0] { return temporal }
+      return index < sections[0] + sections[1] ? height : width
     }
   }
 

@@ -12,6 +12,7 @@ public struct Qwen2Configuration: Sendable, Equatable {
   public var rmsNormEps: Double
   public var ropeTheta: Double
   /// Frequency indices that turn by the temporal, the height and the width position; they add up to `headDim / 2`.
+  /// A section of 0 is valid: no frequency turns by that position.
   public var mropeSection: [Int]
   public var tieWordEmbeddings: Bool
 
