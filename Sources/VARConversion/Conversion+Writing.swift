@@ -23,7 +23,7 @@ extension Conversion {
     let writer = try VQ4Writer(
       path: path, layout: options.layout, overwrite: options.overwrite,
       pageShift: VQ4Limits.pageShifts.upperBound, isResuming: options.keepsProgress)
-    writer.isResumable = options.keepsProgress
+    writer.isResumable = options.keepsProgress && !writer.isInPlace
     // A checkpoint that is larger than this process may be should not push everything else out of the memory.
     writer.dropsCache = checkpoint.byteCount > options.memoryByteCount
     let work = ConversionWork(conversion: self, writer: writer, path: path)
@@ -66,6 +66,8 @@ private final class ConversionWork {
   private var keeper: JournalKeeper?
 
   private var options: ConversionOptions { conversion.options }
+  /// A folder that takes no new file takes no journal either.
+  private var keepsProgress: Bool { options.keepsProgress && !writer.isInPlace }
   private var journalPath: String { Journal.path(of: path) }
 
   init(conversion: Conversion, writer: VQ4Writer, path: String) {
@@ -97,7 +99,7 @@ private final class ConversionWork {
     let provenance = try Metadata.provenance(conversion.checkpoint, pieces: run.pieces)
     try writer.addAttachment("provenance", provenance)
     let result = try writer.finish()
-    if options.keepsProgress { Journal.remove(journalPath) }
+    if keepsProgress { Journal.remove(journalPath) }
     return Conversion.Result(
       fileByteCount: result.fileBytes, contentHash: result.contentHash,
       errors: zip(conversion.plan.rows, run.errors).compactMap { row, error in
@@ -127,7 +129,7 @@ private final class ConversionWork {
 
   /// Finds what a stopped conversion left, and opens the journal. Returns what is to be continued.
   private func openJournal(_ metadata: Metadata) throws -> StoppedConversion? {
-    guard options.keepsProgress else { return nil }
+    guard keepsProgress else { return nil }
     let identity = try ConversionIdentity(of: conversion, attachments: metadata.attachments)
     var stopped = StoppedConversion(journal: journalPath)
     if let found = stopped, found.hasWork, writer.partialByteCount > 0 {
@@ -168,11 +170,11 @@ private final class ConversionWork {
     try? keeper?.finish()
     keeper = nil
     let isKept =
-      options.keepsProgress && Self.mayGoOn(after: error)
+      keepsProgress && Self.mayGoOn(after: error)
       && StoppedConversion(journal: journalPath)?.hasWork == true
     writer.isResumable = isKept
     writer.abandon()
-    if options.keepsProgress, !isKept { Journal.remove(journalPath) }
+    if keepsProgress, !isKept { Journal.remove(journalPath) }
     return isKept
   }
 

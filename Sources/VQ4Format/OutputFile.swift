@@ -7,7 +7,8 @@
 /// A file that appears under its name only when it is complete.
 ///
 /// The bytes go to `<path>.partial`, which is locked against a second writer, removed on failure unless it is to be
-/// continued, and renamed when it is safely on the disk.
+/// continued, and renamed when it is safely on the disk. A file that is mounted by itself cannot be renamed over: the
+/// complete bytes are copied into it. In a folder that takes no new file they go into an existing one from the start.
 final class OutputFile {
   let path: String
   private let partialPath: String
@@ -18,6 +19,12 @@ final class OutputFile {
   var dropsCache = false
   /// Whether giving up leaves the partial file for a later run.
   var keepsPartial = false
+  /// Whether the bytes go into the file itself: then a stop leaves nothing to go on with.
+  let isInPlace: Bool
+  /// Whether the former content of a file that is written in place is gone.
+  private var isEmptied = false
+  /// Whether the partial file holds all that the file will.
+  private var isComplete = false
   private var droppedEnd = 0
   private static let droppedByteCount = 8 << 20
 
@@ -25,55 +32,72 @@ final class OutputFile {
   init(path: String, overwrite: Bool, isResuming: Bool = false) throws(VQ4Error) {
     self.path = path
     self.overwrite = overwrite
-    partialPath = path + ".partial"
-    descriptor = -1
-    try refuseExistingOutput()
-    descriptor = open(partialPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o644)
+    let partialPath = path + ".partial"
+    self.partialPath = partialPath
+    try Self.refuseExistingOutput(path, overwrite: overwrite)
+    var handle = open(
+      partialPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o644)
+    let code = errno
+    isInPlace =
+      handle < 0 && [EACCES, EPERM, EROFS].contains(code) && access(partialPath, F_OK) != 0
+      && access(path, F_OK) == 0
+    if isInPlace { handle = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK) }
+    descriptor = handle
+    if descriptor < 0 { errno = code }
     guard descriptor >= 0 else { throw failure("cannot be created") }
     try lock(isResuming: isResuming)
   }
 
   deinit { abandon() }
 
-  /// Takes over the partial file; one that an earlier, broken run left behind is emptied unless it is continued.
+  /// Takes over the partial file; one that an earlier, broken run left behind is emptied unless it is continued. A file
+  /// that is written in place keeps its content until the first write.
   private func lock(isResuming: Bool) throws(VQ4Error) {
     var opened = stat()
     var named = stat()
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, fstat(descriptor, &opened) == 0,
-      lstat(partialPath, &named) == 0, opened.st_ino == named.st_ino,
-      opened.st_dev == named.st_dev
+    // File systems without locks give other errors: there nobody can tell.
+    let isLocked = flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK
+    guard !isLocked, fstat(descriptor, &opened) == 0,
+      (isInPlace ? stat(path, &named) : lstat(partialPath, &named)) == 0,
+      opened.st_ino == named.st_ino, opened.st_dev == named.st_dev
     else {
       // The name may by now belong to another writer: leave it.
       close(descriptor)
       descriptor = -1
       throw VQ4Error(
-        .outputBusy, path: partialPath, "another program is writing this file",
+        .outputBusy, path: isInPlace ? path : partialPath, "another program is writing this file",
         remedy: .chooseOutput)
     }
-    guard opened.st_mode & S_IFMT == S_IFREG, isResuming || ftruncate(descriptor, 0) == 0 else {
+    guard opened.st_mode & S_IFMT == S_IFREG,
+      isResuming || isInPlace || ftruncate(descriptor, 0) == 0
+    else {
       throw failure("cannot be emptied")
     }
   }
 
   /// Bytes of the partial file.
   var byteCount: Int {
+    guard !isInPlace || isEmptied else { return 0 }
     var status = stat()
     return fstat(descriptor, &status) == 0 ? Int(status.st_size) : 0
   }
 
-  /// Bytes of the disk that the partial file takes.
+  /// Bytes of the disk that the partial file takes, or that the former content leaves to it.
   var allocatedByteCount: Int {
     var status = stat()
     return fstat(descriptor, &status) == 0 ? Int(status.st_blocks) * 512 : 0
   }
 
-  private func refuseExistingOutput() throws(VQ4Error) {
+  private static func refuseExistingOutput(_ path: String, overwrite: Bool) throws(VQ4Error) {
     var status = stat()
     guard lstat(path, &status) == 0 else { return }
+    let isFile = stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    // An empty file holds a place, as one that a container mounts.
+    if isFile, status.st_size == 0 { return }
     guard overwrite else {
       throw VQ4Error(.outputExists, path: path, "the file exists", remedy: .chooseOutput)
     }
-    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, isModelOrEmpty() else {
+    guard isFile, isModel(path) else {
       throw VQ4Error(
         .outputExists, path: path, "something else than a .vq4 file has this name",
         remedy: .chooseOutput)
@@ -81,25 +105,35 @@ final class OutputFile {
   }
 
   /// Whether nothing but a model is lost when the file of this name is replaced.
-  private func isModelOrEmpty() -> Bool {
+  private static func isModel(_ path: String) -> Bool {
     let handle = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard handle >= 0 else { return false }
     defer { close(handle) }
     var start = [UInt8](repeating: 0, count: Format.magic.count)
     let count = start.withUnsafeMutableBytes { pread(handle, $0.baseAddress, $0.count, 0) }
-    return count == 0 || start == Format.magic
+    return count == start.count && start == Format.magic
   }
 
   func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(VQ4Error) {
+    if isInPlace, !isEmptied {
+      isEmptied = true
+      try truncate(to: 0)
+    }
+    try write(bytes, at: offset, to: descriptor)
+    writeBehind(offset + bytes.count)
+  }
+
+  private func write(
+    _ bytes: UnsafeRawBufferPointer, at offset: Int, to file: Int32
+  ) throws(VQ4Error) {
     var done = 0
     while done < bytes.count {
       let count = pwrite(
-        descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
+        file, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
       if count < 0 && errno == EINTR { continue }
       guard count > 0 else { throw failure("cannot be written") }
       done += count
     }
-    writeBehind(offset + bytes.count)
   }
 
   /// Starts to write what lies before `end` to the disk, and gives up the memory of what has arrived there.
@@ -129,26 +163,54 @@ final class OutputFile {
   }
 
   func truncate(to count: Int) throws(VQ4Error) {
+    guard !isInPlace || isEmptied else { return }
     guard ftruncate(descriptor, off_t(count)) == 0 else { throw failure("cannot be cut") }
   }
 
   /// The bytes and the size, but not the times.
   func synchronizeData() throws(VQ4Error) {
-    guard fdatasync(descriptor) == 0 else { throw failure("cannot be flushed to the disk") }
+    guard DiskFlush.data(descriptor) else { throw failure("cannot be flushed to the disk") }
   }
 
   func synchronize() throws(VQ4Error) {
-    guard fsync(descriptor) == 0 else { throw failure("cannot be flushed to the disk") }
+    guard DiskFlush.all(descriptor) else { throw failure("cannot be flushed to the disk") }
   }
 
   /// Gives the complete file its name.
   func publish() throws(VQ4Error) {
     try synchronize()
-    try refuseExistingOutput()
-    guard rename(partialPath, path) == 0 else { throw failure("cannot be renamed") }
+    if !isInPlace {
+      isComplete = true
+      do throws(VQ4Error) {
+        try Self.refuseExistingOutput(path, overwrite: overwrite)
+      } catch {
+        throw VQ4Error(error.code, path: path, error.problem + kept, remedy: .chooseOutput)
+      }
+      if rename(partialPath, path) != 0 { try fill() }
+    }
     close(descriptor)
     descriptor = -1
-    try synchronizeDirectory()
+    if !isInPlace { try synchronizeDirectory() }
+  }
+
+  /// Copies the complete bytes into the file, which cannot be replaced: it is mounted by itself, or belongs to another
+  /// user in a folder like /tmp.
+  private func fill() throws(VQ4Error) {
+    let target = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK)
+    guard target >= 0 else { throw failure("cannot be renamed") }
+    defer { close(target) }
+    let count = byteCount
+    let partBytes = 1 << 20
+    guard ftruncate(target, 0) == 0 else { throw failure("cannot be emptied") }
+    let buffer = AlignedBuffer(count: partBytes)
+    // The beginning last: until then nobody takes the file for a finished one.
+    for offset in stride(from: 0, to: count, by: partBytes).reversed() {
+      let part = buffer.prefix(min(partBytes, count - offset))
+      try read(into: part, at: offset)
+      try write(UnsafeRawBufferPointer(part), at: offset, to: target)
+    }
+    guard DiskFlush.all(target) else { throw failure("cannot be flushed to the disk") }
+    unlink(partialPath)
   }
 
   private func synchronizeDirectory() throws(VQ4Error) {
@@ -158,24 +220,28 @@ final class OutputFile {
     // Without the right to read the directory it cannot be flushed; the file itself is safe.
     guard handle >= 0 else { return }
     defer { close(handle) }
-    guard fsync(handle) == 0 || errno == EINVAL else {
+    guard DiskFlush.all(handle) else {
       throw failure("its directory cannot be flushed to the disk")
     }
   }
 
-  /// Lets go of the partial file and removes it, unless a later run is to continue it; without effect once the file is
-  /// published.
+  /// Lets go of the partial file and removes it, unless it is complete or a later run is to continue it; without effect
+  /// once the file is published. Of a file that was written in place nothing is left.
   func abandon() {
     guard descriptor >= 0 else { return }
-    if !keepsPartial { unlink(partialPath) }
+    if isEmptied { ftruncate(descriptor, 0) }
+    if !keepsPartial, !isComplete, !isInPlace { unlink(partialPath) }
     close(descriptor)
     descriptor = -1
   }
 
+  /// Where the work is, if it is done.
+  private var kept: String { isComplete ? "; the complete file is \(partialPath)" : "" }
+
   private func failure(_ problem: String) -> VQ4Error {
     let code = errno
     return VQ4Error(
-      .writeFailed, path: path, "\(problem): \(systemMessage(code))", remedy: .freeSpace,
-      systemError: code)
+      .writeFailed, path: path, "\(problem): \(systemMessage(code))\(kept)",
+      remedy: .freeSpace, systemError: code)
   }
 }

@@ -103,6 +103,10 @@ extension VQ4Writer {
     set { output.dropsCache = newValue }
   }
 
+  /// Whether the bytes go into an existing file itself, because its folder takes no other beside it: then nothing can
+  /// be continued.
+  package var isInPlace: Bool { output.isInPlace }
+
   /// Bytes of the partial file.
   package var partialByteCount: Int { output.byteCount }
 

@@ -36,6 +36,9 @@ public final class TemporaryDirectory: Sendable {
   /// Names of the entries, sorted.
   public func names() -> [String] { Self.names(opendir(path)) }
 
+  /// Names of the entries of any folder, sorted.
+  public static func names(_ path: String) -> [String] { names(opendir(path)) }
+
   private static func names(_ stream: OpaquePointer?) -> [String] {
     guard let stream else { return [] }
     defer { closedir(stream) }

@@ -62,7 +62,7 @@ final class Journal: @unchecked Sendable {
       bytes += content
     }
     try append(bytes)
-    guard fdatasync(descriptor) == 0 else {
+    guard DiskFlush.data(descriptor) else {
       throw Self.failure(path, "cannot be flushed to the disk")
     }
   }

@@ -1,5 +1,6 @@
 import VARJSON
 import VARLite
+import VQ4Format
 
 #if canImport(Glibc)
   import Glibc
@@ -8,6 +9,9 @@ import VARLite
 #endif
 
 /// Writes whole files or nothing: beside the target first, then renamed over it.
+///
+/// A file that is mounted by itself or that stands in a folder which takes no new file cannot be replaced; it is
+/// written in place. Names are bytes here: a link may lead to one that is no text.
 enum FileOutput {
   static func write(_ bytes: [UInt8], to path: String) throws(GenerationError) {
     guard path != "-" else {
@@ -16,21 +20,28 @@ enum FileOutput {
       return
     }
     // A device or a named pipe takes the bytes itself; renaming would put a file in its place.
-    let isSpecial = kind(path).map { $0 != S_IFREG } ?? false
-    let target = isSpecial ? path : resolved(path)
-    let name = isSpecial ? path : partialPath(target)
-    let descriptor = open(
-      name, isSpecial ? O_WRONLY | O_CLOEXEC : O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw failure(path) }
-    let written = Console.send(bytes, to: descriptor) && (isSpecial || fsync(descriptor) == 0)
-    let reason = errno
-    let closed = close(descriptor) == 0
-    guard written, closed, isSpecial || rename(name, target) == 0 else {
-      if !written { errno = reason }
+    if let kind = kind(path), kind != S_IFREG {
+      let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+      guard descriptor >= 0, send(bytes, closing: descriptor) else { throw failure(path) }
+      return
+    }
+    let target = resolved(path)
+    let partial = partialName(target)
+    let descriptor = create(partial)
+    guard descriptor >= 0 else {
+      guard isFolderClosed(errno), overwrite(target, bytes) else { throw failure(path) }
+      return
+    }
+    guard send(bytes, closing: descriptor, isFlushed: true) else {
       let error = failure(path)
-      if !isSpecial { unlink(name) }
+      unlink(partial)
       throw error
     }
+    if rename(partial, target) == 0 { return }
+    guard overwrite(target, bytes) else {
+      throw failure(path, "; the result is in \(text(partial))")
+    }
+    unlink(partial)
   }
 
   /// Checks before the work that a file can be made at `path`, and that none of `inputs` is lost by it.
@@ -43,16 +54,18 @@ enum FileOutput {
       throw GenerationError(
         .invalidRequest, "\(path): this run reads or writes that file already; name another output")
     }
-    switch kind(path) {
-    case S_IFDIR?: throw GenerationError(.cannotWrite, "\(path): is a directory; name a file")
-    case .some(let kind):
-      guard access(path, W_OK) == 0 else { throw failure(path) }
-      if kind != S_IFREG { return }
-    case nil: break
+    let kind = kind(path)
+    if kind == S_IFDIR {
+      throw GenerationError(.cannotWrite, "\(path): is a directory; name a file")
     }
-    let name = partialPath(resolved(path))
-    let descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw failure(path) }
+    guard kind == nil || access(path, W_OK) == 0 else { throw failure(path) }
+    guard kind == nil || kind == S_IFREG else { return }
+    let name = partialName(resolved(path))
+    let descriptor = create(name)
+    guard descriptor >= 0 else {
+      if kind != nil, isFolderClosed(errno) { return }
+      throw failure(path)
+    }
     close(descriptor)
     unlink(name)
   }
@@ -65,22 +78,76 @@ enum FileOutput {
 
   static func exists(_ path: String) -> Bool { kind(path) != nil }
 
-  private static func partialPath(_ path: String) -> String { "\(path).\(getpid()).partial" }
-
   /// Type bits of the file, links followed; nil where there is none.
   private static func kind(_ path: String) -> mode_t? {
     var status = stat()
     return stat(path, &status) == 0 ? status.st_mode & S_IFMT : nil
   }
 
+  private static func failure(_ path: String, _ more: String = "") -> GenerationError {
+    GenerationError(
+      .cannotWrite, "\(path): cannot be written: \(String(cString: strerror(errno)))\(more)")
+  }
+}
+
+// MARK: Names that end with 0, as the system takes them
+
+extension FileOutput {
   /// The path without links; as it is where there is no such file.
-  private static func resolved(_ path: String) -> String {
-    guard let name = realpath(path, nil) else { return path }
+  private static func resolved(_ path: String) -> [CChar] {
+    guard let name = realpath(path, nil) else { return Array(path.utf8CString) }
     defer { free(name) }
-    return String(cString: name)
+    return Array(UnsafeBufferPointer(start: name, count: strlen(name) + 1))
   }
 
-  private static func failure(_ path: String) -> GenerationError {
-    GenerationError(.cannotWrite, "\(path): cannot be written: \(String(cString: strerror(errno)))")
+  private static func partialName(_ target: [CChar]) -> [CChar] {
+    target.dropLast() + ".\(getpid()).partial".utf8CString
+  }
+
+  /// For a message.
+  private static func text(_ name: [CChar]) -> String {
+    String(decoding: name.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+
+  private static func create(_ name: [CChar]) -> Int32 {
+    open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+  }
+
+  /// Whether an error says that a folder takes no new file.
+  private static func isFolderClosed(_ code: Int32) -> Bool {
+    [EACCES, EPERM, EROFS].contains(code)
+  }
+
+  /// Replaces the content of an existing file. Returns false, with the reason in errno, where that failed; where the
+  /// room is missing, the former content stays.
+  private static func overwrite(_ name: [CChar], _ bytes: [UInt8]) -> Bool {
+    let descriptor = open(name, O_WRONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return false }
+    var status = stat()
+    let earlier = fstat(descriptor, &status) == 0 ? Int(status.st_size) : 0
+    let code =
+      bytes.count > earlier
+      ? posix_fallocate(descriptor, off_t(earlier), off_t(bytes.count - earlier)) : 0
+    guard ![ENOSPC, EDQUOT, EFBIG].contains(code) else {
+      ftruncate(descriptor, off_t(earlier))
+      close(descriptor)
+      errno = code
+      return false
+    }
+    return send(bytes, closing: descriptor, isFlushed: true, isCut: true)
+  }
+
+  /// Writes all bytes and closes the file. Returns false, with the reason in errno, where a part of that failed.
+  private static func send(
+    _ bytes: [UInt8], closing descriptor: Int32, isFlushed: Bool = false, isCut: Bool = false
+  ) -> Bool {
+    let isDone =
+      Console.send(bytes, to: descriptor)
+      && (!isCut || ftruncate(descriptor, off_t(bytes.count)) == 0)
+      && (!isFlushed || DiskFlush.all(descriptor))
+    let reason = errno
+    let isClosed = close(descriptor) == 0
+    if !isDone { errno = reason }
+    return isDone && isClosed
   }
 }
