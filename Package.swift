@@ -33,6 +33,8 @@ let package = Package(
     .target(name: "CVARThreads"),
     // Reads past the page cache, and a guard for mapped files that are cut.
     .target(name: "CVARFiles"),
+    // Arguments, standard descriptors and signals of a program.
+    .target(name: "CVARProgram"),
     // The small trained model that `varlite` uses when none is named.
     .target(name: "CVARDemoModel", resources: [.copy("Resources/shapes.vq4")]),
 
@@ -73,11 +75,13 @@ let package = Package(
         "CVARKernels", "CVARFiles", "CVARProbes", "VARKernels", "VARJSON", "VARQuantization",
         "VARModels", "VARLite", "VQ4Format",
       ]),
+    // What the programs share: texts and signals that they get from outside.
+    .target(name: "VARSharedCLI", dependencies: ["CVARProgram"]),
     // Arguments and printing only.
     .executableTarget(
       name: "VARLiteCLI",
       dependencies: [
-        "VARLite", "CVARDemoModel", "VARJSON",
+        "VARLite", "CVARDemoModel", "VARJSON", "VARSharedCLI",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -85,13 +89,14 @@ let package = Package(
       dependencies: [
         "VARConversion", "VARCheckpoint", "VARQuantization", "VARTokenizer", "VARModels",
         "VARKernels",
-        "VARJSON", "VQ4Format",
+        "VARJSON", "VQ4Format", "VARSharedCLI",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
       name: "VARBenchCLI",
       dependencies: [
         "VARBench", "VARKernels", "VARJSON", "VARQuantization", "VARModels", "VQ4Format",
+        "VARSharedCLI",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

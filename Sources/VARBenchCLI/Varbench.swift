@@ -1,6 +1,7 @@
 import ArgumentParser
 import VARBench
 import VARModels
+import VARSharedCLI
 import VQ4Format
 
 #if canImport(Glibc)
@@ -26,8 +27,13 @@ struct Varbench: ParsableCommand {
   static func main() {
     MappingGuard.install(program: "varbench")
     do {
-      var command = try parseAsRoot()
+      let arguments = try ProgramInput.arguments()
+      guard !arguments.isEmpty else { throw NoCommand(help: helpMessage()) }
+      var command = try parseAsRoot(arguments)
       try command.run()
+    } catch let error where error is NotText || error is NoCommand {
+      Lines.writeError("varbench: \(error)")
+      Glibc.exit(2)
     } catch let error as BenchmarkError {
       Lines.writeError("varbench: \(error)")
       Glibc.exit(error.code == .invalidRequest ? 2 : 4)

@@ -1,4 +1,5 @@
 import Synchronization
+import VARSharedCLI
 
 #if canImport(Glibc)
   import Glibc
@@ -6,18 +7,14 @@ import Synchronization
   import Musl
 #endif
 
-/// Set by Ctrl-C; the conversion looks at it between blocks.
+/// Set by Ctrl-C, SIGTERM and SIGHUP; the conversion looks at it between blocks.
 let isInterrupted = Atomic<Bool>(false)
 
-/// Lets Ctrl-C and SIGTERM end the work cleanly; a second one ends the process at once.
+/// Lets Ctrl-C, SIGTERM and SIGHUP end the work cleanly; a second one ends the process at once.
 func catchInterrupts() {
-  let handler: @convention(c) (Int32) -> Void = { signalNumber in
+  ProgramSignals.install { signalNumber in
     if isInterrupted.exchange(true, ordering: .relaxed) { _exit(128 + signalNumber) }
   }
-  signal(SIGINT, handler)
-  signal(SIGTERM, handler)
-  // A limit on the size of files is reported like a full disk.
-  signal(SIGXFSZ, SIG_IGN)
 }
 
 /// One line on stderr that tells what happens, how fast, and how long it will take; on a terminal it is redrawn.

@@ -3,6 +3,7 @@ import VARCheckpoint
 import VARConversion
 import VARModels
 import VARQuantization
+import VARSharedCLI
 import VARTokenizer
 import VQ4Format
 
@@ -30,7 +31,7 @@ struct VARConvert: ParsableCommand {
   static func main() {
     MappingGuard.install(program: "varconvert")
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(ProgramInput.arguments())
       try command.run()
     } catch {
       let status = ExitStatus(error)
@@ -77,6 +78,7 @@ enum ExitStatus {
   init(_ error: any Error) {
     switch error {
     case is CheckFailed: self = .failed
+    case is NotText: self = .usage
     case let error as StoppedConversion: self.init(error.cause)
     case let error as ConversionError:
       switch error.code {

@@ -11,6 +11,8 @@ public struct GenerationError: Error, Equatable, CustomStringConvertible {
     case contextFull
     /// The system refused memory or threads.
     case outOfMemory
+    /// The system does not tell how much memory it has, and the options name no budget.
+    case memoryUnknown
     /// The model ended its text without drawing.
     case nothingDrawn
     /// The caller asked to stop.

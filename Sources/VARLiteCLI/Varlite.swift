@@ -1,6 +1,7 @@
 import ArgumentParser
 import VARKernels
 import VARLite
+import VARSharedCLI
 import VQ4Format
 
 @main
@@ -23,24 +24,13 @@ struct Varlite: ParsableCommand {
     Interruption.install()
     MappingGuard.install(program: "varlite")
     do {
-      try checkArguments()
-      var command = try parseAsRoot()
+      let arguments = try ProgramInput.arguments()
+      guard !arguments.isEmpty else { throw NoCommand(help: helpMessage()) }
+      var command = try parseAsRoot(arguments)
       try command.run()
       if let failure = Console.outputFailure { throw failure }
     } catch {
       Failure.end(error)
-    }
-  }
-}
-
-extension Varlite {
-  /// Text that is not UTF-8 would be repaired silently, and a file of that name not found.
-  private static func checkArguments() throws(GenerationError) {
-    for index in 1..<max(1, Int(CommandLine.argc)) {
-      guard let argument = CommandLine.unsafeArgv[index], String(validatingCString: argument) == nil
-      else { continue }
-      throw GenerationError(
-        .invalidRequest, "argument \(index) is not UTF-8: \(String(cString: argument))")
     }
   }
 }

@@ -12,6 +12,7 @@ import Testing
     ("CVARKernels", []),
     ("CVARThreads", []),
     ("CVARFiles", []),
+    ("CVARProgram", []),
     ("CVARDemoModel", []),
     ("VARKernels", ["CVARKernels", "CVARThreads"]),
     ("VARJSON", []),
@@ -43,25 +44,26 @@ import Testing
         "VARModels", "VARLite", "VQ4Format",
       ]
     ),
+    ("VARSharedCLI", ["CVARProgram"]),
     (
       "VARLiteCLI",
       [
         "VARLite", "CVARDemoModel", "VARJSON", "VARKernels", "VARModels", "VARTokenizer",
-        "VARVision", "VQ4Format", "ArgumentParser",
+        "VARVision", "VQ4Format", "VARSharedCLI", "ArgumentParser",
       ]
     ),
     (
       "VARConvertCLI",
       [
         "VARConversion", "VARCheckpoint", "VARQuantization", "VARTokenizer", "VARModels",
-        "VARKernels", "VARJSON", "VQ4Format", "ArgumentParser",
+        "VARKernels", "VARJSON", "VQ4Format", "VARSharedCLI", "ArgumentParser",
       ]
     ),
     (
       "VARBenchCLI",
       [
         "VARBench", "VARKernels", "VARJSON", "VARQuantization", "VARModels", "VQ4Format",
-        "ArgumentParser",
+        "VARSharedCLI", "ArgumentParser",
       ]
     ),
   ]

@@ -119,7 +119,8 @@ import VARTestSupport
     // Interrupted when the journal has grown beyond its first record.
     let stopped = try shell(
       """
-      "$0" "$@" & process=$!
+      # A script's background jobs ignore SIGINT.
+      env --default-signal=INT "$0" "$@" & process=$!
       while kill -0 $process 2>/dev/null; do
         size=$(stat -c %s "$3.journal" 2>/dev/null || echo 0)
         [ "$size" -gt 4000 ] && break

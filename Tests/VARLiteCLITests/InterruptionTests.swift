@@ -1,6 +1,12 @@
 import Testing
 import VARTestSupport
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
 /// Ctrl-C, and readers that go away.
 @Suite struct InterruptionTests {
   @Test(arguments: ["reading", "scale 1 of", "scale 2 of"])
@@ -12,6 +18,19 @@ import VARTestSupport
     expectFailure(result, Programs.Status.interrupted, "interrupted")
     let seconds = try #require(result.secondsAfterInterrupt)
     #expect(seconds < 2)
+    #expect(folder.names().isEmpty)
+  }
+
+  @Test(arguments: [SIGTERM, SIGHUP])
+  func otherSignalsEndADrawingAlike(_ signal: Int32) throws {
+    let folder = TemporaryDirectory()
+    var runner = try ProgramRunner.built("varlite")
+    runner.environment.append("VARLITE_MODEL=\(try Programs.model.get())")
+    runner.interruptSignal = signal
+    let result = try runner.run(
+      ["generate", Programs.redCircle, "-o", folder.path + "/a.png", "--size", "1024"],
+      interruptAt: "scale 1 of")
+    expectFailure(result, Programs.Status.interrupted, "interrupted")
     #expect(folder.names().isEmpty)
   }
 

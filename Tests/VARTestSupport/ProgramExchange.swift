@@ -12,6 +12,7 @@ struct ProgramExchange {
   let input: [UInt8]
   let outputLimit: Int?
   var interruptAt: [UInt8]?
+  var interruptSignal = SIGINT
   /// Called with the process every few milliseconds while it runs.
   var watch: ((pid_t) -> Void)?
   private(set) var output: [UInt8] = []
@@ -89,6 +90,6 @@ struct ProgramExchange {
       })
     else { return }
     interruptTime = Self.now()
-    kill(process, SIGINT)
+    kill(process, interruptSignal)
   }
 }

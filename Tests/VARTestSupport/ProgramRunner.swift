@@ -31,6 +31,8 @@ public struct ProgramRunner: Sendable {
   public var environment = ["PATH=/usr/bin:/bin"]
   /// The program is killed after this many seconds, which fails the run.
   public var timeoutSeconds = 60.0
+  /// What `interruptAt` sends.
+  public var interruptSignal = SIGINT
   /// Whether to look at the program's memory every few milliseconds.
   public var watchesMemory = false
 
@@ -55,7 +57,7 @@ public struct ProgramRunner: Sendable {
   /// - Parameters:
   ///   - arguments: raw bytes without NUL are possible through `rawArguments`.
   ///   - input: all of standard input.
-  ///   - interruptAt: SIGINT is sent once when standard error holds this text.
+  ///   - interruptAt: `interruptSignal` is sent once when standard error holds this text.
   ///   - outputLimit: standard output is closed after this many bytes.
   /// - Throws: ``FixtureError`` where the program cannot be started or does not end in time.
   public func run(
@@ -82,6 +84,7 @@ public struct ProgramRunner: Sendable {
     var exchange = ProgramExchange(
       process: process, pipes: pipes, input: input, outputLimit: outputLimit)
     exchange.interruptAt = interruptAt.map { Array($0.utf8) }
+    exchange.interruptSignal = interruptSignal
     var peakAnonymousBytes = 0
     if watchesMemory {
       exchange.watch = { peakAnonymousBytes = max(peakAnonymousBytes, Self.anonymousBytes($0)) }
@@ -130,7 +133,7 @@ public struct ProgramRunner: Sendable {
     var defaults = sigset_t()
     sigemptyset(&defaults)
     sigaddset(&defaults, SIGPIPE)
-    sigaddset(&defaults, SIGINT)
+    for number in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&defaults, number) }
     posix_spawnattr_setsigdefault(&attributes, &defaults)
     // Threads of the test runner block signals; the program must not inherit that either.
     var none = sigset_t()

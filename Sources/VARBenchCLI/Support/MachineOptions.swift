@@ -1,6 +1,7 @@
 import ArgumentParser
 import VARBench
 import VARKernels
+import VARSharedCLI
 
 #if canImport(Glibc)
   import Glibc
@@ -49,5 +50,7 @@ struct MachineOptions: ParsableArguments {
   }
 
   /// Where the file of `--pages file` lies.
-  var temporaryFolder: String { getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp" }
+  var temporaryFolder: String {
+    get throws { try ProgramInput.variable("TMPDIR") ?? "/tmp" }
+  }
 }

@@ -9,12 +9,15 @@ struct RequestPlanner {
   let residency: Residency
 
   /// - Parameter system: memory of the system; decides the budget where the options name none.
+  /// - Throws: `memoryUnknown` where neither says how much there is.
   func plan(_ shape: RequestShape, system: SystemMemory?) throws -> RequestPlan {
     let phases = try self.phases(shape)
-    let budget = model.options.memoryBudgetBytes ?? system?.defaultBudgetBytes
+    guard let budget = model.options.memoryBudgetBytes ?? system?.defaultBudgetBytes else {
+      throw GenerationError(.memoryUnknown, "the system does not tell how much memory it has")
+    }
     if let fixed = residency.fixed { return plan(phases, fixed, budget) }
     let mapped = plan(phases, .map, budget)
-    guard let budget, mapped.peakByteCount > budget else { return mapped }
+    guard mapped.peakByteCount > budget else { return mapped }
     return plan(phases, .stream, budget)
   }
 

@@ -16,9 +16,12 @@ public struct SystemMemory: Sendable, Equatable {
   }
 
   /// Reads `/proc/meminfo` and the memory limits of control groups, versions 1 and 2, from this process's own group up
-  /// to the root.
+  /// to the root. Without `/proc` the kernel is asked, which does not count what caches would give back, and the limits
+  /// are those of the group that a container sees as its root.
   ///
-  /// - Parameter root: stands before every path that is read.
+  /// - Parameter root: stands before every path that is read; of another tree than the machine's own the kernel tells
+  ///   nothing.
+  /// - Returns: nil where nothing tells how much memory there is.
   public static func current(root: String = "") -> SystemMemory? {
     guard let machine = machine(root: root) else { return nil }
     return ControlGroups.limits(root: root).reduce(machine) { tightest, limit in
@@ -27,7 +30,9 @@ public struct SystemMemory: Sendable, Equatable {
   }
 
   private static func machine(root: String) -> SystemMemory? {
-    guard let text = SystemFile.text(root + "/proc/meminfo") else { return nil }
+    guard let text = SystemFile.text(root + "/proc/meminfo") else {
+      return root.isEmpty ? kernel() : nil
+    }
     let values = SystemFile.counts(text)
     guard let total = values["MemTotal:"] else { return nil }
     // Kernels before 3.14 do not estimate what is available.
@@ -35,6 +40,13 @@ public struct SystemMemory: Sendable, Equatable {
       values["MemAvailable:"] ?? (values["MemFree:"] ?? 0) + (values["Cached:"] ?? 0)
     return SystemMemory(
       totalBytes: total << 10, availableBytes: available << 10, boundBy: "machine")
+  }
+
+  /// What `sysinfo` tells.
+  static func kernel() -> SystemMemory? {
+    ProcessMemory.machine().map {
+      SystemMemory(totalBytes: $0.totalBytes, availableBytes: $0.freeBytes, boundBy: "machine")
+    }
   }
 }
 
@@ -46,21 +58,23 @@ private enum ControlGroups {
     let limits: [String]
     let usage: String
     let cachePrefix: String
+    /// Where systems mount it.
+    let usualPlace: String
   }
 
   private static let hierarchies = [
     Hierarchy(
       fileSystem: "cgroup2", controller: "", limits: ["memory.max", "memory.high"],
-      usage: "memory.current", cachePrefix: ""),
+      usage: "memory.current", cachePrefix: "", usualPlace: "/sys/fs/cgroup"),
     Hierarchy(
       fileSystem: "cgroup", controller: "memory", limits: ["memory.limit_in_bytes"],
-      usage: "memory.usage_in_bytes", cachePrefix: "total_"),
+      usage: "memory.usage_in_bytes", cachePrefix: "total_", usualPlace: "/sys/fs/cgroup/memory"),
   ]
 
   static func limits(root: String) -> [SystemMemory] {
     guard let groups = SystemFile.text(root + "/proc/self/cgroup"),
       let mounts = SystemFile.text(root + "/proc/self/mountinfo")
-    else { return [] }
+    else { return hierarchies.compactMap { limit(of: root + $0.usualPlace, $0) } }
     return hierarchies.flatMap { hierarchy -> [SystemMemory] in
       guard let mount = mount(of: hierarchy, in: mounts),
         let path = path(of: hierarchy, in: groups)

@@ -1,4 +1,5 @@
 import VARLite
+import VARSharedCLI
 
 #if canImport(Glibc)
   import Glibc
@@ -11,15 +12,19 @@ enum DefaultModel {
   /// Where SwiftPM puts the demo model, relative to the program's own folder.
   private static let resource = "VARLite_CVARDemoModel.resources/shapes.vq4"
 
-  static func path(option: String?) throws(GenerationError) -> String {
+  static func path(option: String?) throws -> String {
     if let option { return option }
-    if let variable = getenv("VARLITE_MODEL") {
-      let path = String(cString: variable)
-      if !path.isEmpty { return path }
-    }
-    guard let folder = programFolder() else {
+    if let path = try ProgramInput.variable("VARLITE_MODEL") { return path }
+    guard let program = programPath() else {
       throw GenerationError(.unusableModel, "the demo model cannot be found; use --model")
     }
+    guard let name = String(validating: program, as: UTF8.self) else {
+      throw GenerationError(
+        .unusableModel,
+        "the demo model lies in a folder whose name is not UTF-8: "
+          + "\(String(decoding: program, as: UTF8.self)); rename it, or use --model")
+    }
+    let folder = name[..<(name.lastIndex(of: "/") ?? name.startIndex)]
     let path = folder + "/" + resource
     guard access(path, R_OK) == 0 else {
       throw GenerationError(
@@ -30,14 +35,17 @@ enum DefaultModel {
     return path
   }
 
-  private static func programFolder() -> String? {
+  /// The program's file without links; nil where the system tells nothing of it.
+  private static func programPath() -> [UInt8]? {
     var buffer = [UInt8](repeating: 0, count: 4096)
     let count = buffer.withUnsafeMutableBytes { bytes in
       readlink(
         "/proc/self/exe", bytes.baseAddress!.assumingMemoryBound(to: CChar.self), bytes.count)
     }
-    guard count > 0, count < buffer.count else { return nil }
-    let path = String(decoding: buffer.prefix(count), as: UTF8.self)
-    return path.lastIndex(of: "/").map { String(path[..<$0]) }
+    if count > 0, count < buffer.count { return Array(buffer.prefix(count)) }
+    // Without /proc the program is where it was found when it was started.
+    guard let path = ProgramInput.program, let name = realpath(path, nil) else { return nil }
+    defer { free(name) }
+    return Array(UnsafeRawBufferPointer(start: name, count: strlen(name)))
   }
 }

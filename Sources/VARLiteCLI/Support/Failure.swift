@@ -2,6 +2,7 @@ import ArgumentParser
 import VARJSON
 import VARLite
 import VARModels
+import VARSharedCLI
 import VARTokenizer
 import VARVision
 import VQ4Format
@@ -45,8 +46,13 @@ enum Failure {
   }
 
   private static func fail(_ error: any Error, _ status: Status) -> Never {
-    Console.error("varlite: \(error)")
+    Console.error("varlite: \(error)\(advice(error))")
     exit(status.rawValue)
+  }
+
+  /// Flags that help.
+  private static func advice(_ error: any Error) -> String {
+    (error as? GenerationError)?.code == .memoryUnknown ? "; say how much with --ram" : ""
   }
 
   private static let isOutputFault: Set<VQ4Error.Code> = [.outputExists, .sameFile]
@@ -58,7 +64,7 @@ enum Failure {
     switch error {
     case let error as GenerationError:
       switch error.code {
-      case .invalidRequest, .contextFull: .usage
+      case .invalidRequest, .contextFull, .memoryUnknown: .usage
       case .unusableModel: .badInput
       case .outOfMemory, .cannotWrite: .noResources
       case .nothingDrawn: .checkFailed
@@ -73,6 +79,7 @@ enum Failure {
     case let error as ImageError: error.code == .outOfMemory ? .noResources : .badInput
     case let error as VQ4Error where Self.isOutputFault.contains(error.code): .usage
     case let error as VQ4Error where Self.isResourceFault.contains(error.code): .noResources
+    case is NotText, is NoCommand: .usage
     case is VQ4Error, is ConfigurationError, is TokenizerError, is JSONError, is BadInput,
       is EvaluationError:
       .badInput

@@ -1,4 +1,5 @@
 import Synchronization
+import VARSharedCLI
 
 #if canImport(Glibc)
   import Glibc
@@ -6,7 +7,7 @@ import Synchronization
   import Musl
 #endif
 
-/// Ctrl-C: the first stops the work within a layer, the second ends the program.
+/// Ctrl-C, SIGTERM and SIGHUP: the first stops the work within a layer, the second ends the program.
 enum Interruption {
   private static let flag = Atomic<Bool>(false)
 
@@ -16,11 +17,8 @@ enum Interruption {
   static var shouldStop: Bool { isRequested || Console.outputFailure != nil }
 
   static func install() {
-    signal(SIGINT) { _ in
-      if Interruption.flag.exchange(true, ordering: .relaxed) { _exit(130) }
+    ProgramSignals.install { signalNumber in
+      if Interruption.flag.exchange(true, ordering: .relaxed) { _exit(128 + signalNumber) }
     }
-    // A reader that goes away and a file that grows too large are errors of the write, not a reason to die.
-    signal(SIGPIPE, SIG_IGN)
-    signal(SIGXFSZ, SIG_IGN)
   }
 }
