@@ -75,8 +75,15 @@ public struct AspectTemplate: Sendable, Equatable {
 
   /// The template whose ratio is nearest to a picture's height over width.
   public static func nearest(heightOverWidth: Double) -> AspectTemplate {
-    all.min {
+    nearest(heightOverWidth: heightOverWidth, among: all)!
+  }
+
+  /// The same among some templates; nil where there are none.
+  public static func nearest(
+    heightOverWidth: Double, among templates: [AspectTemplate]
+  ) -> AspectTemplate? {
+    templates.min {
       abs($0.heightOverWidth - heightOverWidth) < abs($1.heightOverWidth - heightOverWidth)
-    }!
+    }
   }
 }

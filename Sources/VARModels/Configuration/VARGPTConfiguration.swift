@@ -13,6 +13,8 @@ public struct VARGPTConfiguration: Sendable, Equatable {
   /// The model's own schedule.
   public var schedule: ScaleSchedule
   public var imageSampling: ImageSamplingDefaults
+  /// What the model met in its training.
+  public var training: TrainingSettings
 
   /// - Parameters:
   ///   - config: the document `config.json`.
@@ -32,6 +34,7 @@ public struct VARGPTConfiguration: Sendable, Equatable {
     vae = try BSQVAEConfiguration(extra, codebookDim: generator.codebookDim, shapes: shapes)
     specialTokens = try SpecialTokens(root)
     imageSampling = try ImageSamplingDefaults(extra)
+    training = try TrainingSettings(extra?.nested("training"))
     schedule = try Self.schedule(extra)
     try root.require(
       schedule.scales.count <= generator.numLevels, "vargpt_gen.scale_schedule",
@@ -88,6 +91,7 @@ public struct VARGPTConfiguration: Sendable, Equatable {
       ("infinity", generator.json),
       ("vae", vae.json),
       ("sampling", imageSampling.json),
+      ("training", training.json),
     ])
     return .object(
       JSONObject(
