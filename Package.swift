@@ -24,7 +24,11 @@ let package = Package(
       name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(
       name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
+    .systemLibrary(
+      name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
 
+    // Lines edited on a terminal, with a history.
+    .target(name: "CLineEditor", dependencies: ["CEdit"]),
     // PNG and JPEG behind one C interface; longjmp stays inside.
     .target(name: "CImageIO", dependencies: ["CPNG", "CJPEG"]),
     // Scalar reference and SIMD kernels, CPU detection; no allocation, threads, I/O.
@@ -75,28 +79,32 @@ let package = Package(
         "CVARKernels", "CVARFiles", "CVARProbes", "VARKernels", "VARJSON", "VARQuantization",
         "VARModels", "VARLite", "VQ4Format",
       ]),
-    // What the programs share: texts and signals that they get from outside.
-    .target(name: "VARSharedCLI", dependencies: ["CVARProgram"]),
+    // What the programs have in common: start, signals, version, names of commands, seeds, the terminal.
+    .target(
+      name: "VARSharedCLI",
+      dependencies: [
+        "CVARProgram", "VARKernels", "VQ4Format",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
     // Arguments and printing only.
     .executableTarget(
       name: "VARLiteCLI",
       dependencies: [
-        "VARLite", "CVARDemoModel", "VARJSON", "VARSharedCLI",
+        "CLineEditor", "VARSharedCLI", "VARLite", "CVARDemoModel", "VARJSON",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
       name: "VARConvertCLI",
       dependencies: [
-        "VARConversion", "VARCheckpoint", "VARQuantization", "VARTokenizer", "VARModels",
-        "VARKernels",
-        "VARJSON", "VQ4Format", "VARSharedCLI",
+        "VARSharedCLI", "VARConversion", "VARCheckpoint", "VARQuantization", "VARTokenizer",
+        "VARModels", "VARKernels", "VARJSON", "VQ4Format",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
       name: "VARBenchCLI",
       dependencies: [
-        "VARBench", "VARKernels", "VARJSON", "VARQuantization", "VARModels", "VQ4Format",
-        "VARSharedCLI",
+        "VARBench", "VARSharedCLI", "VARKernels", "VARJSON", "VARQuantization", "VARModels",
+        "VQ4Format",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

@@ -24,6 +24,8 @@ public final class VQ4File: Sendable {
   public let groupAlignment: Int
   /// Version of the format, for example `1.0`.
   public let formatVersion: String
+  /// The version that this code writes, and reads up to its major number.
+  public static let writtenFormatVersion = "\(Format.majorVersion).\(Format.minorVersion)"
 
   let mapping: MappedFile
   let chunks: [VQ4Chunk]

@@ -8,6 +8,8 @@ import Testing
     ("CXXHash", []),
     ("CPNG", []),
     ("CJPEG", []),
+    ("CEdit", []),
+    ("CLineEditor", ["CEdit"]),
     ("CImageIO", ["CPNG", "CJPEG"]),
     ("CVARKernels", []),
     ("CVARThreads", []),
@@ -44,26 +46,27 @@ import Testing
         "VARModels", "VARLite", "VQ4Format",
       ]
     ),
-    ("VARSharedCLI", ["CVARProgram"]),
+    ("VARSharedCLI", ["CVARProgram", "VARKernels", "VQ4Format", "ArgumentParser"]),
     (
       "VARLiteCLI",
       [
-        "VARLite", "CVARDemoModel", "VARJSON", "VARKernels", "VARModels", "VARTokenizer",
-        "VARVision", "VQ4Format", "VARSharedCLI", "ArgumentParser",
+        "CLineEditor", "VARSharedCLI", "VARLite", "CVARDemoModel", "VARJSON", "VARKernels",
+        "VARModels", "VARTokenizer",
+        "VARVision", "VQ4Format", "ArgumentParser",
       ]
     ),
     (
       "VARConvertCLI",
       [
-        "VARConversion", "VARCheckpoint", "VARQuantization", "VARTokenizer", "VARModels",
-        "VARKernels", "VARJSON", "VQ4Format", "VARSharedCLI", "ArgumentParser",
+        "VARSharedCLI", "VARConversion", "VARCheckpoint", "VARQuantization", "VARTokenizer",
+        "VARModels", "VARKernels", "VARJSON", "VQ4Format", "ArgumentParser",
       ]
     ),
     (
       "VARBenchCLI",
       [
-        "VARBench", "VARKernels", "VARJSON", "VARQuantization", "VARModels", "VQ4Format",
-        "VARSharedCLI", "ArgumentParser",
+        "VARBench", "VARSharedCLI", "VARKernels", "VARJSON", "VARQuantization", "VARModels",
+        "VQ4Format", "ArgumentParser",
       ]
     ),
   ]

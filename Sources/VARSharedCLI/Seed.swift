@@ -1,0 +1,36 @@
+import ArgumentParser
+
+/// A seed as an argument: a number, or `random` (also `-1`) for one that the system picks.
+public struct Seed: ExpressibleByArgument, Sendable, CustomStringConvertible {
+  /// The number that is used.
+  public let value: UInt64
+
+  public init(_ value: UInt64) { self.value = value }
+
+  public init?(argument: String) {
+    if ["random", "-1"].contains(argument) {
+      // The system's own random numbers: getrandom(2).
+      var system = SystemRandomNumberGenerator()
+      self.init(system.next())
+    } else {
+      guard let value = UInt64(argument) else { return nil }
+      self.init(value)
+    }
+  }
+
+  public var description: String { "\(value)" }
+  public var defaultValueDescription: String { description }
+}
+
+/// `--seed`.
+public struct SeedOption: ParsableArguments {
+  @Option(
+    name: .shortAndLong, parsing: .unconditional,
+    help: ArgumentHelp(
+      """
+      The same seed gives the same result. random, or -1: one that the system picks, which stands in the last line.
+      """, valueName: "n|random"))
+  public var seed = Seed(0)
+
+  public init() {}
+}
