@@ -19,6 +19,7 @@ struct Varbench: ParsableCommand {
       Prints one line of JSON per quantity. "value" is the median of the repeats; one run before them warms up and \
       does not count.
       """,
+    version: ProgramVersion.text("varbench"),
     subcommands: [
       MachineCommand.self, MatmulCommand.self, UnderstandCommand.self, GenerateCommand.self,
       DecodeCommand.self, LoadCommand.self,
@@ -29,10 +30,14 @@ struct Varbench: ParsableCommand {
     do {
       let arguments = try ProgramInput.arguments()
       guard !arguments.isEmpty else { throw NoCommand(help: helpMessage()) }
+      try CommandNames.check(arguments, of: Self.self)
       var command = try parseAsRoot(arguments)
       try command.run()
     } catch let error where error is NotText || error is NoCommand {
       Lines.writeError("varbench: \(error)")
+      Glibc.exit(2)
+    } catch let error as UnknownCommand {
+      Lines.writeError(error.description)
       Glibc.exit(2)
     } catch let error as BenchmarkError {
       Lines.writeError("varbench: \(error)")

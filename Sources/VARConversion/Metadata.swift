@@ -1,5 +1,6 @@
 import VARCheckpoint
 import VARJSON
+import VARKernels
 import VARModels
 import VARTokenizer
 import VQ4Format
@@ -90,15 +91,10 @@ struct Metadata {
     }
     let document = JSONValue.object(
       JSONObject([
-        ("converter", .string("varconvert \(ConverterVersion.text)")), ("shards", .array(shards)),
+        ("converter", .string("varconvert \(PackageVersion.text)")), ("shards", .array(shards)),
       ]))
     return Array(document.text.utf8)
   }
-}
-
-/// The converter's own version, which goes into the provenance.
-public enum ConverterVersion {
-  public static let text = "1.0.0"
 }
 
 /// `preprocessor_config.json`, checked and with every value stated (ARCHITECTURE 6).

@@ -12,10 +12,10 @@ struct CheckCommand: ParsableCommand {
 
   @OptionGroup var source: SourceArguments
 
-  @Argument(help: "The file that was made from it.")
+  @Argument(help: "The file that was made from it.", completion: .file(extensions: ["vq4"]))
   var model: String
 
-  @Option(help: ArgumentHelp("Threads.", valueName: "n"))
+  @Option(name: .shortAndLong, help: ArgumentHelp("Threads.", valueName: "n"))
   var threads: Int?
 
   @Flag(help: "Print one JSON object on stdout.")

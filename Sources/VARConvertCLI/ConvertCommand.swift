@@ -12,7 +12,9 @@ struct ConvertCommand: ParsableCommand {
 
   @OptionGroup var arguments: ConversionArguments
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("The file to write.", valueName: "model.vq4"))
+  @Option(
+    name: .shortAndLong, help: ArgumentHelp("The file to write.", valueName: "model.vq4"),
+    completion: .file(extensions: ["vq4"]))
   var output: String
 
   @Flag(help: "Go on where a stopped conversion left off, if there is one.")

@@ -3,37 +3,32 @@ import VARCheckpoint
 import VARConversion
 import VARKernels
 import VARQuantization
+import VARSharedCLI
 import VQ4Format
-
-extension ByteCount: ExpressibleByArgument {
-  public init?(argument: String) { self.init(text: argument) }
-}
-
-extension VQ4StorageLayout: ExpressibleByArgument {}
 
 /// The checkpoint and what stands in for parts of it.
 struct SourceArguments: ParsableArguments {
   @Argument(
-    help: "Checkpoint: a directory of .safetensors or .bin files, or one .safetensors or .pth file."
-  )
+    help: "A directory of .safetensors or .bin files, or one .safetensors or .pth file.",
+    completion: .file())
   var source: String
 
   @Option(
     help: ArgumentHelp(
       "Take the generator from this state dict (.pth, .safetensors) or VARGPT checkpoint.",
-      valueName: "file|dir"))
+      valueName: "file|dir"), completion: .file())
   var generator: String?
 
   @Option(
     help: ArgumentHelp(
       "Take the VAE from this state dict, plain or under \"vae\", or VARGPT checkpoint.",
-      valueName: "file|dir"))
+      valueName: "file|dir"), completion: .file())
   var vae: String?
 
   @Option(
     help: ArgumentHelp(
       "Take image_gen_projector*, sos_embedding from this state dict or VARGPT checkpoint.",
-      valueName: "file|dir"))
+      valueName: "file|dir"), completion: .file())
   var projector: String?
 
   func checkpoint() throws -> Checkpoint {
@@ -49,13 +44,13 @@ struct ConversionArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "A built-in recipe (\(Recipe.builtInNames.joined(separator: ", "))) or a recipe file.",
-      valueName: "name|file"))
+      valueName: "name|file"), completion: .file(extensions: ["json"]))
   var recipe: String?
 
   @Option(
     help: ArgumentHelp(
       "Short for --recipe: int4, int8, f16 or f32 for all weights that allow it.",
-      valueName: "int4|int8|f16|f32"))
+      valueName: "int4|int8|f16|f32"), completion: .list(["int4", "int8", "f16", "f32"]))
   var precision: String?
 
   @Option(help: ArgumentHelp("Group of every int rule: 16, 32, 64 or 128.", valueName: "n"))
@@ -71,7 +66,9 @@ struct ConversionArguments: ParsableArguments {
       valueName: "bytes"))
   var ram: ByteCount?
 
-  @Option(help: ArgumentHelp("Threads; the file does not depend on it.", valueName: "n"))
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp("Threads; the file does not depend on it.", valueName: "n"))
   var threads: Int?
 
   @Flag(help: "Replace an existing output, and forget a stopped conversion beside it.")

@@ -9,24 +9,52 @@ struct PlanCommand: ParsableCommand {
 
   @OptionGroup var arguments: ConversionArguments
 
+  @Flag(help: "List every tensor, with what is folded and dropped.")
+  var all = false
+
   func run() throws {
     let conversion = try arguments.conversion()
     if arguments.json {
       print(report(conversion).text)
     } else {
-      printTable(conversion.plan)
-      let disk = conversion.disk()
-      print("\nfile: at most \(Text.bytes(disk.fileByteCount))")
-      print("free disk needed: \(Text.bytes(disk.byteCount))")
-      print(
-        "memory: at most \(Text.bytes(conversion.memory.byteCount)) "
-          + "(at least \(Text.bytes(conversion.memory.minimumByteCount)) must be granted), "
-          + "\(conversion.memory.threadCount) threads")
+      printTotals(conversion)
+      if all { printTensors(conversion.plan) }
     }
   }
 
-  private func printTable(_ plan: ConversionPlan) {
+  private func printTotals(_ conversion: Conversion) {
+    let plan = conversion.plan
+    let disk = conversion.disk()
+    print("recipe \(plan.recipeName): \(plan.rows.count) tensors, \(Text.bytes(plan.byteCount))")
+    print("file: at most \(Text.bytes(disk.fileByteCount))")
+    print("free disk needed: \(Text.bytes(disk.byteCount))")
+    print(
+      "memory: at most \(Text.bytes(conversion.memory.byteCount)) "
+        + "(at least \(Text.bytes(conversion.memory.minimumByteCount)) must be granted), "
+        + "\(conversion.memory.threadCount) threads")
+    print(
+      "folded: \(plan.folded.count) tensors; dropped: \(plan.dropped.count) tensors, "
+        + Text.bytes(plan.dropped.reduce(0) { $0 + $1.byteCount }))
+    printSizes("component", plan.componentByteCounts.map { ($0.component, $0.byteCount) })
+    printSizes("precision", plan.precisionByteCounts.map { ($0.precision, $0.byteCount) })
+    if !all { print("\n--all lists every tensor") }
+  }
+
+  private func printSizes(_ title: String, _ byteCounts: [(String, Int)]) {
+    print("\n\(Text.padded(title, 14)) \(Text.padded("size", 10, isNumber: true))")
+    for (name, byteCount) in byteCounts {
+      print(
+        "\(Text.padded(name, 14)) \(Text.padded(Text.bytes(byteCount), 10, isNumber: true))")
+    }
+  }
+
+  private func printTensors(_ plan: ConversionPlan) {
     let nameWidth = plan.rows.map(\.name.count).max() ?? 0
+    let header = [
+      Text.padded("tensor", nameWidth), Text.padded("shape", 14), Text.padded("type", 8),
+      Text.padded("size", 10, isNumber: true), "rule",
+    ]
+    print("\n" + header.joined(separator: "  "))
     for row in plan.rows {
       let type = row.precision.rawValue + (row.groupSize > 0 ? "/\(row.groupSize)" : "")
       let shape = row.shape.map(String.init).joined(separator: "x")
@@ -42,15 +70,6 @@ struct PlanCommand: ParsableCommand {
     print("\ndropped:")
     for omission in plan.dropped {
       print("  \(omission.name): \(omission.reason) (\(Text.bytes(omission.byteCount)))")
-    }
-    print("\nrecipe \(plan.recipeName): \(plan.rows.count) tensors, \(Text.bytes(plan.byteCount))")
-    for (component, byteCount) in plan.componentByteCounts {
-      print(
-        "  \(Text.padded(component, 14)) \(Text.padded(Text.bytes(byteCount), 10, isNumber: true))")
-    }
-    for (precision, byteCount) in plan.precisionByteCounts {
-      print(
-        "  \(Text.padded(precision, 14)) \(Text.padded(Text.bytes(byteCount), 10, isNumber: true))")
     }
   }
 

@@ -44,11 +44,12 @@ struct ProgressLine {
     var text = "\(percent) %  "
     if !unit.isEmpty, done > before, time > 0 {
       let rate = Double(done - before) / time
-      text += "\(Int(rate / 1e6)) M\(unit)/s  \(Int(Double(total - done) / rate)) s left  "
+      text += "\(Int(Double(total - done) / rate)) s left  \(Int(rate / 1e6)) M\(unit)/s  "
     }
     text += subject
     if isTerminal {
-      writeError("\r\u{1B}[K" + String(text.prefix(100)))
+      // What a narrow terminal can do without stands at the end.
+      writeError("\r\u{1B}[K" + Terminal.fitted(text, STDERR_FILENO))
     } else {
       writeError(text + "\n")
     }

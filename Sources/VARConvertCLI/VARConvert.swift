@@ -24,14 +24,16 @@ struct VARConvert: ParsableCommand {
       varconvert <subcommand>
       """,
     discussion: "Example: varconvert weights/ -o model.vq4 --recipe balanced",
-    version: ConverterVersion.text,
+    version: ProgramVersion.text("varconvert"),
     subcommands: [ConvertCommand.self, PlanCommand.self, CheckCommand.self],
     defaultSubcommand: ConvertCommand.self)
 
   static func main() {
     MappingGuard.install(program: "varconvert")
     do {
-      var command = try parseAsRoot(ProgramInput.arguments())
+      let arguments = try ProgramInput.arguments()
+      try CommandNames.check(arguments, of: Self.self)
+      var command = try parseAsRoot(arguments)
       try command.run()
     } catch {
       let status = ExitStatus(error)
@@ -45,7 +47,9 @@ struct VARConvert: ParsableCommand {
         }
         end(code == .success ? 0 : 2)
       }
-      if case .failed = status {
+      if let error = error as? UnknownCommand {
+        printError(error.description)
+      } else if case .failed = status {
       } else {
         printError("varconvert: \(error)")
       }
@@ -78,7 +82,7 @@ enum ExitStatus {
   init(_ error: any Error) {
     switch error {
     case is CheckFailed: self = .failed
-    case is NotText: self = .usage
+    case is NotText, is UnknownCommand: self = .usage
     case let error as StoppedConversion: self.init(error.cause)
     case let error as ConversionError:
       switch error.code {

@@ -1,12 +1,15 @@
 import ArgumentParser
 import VARBench
 import VARKernels
+import VARSharedCLI
 
 struct LoadCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "load", abstract: "Bringing the weights of a model file into memory.")
 
-  @Option(help: ArgumentHelp("The model.", valueName: "model.vq4"))
+  @Option(
+    name: .shortAndLong, help: ArgumentHelp("The model.", valueName: "model.vq4"),
+    completion: .file(extensions: ["vq4"]))
   var model: String
 
   @Option(help: "Where the weights go: map, load or stream.")
@@ -27,8 +30,4 @@ struct LoadCommand: ParsableCommand {
       path: model, residency: residency, budgetBytes: ram?.bytes, isCold: cold)
     Lines.write(try benchmark.records(machine.modelConditions), machine.modelConditions)
   }
-}
-
-extension ByteCount: ExpressibleByArgument {
-  public init?(argument: String) { self.init(text: argument) }
 }

@@ -9,12 +9,11 @@ import VARSharedCLI
   import Musl
 #endif
 
-extension InstructionSet: ExpressibleByArgument {}
 extension PageKind: ExpressibleByArgument {}
 
 /// What every benchmark takes.
 struct MachineOptions: ParsableArguments {
-  @Option(help: "Threads, 1...256; default: one per fast core.")
+  @Option(name: .shortAndLong, help: "Threads, 1...256; default: one per fast core.")
   var threads: Int?
 
   @Option(help: "Instruction set; default: the machine's best.")

@@ -1,4 +1,5 @@
 import VARJSON
+import VARKernels
 import VQ4Format
 
 /// Everything that the bytes of a conversion depend on, so that only the same conversion goes on with its journal.
@@ -12,7 +13,7 @@ struct ConversionIdentity {
   ) throws {
     var members: [(String, JSONValue)] = [
       ("journal", .integer(2)),
-      ("converter", .string(ConverterVersion.text)),
+      ("converter", .string(PackageVersion.text)),
       ("zstd", .integer(VQ4Writer.compressorVersion)),
       ("layout", .string("\(conversion.options.layout)")),
       ("recipe", .string(conversion.options.recipe.text)),
