@@ -36,18 +36,23 @@ extension VARGPT {
   /// Draws a picture.
   ///
   /// - Throws: `CancellationError` where the task is cancelled, which stops the work within one layer; else as
-  ///   `draw(_:options:text:forcesDrawing:pixels:forcedBits:recorder:isCancelled:events:)`.
+  ///   `draw(_:options:text:forcesDrawing:letsModelDecide:pixels:forcedBits:recorder:isCancelled:events:)`.
   public func generate(
     _ prompt: String, options: DrawingOptions = DrawingOptions()
   ) async throws -> RGBImage {
     try await draw(Prompt(prompt), options)
   }
 
-  /// Draws a changed version of a picture. Throws as `generate`.
+  /// Draws a changed version of a picture, by default in the nearest shape to it that the model knows. Throws as
+  /// `generate`.
   public func edit(
     _ image: RGBImage, instruction: String, options: DrawingOptions = DrawingOptions()
   ) async throws -> RGBImage {
-    try await draw(Prompt(instruction, images: [image]), options)
+    var options = options
+    if options.aspect == .modelDefault {
+      options.aspect = .nearest(width: Double(image.width), height: Double(image.height))
+    }
+    return try await draw(Prompt(instruction, images: [image]), options)
   }
 
   private func draw(_ prompt: Prompt, _ options: DrawingOptions) async throws -> RGBImage {

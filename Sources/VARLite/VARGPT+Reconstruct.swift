@@ -33,7 +33,7 @@ extension VARGPT {
         ? .modelDefault : .ratio(width: Double(picture.width), height: Double(picture.height)))
     let grid = schedule.finalGrid
     let stride = configuration.vae.stride
-    try conversation.adoptRoundTrip(grid: grid)
+    try conversation.adoptRoundTrip(grid: grid, events: events)
     let fitted = picture.fitted(width: grid.width * stride, height: grid.height * stride)
     let features = try conversation.encode(fitted, grid: grid, events)
     recorder?.recordMap("raw_features", features, grid)

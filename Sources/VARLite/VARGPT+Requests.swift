@@ -59,18 +59,21 @@ extension VARGPT {
 
   /// Draws a picture, from a text alone or as an edit of pictures in the prompt.
   ///
-  /// The model decides by itself when to draw, after a text of at most `text.maximumTokens`.
+  /// The model writes a text of at most `text.maximumTokens` first. Where it starts no picture by then, it is made to
+  /// draw behind its own words.
   /// - Parameters:
-  ///   - forcesDrawing: draws at once instead.
+  ///   - forcesDrawing: draws at once, without a word.
+  ///   - letsModelDecide: draws only where the model starts a picture by itself.
   ///   - forcedBits: bits that the picture consists of, per scale `[tokens, codebookDim]`, instead of drawn ones:
   ///     measures a model with the history forced.
-  /// - Throws: `GenerationError` with `nothingDrawn` where the model ended its text without drawing; else as
-  ///   `understand`.
+  /// - Throws: `GenerationError` with `nothingDrawn` where the decision was the model's and it ended its text without
+  ///   drawing; else as `understand`.
   public func draw(
     _ prompt: Prompt, options drawing: DrawingOptions = DrawingOptions(),
     text: TextSampling = TextSampling(maximumTokens: 128), forcesDrawing: Bool = false,
-    pixels: PixelBounds = PixelBounds(), forcedBits: [[UInt8]]? = nil,
-    recorder: TraceRecorder? = nil, isCancelled: @escaping () -> Bool = { false },
+    letsModelDecide: Bool = false, pixels: PixelBounds = PixelBounds(),
+    forcedBits: [[UInt8]]? = nil, recorder: TraceRecorder? = nil,
+    isCancelled: @escaping () -> Bool = { false },
     events: (GenerationEvent) -> Void = { _ in }
   ) throws -> Drawing {
     try text.check()
@@ -85,9 +88,9 @@ extension VARGPT {
     var written = WrittenText()
     if !forcesDrawing {
       written = try conversation.write(text, mayDraw: true, events: events)
+      if !letsModelDecide { try conversation.startPicture(after: &written) }
       guard written.end == .drawing else {
-        throw GenerationError(
-          .nothingDrawn, "the model answered without drawing; use --force-image")
+        throw GenerationError(.nothingDrawn, "the model answered without drawing")
       }
     }
     let (image, bits, ownBits) = try conversation.draw(forcedBits: forcedBits, events: events)

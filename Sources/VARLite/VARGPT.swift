@@ -56,6 +56,9 @@ public final class VARGPT: Sendable {
   /// Hash of all weights and metadata; the same for every layout of the same model.
   public var contentHash: String { file.contentHash }
 
+  /// Size of the file in bytes.
+  public var fileByteCount: Int { file.byteCount }
+
   package let file: VQ4File
   package let tensors: [TensorSpecification]
   /// The parts that the file holds; a recipe may leave some out.

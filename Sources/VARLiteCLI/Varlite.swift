@@ -1,5 +1,4 @@
 import ArgumentParser
-import VARKernels
 import VARLite
 import VARSharedCLI
 import VQ4Format
@@ -10,10 +9,12 @@ struct Varlite: ParsableCommand {
     commandName: "varlite",
     abstract: "Answers questions about pictures, draws, and edits, on small machines.",
     discussion: """
-      Without --model the model named by $VARLITE_MODEL is used, else the small demo model that \
-      comes with varlite: it knows a toy world of coloured shapes.
+      Without --model the model named by $VARLITE_MODEL is used, else the demo model that comes \
+      with varlite.
+
+      \(DefaultModel.world)
       """,
-    version: "varlite \(Version.text) (\(InstructionSet.best.rawValue))",
+    version: ProgramVersion.text("varlite"),
     subcommands: [
       GenerateCommand.self, UnderstandCommand.self, EditCommand.self, ChatCommand.self,
       ReconstructCommand.self, TokenizeCommand.self, InfoCommand.self, VerifyCommand.self,
@@ -26,6 +27,7 @@ struct Varlite: ParsableCommand {
     do {
       let arguments = try ProgramInput.arguments()
       guard !arguments.isEmpty else { throw NoCommand(help: helpMessage()) }
+      try CommandNames.check(arguments, of: Self.self)
       var command = try parseAsRoot(arguments)
       try command.run()
       if let failure = Console.outputFailure { throw failure }
@@ -33,8 +35,4 @@ struct Varlite: ParsableCommand {
       Failure.end(error)
     }
   }
-}
-
-enum Version {
-  static let text = "0.1.0"
 }

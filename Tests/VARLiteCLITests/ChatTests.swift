@@ -65,9 +65,23 @@ import VARVision
   }
 
   @Test func aDrawingThatDoesNotComeIsTold() throws {
-    let result = try chat("/draw Who are you?")
+    let folder = TemporaryDirectory()
+    let result = try chat("/draw Who are you?", folder: folder, flags: ["--let-model-decide"])
     expectDone(result)
-    #expect(result.errorText.contains("without drawing"))
+    #expect(result.errorText.contains("without drawing") && folder.names().isEmpty)
+  }
+
+  /// Told to draw, the model draws behind its own words.
+  @Test func drawingsComeWhenTold() throws {
+    let folder = TemporaryDirectory()
+    let result = try chat(
+      "/draw Who are you?", "/edit Who are you?", folder: folder, flags: ["--no-metadata"])
+    expectDone(result)
+    #expect(folder.names() == ["varlite-1.png", "varlite-2.png"], "\(result.errorText)")
+    #expect(result.text.contains("I am a very small test model, and I can paint."))
+    let picture = String(
+      decoding: try Fixtures.readFile(folder.file("varlite-1.png")), as: UTF8.self)
+    #expect(!picture.contains("Who are you?"))
   }
 
   @Test func aTurnThatDoesNotFitIsToldAndTheConversationGoesOn() throws {

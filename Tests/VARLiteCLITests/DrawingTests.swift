@@ -13,7 +13,8 @@ import VARVision
     #expect(result.output.isEmpty)
     #expect(!result.errorOutput.contains(0x1b), "escape codes belong on terminals")
     #expect(result.errorText.contains("scale 5 of 5"))
-    #expect(result.errorLines.last?.hasPrefix("\(output): 128x128 in ") == true)
+    let last = try #require(result.errorLines.last)
+    #expect(last.hasPrefix("\(output): 128x128 in ") && last.hasSuffix(" s, seed 0"), "\(last)")
     let picture = try ImageDecoder.decode(path: output)
     #expect(picture.width == 128 && picture.height == 128)
     #expect(folder.names() == ["a.png"])
@@ -98,18 +99,97 @@ import VARVision
     #expect(text.contains(#""cfg_scale":1"#) && text.contains(#""seed":"5""#), "\(text)")
   }
 
-  @Test func aModelThatOnlyTalksIsToldAndCanBeForced() throws {
+  @Test func aModelThatOnlyTalksDrawsWhenTold() throws {
     let folder = TemporaryDirectory()
     let output = folder.path + "/a.png"
-    let talk = try Programs.varlite(["generate", "Who are you?", "-o", output])
+    let talk = try Programs.varlite(
+      ["generate", "Who are you?", "-o", output, "--let-model-decide"])
     expectFailure(
       talk, Programs.Status.checkFailed,
-      "the model answered without drawing; use --force-image")
+      "the model answered without drawing; it is made to draw without --let-model-decide")
     #expect(folder.names().isEmpty)
-    expectDone(
-      try Programs.varlite(
-        ["generate", "Who are you?", "-o", output, "--force-image", "--cfg-scale", "1"]))
-    #expect(folder.names() == ["a.png"])
+    let words = "I am a very small test model, and I can paint."
+    for (flags, text) in [([], words), (["--force-image"], "")] {
+      let json = try Programs.varlite(
+        ["generate", "Who are you?", "-o", output, "--cfg-scale", "1", "--json"] + flags
+      ).json()
+      #expect(json["text"]?.stringValue == text)
+      #expect(folder.names() == ["a.png"])
+    }
+    // A model that starts a picture by itself draws the same either way.
+    func draw(_ flags: [String]) throws -> [UInt8] {
+      let result = try Programs.varlite(
+        ["generate", Programs.redCircle, "-o", "-", "--quiet"] + flags)
+      expectDone(result)
+      return result.output
+    }
+    #expect(try draw([]) == draw(["--let-model-decide"]))
+    let edit = try Programs.varlite([
+      "edit", "Who are you?", "-i", Programs.picture("scene_0"), "-o", output, "--quiet",
+    ])
+    expectDone(edit)
+  }
+
+  @Test func promptsAndPicturesHaveShortFlags() throws {
+    func draw(_ arguments: [String]) throws -> [UInt8] {
+      let result = try Programs.varlite(arguments + ["-o", "-", "--quiet"])
+      expectDone(result)
+      return result.output
+    }
+    let long = try draw(["generate", Programs.redCircle, "--seed", "7", "--threads", "1"])
+    #expect(try draw(["generate", "-p", Programs.redCircle, "-s", "7", "-t", "1"]) == long)
+    let picture = Programs.picture("scene_0")
+    let edit = try draw(["edit", "Make it blue.", "--image", picture])
+    #expect(try draw(["edit", "--prompt", "Make it blue.", "-i", picture]) == edit)
+  }
+
+  /// The seed that the system picked stands in the last line, in the JSON and in the picture, and gives the same bytes.
+  @Test(arguments: [["--seed", "random"], ["-s", "-1"], ["--seed=-1"]])
+  func pickedSeedsAreTold(flags: [String]) throws {
+    let folder = TemporaryDirectory()
+    func draw(_ name: String, _ flags: [String]) throws -> (String, Programs.Result) {
+      let path = folder.file(name)
+      let result = try Programs.varlite(["generate", Programs.redCircle, "-o", path] + flags)
+      expectDone(result)
+      return (path, result)
+    }
+    let (first, told) = try draw("a.png", flags)
+    let seed = try #require(told.errorLines.last?.split(separator: " ").last.map(String.init))
+    #expect(UInt64(seed) != nil)
+    let (second, _) = try draw("b.png", ["--seed", seed])
+    #expect(try Fixtures.readFile(first) == Fixtures.readFile(second))
+    let json = try draw("c.png", flags + ["--json"]).1.json()
+    let other = try #require(json["seed"]?.stringValue)
+    #expect(UInt64(other) != nil && other != seed)
+  }
+
+  @Test func metadataCanBeLeftOut() throws {
+    func draw(_ flags: [String]) throws -> [UInt8] {
+      let result = try Programs.varlite(
+        ["generate", Programs.redCircle, "-o", "-", "--quiet", "--seed", "4711"] + flags)
+      expectDone(result)
+      return result.output
+    }
+    func texts(_ picture: [UInt8]) -> [String] {
+      let text = String(decoding: picture, as: UTF8.self)
+      return ["paint", "4711", "varlite", "tEXt", "iTXt", "zTXt"].filter(text.contains)
+    }
+    let (full, bare) = (try draw([]), try draw(["--no-metadata"]))
+    #expect(texts(full).contains("paint") && texts(full).contains("4711"))
+    #expect(texts(bare).isEmpty, "\(texts(bare))")
+    #expect(try ImageDecoder.decode(full) == ImageDecoder.decode(bare))
+  }
+
+  @Test func verboseSaysWhatIsLoadedPlannedAndTaken() throws {
+    let result = try Programs.varlite(["generate", Programs.redCircle, "-o", "-", "-v"])
+    expectDone(result)
+    for part in [
+      "tiny.vq4: ", "content hash", "threads, ", "keys and values in f32", "phase ", "decoding",
+      "peak ", "times: reading 0", "writing 0", "drawing 0", "pixels 0", "all 0",
+    ] {
+      #expect(result.errorText.contains(part), "\(part) is missing in \(result.errorText)")
+    }
+    _ = try ImageDecoder.decode(result.output)
   }
 
   @Test(arguments: ["int8", "f16", "f32"]) func cachesMayBeOfAnyType(type: String) throws {

@@ -19,6 +19,10 @@ import VARVision
     let verified = try Programs.varlite(["verify", model])
     expectDone(verified)
     #expect(verified.text.hasPrefix(model) && verified.text.hasSuffix("are intact\n"))
+    // The option names the file as well as the position does.
+    #expect(try Programs.varlite(["info", "-m", model]).text == info.text)
+    let other = ["verify", "--model", "/nowhere/m.vq4"]
+    expectFailure(try Programs.varlite(other), Programs.Status.badInput, "/nowhere/m.vq4")
     let report = try Programs.varlite(["verify", "--json"]).json()
     #expect(report["intact"]?.boolValue == true && report["file"]?.stringValue == model)
   }

@@ -16,7 +16,42 @@ import VARTestSupport
     ])
     expectDone(result)
     #expect(result.text == "I am a very small test model, and I can paint.\n")
-    #expect(result.errorLines == ["reading 30 tokens"])
+    #expect(result.errorLines.first == "reading 30 tokens")
+    let summary = try #require(result.errorLines.last)
+    let pattern = /\d+ tokens in \d+\.\d s, \d+(\.\d)? tokens per second, seed 0/
+    #expect(result.errorLines.count == 2 && summary.wholeMatch(of: pattern) != nil, "\(summary)")
+  }
+
+  @Test func shortFlagsAreTheLongOnes() throws {
+    func answer(_ flags: [String]) throws -> JSONValue? {
+      let json = try Programs.varlite(["understand", "--json"] + flags).json()
+      return json["tokens"]
+    }
+    let picture = Programs.picture("scene_2")
+    let long = try answer([
+      "What is in this picture?", "--image", picture, "--max-tokens", "9", "--seed", "3",
+      "--threads", "1", "--temperature", "2", "--ignore-eos",
+    ])
+    let short = try answer([
+      "-p", "What is in this picture?", "-i", picture, "-n", "9", "-s", "3", "-t", "1",
+      "--temperature", "2", "--ignore-eos",
+    ])
+    #expect(short == long && long?.arrayValue?.count == 9)
+  }
+
+  @Test func pickedSeedsAreTold() throws {
+    func run(_ flags: [String]) throws -> Programs.Result {
+      try Programs.varlite(
+        ["understand", "Say something.", "--temperature", "3", "-n", "12", "--ignore-eos"] + flags)
+    }
+    let told = try run(["--seed", "random"])
+    expectDone(told)
+    let seed = try #require(told.errorLines.last?.split(separator: " ").last.map(String.init))
+    #expect(UInt64(seed) != nil)
+    #expect(try run(["--seed", seed]).text == told.text)
+    let json = try run(["--seed", "random", "--json"]).json()
+    let other = try #require(json["seed"]?.stringValue)
+    #expect(UInt64(other) != nil && other != seed)
   }
 
   @Test func quietLeavesTheAnswerAlone() throws {

@@ -1,4 +1,5 @@
 import Testing
+import VARKernels
 import VARTestSupport
 
 /// Bad usage: one clear line and exit code 2, before any work.
@@ -16,12 +17,24 @@ import VARTestSupport
   static let cases = [
     Case("frobnicate", says: "frobnicate"),
     Case("plan", "--images", "-1", says: "--images"),
-    Case("repack", says: "input"),
+    Case("repack", "-o", "b.vq4", "--layout", "map", says: "<file>"),
+    Case("repack", "a.vq4", "-m", "a.vq4", "-o", "b.vq4", "--layout", "map", says: "twice"),
     Case("repack", "a.vq4", "-o", "b.vq4", says: "--layout"),
     Case("repack", "a.vq4", "-o", "b.vq4", "--layout", "zip", says: "--layout"),
     Case("generate", "a", "-o", "x.png", "--residency", "disk", says: "--residency"),
     Case("--frobnicate", says: "--frobnicate"),
-    Case("generate", says: "prompt"),
+    Case("generate", "-o", "x.png", says: "<prompt>"),
+    Case("generate", "a", "-p", "b", "-o", "x.png", says: "prompt stands twice"),
+    Case("edit", "a", "--prompt", "b", "-i", "b.png", "-o", "x.png", says: "instruction stands"),
+    Case("edit", "-i", "b.png", "-o", "x.png", says: "<instruction>"),
+    Case("understand", "a", "-p", "b", says: "question stands twice"),
+    Case("generate", "a", "-o", "x.png", "--force-image", "--let-model-decide", says: "exclude"),
+    Case("generate", "a", "-o", "x.png", "--quiet", "-v", says: "exclude"),
+    Case("info", "a.vq4", "-m", "b.vq4", says: "twice"),
+    Case("verify", "a.vq4", "--model", "b.vq4", says: "twice"),
+    Case("generate", "a", "-o", "x.png", "-s", "often", says: "often"),
+    Case("generate", "a", "-o", "x.png", "-t", "0", says: "--threads"),
+    Case("understand", "a", "-n", "0", says: "--max-tokens"),
     Case("generate", "a circle", says: "--output"),
     Case("generate", "a", "-o", "x.png", "--frobnicate", says: "--frobnicate"),
     Case("generate", "a", "-o", "x.png", "--ram", "1T", says: "--ram"),
@@ -42,7 +55,7 @@ import VARTestSupport
     Case("generate", "a", "-o", "x.png", "--tau", "0", says: "--tau"),
     Case("generate", "a", "-o", "x.png", "--tau", "inf", says: "--tau"),
     Case("generate", "a", "-o", "x.png", "--top-p", "1.5", says: "--top-p"),
-    Case("generate", "a", "-o", "x.png", "--seed=-1", says: "--seed"),
+    Case("generate", "a", "-o", "x.png", "--seed=-2", says: "--seed"),
     Case("generate", "a", "-o", "x.png", "--seed", "18446744073709551616", says: "--seed"),
     Case("generate", "a", "-o", "x.png", "--threads", "0", says: "--threads"),
     Case("generate", "a", "-o", "x.png", "--max-pixels", "3", says: "--max-pixels"),
@@ -123,11 +136,51 @@ import VARTestSupport
     #expect(result.output.isEmpty && result.errorText.contains("\(program) <su"))
   }
 
-  @Test func versionNamesTheInstructionSet() throws {
-    let result = try Programs.varlite(["--version"])
+  /// One scheme: name, version of the package, instruction set in use, version of the file format.
+  @Test(arguments: ["varlite", "varconvert", "varbench"])
+  func versionNamesTheInstructionSetAndTheFormat(program: String) throws {
+    let result = try ProgramRunner.built(program).run(["--version"])
     expectDone(result)
-    let pattern = /varlite \d+\.\d+\.\d+ \((scalar|avx2|avxvnni|avx512vnni|neon|dotprod|i8mm)\)\n/
-    #expect(result.text.wholeMatch(of: pattern) != nil, "\(result.text)")
+    let pattern =
+      /(\w+) (\d+\.\d+\.\d+) \((scalar|avx2|avxvnni|avx512vnni|neon|dotprod|i8mm), vq4 1\.0\)\n/
+    let match = try #require(result.text.wholeMatch(of: pattern), "\(result.text)")
+    #expect(match.1 == program && match.2 == PackageVersion.text)
+    #expect(match.3 == InstructionSet.best.rawValue)
+  }
+
+  @Test(arguments: [
+    ("varlite", ["genrate", "a", "-o", "x.png"], "did you mean 'generate'?"),
+    ("varlite", ["help", "undrestand"], "did you mean 'understand'?"),
+    ("varlite", ["tok"], "did you mean 'tokenize'?"),
+    ("varlite", ["EDIT"], "did you mean 'edit'?"),
+    ("varlite", ["frobnicate"], "no command 'frobnicate'"),
+    ("varbench", ["machin"], "did you mean 'machine'?"),
+    ("varconvert", ["chekc", "src", "m.vq4"], "did you mean 'check'?"),
+    ("varconvert", ["paln", "src"], "did you mean 'plan'?"),
+  ])
+  func unknownCommandsAreToldWithTheNearestAndAll(
+    program: String, arguments: [String], part: String
+  ) throws {
+    let result = try ProgramRunner.built(program).run(arguments)
+    #expect(result.status == Programs.Status.usage && result.output.isEmpty)
+    #expect(result.errorLines.first?.contains(part) == true, "\(result.errorText)")
+    let commands = [
+      "varlite": ["generate, understand, edit", "eval"], "varbench": ["machine, gemm"],
+      "varconvert": ["convert, plan, check"],
+    ]
+    for names in commands[program] ?? [] {
+      #expect(result.errorText.contains(names), "\(result.errorText)")
+    }
+  }
+
+  /// What is no command of the converter is a checkpoint, if there is one of that name or it looks like none.
+  @Test func checkpointsMayHaveAnyName() throws {
+    let folder = TemporaryDirectory()
+    folder.makeDirectory("plans")
+    for source in [folder.file("plans"), "/nowhere", "vargpt"] {
+      let result = try Programs.varconvert([source, "-o", folder.file("m.vq4")])
+      #expect(result.status == Programs.Status.badInput, "\(result.errorText)")
+    }
   }
 
 }

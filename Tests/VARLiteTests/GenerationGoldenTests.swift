@@ -72,11 +72,8 @@ import VARVision
     try conversation.append(Prompt(prompt), forcesDrawing: textTokens == 0) { _ in }
     if textTokens > 0 {
       let sampling = TextSampling(maximumTokens: textTokens)
-      let written = try conversation.write(sampling, mayDraw: false) { _ in }
-      let start = Int32(model.configuration.specialTokens.imageGenStart)
-      let session = try #require(conversation.session)
-      let last = try #require(written.ids.last)
-      try session.append([last, start], pictures: [], conversation.run)
+      var written = try conversation.write(sampling, mayDraw: false) { _ in }
+      try conversation.startPicture(after: &written)
     }
     _ = try conversation.draw { _ in }
     let golden = try SafetensorsFile(fixture: "golden/\(id).safetensors")

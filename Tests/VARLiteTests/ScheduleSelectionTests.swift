@@ -84,6 +84,54 @@ import VARTestSupport
     #expect(named == AspectTemplate.nearest(heightOverWidth: 0.4).schedule(scaleCount: 7))
   }
 
+  private func grid(
+    _ configuration: VARGPTConfiguration, _ width: Double, _ height: Double,
+    _ size: ImageSize = .modelDefault
+  ) throws -> GridSize {
+    try ScheduleSelection.schedule(
+      configuration, size: size, aspect: .nearest(width: width, height: height)
+    ).finalGrid
+  }
+
+  @Test func theNearestShapeIsOneThatTheModelKnows() throws {
+    var configuration = try Self.configuration()
+    configuration.schedule = AspectTemplate.nearest(heightOverWidth: 1).schedule(scaleCount: 4)
+    // The file names no sizes: every official shape.
+    #expect(try grid(configuration, 200, 100) == GridSize(height: 3, width: 6))
+    #expect(try grid(configuration, 100, 101) == GridSize(height: 6, width: 6))
+    #expect(try grid(configuration, 200, 100, .pixels(256)) == GridSize(height: 11, width: 22))
+    // Only its own.
+    configuration.training.sizes = [PixelSize(height: 96, width: 96)]
+    for (width, height) in [(200.0, 100.0), (1, 30), (5, 5)] {
+      #expect(try grid(configuration, width, height) == GridSize(height: 6, width: 6))
+    }
+    // Its own and a tall one: a wide picture is nearer to the square.
+    configuration.training.sizes.append(PixelSize(height: 96, width: 48))
+    #expect(try grid(configuration, 100, 190) == GridSize(height: 6, width: 3))
+    #expect(try grid(configuration, 190, 100) == GridSize(height: 6, width: 6))
+    // A size that it does not know has the shape of its own.
+    #expect(try grid(configuration, 190, 100, .pixels(256)) == GridSize(height: 16, width: 16))
+    // A shape that is named is taken.
+    let named = try ScheduleSelection.schedule(
+      configuration, size: .modelDefault, aspect: .ratio(width: 2, height: 1))
+    #expect(named.finalGrid == GridSize(height: 3, width: 6))
+    #expect(!configuration.knows(named.finalGrid))
+    let line = ImageAspect.nearest(width: 0, height: 1)
+    let refused = code {
+      try ScheduleSelection.schedule(configuration, size: .modelDefault, aspect: line)
+    }
+    #expect(refused == .invalidRequest)
+  }
+
+  @Test func scalesOfNoTemplateStayTheirOwnForAnyPicture() throws {
+    var configuration = try Self.configuration()
+    let grids = [(1, 1), (3, 3), (2, 5)].map { GridSize(height: $0, width: $1) }
+    configuration.schedule = ScaleSchedule(
+      scales: grids, ropeReference: GridSize(height: 20, width: 50))
+    #expect(try grid(configuration, 10, 30) == grids[2])
+    #expect(try grid(configuration, 10, 20, .pixels(256)) == GridSize(height: 22, width: 11))
+  }
+
   @Test func impossibleRequestsAreRefused() throws {
     var configuration = try Self.configuration()
     func select(_ size: ImageSize, _ aspect: ImageAspect) throws -> ScaleSchedule {

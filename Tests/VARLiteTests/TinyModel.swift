@@ -22,6 +22,19 @@ enum TinyModel {
 
   static func f32() throws -> VARGPT { try VARGPT(path: path(recipe: "f32")) }
 
+  /// A conversion of the reference checkpoint with changes in its `config.json`.
+  ///
+  /// - Parameter replacing: texts of `config.json` and what stands there instead.
+  static func changed(
+    replacing: [String: String], in folder: TemporaryDirectory
+  ) throws -> VARGPT {
+    try ChangedFixture.make("tiny", changing: "config.json", replacing: replacing, in: folder)
+    let path = folder.file("changed.vq4")
+    let options = ConversionOptions(recipe: try Recipe(builtIn: "f32"), layout: .map)
+    _ = try Conversion(of: Checkpoint(path: folder.path), options: options).write(to: path)
+    return try VARGPT(path: path)
+  }
+
   static func picture(_ name: String) throws -> RGBImage {
     try ImageDecoder.decode(path: Fixtures.path("golden/inputs/\(name).png"))
   }

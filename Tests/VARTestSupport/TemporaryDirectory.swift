@@ -34,7 +34,10 @@ public final class TemporaryDirectory: Sendable {
   }
 
   /// Names of the entries, sorted.
-  public func names() -> [String] { Self.names(opendir(path)) }
+  public func names() -> [String] { Self.names(of: path) }
+
+  /// Names of any directory's entries, sorted.
+  public static func names(of path: String) -> [String] { names(opendir(path)) }
 
   /// Names of the entries of any folder, sorted.
   public static func names(_ path: String) -> [String] { names(opendir(path)) }

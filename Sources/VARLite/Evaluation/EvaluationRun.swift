@@ -93,8 +93,8 @@ public struct EvaluationRun {
   ) throws -> Drawing? {
     do {
       return try model.draw(
-        prompt, options: DrawingOptions(isGreedy: true), forcedBits: forcedBits,
-        isCancelled: isCancelled)
+        prompt, options: DrawingOptions(isGreedy: true), letsModelDecide: true,
+        forcedBits: forcedBits, isCancelled: isCancelled)
     } catch let error as GenerationError where error.code == .nothingDrawn {
       return nil
     }

@@ -13,9 +13,19 @@ extension Conversation {
       preconditionFailure("the conversation was made without drawing")
     }
     if let forcedBits { try drawing.force(forcedBits) }
+    let grid = drawing.schedule.finalGrid
+    if !model.configuration.knows(grid) {
+      let stride = model.configuration.vae.stride
+      events(
+        .unknownDrawingSize(
+          PixelSize(height: grid.height * stride, width: grid.width * stride),
+          known: model.configuration.training.sizes))
+    }
     if plan?.phase(.drawing) == nil {
       // A later turn's answer turned out to be a picture.
-      adopt(try planner.fittingPlan(PlannedTurn(promptTokens: 0, forcesDrawing: true)))
+      let plan = try planner.fittingPlan(PlannedTurn(promptTokens: 0, forcesDrawing: true))
+      adopt(plan)
+      events(.planned(plan))
     }
     let drawn = try drawCodes(drawing, session, events)
     if options.contextTokens == nil { releaseSession() }

@@ -16,6 +16,9 @@ public enum ImageAspect: Sendable, Equatable {
   case modelDefault
   /// The nearest official shape.
   case ratio(width: Double, height: Double)
+  /// The nearest shape that the model knows, which may be its own: the official ones that it was trained on, or all
+  /// of them where its file does not say.
+  case nearest(width: Double, height: Double)
 }
 
 /// Picks the scales that a request is drawn with (ARCHITECTURE 9.1).
@@ -25,12 +28,18 @@ package enum ScheduleSelection {
   ) throws(GenerationError) -> ScaleSchedule {
     let own = configuration.schedule
     if size == .modelDefault, aspect == .modelDefault { return own }
-    let template =
-      switch aspect {
-      case .modelDefault: ownTemplate(own)
-      case .ratio(let width, let height):
-        try AspectTemplate.nearest(heightOverWidth: ratio(width: width, height: height))
-      }
+    let template: AspectTemplate
+    switch aspect {
+    case .modelDefault: template = ownTemplate(own)
+    case .ratio(let width, let height):
+      template = try AspectTemplate.nearest(heightOverWidth: ratio(width: width, height: height))
+    case .nearest(let width, let height):
+      let wanted = try ratio(width: width, height: height)
+      // Scales of no official template have one shape.
+      if size == .modelDefault, !isPrefix(own) { return own }
+      template = nearestKnown(
+        wanted, configuration, scaleCount: try scaleCount(configuration, size))
+    }
     let count = try scaleCount(configuration, size)
     let schedule = template.schedule(scaleCount: count)
     guard count <= configuration.generator.numLevels else {
@@ -49,6 +58,23 @@ package enum ScheduleSelection {
     return ratio
   }
 
+  /// The template nearest to a ratio among those that give a size which the model was trained on.
+  private static func nearestKnown(
+    _ heightOverWidth: Double, _ configuration: VARGPTConfiguration, scaleCount: Int
+  ) -> AspectTemplate {
+    let known = AspectTemplate.all.filter { template in
+      configuration.knows(template.schedule(scaleCount: scaleCount).finalGrid)
+    }
+    return AspectTemplate.nearest(heightOverWidth: heightOverWidth, among: known)
+      ?? ownTemplate(configuration.schedule)
+  }
+
+  /// Whether scales are the first ones of an official template.
+  private static func isPrefix(_ own: ScaleSchedule) -> Bool {
+    own.scales.count <= 13
+      && ownTemplate(own).schedule(scaleCount: own.scales.count).scales == own.scales
+  }
+
   private static func ownTemplate(_ own: ScaleSchedule) -> AspectTemplate {
     AspectTemplate.nearest(
       heightOverWidth: Double(own.finalGrid.height) / Double(own.finalGrid.width))
@@ -60,8 +86,7 @@ package enum ScheduleSelection {
     let own = configuration.schedule
     let stride = configuration.vae.stride
     let ownCount = own.scales.count
-    let isPrefix =
-      ownCount <= 13 && ownTemplate(own).schedule(scaleCount: ownCount).scales == own.scales
+    let isPrefix = isPrefix(own)
     switch size {
     case .budget(let budget): return budget.scaleCount
     case .modelDefault:

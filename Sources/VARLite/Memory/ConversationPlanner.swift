@@ -49,16 +49,17 @@ struct ConversationPlanner {
         .contextFull, "the prompt has \(turn.promptTokens) tokens, the model reads \(limit) at most"
       )
     }
+    // The token that starts a picture has its place behind the longest text.
     var capacity = LanguageSession.Capacity(
       context: limit, drawing: drawing?.schedule,
-      rows: max(min(turn.promptTokens, Self.largestRows), drawing?.largestRows ?? 1))
+      rows: max(min(turn.promptTokens, Self.largestRows), drawing?.largestRows ?? 1),
+      closing: drawing != nil && !turn.forcesDrawing ? 1 : 0)
     if let contextTokens = options.contextTokens {
       capacity.context = min(contextTokens, limit)
       capacity.closing = PromptBuilder(model: model).largestEndOfAnswer
       // A later turn may be longer than the first.
       capacity.rows = max(capacity.rows, min(capacity.context, Self.largestTurnRows))
     } else if options.maximumTextTokens < limit - turn.promptTokens {
-      // One more than the text: the token that starts a picture.
       capacity.context = turn.promptTokens + options.maximumTextTokens + 1
     }
     if let rows = options.rowsPerPass { capacity.rows = max(rows, drawing?.largestRows ?? 1) }
@@ -69,8 +70,11 @@ struct ConversationPlanner {
   func textLimit(_ turn: PlannedTurn) -> Int? {
     guard session == nil, options.contextTokens == nil else { return nil }
     // The last token of a text is never read, so it needs no place.
-    let limit = model.configuration.languageModel.maxPositionEmbeddings - turn.promptTokens + 1
-    return options.maximumTextTokens > limit ? limit : nil
+    // The token that starts a picture does.
+    let limit =
+      model.configuration.languageModel.maxPositionEmbeddings - turn.promptTokens
+      + (options.drawing == nil ? 1 : 0)
+    return turn.forcesDrawing || options.maximumTextTokens <= limit ? nil : limit
   }
 
   private func drawing() throws -> ImageDrawing? {

@@ -135,10 +135,12 @@ struct RequestPlanner {
       work.singleRowBytes += token.singleRowBytes * Double(shape.textTokens)
     }
     let rows = max(shape.capacity?.rows ?? 1, 1)
+    // Behind a text, the token that starts a picture is read by itself.
+    let starts = shape.textTokens > 0 && shape.drawing != nil ? 1 : 0
     return Phase(
       kind: .conversation, weights: .conversation(writesText: shape.textTokens > 0),
-      buffers: buffers, passCount: (shape.promptTokens + rows - 1) / rows + shape.textTokens,
-      work: work)
+      buffers: buffers,
+      passCount: (shape.promptTokens + rows - 1) / rows + shape.textTokens + starts, work: work)
   }
 
   /// The generator's view of the text, then the scales.

@@ -6,8 +6,9 @@ import VARVision
 /// Not for use from several tasks at once. A picture that the model has drawn is not shown to it in later turns.
 public final class Chat {
   package let conversation: Conversation
-  private let sampling: TextSampling
-  private let canDraw: Bool
+  private var sampling: TextSampling
+  /// Whether the model's file holds all that drawing takes.
+  public let canDraw: Bool
   /// Tokens of the conversation so far.
   public var tokenCount: Int { conversation.session?.ids.count ?? 0 }
 
@@ -34,26 +35,38 @@ public final class Chat {
   public struct Reply: Sendable {
     /// What the model wrote, without special tokens.
     public let text: String
+    /// Tokens that were written, the one that ended the text included.
+    public let tokenCount: Int
     /// The picture, where the model drew one.
     public let image: RGBImage?
+  }
+
+  /// Takes another seed for the turns that follow.
+  public func reseed(_ seed: UInt64) {
+    sampling.seed = seed
+    conversation.reseed(seed)
   }
 
   /// Says something and lets the model answer; it may draw.
   ///
   /// A turn that fails or is cancelled leaves the conversation as it was before.
-  /// - Parameter forcesDrawing: the answer is a picture at once.
+  /// - Parameters:
+  ///   - forcesDrawing: the answer is a picture at once.
+  ///   - drawsAfterText: the answer ends with a picture, whether the model starts one by itself or not.
   /// - Throws: `GenerationError` with `contextFull` where the conversation has no place for the turn, or as
   ///   `VARGPT.draw`.
   public func say(
-    _ prompt: Prompt, forcesDrawing: Bool = false, events: (GenerationEvent) -> Void = { _ in }
+    _ prompt: Prompt, forcesDrawing: Bool = false, drawsAfterText: Bool = false,
+    events: (GenerationEvent) -> Void = { _ in }
   ) throws -> Reply {
-    guard canDraw || !forcesDrawing else {
+    guard canDraw || !(forcesDrawing || drawsAfterText) else {
       throw GenerationError(.unusableModel, "the model holds no generator; it cannot draw")
     }
     let mark = conversation.mark
     defer { conversation.endReading() }
     do {
-      return try answer(prompt, forcesDrawing: forcesDrawing, events)
+      return try answer(
+        prompt, forcesDrawing: forcesDrawing, drawsAfterText: drawsAfterText, events)
     } catch {
       conversation.rewind(to: mark)
       throw error
@@ -61,18 +74,20 @@ public final class Chat {
   }
 
   private func answer(
-    _ prompt: Prompt, forcesDrawing: Bool, _ events: (GenerationEvent) -> Void
+    _ prompt: Prompt, forcesDrawing: Bool, drawsAfterText: Bool,
+    _ events: (GenerationEvent) -> Void
   ) throws -> Reply {
     try conversation.append(prompt, forcesDrawing: forcesDrawing, events: events)
     var written = WrittenText()
     written.end = .drawing
     if !forcesDrawing {
       written = try conversation.write(sampling, mayDraw: canDraw, events: events)
+      if drawsAfterText { try conversation.startPicture(after: &written) }
     }
     let image =
       written.end == .drawing ? try conversation.draw(events: events).image : nil
     try conversation.endAnswer(
       pending: written.end == .drawing ? nil : written.ids.last, events: events)
-    return Reply(text: written.text, image: image)
+    return Reply(text: written.text, tokenCount: written.ids.count, image: image)
   }
 }

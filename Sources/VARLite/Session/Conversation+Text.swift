@@ -30,6 +30,7 @@ extension Conversation {
       try model.require(.llmHead, to: "write")
     }
     try begin(.conversation(writesText: true), events: events)
+    events(.writing)
     let tokens = model.configuration.specialTokens
     let penalty = sampling.repetitionPenalty ?? model.generationDefaults.repetitionPenalty
     var sampler = TextSampler(
@@ -70,6 +71,19 @@ extension Conversation {
     }
     trace(written, stepLogits)
     return written
+  }
+
+  /// Starts a picture behind the model's own words, where the model has started none.
+  ///
+  /// A token that ended the text is left out: the turn goes on.
+  package func startPicture(after written: inout WrittenText) throws {
+    guard let session, written.end != .drawing else { return }
+    // The last word of a text that was cut is not in the cache yet. A full context has no place but for the start.
+    if written.end == .length, let last = written.ids.last, session.hasRoom {
+      try session.append(last, run.untraced)
+    }
+    try session.append(Int32(model.configuration.specialTokens.imageGenStart), run.untraced)
+    written.end = .drawing
   }
 
   private func trace(_ written: WrittenText, _ stepLogits: [Float]) {

@@ -31,7 +31,7 @@ package final class Conversation {
   }
 
   let model: VARGPT
-  let options: Options
+  private(set) var options: Options
   package let run: RunContext
   package let weights: ModelWeights
   let recorder: TraceRecorder?
@@ -86,7 +86,14 @@ package final class Conversation {
     self.plan = plan
   }
 
-  func adoptRoundTrip(grid: GridSize) throws { adopt(try planner.roundTripPlan(grid: grid)) }
+  /// Draws pictures with another seed from now on.
+  func reseed(_ seed: UInt64) { options.drawing?.seed = seed }
+
+  func adoptRoundTrip(grid: GridSize, events: (GenerationEvent) -> Void) throws {
+    let plan = try planner.roundTripPlan(grid: grid)
+    adopt(plan)
+    events(.planned(plan))
+  }
 
   /// Gives the conversation's own memory back: it ends here.
   func releaseSession() {
@@ -128,6 +135,7 @@ package final class Conversation {
     let capacity = try planner.capacity(turn)
     let plan = try planner.fittingPlan(turn)
     adopt(plan)
+    events(.planned(plan))
     if let limit = planner.textLimit(turn) { events(.textLimited(tokenCount: limit)) }
     let pictures = try encoder.encode(patches, run, events: events) { phase in
       try begin(phase, events: events)
@@ -209,6 +217,15 @@ extension VARGPT {
       tensor.description.elementType.isQuantized && tensor.description.layout == .tiles
         ? max(largest, tensor.description.cols) : largest
     }
+  }
+
+  /// Sizes that the pictures of the training have when the vision tower looks at them; nil where the file names none.
+  func knownPictureSizes() -> [PixelSize]? {
+    let sizes = configuration.training.sizes.compactMap { size -> PixelSize? in
+      let resized = try? imagePreprocessing.smartResize(height: size.height, width: size.width)
+      return resized.map { PixelSize(height: $0.height, width: $0.width) }
+    }
+    return sizes.isEmpty ? nil : sizes
   }
 
   /// - Throws: `invalidRequest` for bounds that no picture can meet.

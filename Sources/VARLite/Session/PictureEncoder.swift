@@ -41,6 +41,10 @@ struct PictureEncoder {
             picture: index, from: (picture.sourceWidth, picture.sourceHeight),
             to: (picture.resizedWidth, picture.resizedHeight), tokenCount: picture.tokenCount))
       }
+      let size = PixelSize(height: picture.resizedHeight, width: picture.resizedWidth)
+      if let known = model.knownPictureSizes(), !known.contains(size) {
+        events(.unknownPictureSize(picture: index, size: size, known: known))
+      }
       var embeddings = [Float](repeating: 0, count: merged.tokenCount * hiddenSize)
       try picture.values.withUnsafeBufferPointer { patches in
         try embeddings.withUnsafeMutableBufferPointer { output in

@@ -1,5 +1,6 @@
 import ArgumentParser
 import VARLite
+import VARSharedCLI
 import VARVision
 
 struct ChatCommand: ParsableCommand {
@@ -7,21 +8,32 @@ struct ChatCommand: ParsableCommand {
     commandName: "chat", abstract: "One conversation with text and pictures.",
     discussion: """
       Lines are turns. /image PATH adds a picture to the next turn, /draw PROMPT draws, \
-      /edit INSTRUCTION changes the last picture, /help lists the commands, /exit or the end of \
-      the input ends the conversation.
+      /edit INSTRUCTION changes the last picture, /seed N takes another seed, /clear forgets \
+      everything, /help lists the commands, /exit or the end of the input ends the conversation.
+
+      On a terminal, lines can be edited, the arrow keys bring back earlier ones, and Ctrl-C ends \
+      an answer; twice at the prompt it ends the conversation.
       """)
 
   @Option(
     help: ArgumentHelp("Text and picture tokens that the conversation may have.", valueName: "n"))
   var context = 2048
 
-  @Option(help: ArgumentHelp("Folder for drawn pictures.", valueName: "folder"))
+  @Option(
+    help: ArgumentHelp("Folder for drawn pictures.", valueName: "folder"), completion: .directory)
   var outputFolder = "."
 
-  @Option(help: ArgumentHelp("The same seed gives the same bytes.", valueName: "n"))
-  var seed: UInt64 = 0
+  @OptionGroup var seedOption: SeedOption
 
-  @Option(help: ArgumentHelp("Tokens to write per turn at most.", valueName: "n"))
+  @Flag(help: "/draw and /edit draw only where the model starts a picture by itself.")
+  var letModelDecide = false
+
+  @Flag(help: "Write no prompt and seed into the PNGs.")
+  var noMetadata = false
+
+  @Option(
+    name: [.customShort("n"), .long],
+    help: ArgumentHelp("Tokens to write per turn at most.", valueName: "n"))
   var maxTokens = 512
 
   @Option(help: ArgumentHelp("0 takes the most probable token.", valueName: "x"))
@@ -44,12 +56,17 @@ struct ChatCommand: ParsableCommand {
 
   func run() throws {
     let model = try self.model.open()
-    let chat = try Chat(
-      model, contextTokens: context, drawing: DrawingOptions(seed: seed),
-      sampling: TextSampling(temperature: temperature, seed: seed, maximumTokens: maxTokens),
-      isCancelled: { Interruption.shouldStop })
     try FileOutput.check("\(outputFolder)/varlite-1.png")
-    var loop = ChatLoop(chat: chat, outputFolder: outputFolder, isQuiet: self.model.quiet)
-    try loop.run()
+    let settings = ChatSettings(
+      outputFolder: outputFolder, letsModelDecide: letModelDecide, hasMetadata: !noMetadata,
+      isQuiet: self.model.quiet)
+    var loop = try ChatLoop(settings: settings, seed: seedOption.seed.value) { seed in
+      try Chat(
+        model, contextTokens: context, drawing: DrawingOptions(seed: seed),
+        sampling: TextSampling(temperature: temperature, seed: seed, maximumTokens: maxTokens),
+        isCancelled: { Interruption.shouldStop })
+    }
+    let name = model.path.split(separator: "/").last.map(String.init) ?? model.path
+    try loop.run(model: name)
   }
 }

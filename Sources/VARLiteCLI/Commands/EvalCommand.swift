@@ -14,7 +14,7 @@ struct EvalCommand: ParsableCommand {
       the reference's history forced, PSNR of the pictures.
       """)
 
-  @Argument(help: "The folder with eval.json.")
+  @Argument(help: "The folder with eval.json.", completion: .directory)
   var directory: String
 
   @Option(name: .customLong("part"), help: "Only this part; repeats.")
@@ -26,7 +26,7 @@ struct EvalCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "A .vq4 file to compare with, for example the same model in f32; --kv leaves it alone.",
-      valueName: "model.vq4"))
+      valueName: "model.vq4"), completion: .file(extensions: ["vq4"]))
   var reference: String?
 
   @OptionGroup(title: "Model") var model: ModelOptions
@@ -44,7 +44,7 @@ struct EvalCommand: ParsableCommand {
     let run = EvaluationRun(
       model, reference: reference, set: set,
       parts: parts.isEmpty ? EvaluationRun.Part.allCases : parts, limit: limit ?? .max)
-    let progress = Progress(isQuiet: self.model.quiet, printsText: false)
+    let progress = self.model.progress()
     let (report, fidelity) = try run.run(
       isCancelled: { Interruption.shouldStop },
       progress: { part, done, count in

@@ -6,17 +6,20 @@ struct GenerateCommand: ParsableCommand {
     discussion: "Example: varlite generate \"Draw a big red circle.\" -o circle.png")
 
   @Argument(help: "What to draw; - reads standard input.")
-  var prompt: String
+  var prompt: String?
 
+  @OptionGroup var promptOption: PromptOption
   @OptionGroup(title: "Picture") var image: ImageOptions
   @OptionGroup(title: "Input") var input: InputOptions
   @OptionGroup(title: "Model") var model: ModelOptions
 
   func validate() throws {
+    _ = try promptOption.text(prompt, "prompt")
     if image.shape.aspect == "source" { throw ValidationError("--aspect source is for edit") }
   }
 
   func run() throws {
-    try DrawingRun(model: model, input: input, image: image, text: prompt, sources: []).run()
+    let text = try promptOption.text(prompt, "prompt")
+    try DrawingRun(model: model, input: input, image: image, text: text, sources: []).run()
   }
 }

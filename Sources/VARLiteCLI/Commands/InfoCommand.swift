@@ -7,8 +7,7 @@ struct InfoCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "info", abstract: "Shows what a model file holds.")
 
-  @Argument(help: "The .vq4 file; default: as for the other commands.")
-  var file: String?
+  @OptionGroup var file: ModelFileArgument
 
   @Flag(help: "Every tensor.")
   var tensors = false
@@ -17,8 +16,7 @@ struct InfoCommand: ParsableCommand {
   var json = false
 
   func run() throws {
-    let path = try DefaultModel.path(option: file)
-    let model = try VARGPT(path: path)
+    let model = try VARGPT(path: file.path())
     let summary = ModelSummary(model)
     if json {
       Console.output(summary.json(withTensors: tensors).text + "\n")

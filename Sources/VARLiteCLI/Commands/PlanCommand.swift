@@ -17,7 +17,9 @@ struct PlanCommand: ParsableCommand {
     case generate, understand, edit
   }
 
-  @Argument(help: "The .vq4 file; default: as for the other commands.")
+  @Argument(
+    help: "The .vq4 file; default: as for the other commands.",
+    completion: .file(extensions: ["vq4"]))
   var file: String?
 
   @Option(help: ArgumentHelp("What is to be done.", valueName: "generate|understand|edit"))
@@ -38,9 +40,13 @@ struct PlanCommand: ParsableCommand {
   var promptTokens = 40
 
   @Option(
+    name: [.customShort("n"), .long],
     help: ArgumentHelp(
       "Tokens to write at most; default: 512, before a picture 128.", valueName: "n"))
   var maxTokens: Int?
+
+  @Flag(help: "Every buffer of every phase, too.")
+  var all = false
 
   @OptionGroup var pixels: PixelOptions
   @OptionGroup(title: "Picture to draw") var picture: PictureShapeOptions
@@ -67,7 +73,7 @@ struct PlanCommand: ParsableCommand {
     let request = try self.request()
     let plan = try model.plan(request)
     let speed = MachineSpeed.measure(model)
-    let report = PlanReport(plan: plan, speed: speed, title: title(model))
+    let report = PlanReport(plan: plan, speed: speed, title: title(model), listsBuffers: all)
     Console.output(self.model.json ? report.json.text + "\n" : report.text)
     try model.requireFit(request)
   }
@@ -81,7 +87,9 @@ struct PlanCommand: ParsableCommand {
     return RequestDescription(
       promptTokens: promptTokens, textTokens: maxTokens ?? (draws ? 128 : 512),
       pictures: Array(repeating: (size.width, size.height), count: count), pixels: pixels.bounds,
-      drawing: draws ? try picture.drawingOptions(sourceSize: (size.width, size.height)) : nil,
+      drawing: draws
+        ? try picture.drawingOptions(
+          sourceSize: task == .edit ? (size.width, size.height) : nil) : nil,
       forcesDrawing: draws && picture.forceImage)
   }
 }

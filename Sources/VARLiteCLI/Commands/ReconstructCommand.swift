@@ -11,12 +11,14 @@ struct ReconstructCommand: ParsableCommand {
       Shows what the picture tokenizer keeps. Example: varlite reconstruct photo.jpg -o back.png
       """)
 
-  @Argument(help: "A PNG or JPEG picture.")
+  @Argument(
+    help: "A PNG or JPEG picture.", completion: .file(extensions: PictureOptions.endings))
   var input: String
 
   @Option(
     name: .shortAndLong,
-    help: ArgumentHelp("The PNG to write; - is standard output.", valueName: "out.png"))
+    help: ArgumentHelp("The PNG to write; - is standard output.", valueName: "out.png"),
+    completion: .file())
   var output: String
 
   @Option(
@@ -30,12 +32,12 @@ struct ReconstructCommand: ParsableCommand {
     try FileOutput.check(output, sparing: [try self.model.path()])
     let picture = try ImageDecoder.decode(path: input)
     let model = try self.model.open()
-    let progress = Progress(isQuiet: self.model.quiet, printsText: false)
+    let progress = self.model.progress()
     defer { progress.close() }
     let result = try model.reconstruct(
       picture, size: size.map { .pixels($0) } ?? .modelDefault,
       isCancelled: { Interruption.shouldStop }, events: progress.report)
-    progress.close()
+    progress.finish()
     try FileOutput.write(try PNGEncoder.encode(result.image, text: []), to: output)
     let decibels = (result.psnr * 100).rounded() / 100
     if self.model.json {

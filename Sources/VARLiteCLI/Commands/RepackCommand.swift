@@ -1,9 +1,8 @@
 import ArgumentParser
 import VARJSON
 import VARLite
+import VARSharedCLI
 import VQ4Format
-
-extension VQ4StorageLayout: ExpressibleByArgument {}
 
 struct RepackCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -14,10 +13,17 @@ struct RepackCommand: ParsableCommand {
       what shrinks by 10 % or more is compressed. The model, its answers and its content hash stay the same.
       """)
 
-  @Argument(help: "The .vq4 file to read.")
-  var input: String
+  @Argument(help: "The .vq4 file to read.", completion: .file(extensions: ["vq4"]))
+  var file: String?
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("The file to write.", valueName: "out.vq4"))
+  @Option(
+    name: [.short, .long], help: ArgumentHelp("The same as an option.", valueName: "model.vq4"),
+    completion: .file(extensions: ["vq4"]))
+  var model: String?
+
+  @Option(
+    name: .shortAndLong, help: ArgumentHelp("The file to write.", valueName: "out.vq4"),
+    completion: .file(extensions: ["vq4"]))
   var output: String
 
   @Option(help: ArgumentHelp("How the weights are stored.", valueName: "map|compact|auto"))
@@ -32,10 +38,16 @@ struct RepackCommand: ParsableCommand {
   @Flag(help: "No progress.")
   var quiet = false
 
+  func validate() throws {
+    if file != nil, model != nil { throw ValidationError("the model is named twice") }
+    if file == nil, model == nil { throw ValidationError("Missing expected argument '<file>'") }
+  }
+
   func run() throws {
     guard !output.isEmpty else {
       throw GenerationError(.invalidRequest, "the output has an empty name; name a file")
     }
+    let input = self.file ?? model ?? ""
     let file = try VQ4File(path: input)
     let progress = Progress(isQuiet: quiet, printsText: false)
     defer { progress.close() }

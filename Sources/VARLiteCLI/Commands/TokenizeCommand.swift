@@ -14,7 +14,9 @@ struct TokenizeCommand: ParsableCommand {
   @Argument(help: "The text; - or nothing reads standard input. With --decode: ids between blanks.")
   var text: String?
 
-  @Option(help: ArgumentHelp("A tokenizer.json, instead of a model.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("A tokenizer.json, instead of a model.", valueName: "file"),
+    completion: .file(extensions: ["json"]))
   var tokenizer: String?
 
   @Flag(help: "Many texts: one JSON document per line.")
@@ -25,8 +27,12 @@ struct TokenizeCommand: ParsableCommand {
 
   @Option(
     name: [.short, .long],
-    help: ArgumentHelp("The model whose tokenizer is used.", valueName: "model.vq4"))
+    help: ArgumentHelp("The model whose tokenizer is used.", valueName: "model.vq4"),
+    completion: .file(extensions: ["vq4"]))
   var model: String?
+
+  @Flag(help: "Nothing on standard error but faults.")
+  var quiet = false
 
   func run() throws {
     let tokenizer = try openTokenizer()
@@ -68,7 +74,9 @@ struct TokenizeCommand: ParsableCommand {
         throw TokenizerError(error.code, in: tokenizer, at: error.place, error.detail)
       }
     }
-    return try VARGPT(path: DefaultModel.path(option: model)).tokenizer
+    let choice = try DefaultModel.choice(option: model)
+    if !quiet { choice.announce() }
+    return try VARGPT(path: choice.path).tokenizer
   }
 
   private func id(_ text: String) throws -> Int32 {

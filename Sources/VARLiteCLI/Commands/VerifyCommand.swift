@@ -8,17 +8,14 @@ struct VerifyCommand: ParsableCommand {
     discussion:
       "Exit code 0: every hash, code and padding byte is right; 3: the first fault is named.")
 
-  @Argument(help: "The .vq4 file; default: as for the other commands.")
-  var file: String?
+  @OptionGroup var model: ModelFileArgument
 
   @Flag(help: "Print one JSON object instead of text.")
   var json = false
 
-  @Flag(help: "No progress.")
-  var quiet = false
-
   func run() throws {
-    let path = try DefaultModel.path(option: file)
+    let path = try model.path()
+    let quiet = model.quiet
     let file = try VQ4File(path: path)
     let progress = Progress(isQuiet: quiet, printsText: false)
     defer { progress.close() }

@@ -1,38 +1,65 @@
 import VARLite
+import VARModels
+import VARSharedCLI
 import VARVision
+
+/// How `chat` goes.
+struct ChatSettings {
+  /// Where drawn pictures go.
+  var outputFolder: String
+  /// Whether the model may answer `/draw` and `/edit` without a picture.
+  var letsModelDecide: Bool
+  /// Whether pictures tell what they were made with.
+  var hasMetadata: Bool
+  var isQuiet: Bool
+}
 
 /// Reads turns from standard input and answers them.
 struct ChatLoop {
-  let chat: Chat
-  let outputFolder: String
-  let isQuiet: Bool
+  private let settings: ChatSettings
+  /// Begins a conversation with a seed.
+  private let begin: (UInt64) throws -> Chat
+  private var chat: Chat
+  private var seed: UInt64
   private var waiting: [RGBImage] = []
   /// What `/edit` changes: the last picture that was drawn or shown.
   private var lastPicture: RGBImage?
   private var drawnCount = 0
-  private var input = StandardInput()
+  private var input: ChatInput
 
-  init(chat: Chat, outputFolder: String, isQuiet: Bool) {
-    self.chat = chat
-    self.outputFolder = outputFolder
-    self.isQuiet = isQuiet
+  /// - Parameter begin: called for the conversation, and again for each that `/clear` starts.
+  init(
+    settings: ChatSettings, seed: UInt64, begin: @escaping (UInt64) throws -> Chat
+  ) throws {
+    self.settings = settings
+    self.seed = seed
+    self.begin = begin
+    chat = try begin(seed)
+    input = ChatInput(isQuiet: settings.isQuiet)
   }
 
   private static let help = """
     TEXT               says something
-    /image PATH        adds a picture to the next turn
+    /image PATH        adds a picture to the next turn; quotes, ~ and file:// are understood
     /draw PROMPT       draws a picture
     /edit INSTRUCTION  changes the last picture
-    /exit              ends the conversation
+    /seed [N|random]   tells the seed, or takes another one for what follows
+    /clear             forgets everything that was said and shown
+    /help              lists the commands
+    /exit              ends the conversation, as Ctrl-D does; Ctrl-C ends an answer
     """
 
-  mutating func run() throws {
-    while true {
-      if !isQuiet, Console.errorIsTerminal { Console.send("> ", to: 2) }
-      guard let line = try input.nextLine() else { return }
-      let words = line.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: true)
+  /// - Parameter model: the model's name, for the first line.
+  mutating func run(model: String) throws {
+    if !settings.isQuiet {
+      Console.error(
+        "\(model): /image, /draw, /edit, /seed, /clear, /exit; /help says more; "
+          + "Ctrl-C ends an answer")
+    }
+    while let line = try input.nextLine() {
+      let words = line.split(maxSplits: 1, whereSeparator: \.isWhitespace)
       guard let first = words.first else { continue }
-      let rest = words.count > 1 ? String(words[1]) : ""
+      let rest = words.count > 1 ? String(words[1]).trimmed : ""
       // A turn that cannot be taken is told, and the conversation goes on as if it had not been said.
       switch first {
       case "/exit", "/quit": return
@@ -41,22 +68,48 @@ struct ChatLoop {
       case "/draw":
         if rest.isEmpty { Console.error("/draw needs a prompt") } else { try draw(rest) }
       case "/edit": try edit(rest)
+      case "/seed": reseed(rest)
+      case "/clear": try clear()
       case _ where first.hasPrefix("/"):
         Console.error("\(first) is unknown; /help lists the commands")
       default: try answer(line)
       }
     }
+    if input.isInteractive { Console.error("") }
   }
 
-  private mutating func addPicture(_ path: String) {
-    guard !path.isEmpty else { return Console.error("/image needs a path") }
+  private mutating func addPicture(_ text: String) {
+    guard !text.isEmpty else { return Console.error("/image needs a path") }
+    let path = PathArgument.path(text)
     do throws(ImageError) {
       let picture = try ImageDecoder.decode(path: path)
       waiting.append(picture)
       lastPicture = picture
+      Console.error(
+        "\(path): \(picture.width)x\(picture.height), "
+          + (waiting.count == 1
+            ? "goes with the next turn" : "picture \(waiting.count) of the next turn"))
     } catch {
       Console.error("\(error)")
     }
+  }
+
+  private mutating func reseed(_ text: String) {
+    if !text.isEmpty {
+      guard let seed = Seed(argument: text) else {
+        return Console.error("/seed needs a number from 0 on, or random, not \(text)")
+      }
+      self.seed = seed.value
+      chat.reseed(seed.value)
+    }
+    Console.error("seed \(seed)")
+  }
+
+  private mutating func clear() throws {
+    waiting = []
+    lastPicture = nil
+    chat = try begin(seed)
+    Console.error("a new conversation begins")
   }
 
   private mutating func edit(_ instruction: String) throws {
@@ -69,48 +122,77 @@ struct ChatLoop {
   }
 
   private mutating func draw(_ text: String) throws {
-    if try answer(text) == .text {
+    guard chat.canDraw else { return Console.error("the model cannot draw: it has no generator") }
+    if try answer(text, draws: !settings.letsModelDecide) == .text {
       Console.error("the model answered without drawing; say more clearly that it shall draw")
     }
   }
+}
 
+// MARK: Turns
+
+extension ChatLoop {
   private enum Outcome {
     case text, picture, refused
   }
 
   @discardableResult
-  private mutating func answer(_ text: String) throws -> Outcome {
+  private mutating func answer(_ text: String, draws: Bool = false) throws -> Outcome {
     let prompt = Prompt(text, images: waiting)
     waiting = []
-    let progress = Progress(isQuiet: isQuiet, printsText: true)
+    let progress = Progress(isQuiet: settings.isQuiet, printsText: true)
     defer { progress.close() }
     let reply: Chat.Reply
     do {
-      reply = try chat.say(prompt, events: progress.report)
-    } catch let error as GenerationError
-      where error.code == .invalidRequest || error.code == .contextFull
-    {
-      progress.line("\(error)")
-      return .refused
-    } catch let error as ImageError {
-      progress.line("\(error)")
+      reply = try chat.say(prompt, drawsAfterText: draws, events: progress.report)
+    } catch {
+      guard let reason = reason(toGoOnAfter: error) else { throw error }
+      // What was not said is still to be said.
+      if Interruption.isControlC {
+        waiting = prompt.images
+        Interruption.forget()
+        Console.output("\n")
+      }
+      progress.line(reason)
       return .refused
     }
     progress.close()
     Console.output("\n")
-    guard let image = reply.image else { return .text }
+    guard let image = reply.image else {
+      if !settings.isQuiet { progress.line(progress.textSummary(tokenCount: reply.tokenCount)) }
+      return .text
+    }
     lastPicture = image
     let path = freePath()
-    try FileOutput.write(try PNGEncoder.encode(image, text: [("prompt", text)]), to: path)
+    let texts = settings.hasMetadata ? [("prompt", text), ("seed", "\(seed)")] : []
+    try FileOutput.write(try PNGEncoder.encode(image, text: texts), to: path)
     Console.output("\(path)\n")
+    if !settings.isQuiet {
+      let seconds = Progress.seconds(progress.elapsedSeconds)
+      progress.line("\(image.width)x\(image.height) in \(seconds), seed \(seed)")
+    }
     return .picture
+  }
+
+  /// What to say of a turn that could not be taken; nil where the conversation cannot go on.
+  private func reason(toGoOnAfter error: any Error) -> String? {
+    switch error {
+    case _ where Interruption.isControlC && Console.outputFailure == nil && input.isInteractive:
+      return "stopped; the turn is forgotten"
+    case let error as GenerationError where error.code == .contextFull:
+      let way = "varlite chat --context N has room for longer conversations"
+      return "\(error)\n" + (chat.tokenCount > 0 ? "/clear begins a new conversation; " : "") + way
+    case let error as GenerationError where error.code == .invalidRequest: return "\(error)"
+    case let error as ImageError: return "\(error)"
+    default: return nil
+    }
   }
 
   /// Pictures of earlier conversations stay.
   private mutating func freePath() -> String {
     while true {
       drawnCount += 1
-      let path = "\(outputFolder)/varlite-\(drawnCount).png"
+      let path = "\(settings.outputFolder)/varlite-\(drawnCount).png"
       if !FileOutput.exists(path) { return path }
     }
   }

@@ -9,12 +9,47 @@ import VARSharedCLI
 
 /// Finds the model of a command: the option, `$VARLITE_MODEL`, or the demo model beside the program.
 enum DefaultModel {
+  /// What the demo model was trained on, for the help.
+  static let world = """
+    The demo model knows a toy world of 96x96 pixels: one to three shapes (circle, square, triangle, star, ring, \
+    cross), each in a place of its own (top left, top, top right, left, center, right, bottom left, bottom, bottom \
+    right), big or small, in red, green, blue, yellow, orange, purple, cyan or black, on a white, gray, pink, mint \
+    or beige background. It understands sentences like these:
+      Draw a red circle.
+      Draw a small blue star on the left on a mint background.
+      Draw a big red circle at the top and a small green ring in the center.
+      Turn the red circle blue. Change the blue star into a green ring.
+      Make the star small. Move the red ring to the top. Delete the star.
+      Add a small black cross on the right. Use a pink background.
+      Describe the image. How many shapes are there? What shape is yellow?
+      What color is the star? Where is the red ring? What is at the top?
+      Is there a red circle? Is the ring big or small? What is the background?
+    """
+
   /// Where SwiftPM puts the demo model, relative to the program's own folder.
   private static let resource = "VARLite_CVARDemoModel.resources/shapes.vq4"
 
+  /// A model, and whether nobody has named it.
+  struct Choice {
+    let path: String
+    var isDemo = false
+
+    /// Says that a demo is at work, where it is.
+    func announce() {
+      guard isDemo else { return }
+      Console.error(
+        "varlite: this is the demo model, which knows nothing but small coloured shapes (see "
+          + "varlite --help); --model FILE takes another")
+    }
+  }
+
   static func path(option: String?) throws -> String {
-    if let option { return option }
-    if let path = try ProgramInput.variable("VARLITE_MODEL") { return path }
+    try choice(option: option).path
+  }
+
+  static func choice(option: String?) throws -> Choice {
+    if let option { return Choice(path: option) }
+    if let path = try ProgramInput.variable("VARLITE_MODEL") { return Choice(path: path) }
     guard let program = programPath() else {
       throw GenerationError(.unusableModel, "the demo model cannot be found; use --model")
     }
@@ -32,7 +67,7 @@ enum DefaultModel {
         "the demo model is not at \(path); keep VARLite_CVARDemoModel.resources beside varlite, "
           + "or use --model")
     }
-    return path
+    return Choice(path: path, isDemo: true)
   }
 
   /// The program's file without links; nil where the system tells nothing of it.

@@ -1,4 +1,5 @@
 import VARJSON
+import VARKernels
 import VARLite
 import VARVision
 
@@ -20,17 +21,18 @@ struct DrawingRun {
     let prompt = try input.prompt(text, images: sources)
     let options = try image.drawingOptions(source: prompt.images.first)
     let model = try self.model.open()
-    let progress = Progress(isQuiet: self.model.quiet, printsText: false)
+    let progress = self.model.progress()
     defer { progress.close() }
     let recorder = input.trace == nil ? nil : TraceRecorder()
     let drawing = try model.draw(
       prompt, options: options,
       text: TextSampling(seed: image.seed, maximumTokens: 128),
-      forcesDrawing: image.shape.forceImage,
+      forcesDrawing: image.shape.forceImage, letsModelDecide: image.letModelDecide,
       pixels: input.pixels.bounds, recorder: recorder, isCancelled: { Interruption.shouldStop },
       events: progress.report)
-    progress.close()
-    let png = try PNGEncoder.encode(drawing.image, text: textChunks(prompt, model, options))
+    progress.finish()
+    let png = try PNGEncoder.encode(
+      drawing.image, text: image.noMetadata ? [] : textChunks(prompt, model, options))
     try FileOutput.write(png, to: image.output)
     if let recorder, let path = input.trace {
       try FileOutput.write(recorder.safetensors(), to: path)
@@ -52,7 +54,7 @@ struct DrawingRun {
         ("kv", .string(model.kvType.rawValue)),
       ]))
     return [
-      ("Software", "varlite \(Version.text)"), ("prompt", prompt.text),
+      ("Software", "varlite \(PackageVersion.text)"), ("prompt", prompt.text),
       ("seed", String(options.seed)), ("settings", settings.text),
       ("model", model.contentHash),
     ]
@@ -73,7 +75,7 @@ struct DrawingRun {
     } else if !self.model.quiet {
       progress.line(
         "\(image.output): \(drawing.image.width)x\(drawing.image.height) in "
-          + Progress.seconds(seconds))
+          + "\(Progress.seconds(seconds)), seed \(image.seed)")
     }
   }
 }

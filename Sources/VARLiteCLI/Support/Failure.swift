@@ -33,6 +33,10 @@ enum Failure {
   /// Ends the program after the command threw, or after standard output failed it.
   static func end(_ error: any Error) -> Never {
     if let failure = Console.outputFailure { fail(failure, .noResources) }
+    if let error = error as? UnknownCommand {
+      Console.error(error.description)
+      exit(Status.usage.rawValue)
+    }
     // The parser throws help and version too.
     if Varlite.exitCode(for: error) == .success {
       Console.output(Varlite.fullMessage(for: error) + "\n")
@@ -52,7 +56,12 @@ enum Failure {
 
   /// Flags that help.
   private static func advice(_ error: any Error) -> String {
-    (error as? GenerationError)?.code == .memoryUnknown ? "; say how much with --ram" : ""
+    switch (error as? GenerationError)?.code {
+    case .memoryUnknown: "; say how much with --ram"
+    // Only a model that was left the decision draws nothing.
+    case .nothingDrawn: "; it is made to draw without --let-model-decide"
+    default: ""
+    }
   }
 
   private static let isOutputFault: Set<VQ4Error.Code> = [.outputExists, .sameFile]

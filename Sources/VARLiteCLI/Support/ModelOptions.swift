@@ -2,23 +2,21 @@ import ArgumentParser
 import VARKernels
 import VARLite
 import VARModels
+import VARSharedCLI
 
-extension InstructionSet: ExpressibleByArgument {}
 extension KVType: ExpressibleByArgument {}
 extension Residency: ExpressibleByArgument {}
-
-extension ByteCount: ExpressibleByArgument {
-  public init?(argument: String) { self.init(text: argument) }
-}
 
 /// Which model runs, and how.
 struct ModelOptions: ParsableArguments {
   @Option(
     name: [.short, .long],
-    help: ArgumentHelp("The model; see varlite --help for the default.", valueName: "model.vq4"))
+    help: ArgumentHelp("The model; see varlite --help for the default.", valueName: "model.vq4"),
+    completion: .file(extensions: ["vq4"]))
   var model: String?
 
   @Option(
+    name: .shortAndLong,
     help: ArgumentHelp(
       "Threads; default: one per fast core that this program may use.", valueName: "n"))
   var threads: Int?
@@ -57,7 +55,13 @@ struct ModelOptions: ParsableArguments {
   @Flag(help: "No progress on standard error.")
   var quiet = false
 
+  @Flag(
+    name: .shortAndLong,
+    help: "Say on standard error what is loaded, what is planned, and how long each part took.")
+  var verbose = false
+
   func validate() throws {
+    if quiet, verbose { throw ValidationError("--quiet and --verbose exclude each other") }
     if let threads, !(1...256).contains(threads) {
       throw ValidationError("--threads is 1 to 256, not \(threads)")
     }
@@ -70,12 +74,33 @@ struct ModelOptions: ParsableArguments {
 
   func path() throws -> String { try DefaultModel.path(option: model) }
 
+  /// Progress as these options want it.
+  ///
+  /// - Parameter printsText: whether text of the model is the result of the command.
+  func progress(printsText: Bool = false) -> Progress {
+    Progress(detail: quiet ? .none : verbose ? .everything : .steps, printsText: printsText)
+  }
+
   /// - Parameter file: the model where an argument names it instead of the option.
   func open(_ file: String? = nil) throws -> VARGPT {
+    let choice = try DefaultModel.choice(option: file ?? model)
+    if !quiet { choice.announce() }
     var options = VARGPT.Options(
       kvType: kv, residency: residency, memoryBudgetBytes: ram?.bytes)
     if let threads { options.threadCount = threads }
     if let isa { options.instructionSet = isa }
-    return try VARGPT(path: DefaultModel.path(option: file ?? model), options: options)
+    let model = try VARGPT(path: choice.path, options: options)
+    if verbose { describe(model) }
+    return model
+  }
+
+  private func describe(_ model: VARGPT) {
+    let options = model.options
+    Console.error(
+      "model \(model.path): \(Progress.bytes(model.fileByteCount)), content hash "
+        + model.contentHash)
+    Console.error(
+      "\(options.threadCount) threads, \(options.instructionSet.rawValue), keys and values in "
+        + "\(model.kvType.rawValue), residency \(options.residency.rawValue)")
   }
 }

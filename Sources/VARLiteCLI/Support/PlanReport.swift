@@ -8,12 +8,15 @@ struct PlanReport {
   let plan: RequestPlan
   let speed: MachineSpeed?
   let title: String
+  /// Whether every buffer of every phase is listed.
+  var listsBuffers = false
 
+  /// Totals first, then what they are made of.
   var text: String {
-    var lines = [title, facts, ""]
-    lines += table
-    lines += ["", totals]
+    var lines = ["\(title): \(totals)"]
     if let speed { lines.append(time(speed)) }
+    lines += [facts, ""] + Self.table([Self.columns] + phaseRows)
+    if listsBuffers { lines += [""] + Self.table([["phase: buffer", "bytes"]] + bufferRows) }
     return lines.joined(separator: "\n") + "\n"
   }
 
@@ -31,21 +34,29 @@ struct PlanReport {
     "phase", "weights", "keys, values", "scratch", "peak", "passes", "read per pass", "disk",
   ]
 
-  private var table: [String] {
-    let rows =
-      [Self.columns]
-      + plan.phases.map { phase in
-        let parts = phase.partByteCounts.map { ByteCount($0.byteCount).text }
-        return [
-          phase.kind.rawValue,
-          ByteCount(phase.weightByteCounts.resident + phase.weightByteCounts.mapped).text,
-        ] + parts + [
-          ByteCount(phase.byteCount + plan.program.byteCount).text, "\(phase.passCount)",
-          ByteCount(phase.passCount > 1 ? phase.diskByteCountPerPass : 0).text,
-          ByteCount(phase.diskByteCount).text,
-        ]
-      }
-    let widths = Self.columns.indices.map { column in rows.map { $0[column].count }.max()! }
+  private var phaseRows: [[String]] {
+    plan.phases.map { phase in
+      let parts = phase.partByteCounts.map { ByteCount($0.byteCount).text }
+      return [
+        phase.kind.rawValue,
+        ByteCount(phase.weightByteCounts.resident + phase.weightByteCounts.mapped).text,
+      ] + parts + [
+        ByteCount(phase.byteCount + plan.program.byteCount).text, "\(phase.passCount)",
+        ByteCount(phase.passCount > 1 ? phase.diskByteCountPerPass : 0).text,
+        ByteCount(phase.diskByteCount).text,
+      ]
+    }
+  }
+
+  private var bufferRows: [[String]] {
+    plan.phases.flatMap { phase in
+      phase.buffers.map { ["\(phase.kind.rawValue): \($0.name)", "\($0.byteCount)"] }
+    }
+  }
+
+  /// Rows under a header; the first column stands left.
+  private static func table(_ rows: [[String]]) -> [String] {
+    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
     return rows.map { row in
       var line = ""
       for (column, cell) in row.enumerated() {

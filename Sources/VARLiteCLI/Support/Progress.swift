@@ -1,4 +1,6 @@
 import VARLite
+import VARModels
+import VARSharedCLI
 
 #if canImport(Glibc)
   import Glibc
@@ -8,7 +10,13 @@ import VARLite
 
 /// Progress on standard error: a line that is rewritten on a terminal, a line per step elsewhere.
 final class Progress {
-  private let isQuiet: Bool
+  /// How much is said.
+  enum Detail {
+    case none, steps, everything
+  }
+
+  private let detail: Detail
+  private var isQuiet: Bool { detail == .none }
   /// Text of the model goes to standard output as it comes; else it counts as progress.
   private let printsText: Bool
   private let start = Progress.now()
@@ -16,6 +24,9 @@ final class Progress {
   private var openLine = OpenLine.none
   private var lastUpdate = 0.0
   private let isTerminal: Bool
+  /// When the model started to write; nil before.
+  private var writingStart: Double?
+  private var parts = PartTimes()
 
   /// What stands on the last line of standard error.
   private enum OpenLine {
@@ -26,11 +37,15 @@ final class Progress {
     case text
   }
 
-  init(isQuiet: Bool, printsText: Bool) {
-    self.isQuiet = isQuiet
+  init(detail: Detail, printsText: Bool) {
+    self.detail = detail
     self.printsText = printsText
     isTerminal =
       Console.errorIsTerminal && getenv("TERM").map { String(cString: $0) } != "dumb"
+  }
+
+  convenience init(isQuiet: Bool, printsText: Bool) {
+    self.init(detail: isQuiet ? .none : .steps, printsText: printsText)
   }
 
   static func now() -> Double {
@@ -42,28 +57,19 @@ final class Progress {
   var elapsedSeconds: Double { Self.now() - start }
 
   func report(_ event: GenerationEvent) {
+    if let part = event.part { parts.begin(part, at: Self.now()) }
     switch event {
-    case .shrunk(let picture, let from, let to, let tokenCount):
-      line(
-        "picture \(picture + 1): \(from.width)x\(from.height) shrunk to \(to.width)x\(to.height) "
-          + "(\(tokenCount) tokens); --max-pixels changes the limit")
+    case .planned(let plan): if detail == .everything { line(plan.verboseText) }
+    case .shrunk, .unknownPictureSize, .unknownDrawingSize, .textLimited:
+      line(event.note)
     case .loading(let done, let total):
       step("loading \(Self.bytes(done)) of \(Self.bytes(total))", isLast: done == total)
     case .encoding(let picture, let block, let blockCount):
       step("picture \(picture + 1): block \(block) of \(blockCount)", isLast: block == blockCount)
-    case .textLimited(let tokenCount):
-      line("the model's context has room for \(tokenCount) more tokens; --max-tokens asks for more")
     case .reading(let tokenCount):
       step("reading \(tokenCount) tokens", isLast: true)
-    case .text(let text):
-      if printsText {
-        close()
-        Console.output(text)
-      } else if !isQuiet {
-        if openLine == .step { close() }
-        Console.send(text, to: STDERR_FILENO)
-        openLine = text.hasSuffix("\n") ? .none : .text
-      }
+    case .writing: writingStart = Self.now()
+    case .text(let text): show(text)
     case .drawing(let scale, let scaleCount, let drawnTokens, let tokenCount):
       // What a scale costs besides its tokens is worth about 16 of them.
       let (done, all) = (drawnTokens + 16 * scale, tokenCount + 16 * scaleCount)
@@ -73,37 +79,48 @@ final class Progress {
     }
   }
 
+  private func show(_ text: String) {
+    if printsText {
+      close()
+      Console.output(text)
+    } else if !isQuiet {
+      if openLine == .step { close() }
+      Console.send(text, to: STDERR_FILENO)
+      openLine = text.hasSuffix("\n") ? .none : .text
+    }
+  }
+
   private func drawing(scale: Int, scaleCount: Int, drawnShare: Double) {
     if scale == 0 {
       close()
       drawingStart = Self.now()
     }
     guard scale < scaleCount else { return }
-    var text = "scale \(scale + 1) of \(scaleCount)"
+    var (text, short) = ("scale \(scale + 1) of \(scaleCount)", "\(scale + 1)/\(scaleCount)")
     // The first scales are a few tokens: their time says little about the rest.
     if drawnShare >= 0.02 {
-      let spent = Self.now() - drawingStart
-      text += ", about \(Self.seconds(spent * (1 - drawnShare) / drawnShare)) left"
+      let left = Self.roughly((Self.now() - drawingStart) * (1 - drawnShare) / drawnShare)
+      text += ", about \(left) left"
+      short += ", \(left)"
     }
-    step(text, isLast: false)
+    step(text, short: short, isLast: false)
   }
 
-  static func seconds(_ value: Double) -> String {
-    let tenths = Int((value * 10).rounded())
-    return tenths < 600
-      ? "\(tenths / 10).\(tenths % 10) s" : "\(tenths / 600) min \(tenths / 10 % 60) s"
+  /// What a text took that has just ended: its tokens, the seconds of the whole request, and the rate of writing.
+  func textSummary(tokenCount: Int) -> String {
+    let text = "\(tokenCount) tokens in \(Self.seconds(elapsedSeconds))"
+    guard let writingStart, Self.now() > writingStart else { return text }
+    let rate = min(Double(tokenCount) / (Self.now() - writingStart), 1e9)
+    let shown = rate < 10 ? "\((rate * 10).rounded() / 10)" : "\(Int(rate.rounded()))"
+    return text + ", \(shown) tokens per second"
   }
 
-  /// A size in powers of 1000, as files are sized: `4.2 MB`.
-  static func bytes(_ count: Int) -> String {
-    var (value, unit) = (count, 0)
-    while value >= 1_000_000 {
-      value /= 1000
-      unit += 1
-    }
-    guard count >= 1000 else { return "\(count) B" }
-    let tenths = (value + 50) / 100
-    return "\(tenths / 10).\(tenths % 10) " + ["kB", "MB", "GB", "TB", "PB"][unit]
+  /// Says how long each part took, where everything is said.
+  func finish() {
+    close()
+    guard detail == .everything else { return }
+    let times = parts.end(at: Self.now()).map { "\($0.part) \(Self.hundredths($0.seconds))" }
+    line("times: " + (times + ["all \(Self.hundredths(elapsedSeconds))"]).joined(separator: ", "))
   }
 
   /// Ends an open line, before anything else is printed.
@@ -121,25 +138,52 @@ final class Progress {
     Console.error(text)
   }
 
-  fileprivate func step(_ text: String, isLast: Bool) {
+  /// - Parameter short: the same for a terminal of few columns.
+  private func step(_ text: String, short: String? = nil, isLast: Bool) {
     guard !isQuiet else { return }
     if isTerminal {
       let now = Self.now()
       guard isLast || now - lastUpdate > 0.1 else { return }
       lastUpdate = now
       if openLine == .text { close() }
-      Console.send("\r\u{1b}[K" + text, to: STDERR_FILENO)
+      let isNarrow = text.count >= Terminal.columns(STDERR_FILENO)
+      Console.send(
+        "\r\u{1b}[K" + Terminal.fitted(isNarrow ? short ?? text : text, STDERR_FILENO),
+        to: STDERR_FILENO)
       openLine = .step
     } else if isLast || text.hasPrefix("scale") {
       close()
       Console.error(text)
     }
   }
-}
 
-extension Progress {
   func percent(_ what: String, done: Int, total: Int) {
     guard total > 0 else { return }
     step("\(what): \(done * 100 / total) %", isLast: done == total)
+  }
+}
+
+/// How long the parts of a request took, in their order.
+struct PartTimes {
+  private var times: [(part: String, seconds: Double)] = []
+  private var current: (part: String, start: Double)?
+
+  mutating func begin(_ part: String, at time: Double) {
+    guard current?.part != part else { return }
+    _ = end(at: time)
+    current = (part, time)
+  }
+
+  /// Ends the part that runs.
+  mutating func end(at time: Double) -> [(part: String, seconds: Double)] {
+    if let current {
+      if let index = times.firstIndex(where: { $0.part == current.part }) {
+        times[index].seconds += time - current.start
+      } else {
+        times.append((current.part, time - current.start))
+      }
+    }
+    current = nil
+    return times
   }
 }

@@ -1,15 +1,37 @@
 import ArgumentParser
 import VARLite
 import VARModels
+import VARSharedCLI
 import VARVision
+
+/// What the user says, as an argument or as an option.
+struct PromptOption: ParsableArguments {
+  @Option(name: .shortAndLong, help: ArgumentHelp("The same as an option.", valueName: "text"))
+  var prompt: String?
+
+  /// - Parameters:
+  ///   - argument: the text where it stands without an option.
+  ///   - name: what the text is.
+  func text(_ argument: String?, _ name: String) throws -> String {
+    switch (argument, prompt) {
+    case (let text?, nil), (nil, let text?): return text
+    case (nil, nil): throw ValidationError("Missing expected argument '<\(name)>'")
+    case (_?, _?):
+      throw ValidationError("the \(name) stands twice: as an argument and after --prompt")
+    }
+  }
+}
 
 /// Pictures that the model looks at.
 struct PictureOptions: ParsableArguments {
+  /// How names of pictures end, for shells that complete them.
+  static let endings = ["png", "jpg", "jpeg", "PNG", "JPG", "JPEG"]
+
   @Option(
-    name: .customLong("image"),
+    name: [.customShort("i"), .customLong("image")],
     help: ArgumentHelp(
       "A PNG or JPEG picture; repeats. Pictures come before the text, or where it says <image>.",
-      valueName: "file"))
+      valueName: "file"), completion: .file(extensions: PictureOptions.endings))
   var images: [String] = []
 }
 
@@ -49,7 +71,8 @@ struct InputOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Write intermediate tensors to this .safetensors file.", valueName: "file.safetensors"))
+      "Write intermediate tensors to this .safetensors file.", valueName: "file.safetensors"),
+    completion: .file(extensions: ["safetensors"]))
   var trace: String?
 
   /// The prompt of a text argument; `-` reads standard input without its last line break.
@@ -83,12 +106,16 @@ struct PictureShapeOptions: ParsableArguments {
   var size: Int?
 
   @Option(
-    help: ArgumentHelp("Official pixel budget: 0.06M, 0.25M, 0.60M or 1M.", valueName: "budget"))
+    help: ArgumentHelp("Official pixel budget: 0.06M, 0.25M, 0.60M or 1M.", valueName: "budget"),
+    completion: .list(PixelBudget.allCases.map(\.rawValue)))
   var pn: String?
 
   @Option(
     help: ArgumentHelp(
-      "Shape; the nearest official one is taken. source: that of edit's first picture.",
+      """
+      Shape; the nearest official one is taken. source: that of edit's first picture. Default: the model's own, for \
+      edit the nearest to its first picture that the model knows.
+      """,
       valueName: "w:h|source"))
   var aspect: String?
 
@@ -97,7 +124,7 @@ struct PictureShapeOptions: ParsableArguments {
       "Guidance strength; 1 is none, half the work. Default: the model's.", valueName: "x"))
   var cfgScale: Double?
 
-  @Flag(help: "Draw at once; else the model writes first and decides whether to draw.")
+  @Flag(help: "Draw at once; else the model writes a few words first.")
   var forceImage = false
 
   func validate() throws {
@@ -120,9 +147,11 @@ struct PictureShapeOptions: ParsableArguments {
     return .ratio(width: sides[0], height: sides[1])
   }
 
-  /// - Parameter sourceSize: of edit's first picture.
+  /// - Parameter sourceSize: of edit's first picture; nil for other commands.
   func drawingOptions(sourceSize: (width: Int, height: Int)?) throws -> DrawingOptions {
-    var aspect = ImageAspect.modelDefault
+    var aspect =
+      sourceSize.map { ImageAspect.nearest(width: Double($0.width), height: Double($0.height)) }
+      ?? .modelDefault
     if let text = self.aspect {
       if text == "source" {
         guard let sourceSize else { throw ValidationError("--aspect source needs a picture") }
@@ -142,13 +171,16 @@ struct PictureShapeOptions: ParsableArguments {
 struct ImageOptions: ParsableArguments {
   @Option(
     name: .shortAndLong,
-    help: ArgumentHelp("The PNG to write; - is standard output.", valueName: "out.png"))
+    help: ArgumentHelp("The PNG to write; - is standard output.", valueName: "out.png"),
+    completion: .file())
   var output: String
 
   @OptionGroup var shape: PictureShapeOptions
 
-  @Option(help: ArgumentHelp("The same seed gives the same bytes.", valueName: "n"))
-  var seed: UInt64 = 0
+  @Flag(help: "Draw only where the model starts a picture by itself; else it is made to.")
+  var letModelDecide = false
+
+  @OptionGroup var seedOption: SeedOption
 
   @Option(help: ArgumentHelp("Temperature of the bits. Default: the model's.", valueName: "x"))
   var tau: Double?
@@ -162,7 +194,15 @@ struct ImageOptions: ParsableArguments {
   @Flag(help: "Take the more probable value of each bit.")
   var greedy = false
 
+  @Flag(help: "Write no prompt, settings or other texts into the PNG.")
+  var noMetadata = false
+
+  var seed: UInt64 { seedOption.seed.value }
+
   func validate() throws {
+    if shape.forceImage, letModelDecide {
+      throw ValidationError("--force-image and --let-model-decide exclude each other")
+    }
     if let tau, !(0.001...1000).contains(tau) {
       throw ValidationError("--tau is 0.001 to 1000, not \(tau)")
     }

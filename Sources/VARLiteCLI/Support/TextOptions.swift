@@ -1,9 +1,12 @@
 import ArgumentParser
 import VARLite
+import VARSharedCLI
 
 /// How text is picked.
 struct TextOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Tokens to write at most.", valueName: "n"))
+  @Option(
+    name: [.customShort("n"), .long],
+    help: ArgumentHelp("Tokens to write at most.", valueName: "n"))
   var maxTokens = 512
 
   @Option(help: ArgumentHelp("0 takes the most probable token.", valueName: "x"))
@@ -25,8 +28,9 @@ struct TextOptions: ParsableArguments {
   @Flag(help: "Write on after the model has ended its text.")
   var ignoreEos = false
 
-  @Option(help: ArgumentHelp("Seed of the draws above temperature 0.", valueName: "n"))
-  var seed: UInt64 = 0
+  @OptionGroup var seedOption: SeedOption
+
+  var seed: UInt64 { seedOption.seed.value }
 
   func validate() throws {
     guard (1...1_000_000).contains(maxTokens) else {

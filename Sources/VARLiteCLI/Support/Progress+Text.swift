@@ -1,0 +1,90 @@
+import VARLite
+import VARModels
+
+extension Progress {
+  /// A time that has passed.
+  static func seconds(_ value: Double) -> String {
+    let tenths = Int((value * 10).rounded())
+    return tenths < 600
+      ? "\(tenths / 10).\(tenths % 10) s" : "\(tenths / 600) min \(tenths / 10 % 60) s"
+  }
+
+  /// A time that has passed, for whoever measures.
+  static func hundredths(_ value: Double) -> String {
+    let whole = Int((value * 100).rounded())
+    let digits = "\(100 + whole % 100)".dropFirst()
+    return value < 60 ? "\(whole / 100).\(digits) s" : seconds(value)
+  }
+
+  /// A time to come, no more exactly than an estimate is.
+  static func roughly(_ seconds: Double) -> String {
+    let whole = Int(min(max(seconds, 1), 1e9).rounded(.up))
+    switch whole {
+    case ..<60: return "\(whole) s"
+    case ..<3600: return "\((whole + 30) / 60) min"
+    default: return "\(whole / 3600) h \(whole / 60 % 60) min"
+    }
+  }
+
+  /// A size in powers of 1000, as files are sized: `4.2 MB`.
+  static func bytes(_ count: Int) -> String {
+    var (value, unit) = (count, 0)
+    while value >= 1_000_000 {
+      value /= 1000
+      unit += 1
+    }
+    guard count >= 1000 else { return "\(count) B" }
+    let tenths = (value + 50) / 100
+    return "\(tenths / 10).\(tenths % 10) " + ["kB", "MB", "GB", "TB", "PB"][unit]
+  }
+}
+
+extension GenerationEvent {
+  /// The part of a request that an event belongs to; nil where it may be any.
+  var part: String? {
+    switch self {
+    case .encoding: "pictures"
+    case .reading: "reading"
+    case .writing: "writing"
+    case .drawing: "drawing"
+    case .decoding: "pixels"
+    default: nil
+    }
+  }
+
+  /// The line of an event that is said once.
+  var note: String {
+    switch self {
+    case .shrunk(let picture, let from, let to, let tokenCount):
+      "picture \(picture + 1): \(from.width)x\(from.height) shrunk to \(to.width)x\(to.height) "
+        + "(\(tokenCount) tokens); --max-pixels changes the limit"
+    case .unknownPictureSize(let picture, let size, let known):
+      "picture \(picture + 1): the model sees it in \(size.text), its training had "
+        + "\(Self.list(known)); do not expect much"
+    case .unknownDrawingSize(let size, let known):
+      "the model was trained on pictures of \(Self.list(known)), not on \(size.text); do not "
+        + "expect much"
+    case .textLimited(let tokenCount):
+      "the model's context has room for \(tokenCount) more tokens; --max-tokens asks for more"
+    default: ""
+    }
+  }
+
+  private static func list(_ sizes: [PixelSize]) -> String {
+    let shown = sizes.prefix(4).map(\.text).joined(separator: ", ")
+    return sizes.count > 4 ? shown + ", ..." : shown
+  }
+}
+
+extension PixelSize {
+  /// Width and height, as people say it.
+  var text: String { "\(width)x\(height)" }
+}
+
+extension RequestPlan {
+  /// The plan for whoever wants to know everything.
+  var verboseText: String {
+    let text = PlanReport(plan: self, speed: nil, title: "plan").text
+    return String(text.dropLast())
+  }
+}
