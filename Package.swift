@@ -25,12 +25,16 @@ let package = Package(
     .systemLibrary(
       name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
     .systemLibrary(
+      name: "CWebP", pkgConfig: "libwebp", providers: [.apt(["libwebp-dev"])]),
+    .systemLibrary(
+      name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(
       name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
 
     // Lines edited on a terminal, with a history.
     .target(name: "CLineEditor", dependencies: ["CEdit"]),
-    // PNG and JPEG behind one C interface; longjmp stays inside.
-    .target(name: "CImageIO", dependencies: ["CPNG", "CJPEG"]),
+    // PNG, JPEG and WebP behind one C interface; longjmp stays inside.
+    .target(name: "CImageIO", dependencies: ["CPNG", "CJPEG", "CWebP", "CZlib"]),
     // Scalar reference and SIMD kernels, CPU detection; no allocation, threads, I/O.
     .target(name: "CVARKernels"),
     // Fork-join pool of POSIX threads.

@@ -107,8 +107,22 @@ static void expand_grey(const uint8_t *row, uint8_t *rgb, uint32_t width) {
   for (uint32_t x = 0; x < width; x++) rgb[3 * x] = rgb[3 * x + 1] = rgb[3 * x + 2] = row[x];
 }
 
+// What a file of several scans needs until its last one has come: every coefficient.
+static uint64_t coefficient_byte_count(struct jpeg_decompress_struct *jpeg) {
+  if (!jpeg_has_multiple_scans(jpeg)) return 0;
+  uint64_t blocks = 0;
+  for (int c = 0; c < jpeg->num_components; c++) {
+    const jpeg_component_info *component = &jpeg->comp_info[c];
+    uint64_t across = component->h_samp_factor, down = component->v_samp_factor;
+    blocks += (component->width_in_blocks + across - 1) / across * across *
+              ((component->height_in_blocks + down - 1) / down * down);
+  }
+  return blocks * sizeof(JBLOCK);
+}
+
 static void read_pixels(
-    struct jpeg_decompress_struct *jpeg, jpeg_state *state, const cimage_header *header, uint8_t *rgb) {
+    struct jpeg_decompress_struct *jpeg, jpeg_state *state, const cimage_header *header,
+    const cimage_decoding *decoding, uint8_t *rgb) {
   j_common_ptr common = (j_common_ptr)jpeg;
   switch (jpeg->num_components) {
     case 1: jpeg->out_color_space = JCS_GRAYSCALE; break;
@@ -116,54 +130,71 @@ static void read_pixels(
     case 4: jpeg->out_color_space = JCS_CMYK; break;
     default: leave_with_text(common, CIMAGE_UNSUPPORTED, "neither 1, 3 nor 4 colour components");
   }
+  uint32_t reduction = decoding->reduction;
+  uint32_t width = (header->width + reduction - 1) / reduction, height = (header->height + reduction - 1) / reduction;
+  jpeg->scale_num = 1;
+  jpeg->scale_denom = reduction;
   jpeg->dct_method = JDCT_ISLOW;
   jpeg_start_decompress(jpeg);
-  if (jpeg->output_width != header->width || jpeg->output_height != header->height) {
+  if (jpeg->output_width != width || jpeg->output_height != height) {
     leave_with_text(common, CIMAGE_CORRUPT, "the extents changed between two reads");
   }
-  state->row = malloc((size_t)header->width * 4);
+  state->row = malloc((size_t)width * 4);
   if (state->row == NULL) leave_with_text(common, CIMAGE_OUT_OF_MEMORY, "no memory for a row");
-  while (jpeg->output_scanline < jpeg->output_height) {
-    uint8_t *target = rgb + (size_t)jpeg->output_scanline * header->width * 3;
+  while (jpeg->output_scanline < height) {
+    uint8_t *target = rgb + (size_t)jpeg->output_scanline * width * 3;
     JSAMPROW row = jpeg->num_components == 3 ? target : state->row;
     if (jpeg_read_scanlines(jpeg, &row, 1) != 1) leave_with_text(common, CIMAGE_CORRUPT, "a missing row");
-    if (jpeg->num_components == 1) expand_grey(row, target, header->width);
-    if (jpeg->num_components == 4) expand_cmyk(row, target, header->width);
+    if (jpeg->num_components == 1) expand_grey(row, target, width);
+    if (jpeg->num_components == 4) expand_cmyk(row, target, width);
   }
   jpeg_finish_decompress(jpeg);
 }
 
+// What to read: the extents where rgb is NULL, else the pixels.
+typedef struct {
+  const uint8_t *bytes;
+  size_t byte_count;
+  cimage_header *found;
+  const cimage_header *expected;
+  const cimage_decoding *decoding;
+  uint8_t *rgb;
+} jpeg_task;
+
 // The jump ends here; what it may have changed lives in the caller, so that its values stay defined.
-static void try_read(
-    struct jpeg_decompress_struct *jpeg, jpeg_state *state, const uint8_t *bytes, size_t byte_count,
-    cimage_header *found, const cimage_header *expected, uint8_t *rgb) {
+static void try_read(struct jpeg_decompress_struct *jpeg, jpeg_state *state, const jpeg_task *task) {
   if (setjmp(state->failure) != 0) return;
-  start(jpeg, state, bytes, byte_count);
-  if (rgb != NULL) {
-    read_pixels(jpeg, state, expected, rgb);
+  start(jpeg, state, task->bytes, task->byte_count);
+  if (task->rgb != NULL) {
+    read_pixels(jpeg, state, task->expected, task->decoding, task->rgb);
   } else {
-    found->width = jpeg->image_width;
-    found->height = jpeg->image_height;
+    task->found->width = jpeg->image_width;
+    task->found->height = jpeg->image_height;
+    // Some rows of blocks, and the tables.
+    task->found->working_byte_count =
+        (1 << 20) + (uint64_t)jpeg->image_width * 256 + coefficient_byte_count(jpeg);
   }
 }
 
-static int32_t read_jpeg(
-    const uint8_t *bytes, size_t byte_count, cimage_header *found, const cimage_header *expected, uint8_t *rgb,
-    cimage_error *error) {
+static int32_t read_jpeg(const jpeg_task *task, cimage_error *error) {
   struct jpeg_decompress_struct jpeg;
   jpeg_state state;
   prepare(&jpeg, &state, error);
-  try_read(&jpeg, &state, bytes, byte_count, found, expected, rgb);
+  try_read(&jpeg, &state, task);
   jpeg_destroy_decompress(&jpeg);
   free(state.row);
   return error->code;
 }
 
 int32_t cimage_jpeg_header(const uint8_t *bytes, size_t byte_count, cimage_header *header, cimage_error *error) {
-  return read_jpeg(bytes, byte_count, header, NULL, NULL, error);
+  jpeg_task task = {.bytes = bytes, .byte_count = byte_count, .found = header};
+  return read_jpeg(&task, error);
 }
 
 int32_t cimage_jpeg_decode(
-    const uint8_t *bytes, size_t byte_count, const cimage_header *header, uint8_t *rgb, cimage_error *error) {
-  return read_jpeg(bytes, byte_count, NULL, header, rgb, error);
+    const uint8_t *bytes, size_t byte_count, const cimage_header *header, const cimage_decoding *decoding, uint8_t *rgb,
+    cimage_error *error) {
+  jpeg_task task = {
+      .bytes = bytes, .byte_count = byte_count, .expected = header, .decoding = decoding, .rgb = rgb};
+  return read_jpeg(&task, error);
 }

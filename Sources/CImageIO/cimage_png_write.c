@@ -1,13 +1,11 @@
 #include <png.h>
 #include <setjmp.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cimage_internal.h"
 
 typedef struct {
-  uint8_t *bytes;
-  size_t byte_count, capacity;
+  cimage_sink file;
   cimage_error *error;
   png_structp png;
   png_infop info;
@@ -27,18 +25,9 @@ static void on_warning(png_structp png, png_const_charp text) {
 
 static void on_write(png_structp png, png_bytep bytes, size_t count) {
   png_sink *sink = png_get_io_ptr(png);
-  if (count > sink->capacity - sink->byte_count) {
-    size_t capacity = sink->capacity + sink->capacity / 2 + count;
-    uint8_t *grown = realloc(sink->bytes, capacity);
-    if (grown == NULL) {
-      cimage_fail(sink->error, CIMAGE_OUT_OF_MEMORY, "no memory for the PNG file");
-      longjmp(sink->failure, 1);
-    }
-    sink->bytes = grown;
-    sink->capacity = capacity;
-  }
-  memcpy(sink->bytes + sink->byte_count, bytes, count);
-  sink->byte_count += count;
+  if (cimage_append(&sink->file, bytes, count)) return;
+  cimage_fail(sink->error, CIMAGE_OUT_OF_MEMORY, "no memory for the PNG file");
+  longjmp(sink->failure, 1);
 }
 
 static void on_flush(png_structp png) { (void)png; }
@@ -89,12 +78,5 @@ int32_t cimage_encode_png(
   png_sink sink = {.error = error};
   try_write(&sink, rgb, width, height, texts, text_count);
   if (sink.png != NULL) png_destroy_write_struct(&sink.png, &sink.info);
-  if (error->code != CIMAGE_OK) {
-    free(sink.bytes);
-    sink.bytes = NULL;
-    sink.byte_count = 0;
-  }
-  *png = sink.bytes;
-  *png_byte_count = sink.byte_count;
-  return error->code;
+  return cimage_finish(&sink.file, png, png_byte_count, error);
 }

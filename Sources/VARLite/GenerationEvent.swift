@@ -7,6 +7,9 @@ public enum GenerationEvent: Sendable {
   /// A picture was made smaller to fit the number of tokens that a picture may have.
   case shrunk(
     picture: Int, from: (width: Int, height: Int), to: (width: Int, height: Int), tokenCount: Int)
+  /// A picture with a side below that of a token was made larger.
+  case enlarged(
+    picture: Int, from: (width: Int, height: Int), to: (width: Int, height: Int), tokenCount: Int)
   /// A picture that the model looks at has a size that its training did not have, by what the model's file says.
   case unknownPictureSize(picture: Int, size: PixelSize, known: [PixelSize])
   /// The picture to draw has a size that the model's training did not have, by what its file says.

@@ -36,8 +36,8 @@ extension VARGPT {
   /// - Parameters:
   ///   - isCancelled: asked before every layer.
   ///   - events: called on the caller's thread as the answer grows.
-  /// - Throws: `GenerationError`; `ImageError` for a picture that is too small; `ModelError` where weights cannot be
-  ///   read or the request was cancelled.
+  /// - Throws: `GenerationError`; `ImageError` for a picture that is too elongated; `ModelError` where weights cannot
+  ///   be read or the request was cancelled.
   public func understand(
     _ prompt: Prompt, sampling: TextSampling = TextSampling(), pixels: PixelBounds = PixelBounds(),
     recorder: TraceRecorder? = nil, isCancelled: @escaping () -> Bool = { false },

@@ -1,99 +1,152 @@
 import CImageIO
 
-/// Bounds that hold before any memory for a picture is taken.
-public struct ImageLimits: Sendable, Equatable {
-  /// Width times height.
-  public var maximumPixels: Int
-  /// Size of the encoded file.
-  public var maximumFileBytes: Int
+/// What becomes of transparent pixels.
+public enum AlphaRule: Sendable, Equatable {
+  /// They lie on white, as Pillow pastes a picture with its alpha as mask: a sample c under alpha a becomes the integer
+  /// nearest to `(c * a + 255 * (255 - a)) / 255`.
+  case onWhite
+  /// Alpha is dropped, as Pillow's `convert("RGB")` does: transparent pixels show the colour that is stored under them,
+  /// most often black. This is the reference's way, kept for comparisons with it.
+  case dropped
+}
 
-  /// By default 64 million pixels (192 MB decoded) from at most 256 MiB of file.
-  public init(maximumPixels: Int = 64_000_000, maximumFileBytes: Int = 256 << 20) {
-    self.maximumPixels = maximumPixels
-    self.maximumFileBytes = maximumFileBytes
+/// Reads PNG (every colour type, interlaced too), JPEG (baseline, progressive, grey, CMYK) and WebP (lossy, lossless).
+///
+/// Alpha, also that of palettes and of single transparent colours, follows an ``AlphaRule``. Grey is replicated,
+/// 16-bit samples keep their high byte, and the orientation is applied that Pillow's `exif_transpose` finds. Colour
+/// profiles are ignored. But for alpha, all of it is what Pillow's `convert("RGB")` does, except that Pillow clips
+/// 16-bit grey at 255, which turns nearly every such picture white.
+public enum ImageDecoder {
+  /// Decodes a file in memory; throws ``ImageError`` and never traps, whatever the bytes are.
+  ///
+  /// - Parameter name: what errors call the picture.
+  /// - Parameter target: what a very large JPEG file may be reduced to.
+  public static func decode(
+    _ bytes: [UInt8], name: String? = nil, limits: ImageLimits = ImageLimits(),
+    target: ImageTarget = .understanding, alpha: AlphaRule = .onWhite
+  ) throws(ImageError) -> RGBImage {
+    var result = Result<RGBImage, ImageError>.failure(ImageError(.corrupt, "nothing was decoded"))
+    bytes.withUnsafeBytes { buffer in
+      result = Result { () throws(ImageError) in
+        try PictureFile(buffer, limits: limits, target: target).decode(alpha: alpha)
+      }
+    }
+    do throws(ImageError) {
+      var image = try result.get()
+      image.source?.name = name
+      return image
+    } catch { throw error.at(name) }
+  }
+
+  /// Decodes the file at `path`; the error names it.
+  public static func decode(
+    path: String, limits: ImageLimits = ImageLimits(), target: ImageTarget = .understanding,
+    alpha: AlphaRule = .onWhite
+  ) throws(ImageError) -> RGBImage {
+    let bytes: [UInt8]
+    do throws(ImageError) {
+      bytes = try WholeFile.load(path, maximumBytes: limits.maximumFileBytes)
+    } catch { throw error.at(path) }
+    return try decode(bytes, name: path, limits: limits, target: target, alpha: alpha)
   }
 }
 
-/// Reads PNG (every colour type, interlaced too) and JPEG (baseline, progressive, grey, CMYK).
-///
-/// Alpha is dropped without compositing, grey is replicated, 16-bit samples keep their high byte, and the EXIF
-/// orientation is applied. Colour profiles are ignored. All of it is what Pillow's `convert("RGB")` does, except that
-/// Pillow clips 16-bit grey at 255, which turns nearly every such picture white.
-public enum ImageDecoder {
-  /// Decodes a file in memory; throws ``ImageError`` and never traps, whatever the bytes are.
-  public static func decode(
-    _ bytes: UnsafeRawBufferPointer, limits: ImageLimits = ImageLimits()
-  ) throws(ImageError) -> RGBImage {
+/// An encoded picture whose extents are known and within the limits.
+private struct PictureFile {
+  private let bytes: UnsafeRawBufferPointer
+  private var header = cimage_header()
+  private let orientation: ImageOrientation
+  /// By what the sides are divided.
+  private let reduction: Int
+
+  init(
+    _ bytes: UnsafeRawBufferPointer, limits: ImageLimits, target: ImageTarget
+  ) throws(ImageError) {
     guard !bytes.isEmpty else {
-      throw ImageError(.truncated, "the picture is empty; a PNG or JPEG file is expected")
+      throw ImageError(.truncated, "the picture is empty; a PNG, JPEG or WebP file is expected")
     }
     guard bytes.count <= limits.maximumFileBytes else {
       throw ImageError(
         .tooLarge, "the file has \(bytes.count) bytes, more than \(limits.maximumFileBytes)")
     }
-    let source = bytes.bindMemory(to: UInt8.self)
-    var header = cimage_header()
+    self.bytes = bytes
     var failure = cimage_error()
+    let source = bytes.bindMemory(to: UInt8.self)
     guard cimage_read_header(source.baseAddress, source.count, &header, &failure) == 0 else {
-      throw Self.error(failure, header: header, bytes: bytes)
+      throw Self.error(failure, header.format, bytes)
     }
     let (width, height) = (Int(header.width), Int(header.height))
-    let (pixelCount, overflow) = width.multipliedReportingOverflow(by: height)
     guard width > 0, height > 0 else { throw ImageError(.corrupt, "the picture has no pixels") }
-    guard !overflow, pixelCount <= limits.maximumPixels, pixelCount <= Int.max / 3 else {
+    orientation = ImageOrientation(format: Int(header.format), bytes)
+    let reduction =
+      Int(header.format) == CIMAGE_JPEG
+      ? target.reduction(width: width, height: height, maximumPixels: limits.maximumPixels) : 1
+    guard let reduction, Self.pixelCount(header, reduction) <= limits.maximumPixels else {
       throw ImageError(
         .tooLarge,
         "\(width) x \(height) pixels, more than \(limits.maximumPixels); shrink the picture first")
     }
+    self.reduction = reduction
+    try requireMemory(limits.maximumMemoryBytes)
+  }
+
+  private static func pixelCount(_ header: cimage_header, _ reduction: Int) -> Int {
+    let (pixels, overflow) = ImageTarget.reduced(Int(header.width), reduction)
+      .multipliedReportingOverflow(by: ImageTarget.reduced(Int(header.height), reduction))
+    return overflow || pixels > Int.max / 8 ? Int.max : pixels
+  }
+
+  private func requireMemory(_ available: Int) throws(ImageError) {
+    let pixels = Self.pixelCount(header, reduction) * 3
+    let turned = orientation == .upright ? 0 : pixels
+    let needed = bytes.count + pixels + max(turned, Int(clamping: header.working_byte_count))
+    guard needed > available else { return }
+    throw ImageError(
+      .outOfMemory,
+      "decoding \(header.width) x \(header.height) pixels takes \(needed >> 20) MiB of memory, "
+        + "\(max(0, available) >> 20) MiB are there for it; shrink the picture first")
+  }
+
+  func decode(alpha: AlphaRule) throws(ImageError) -> RGBImage {
+    let source = bytes.bindMemory(to: UInt8.self)
+    var header = header
+    var decoding = cimage_decoding(
+      reduction: UInt32(reduction), drops_alpha: alpha == .dropped ? 1 : 0)
+    var failure = cimage_error()
     var code: Int32 = 0
-    let pixels = [UInt8](unsafeUninitializedCapacity: pixelCount * 3) { buffer, count in
+    let byteCount = Self.pixelCount(header, reduction) * 3
+    let pixels = [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
       code = cimage_decode_rgb(
-        source.baseAddress, source.count, &header, buffer.baseAddress, &failure)
-      count = code == 0 ? pixelCount * 3 : 0
+        source.baseAddress, source.count, &header, &decoding, buffer.baseAddress, &failure)
+      count = code == 0 ? byteCount : 0
     }
-    guard code == 0 else { throw Self.error(failure, header: header, bytes: bytes) }
-    let image = RGBImage(width: width, height: height, pixels: pixels)
-    let orientation =
-      switch Int(header.format) {
-      case CIMAGE_PNG: ImageOrientation(png: bytes)
-      default: ImageOrientation(jpeg: bytes)
-      }
-    return image.oriented(orientation)
-  }
-
-  /// Decodes a file in memory; throws ``ImageError`` and never traps, whatever the bytes are.
-  public static func decode(
-    _ bytes: [UInt8], limits: ImageLimits = ImageLimits()
-  ) throws(ImageError) -> RGBImage {
-    var result: Result<RGBImage, ImageError>?
-    bytes.withUnsafeBytes { buffer in
-      result = Result { () throws(ImageError) in try decode(buffer, limits: limits) }
-    }
-    return try result!.get()
-  }
-
-  /// Decodes the file at `path`; the error names it.
-  public static func decode(
-    path: String, limits: ImageLimits = ImageLimits()
-  ) throws(ImageError) -> RGBImage {
-    do throws(ImageError) {
-      return try decode(
-        WholeFile.load(path, maximumBytes: limits.maximumFileBytes), limits: limits)
-    } catch { throw error.at(path) }
+    guard code == 0 else { throw Self.error(failure, header.format, bytes) }
+    var image = RGBImage(
+      width: ImageTarget.reduced(Int(header.width), reduction),
+      height: ImageTarget.reduced(Int(header.height), reduction), pixels: pixels
+    ).oriented(orientation)
+    let (width, height) = (Int(header.width), Int(header.height))
+    image.source =
+      orientation.swapsSides
+      ? ImageSource(width: height, height: width) : ImageSource(width: width, height: height)
+    return image
   }
 
   private static func error(
-    _ failure: cimage_error, header: cimage_header, bytes: UnsafeRawBufferPointer
+    _ failure: cimage_error, _ format: Int32, _ bytes: UnsafeRawBufferPointer
   ) -> ImageError {
-    let kind = Int(header.format) == CIMAGE_PNG ? "PNG" : "JPEG"
+    let kind =
+      switch Int(format) {
+      case CIMAGE_PNG: "PNG"
+      case CIMAGE_JPEG: "JPEG"
+      default: "WebP"
+      }
     let text = withUnsafeBytes(of: failure.text) {
       String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
     }
     switch Int(failure.code) {
     case CIMAGE_UNKNOWN_FORMAT:
-      return ImageError(
-        .unknownFormat,
-        "\(ImageContent.describe(bytes)), neither PNG nor JPEG; convert it to one of them")
+      return ImageError(.unknownFormat, ImageContent.describe(bytes))
     case CIMAGE_TRUNCATED:
       return ImageError(.truncated, "the \(kind) file is cut short (\(text)); copy it again")
     case CIMAGE_UNSUPPORTED:

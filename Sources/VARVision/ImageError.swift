@@ -4,7 +4,7 @@ public struct ImageError: Error, Equatable, CustomStringConvertible {
   public enum Code: String, Sendable {
     /// The file cannot be opened or read.
     case unreadable
-    /// The content is neither PNG nor JPEG.
+    /// The content is neither PNG nor JPEG nor WebP.
     case unknownFormat
     /// The file ends early.
     case truncated
@@ -14,13 +14,13 @@ public struct ImageError: Error, Equatable, CustomStringConvertible {
     case unsupported
     /// More pixels or bytes than ``ImageLimits`` allows.
     case tooLarge
-    /// A side is too short, or the picture too elongated, for the patches.
+    /// The picture is too elongated for the patches.
     case tooSmall
     /// The memory for the picture cannot be had.
     case outOfMemory
     /// The pre-processing settings are malformed or not handled.
     case invalidSettings
-    /// A text that cannot stand in a PNG.
+    /// A text that cannot stand in a picture's file.
     case invalidText
     /// The file cannot be written.
     case notWritable
@@ -39,7 +39,9 @@ public struct ImageError: Error, Equatable, CustomStringConvertible {
   }
 
   /// The same failure, told of a file.
-  func at(_ path: String) -> ImageError { ImageError(code, path: path, detail) }
+  package func at(_ path: String?) -> ImageError {
+    ImageError(code, path: path ?? self.path, detail)
+  }
 
   public var description: String { path.map { "\($0): \(detail)" } ?? detail }
 }

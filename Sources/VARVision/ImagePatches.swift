@@ -15,11 +15,13 @@ public struct ImagePatches: Sendable, Equatable {
   public let mergeSize: Int
   /// Frames of a patch in ``expanded()``.
   public let temporalPatchSize: Int
-  /// Extents of the picture before the resize, in pixels.
+  /// Extents of the picture in its file, in pixels.
   public let sourceHeight, sourceWidth: Int
   /// Whether the area limit shrank the picture.
   public let isShrunk: Bool
 
+  /// Whether a side was too short for a token.
+  public var isEnlarged: Bool { min(sourceHeight, sourceWidth) < patchSize * mergeSize }
   /// Patches of the picture.
   public var patchCount: Int { gridHeight * gridWidth }
   /// Values of one patch of one frame.
@@ -48,13 +50,19 @@ public struct ImagePatches: Sendable, Equatable {
 
 extension ImagePreprocessing {
   /// Resizes, normalises and cuts a picture; throws ``ImageError/Code/tooSmall`` as ``smartResize(height:width:)``.
+  ///
+  /// The extents are those that the picture's file gives, also where less of it was decoded.
   public func patches(of image: RGBImage) throws(ImageError) -> ImagePatches {
-    let size = try smartResize(height: image.height, width: image.width)
+    let source = image.source ?? ImageSource(width: image.width, height: image.height)
+    let size: SmartResize
+    do throws(ImageError) {
+      size = try smartResize(height: source.height, width: source.width)
+    } catch { throw error.at(source.name) }
     let resized = image.resized(width: size.width, height: size.height)
     return ImagePatches(
       gridHeight: size.height / patchSize, gridWidth: size.width / patchSize,
       values: cut(resized), patchSize: patchSize, mergeSize: mergeSize,
-      temporalPatchSize: temporalPatchSize, sourceHeight: image.height, sourceWidth: image.width,
+      temporalPatchSize: temporalPatchSize, sourceHeight: source.height, sourceWidth: source.width,
       isShrunk: size.isShrunk)
   }
 

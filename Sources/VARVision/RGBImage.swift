@@ -1,3 +1,17 @@
+/// Where a decoded picture comes from.
+public struct ImageSource: Sendable, Equatable {
+  /// The file's path, or what else errors call it; nil where that is not known.
+  public var name: String?
+  /// Extents of the upright picture before a reduction, in pixels.
+  public let width, height: Int
+
+  public init(name: String? = nil, width: Int, height: Int) {
+    self.name = name
+    self.width = width
+    self.height = height
+  }
+}
+
 /// A picture in memory: 8 bits a channel, in the order red, green, blue, without gaps.
 public struct RGBImage: Sendable, Equatable {
   /// In pixels, at least 1.
@@ -8,6 +22,8 @@ public struct RGBImage: Sendable, Equatable {
   public var pixels: [UInt8] {
     didSet { precondition(pixels.count == oldValue.count, "a picture keeps its extents") }
   }
+  /// Where the picture was decoded from; nil for others. Pictures of equal pixels are equal wherever they come from.
+  public var source: ImageSource?
 
   /// Takes `pixels` `[height, width, 3]`; the count must fit.
   public init(width: Int, height: Int, pixels: [UInt8]) {
@@ -16,6 +32,10 @@ public struct RGBImage: Sendable, Equatable {
     self.width = width
     self.height = height
     self.pixels = pixels
+  }
+
+  public static func == (left: RGBImage, right: RGBImage) -> Bool {
+    left.width == right.width && left.height == right.height && left.pixels == right.pixels
   }
 
   /// The largest centred part with the aspect `aspectWidth : aspectHeight`, both positive.

@@ -15,15 +15,12 @@ public struct SmartResize: Sendable, Equatable {
 extension ImagePreprocessing {
   /// Both sides rounded to multiples of ``factor`` (half to even), the area within `minPixels...maxPixels`.
   ///
-  /// `smart_resize` of the reference, except where it would round a side of a long strip down to zero: the side stays
-  /// at one factor and the other one at what the area then allows.
-  /// Throws ``ImageError/Code/tooSmall`` for a side below the factor or an aspect beyond 200.
+  /// `smart_resize` of transformers 5, which enlarges sides below the factor (older releases refuse them), except that
+  /// ``maxPixels`` holds for long strips too: a side that would round down to zero stays at one factor, and the other
+  /// one at what the area then allows.
+  /// Throws ``ImageError/Code/tooSmall`` for an aspect beyond 200.
   public func smartResize(height: Int, width: Int) throws(ImageError) -> SmartResize {
-    guard min(height, width) >= factor else {
-      throw ImageError(
-        .tooSmall,
-        "\(width) x \(height) pixels; each side needs at least \(factor), enlarge the picture")
-    }
+    precondition(height > 0 && width > 0, "a picture has at least one pixel")
     guard max(height, width) <= 200 * min(height, width) else {
       throw ImageError(
         .tooSmall, "\(width) x \(height) pixels; no side may be over 200 times the other, crop it")
@@ -35,13 +32,13 @@ extension ImagePreprocessing {
     let area = Double(height) * Double(width)
     let natural = (height: rounded(height), width: rounded(width))
     let naturalArea = natural.height * natural.width
+    let longest = max(1, maxPixels / factor / factor) * factor
     if naturalArea > maxPixels {
       let reduction = (area / Double(maxPixels)).squareRoot()
       func shrunk(_ side: Int) -> Int {
         Int((Double(side) / reduction / unit).rounded(.down)) * factor
       }
       let (shrunkHeight, shrunkWidth) = (shrunk(height), shrunk(width))
-      let longest = max(1, maxPixels / factor / factor) * factor
       if shrunkHeight < factor {
         return SmartResize(height: factor, width: longest, isShrunk: true)
       }
@@ -51,7 +48,13 @@ extension ImagePreprocessing {
     if naturalArea < minPixels {
       let growth = (Double(minPixels) / area).squareRoot()
       func grown(_ side: Int) -> Int { Int((Double(side) * growth / unit).rounded(.up)) * factor }
-      return SmartResize(height: grown(height), width: grown(width), isShrunk: false)
+      let (grownHeight, grownWidth) = (grown(height), grown(width))
+      // Where the short side of a strip grows to one factor, the area can pass the largest one.
+      guard min(grownHeight, grownWidth) == factor, grownHeight * grownWidth > maxPixels else {
+        return SmartResize(height: grownHeight, width: grownWidth, isShrunk: false)
+      }
+      return SmartResize(
+        height: min(grownHeight, longest), width: min(grownWidth, longest), isShrunk: true)
     }
     return SmartResize(height: natural.height, width: natural.width, isShrunk: false)
   }

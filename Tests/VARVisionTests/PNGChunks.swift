@@ -28,4 +28,33 @@ enum PNGChunks {
     }
     return ~crc
   }
+
+  /// A file of 8 bits a sample from rows that start with their filter, without compression.
+  static func file(width: Int, height: Int, colour: UInt8, _ rows: [UInt8]) -> [UInt8] {
+    func big(_ value: Int) -> [UInt8] {
+      (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) }
+    }
+    func chunk(_ name: String, _ data: [UInt8]) -> [UInt8] {
+      let content = Array(name.utf8) + data
+      return big(data.count) + content + big(Int(checksum(content[...])))
+    }
+    var stream: [UInt8] = [0x78, 0x01]
+    var position = 0
+    while position < rows.count {
+      let end = min(rows.count, position + 65535)
+      let count = end - position
+      let sizes = [count & 255, count >> 8, ~count & 255, ~count >> 8 & 255]
+      stream += [end == rows.count ? 1 : 0] + sizes.map { UInt8($0) } + rows[position..<end]
+      position = end
+    }
+    var (low, high) = (1, 0)
+    for byte in rows {
+      low = (low + Int(byte)) % 65521
+      high = (high + low) % 65521
+    }
+    stream += big(high << 16 | low)
+    let header = big(width) + big(height) + [8, colour, 0, 0, 0]
+    return [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
+      + chunk("IHDR", header) + chunk("IDAT", stream) + chunk("IEND", [])
+  }
 }

@@ -34,7 +34,7 @@ extension VARGPT {
   /// What a request will take. Reads no weights, allocates next to nothing.
   ///
   /// - Throws: `GenerationError` for a request that the model cannot serve whatever the memory; `ImageError` for a
-  ///   picture that is too small.
+  ///   picture that is too elongated.
   public func plan(_ request: RequestDescription) throws -> RequestPlan {
     try conversation(for: request).plan(request.turn(self))
   }

@@ -35,11 +35,13 @@ struct PictureEncoder {
     for (index, picture) in pictures.enumerated() {
       let grid = GridSize(height: picture.gridHeight, width: picture.gridWidth)
       let merged = GridSize(height: grid.height / 2, width: grid.width / 2)
+      let (from, to) = (
+        (picture.sourceWidth, picture.sourceHeight), (picture.resizedWidth, picture.resizedHeight)
+      )
       if picture.isShrunk {
-        events(
-          .shrunk(
-            picture: index, from: (picture.sourceWidth, picture.sourceHeight),
-            to: (picture.resizedWidth, picture.resizedHeight), tokenCount: picture.tokenCount))
+        events(.shrunk(picture: index, from: from, to: to, tokenCount: picture.tokenCount))
+      } else if picture.isEnlarged {
+        events(.enlarged(picture: index, from: from, to: to, tokenCount: picture.tokenCount))
       }
       let size = PixelSize(height: picture.resizedHeight, width: picture.resizedWidth)
       if let known = model.knownPictureSizes(), !known.contains(size) {

@@ -58,6 +58,9 @@ extension GenerationEvent {
     case .shrunk(let picture, let from, let to, let tokenCount):
       "picture \(picture + 1): \(from.width)x\(from.height) shrunk to \(to.width)x\(to.height) "
         + "(\(tokenCount) tokens); --max-pixels changes the limit"
+    case .enlarged(let picture, let from, let to, let tokenCount):
+      "picture \(picture + 1): \(from.width)x\(from.height) enlarged to \(to.width)x\(to.height) "
+        + "(\(tokenCount) tokens); so small a picture shows little"
     case .unknownPictureSize(let picture, let size, let known):
       "picture \(picture + 1): the model sees it in \(size.text), its training had "
         + "\(Self.list(known)); do not expect much"

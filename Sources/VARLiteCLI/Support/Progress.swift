@@ -60,7 +60,7 @@ final class Progress {
     if let part = event.part { parts.begin(part, at: Self.now()) }
     switch event {
     case .planned(let plan): if detail == .everything { line(plan.verboseText) }
-    case .shrunk, .unknownPictureSize, .unknownDrawingSize, .textLimited:
+    case .shrunk, .enlarged, .unknownPictureSize, .unknownDrawingSize, .textLimited:
       line(event.note)
     case .loading(let done, let total):
       step("loading \(Self.bytes(done)) of \(Self.bytes(total))", isLast: done == total)
