@@ -20,29 +20,18 @@ public enum PNGEncoder {
       storage.append(contentsOf: value.utf8CString)
       entries.append((keyword, start, !value.utf8.allSatisfy { $0 < 0x80 }))
     }
-    var output: UnsafeMutablePointer<UInt8>?
-    var outputByteCount = 0
-    var failure = cimage_error()
-    let code = storage.withUnsafeBufferPointer { storage in
-      let texts = entries.map {
-        cimage_text(
-          keyword: storage.baseAddress! + $0.keyword, text: storage.baseAddress! + $0.text,
-          international: $0.isInternational ? 1 : 0)
+    return try EncodedFile.bytes("PNG") { output, byteCount, failure in
+      storage.withUnsafeBufferPointer { storage in
+        let texts = entries.map {
+          cimage_text(
+            keyword: storage.baseAddress! + $0.keyword, text: storage.baseAddress! + $0.text,
+            international: $0.isInternational ? 1 : 0)
+        }
+        return cimage_encode_png(
+          image.pixels, UInt32(image.width), UInt32(image.height), texts, texts.count, &output,
+          &byteCount, &failure)
       }
-      return cimage_encode_png(
-        image.pixels, UInt32(image.width), UInt32(image.height), texts, texts.count, &output,
-        &outputByteCount, &failure)
     }
-    defer { cimage_free(output) }
-    guard code == 0, let output else {
-      let reason = withUnsafeBytes(of: failure.text) {
-        String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-      }
-      let isMemory = Int(code) == CIMAGE_OUT_OF_MEMORY
-      throw ImageError(
-        isMemory ? .outOfMemory : .unsupported, "the picture cannot be written as PNG: \(reason)")
-    }
-    return Array(UnsafeBufferPointer(start: output, count: outputByteCount))
   }
 
   /// Writes a PNG file atomically: beside `path`, flushed to the disk, renamed.

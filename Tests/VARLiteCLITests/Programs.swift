@@ -48,6 +48,13 @@ enum Programs {
       arguments, input: Array(input.utf8), interruptAt: interruptAt, outputLimit: outputLimit)
   }
 
+  /// Runs `varlite` with the reference model and bytes on standard input.
+  static func varlite(_ arguments: [String], bytes: [UInt8]) throws -> Result {
+    var runner = try ProgramRunner.built("varlite")
+    runner.environment.append("VARLITE_MODEL=\(try model.get())")
+    return try runner.run(arguments, input: bytes)
+  }
+
   static func varconvert(_ arguments: [String]) throws -> Result {
     try ProgramRunner.built("varconvert").run(arguments)
   }

@@ -58,6 +58,12 @@ int32_t cimage_encode_png(
     const uint8_t *rgb, uint32_t width, uint32_t height, const cimage_text *texts, size_t text_count, uint8_t **png,
     size_t *png_byte_count, cimage_error *error);
 
+// Encodes [height, width, 3] as baseline JPEG of a quality from 1 to 100; colours are not subsampled. A comment of
+// UTF-8 stands before the pixels, in several segments where one cannot hold it. The caller frees *jpeg by cimage_free.
+int32_t cimage_encode_jpeg(
+    const uint8_t *rgb, uint32_t width, uint32_t height, int32_t quality, const char *comment,
+    size_t comment_byte_count, uint8_t **jpeg, size_t *jpeg_byte_count, cimage_error *error);
+
 // Inflates a zlib stream. Returns the count of bytes, or -1 where they are damaged or more than the capacity.
 ptrdiff_t cimage_inflate(const uint8_t *bytes, size_t byte_count, uint8_t *target, size_t capacity);
 

@@ -12,12 +12,14 @@ struct ReconstructCommand: ParsableCommand {
       """)
 
   @Argument(
-    help: "A PNG or JPEG picture.", completion: .file(extensions: PictureOptions.endings))
+    help: "A PNG, JPEG or WebP picture; - is standard input.",
+    completion: .file(extensions: PictureOptions.endings))
   var input: String
 
   @Option(
     name: .shortAndLong,
-    help: ArgumentHelp("The PNG to write; - is standard output.", valueName: "out.png"),
+    help: ArgumentHelp(
+      "The PNG or JPEG (.jpg) to write; - is standard output.", valueName: "out.png"),
     completion: .file())
   var output: String
 
@@ -26,11 +28,17 @@ struct ReconstructCommand: ParsableCommand {
       "Longer side in pixels: 256, 512, 768, 1024 or the model's own.", valueName: "px"))
   var size: Int?
 
+  /// The longer side of the largest square picture, in pixels.
+  private static let largestSide = 1024
+
+  @OptionGroup var storage: StorageOptions
   @OptionGroup(title: "Model") var model: ModelOptions
 
   func run() throws {
+    let file = try PictureOutput(output, quality: storage.quality)
     try FileOutput.check(output, sparing: [try self.model.path()])
-    let picture = try ImageDecoder.decode(path: input)
+    let picture = try PictureInput.load(
+      input, for: .sides(size ?? Self.largestSide), ram: self.model.ram)
     let model = try self.model.open()
     let progress = self.model.progress()
     defer { progress.close() }
@@ -38,7 +46,7 @@ struct ReconstructCommand: ParsableCommand {
       picture, size: size.map { .pixels($0) } ?? .modelDefault,
       isCancelled: { Interruption.shouldStop }, events: progress.report)
     progress.finish()
-    try FileOutput.write(try PNGEncoder.encode(result.image, text: []), to: output)
+    try file.write(result.image)
     let decibels = (result.psnr * 100).rounded() / 100
     if self.model.json {
       let object = JSONObject([

@@ -23,7 +23,7 @@ struct UnderstandCommand: ParsableCommand {
       try FileOutput.check(trace, sparing: pictures.images + [try self.model.path()])
     }
     let question = try promptOption.text(self.question, "question")
-    let prompt = try input.prompt(question, images: pictures.images)
+    let prompt = try input.prompt(question, images: pictures.images, ram: self.model.ram)
     let model = try self.model.open()
     let progress = self.model.progress(printsText: !self.model.json)
     defer { progress.close() }

@@ -1,3 +1,4 @@
+import VARKernels
 import VARLite
 import VARModels
 import VARSharedCLI
@@ -12,6 +13,8 @@ struct ChatSettings {
   /// Whether pictures tell what they were made with.
   var hasMetadata: Bool
   var isQuiet: Bool
+  /// Memory that the program may take while it decodes pictures.
+  var ram: ByteCount?
 }
 
 /// Reads turns from standard input and answers them.
@@ -82,7 +85,7 @@ struct ChatLoop {
     guard !text.isEmpty else { return Console.error("/image needs a path") }
     let path = PathArgument.path(text)
     do throws(ImageError) {
-      let picture = try ImageDecoder.decode(path: path)
+      let picture = try PictureInput.file(path, ram: settings.ram)
       waiting.append(picture)
       lastPicture = picture
       Console.error(
@@ -165,7 +168,7 @@ extension ChatLoop {
     lastPicture = image
     let path = freePath()
     let texts = settings.hasMetadata ? [("prompt", text), ("seed", "\(seed)")] : []
-    try FileOutput.write(try PNGEncoder.encode(image, text: texts), to: path)
+    try PictureOutput(path, quality: nil).write(image, text: texts)
     Console.output("\(path)\n")
     if !settings.isQuiet {
       let seconds = Progress.seconds(progress.elapsedSeconds)

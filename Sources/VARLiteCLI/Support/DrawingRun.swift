@@ -3,7 +3,7 @@ import VARKernels
 import VARLite
 import VARVision
 
-/// What `generate` and `edit` share: draw, write the PNG with its settings, report.
+/// What `generate` and `edit` share: draw, write the picture with its settings, report.
 struct DrawingRun {
   let model: ModelOptions
   let input: InputOptions
@@ -13,12 +13,13 @@ struct DrawingRun {
   let sources: [String]
 
   func run() throws {
+    let output = try PictureOutput(image.output, quality: image.storage.quality)
     let modelPath = try self.model.path()
     try FileOutput.check(image.output, sparing: [modelPath])
     if let trace = input.trace {
       try FileOutput.check(trace, sparing: sources + [modelPath, image.output])
     }
-    let prompt = try input.prompt(text, images: sources)
+    let prompt = try input.prompt(text, images: sources, ram: self.model.ram)
     let options = try image.drawingOptions(source: prompt.images.first)
     let model = try self.model.open()
     let progress = self.model.progress()
@@ -31,16 +32,15 @@ struct DrawingRun {
       pixels: input.pixels.bounds, recorder: recorder, isCancelled: { Interruption.shouldStop },
       events: progress.report)
     progress.finish()
-    let png = try PNGEncoder.encode(
-      drawing.image, text: image.noMetadata ? [] : textChunks(prompt, model, options))
-    try FileOutput.write(png, to: image.output)
+    try output.write(
+      drawing.image, text: image.noMetadata ? [] : texts(prompt, model, options))
     if let recorder, let path = input.trace {
       try FileOutput.write(recorder.safetensors(), to: path)
     }
     report(drawing, model, progress)
   }
 
-  private func textChunks(
+  private func texts(
     _ prompt: Prompt, _ model: VARGPT, _ options: DrawingOptions
   ) -> [(key: String, value: String)] {
     let defaults = model.configuration.imageSampling

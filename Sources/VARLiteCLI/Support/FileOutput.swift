@@ -78,6 +78,11 @@ enum FileOutput {
 
   static func exists(_ path: String) -> Bool { kind(path) != nil }
 
+  /// Whether the path is a device, a pipe or a socket.
+  static func isSpecial(_ path: String) -> Bool {
+    kind(path).map { $0 != S_IFREG && $0 != S_IFDIR } ?? false
+  }
+
   /// Type bits of the file, links followed; nil where there is none.
   private static func kind(_ path: String) -> mode_t? {
     var status = stat()

@@ -1,4 +1,5 @@
 import ArgumentParser
+import VARKernels
 import VARLite
 import VARModels
 import VARSharedCLI
@@ -25,12 +26,15 @@ struct PromptOption: ParsableArguments {
 /// Pictures that the model looks at.
 struct PictureOptions: ParsableArguments {
   /// How names of pictures end, for shells that complete them.
-  static let endings = ["png", "jpg", "jpeg", "PNG", "JPG", "JPEG"]
+  static let endings = ["png", "jpg", "jpeg", "webp", "PNG", "JPG", "JPEG", "WEBP"]
 
   @Option(
     name: [.customShort("i"), .customLong("image")],
     help: ArgumentHelp(
-      "A PNG or JPEG picture; repeats. Pictures come before the text, or where it says <image>.",
+      """
+      A PNG, JPEG or WebP picture; - is standard input. Repeats. Pictures come before the text, or where it says \
+      <image>.
+      """,
       valueName: "file"), completion: .file(extensions: PictureOptions.endings))
   var images: [String] = []
 }
@@ -76,7 +80,14 @@ struct InputOptions: ParsableArguments {
   var trace: String?
 
   /// The prompt of a text argument; `-` reads standard input without its last line break.
-  func prompt(_ argument: String, images: [String] = []) throws -> Prompt {
+  ///
+  /// - Parameter ram: memory that the program may take while it decodes pictures.
+  func prompt(_ argument: String, images: [String] = [], ram: ByteCount?) throws -> Prompt {
+    guard ([argument] + images).count(where: { $0 == PictureInput.standardInput }) <= 1 else {
+      throw GenerationError(
+        .invalidRequest,
+        "- stands more than once: standard input is either the text or one picture")
+    }
     var text = try Self.text(argument)
     if argument == "-", text.last?.isNewline == true { text.removeLast() }
     guard !images.isEmpty || text.contains(where: { !$0.isWhitespace }) else {
@@ -85,9 +96,8 @@ struct InputOptions: ParsableArguments {
     guard !text.utf8.contains(0) else {
       throw GenerationError(.invalidRequest, "the text holds a NUL character; remove it")
     }
-    let pictures = try images.map { path throws(ImageError) in
-      try ImageDecoder.decode(path: path)
-    }
+    let target = pixels.maxPixels.map { ImageTarget.area($0) } ?? .understanding
+    let pictures = try images.map { try PictureInput.load($0, for: target, ram: ram) }
     return Prompt(text, images: pictures, system: system)
   }
 
@@ -171,10 +181,12 @@ struct PictureShapeOptions: ParsableArguments {
 struct ImageOptions: ParsableArguments {
   @Option(
     name: .shortAndLong,
-    help: ArgumentHelp("The PNG to write; - is standard output.", valueName: "out.png"),
+    help: ArgumentHelp(
+      "The PNG or JPEG (.jpg) to write; - is standard output.", valueName: "out.png"),
     completion: .file())
   var output: String
 
+  @OptionGroup var storage: StorageOptions
   @OptionGroup var shape: PictureShapeOptions
 
   @Flag(help: "Draw only where the model starts a picture by itself; else it is made to.")

@@ -8,6 +8,8 @@ import VARLite
 
 /// Reads UTF-8 text from standard input; Ctrl-C ends the wait.
 struct StandardInput {
+  /// What errors call it.
+  static let name = "standard input"
   /// Bytes of a line, or of the whole text, at most.
   static let maximumByteCount = 16 << 20
 
@@ -42,14 +44,28 @@ struct StandardInput {
     return try Self.text(buffer[start...])
   }
 
-  private mutating func fill() throws(GenerationError) {
+  /// All that is left; nil where it is more than `count` bytes.
+  mutating func bytes(atMost count: Int) throws(GenerationError) -> [UInt8]? {
+    while !isAtEnd {
+      try receive()
+      guard buffer.count - start <= count else { return nil }
+    }
+    defer { (buffer, start) = ([], 0) }
+    return start == 0 ? buffer : Array(buffer[start...])
+  }
+
+  private mutating func receive() throws(GenerationError) {
     var block = [UInt8](repeating: 0, count: 65_536)
     let count = try Self.receive(into: &block)
     isAtEnd = count == 0
     buffer += block.prefix(count)
+  }
+
+  private mutating func fill() throws(GenerationError) {
+    try receive()
     guard buffer.count - start <= Self.maximumByteCount else {
       throw GenerationError(
-        .invalidRequest, "standard input: more than \(Self.maximumByteCount >> 20) MiB of text")
+        .invalidRequest, "\(Self.name): more than \(Self.maximumByteCount >> 20) MiB of text")
     }
   }
 
@@ -66,14 +82,14 @@ struct StandardInput {
       guard errno == EINTR || errno == EAGAIN else {
         throw GenerationError(
           .invalidRequest,
-          "standard input: cannot be read: \(String(cString: strerror(errno)))")
+          "\(Self.name): cannot be read: \(String(cString: strerror(errno)))")
       }
     }
   }
 
   private static func text(_ bytes: ArraySlice<UInt8>) throws(GenerationError) -> String {
     guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw GenerationError(.invalidRequest, "standard input: is not UTF-8 text")
+      throw GenerationError(.invalidRequest, "\(Self.name): is not UTF-8 text")
     }
     return text
   }
