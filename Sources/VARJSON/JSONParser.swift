@@ -3,6 +3,8 @@ public struct JSONError: Error, Equatable, CustomStringConvertible {
   public enum Code: String, Sendable {
     case syntax, duplicateKey, tooDeep, numberOutOfRange, invalidText, trailingBytes
     case missing, wrongType
+    /// The text is plainly no JSON but something that stands there by mistake.
+    case foreignContent
   }
   public let code: Code
   /// Offset of the offending byte in the text; 0 where the document itself is at fault.
@@ -15,7 +17,9 @@ public struct JSONError: Error, Equatable, CustomStringConvertible {
     self.detail = detail
   }
 
-  public var description: String { "\(detail) (byte \(offsetBytes))" }
+  public var description: String {
+    code == .foreignContent ? detail : "\(detail) (byte \(offsetBytes))"
+  }
 }
 
 extension JSONValue {
@@ -23,10 +27,16 @@ extension JSONValue {
   ///
   /// Stricter than common decoders, since configurations come from files of unknown origin: a key that stands
   /// twice, nesting beyond `maximumDepth`, a number that is not finite, invalid UTF-8 and bytes after the document
-  /// are errors.
+  /// are errors. A byte order mark before the document is skipped; content that is plainly of another kind is named.
   public init(parsing bytes: UnsafeRawBufferPointer, maximumDepth: Int = 16) throws(JSONError) {
     var parser = JSONParser(bytes: bytes, maximumDepth: maximumDepth)
-    self = try parser.document()
+    if bytes.starts(with: ForeignContent.byteOrderMark) { parser.position = 3 }
+    do throws(JSONError) {
+      self = try parser.document()
+    } catch {
+      guard let foreign = ForeignContent(of: bytes) else { throw error }
+      throw JSONError(.foreignContent, foreign.description)
+    }
   }
 
   public init(parsing bytes: [UInt8], maximumDepth: Int = 16) throws(JSONError) {

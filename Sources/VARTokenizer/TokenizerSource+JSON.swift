@@ -2,6 +2,8 @@ import VARJSON
 
 extension TokenizerSource {
   /// Reads `tokenizer.json`.
+  ///
+  /// `truncation` and `padding`, which a training may leave on, are ignored: a prompt is encoded whole and alone.
   /// - Throws: `tooLarge`, `invalidJSON`, `invalidMember`, `unsupported`, and what single entries
   ///   may be refused for.
   public init(tokenizerJSON bytes: [UInt8]) throws(TokenizerError) {
@@ -84,7 +86,8 @@ extension TokenizerSource {
     do throws(JSONError) {
       return try JSONValue(parsing: bytes)
     } catch {
-      throw TokenizerError(.invalidJSON, in: source, "\(error); fetch the file again")
+      let advice = error.code == .foreignContent ? "" : "; fetch the file again"
+      throw TokenizerError(.invalidJSON, in: source, "\(error)\(advice)")
     }
   }
 
@@ -121,10 +124,6 @@ extension TokenizerSource {
     guard document["decoder"]?["type"]?.stringValue == "ByteLevel" else {
       throw TokenizerError(
         .unsupported, in: source, at: "decoder", "only ByteLevel is implemented")
-    }
-    guard Self.isAbsent(document["truncation"]), Self.isAbsent(document["padding"]) else {
-      throw TokenizerError(
-        .unsupported, in: source, "truncation and padding are not implemented; remove them")
     }
   }
 
@@ -194,7 +193,11 @@ extension TokenizerSource {
       throw TokenizerError(
         .tooLarge, in: source, "\(text.count) bytes; at most \(Self.maximumFileByteCount)")
     }
-    guard let string = String(validating: text, as: UTF8.self) else {
+    if let foreign = ForeignContent(of: text) {
+      throw TokenizerError(.invalidEntry, in: source, foreign.description)
+    }
+    let start = text.starts(with: ForeignContent.byteOrderMark) ? 3 : 0
+    guard let string = String(validating: text[start...], as: UTF8.self) else {
       throw TokenizerError(.invalidEntry, in: source, "not UTF-8")
     }
     let newLine = Unicode.Scalar(0x0A as UInt8)

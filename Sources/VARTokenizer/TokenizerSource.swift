@@ -109,6 +109,11 @@ public struct TokenizerSource: Sendable {
       AddedToken(id: number, content: bytes, isSpecial: isSpecial, isNormalized: isNormalized))
   }
 
+  /// The id of an added token with that text; nil where there is none.
+  public func addedTokenID(of content: String) -> Int? {
+    addedIDs[Array(content.utf8)].map(Int.init)
+  }
+
   /// Adds a token that is matched verbatim before normalization, unless the tokenizer has it under this id.
   ///
   /// Throws `duplicateID` where the text or the id is taken.

@@ -1,3 +1,5 @@
+import VARJSON
+
 /// The tables of a file, in the order in which they stand.
 enum SectionKind: UInt32, CaseIterable {
   case strings = 1
@@ -120,6 +122,9 @@ extension Superblock {
         remedy: .convertAgain)
     }
     if Format.magic.starts(with: start) { return tooShort(file.count) }
+    if let foreign = ForeignContent(of: file) {
+      return VQ4Error(.wrongMagic, foreign.description, remedy: .none)
+    }
     return VQ4Error(
       .wrongMagic, place: place, "this is not a .vq4 file", offsetBytes: 0, remedy: .checkPath)
   }

@@ -113,7 +113,6 @@ import VARTokenizer
     try expect(.unsupported, ["pre_tokenizer", "type"]) { _ in .string("Other") }
     try expect(.unsupported, ["pre_tokenizer", "pretokenizers"]) { _ in .array([]) }
     try expect(.unsupported, ["decoder"]) { _ in nil }
-    try expect(.unsupported, ["truncation"]) { _ in .object(JSONObject()) }
     try expect(.invalidMember, ["model"]) { _ in nil }
     #expect { try TokenizerSource(tokenizerJSON: Array("{".utf8)) } throws: {
       ($0 as? TokenizerError)?.code == .invalidJSON
@@ -121,6 +120,42 @@ import VARTokenizer
     #expect { try TokenizerSource(tokenizerJSON: Array(#"{"a":1,"a":2}"#.utf8)) } throws: {
       "\($0)".hasPrefix("tokenizer.json: key \"a\" stands twice")
     }
+  }
+
+  /// A training may leave them on; a prompt is encoded whole and alone.
+  @Test func truncationAndPaddingAreIgnored() throws {
+    let truncation = try JSONValue(
+      parsing: #"{"direction":"Right","max_length":4,"strategy":"LongestFirst","stride":0}"#)
+    let padding = try JSONValue(
+      parsing: #"{"strategy":{"Fixed":64},"direction":"Left","pad_id":768,"pad_token":"x"}"#)
+    for (key, value) in [("truncation", truncation), ("padding", padding)] {
+      let bytes = try tokenizerJSON([key]) { _ in value }
+      let tables = try TokenizerSource(tokenizerJSON: bytes).makeTables()
+      #expect(try tables == TestTokenizers.tiny.get().tables)
+    }
+  }
+
+  @Test func aByteOrderMarkIsSkipped() throws {
+    let bytes = try tokenizerJSON(["model", "type"]) { $0 }
+    let tables = try TokenizerSource(tokenizerJSON: [0xEF, 0xBB, 0xBF] + bytes).makeTables()
+    #expect(try tables == TestTokenizers.tiny.get().tables)
+    let parts = ["tiny/vocab.json", "tiny/merges.txt"]
+    let (vocabulary, merges) = (try Fixtures.bytes(parts[0]), try Fixtures.bytes(parts[1]))
+    let plain = try TokenizerSource(vocabularyJSON: vocabulary, mergesText: merges).makeTables()
+    let marked = try TokenizerSource(
+      vocabularyJSON: [0xEF, 0xBB, 0xBF] + vocabulary, mergesText: [0xEF, 0xBB, 0xBF] + merges)
+    #expect(try marked.makeTables() == plain)
+  }
+
+  @Test func pointersOfLargeFilesAreNamed() throws {
+    let pointer = Array("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 7\n".utf8)
+    let vocabulary = try Fixtures.bytes("tiny/vocab.json")
+    #expect { try TokenizerSource(tokenizerJSON: pointer) } throws: {
+      "\($0)".hasPrefix("tokenizer.json: is a Git LFS pointer") && "\($0)".hasSuffix("git lfs pull")
+    }
+    #expect {
+      try TokenizerSource(vocabularyJSON: vocabulary, mergesText: pointer)
+    } throws: { "\($0)".hasPrefix("merges.txt: is a Git LFS pointer") }
   }
 
   @Test func errorTellsFilePlaceAndRemedy() throws {
