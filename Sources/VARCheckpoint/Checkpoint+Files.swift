@@ -38,10 +38,24 @@ extension Checkpoint {
     try Self.readJSON(path: path(of: "config.json"))
   }
 
-  /// The chat template's text: `chat_template.json`, else `tokenizer_config.json`; nil where neither has one.
+  /// The chat template's text: that of `chat_template.jinja`, else of `chat_template.json`, else of
+  /// `tokenizer_config.json`; nil where none has one. Of several named ones it is `default`.
   public func chatTemplate() throws(CheckpointError) -> String? {
+    let name = "chat_template.jinja"
+    if var bytes = try bytes(ofFile: name) {
+      if bytes.starts(with: ForeignContent.byteOrderMark) { bytes.removeFirst(3) }
+      let foreign = ForeignContent(of: bytes)
+      guard foreign == nil, let text = String(validating: bytes, as: UTF8.self) else {
+        throw CheckpointError(
+          .unsupportedFormat, path: path(of: name), foreign?.description ?? "is not UTF-8")
+      }
+      return text
+    }
     for name in ["chat_template.json", "tokenizer_config.json"] {
-      if let text = try json(ofFile: name)?["chat_template"]?.stringValue { return text }
+      let template = try json(ofFile: name)?["chat_template"]
+      if let text = template?.stringValue { return text }
+      let named = template?.arrayValue?.first { $0["name"]?.stringValue == "default" }
+      if let text = named?["template"]?.stringValue { return text }
     }
     return nil
   }

@@ -4,17 +4,39 @@ public enum CheckpointElementType: String, Sendable {
   case f16 = "F16"
   case f32 = "F32"
   case i64 = "I64"
+  /// Any other type. Such a tensor may stand in a checkpoint as long as no weight is made of it.
+  case other
 
-  /// Bytes per element.
+  /// Whether weights may be made of it.
+  public var isFloat: Bool {
+    switch self {
+    case .bf16, .f16, .f32: true
+    case .i64, .other: false
+    }
+  }
+
+  /// Bytes per element; those of `other` are not known.
   public var byteCount: Int {
     switch self {
     case .bf16, .f16: 2
     case .f32: 4
     case .i64: 8
+    case .other: 1
     }
   }
 
-  /// Converts `count` elements at `source`, at any alignment, to f32; exact. The type must not be `i64`.
+  /// Bytes per element of what safetensors calls `name`; nil for a name that is not known, or less than a byte.
+  static func byteCount(ofSafetensors name: String) -> Int? {
+    switch name {
+    case "BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ": 1
+    case "U16", "I16", "F16", "BF16": 2
+    case "U32", "I32", "F32": 4
+    case "U64", "I64", "F64", "C64": 8
+    default: nil
+    }
+  }
+
+  /// Converts `count` elements at `source`, at any alignment, to f32; exact. Only for floats (`isFloat`).
   public func convert(
     _ source: UnsafeRawPointer, count: Int, into target: UnsafeMutablePointer<Float>
   ) {
@@ -30,7 +52,7 @@ public enum CheckpointElementType: String, Sendable {
         target[index] = floatFromHalf(
           source.loadUnaligned(fromByteOffset: index &* 2, as: UInt16.self))
       }
-    case .i64: preconditionFailure("integers are not weights")
+    case .i64, .other: preconditionFailure("only floats are weights")
     }
   }
 }

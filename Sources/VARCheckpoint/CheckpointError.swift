@@ -17,8 +17,6 @@ public struct CheckpointError: Error, Equatable, Sendable, CustomStringConvertib
     public static let headerLength = Code(rawValue: "headerLength")
     /// The header or a JSON file is not valid JSON, or lacks what it must hold.
     public static let malformedJSON = Code(rawValue: "malformedJSON")
-    /// An element type that is not read.
-    public static let unsupportedType = Code(rawValue: "unsupportedType")
     /// A shape with a negative or an overflowing dimension, or too many of them.
     public static let invalidShape = Code(rawValue: "invalidShape")
     /// Offsets that are reversed, pass the end of the file, or disagree with shape and type.
@@ -41,8 +39,6 @@ public struct CheckpointError: Error, Equatable, Sendable, CustomStringConvertib
     public static let refusedPickle = Code(rawValue: "refusedPickle")
     /// A file holds several groups of tensors, and nothing says which is meant.
     public static let ambiguousGroup = Code(rawValue: "ambiguousGroup")
-    /// A shard holds a tensor that the index does not name.
-    public static let unlistedTensor = Code(rawValue: "unlistedTensor")
   }
 
   public let code: Code

@@ -2,20 +2,36 @@
 public struct CheckpointTensor: Sendable {
   public let name: String
   public let elementType: CheckpointElementType
+  /// The type as the file calls it, for example `BF16` or `FloatStorage`.
+  public let typeName: String
   public let shape: [Int]
+  /// Bytes in the shard.
+  public let byteCount: Int
   let file: InputFile
   let offsetBytes: Int
+
+  init(
+    name: String, elementType: CheckpointElementType, typeName: String, shape: [Int],
+    byteCount: Int, file: InputFile, offsetBytes: Int
+  ) {
+    self.name = name
+    self.elementType = elementType
+    self.typeName = typeName
+    self.shape = shape
+    self.byteCount = byteCount
+    self.file = file
+    self.offsetBytes = offsetBytes
+  }
 
   /// The shard that holds the tensor.
   public var path: String { file.path }
   public var elementCount: Int { shape.reduce(1, *) }
-  /// Bytes in the shard.
-  public var byteCount: Int { elementCount * elementType.byteCount }
 
   /// The same tensor under another name.
   public func renamed(_ name: String) -> CheckpointTensor {
     CheckpointTensor(
-      name: name, elementType: elementType, shape: shape, file: file, offsetBytes: offsetBytes)
+      name: name, elementType: elementType, typeName: typeName, shape: shape, byteCount: byteCount,
+      file: file, offsetBytes: offsetBytes)
   }
 
   /// Fills `output` with the tensor's bytes from `first` on, as they stand in the shard.
@@ -34,7 +50,7 @@ public struct CheckpointTensor: Sendable {
 
   /// Converts the elements from `first` on to f32 and fills `output` with them.
   ///
-  /// The range must lie inside the tensor, and the tensor must not be `i64`. Throws as `readBytes`.
+  /// The range must lie inside the tensor, and the tensor must hold floats. Throws as `readBytes`.
   public func read(
     from first: Int, into output: UnsafeMutableBufferPointer<Float>
   ) throws(CheckpointError) {

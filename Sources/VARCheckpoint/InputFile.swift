@@ -1,3 +1,5 @@
+import VARJSON
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -61,6 +63,15 @@ final class InputFile: Sendable {
             + "it was cut while it was read, copy it again")
       }
       done += count
+    }
+  }
+
+  /// Throws `unsupportedFormat` where the file is what downloads leave in the place of it.
+  func checkContent() throws(CheckpointError) {
+    let start = try readBytes(count: min(byteCount, ForeignContent.sampleByteCount))
+    // Any two bytes may begin a length, also those of a mark of UTF-16.
+    if let foreign = ForeignContent(of: start), foreign != .utf16 {
+      throw CheckpointError(.unsupportedFormat, path: path, foreign.description)
     }
   }
 

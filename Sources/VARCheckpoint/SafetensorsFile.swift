@@ -24,6 +24,7 @@ final class SafetensorsFile: Sendable {
   private static func header(
     of file: InputFile
   ) throws(CheckpointError) -> (object: JSONObject, end: Int) {
+    try file.checkContent()
     guard file.byteCount >= 8 else {
       throw CheckpointError(
         .headerLength, path: file.path,
@@ -101,14 +102,13 @@ final class SafetensorsFile: Sendable {
     guard let typeName = value["dtype"]?.stringValue, let dimensions = value["shape"]?.arrayValue,
       let offsets = value["data_offsets"]?.arrayValue, offsets.count == 2
     else { throw fault(.malformedJSON, "lacks dtype, shape or two data_offsets") }
-    guard let type = CheckpointElementType(rawValue: typeName) else {
-      throw fault(.unsupportedType, "type \(typeName) is not read; BF16, F16, F32 and I64 are")
-    }
+    let type = CheckpointElementType(rawValue: typeName) ?? .other
+    let elementByteCount = CheckpointElementType.byteCount(ofSafetensors: typeName)
     guard dimensions.count <= maximumRank else {
       throw fault(.invalidShape, "\(dimensions.count) dimensions; at most \(maximumRank) are read")
     }
     var shape: [Int] = []
-    var byteCount = type.byteCount
+    var byteCount = elementByteCount ?? 1
     for dimension in dimensions {
       guard case .integer(let size) = dimension, size >= 0 else {
         throw fault(.invalidShape, "a dimension is no count: \(dimension.text)")
@@ -126,13 +126,14 @@ final class SafetensorsFile: Sendable {
         "offsets \(offsets[0].text)...\(offsets[1].text) are reversed or pass the data's "
           + "\(dataByteCount) bytes; the file is cut short, copy it again")
     }
-    guard end - begin == byteCount else {
+    guard end - begin == byteCount || elementByteCount == nil else {
       throw fault(
         .invalidOffsets,
         "\(end - begin) bytes, but shape \(shape) of \(typeName) takes \(byteCount)")
     }
     let tensor = CheckpointTensor(
-      name: name, elementType: type, shape: shape, file: file, offsetBytes: dataOffset + begin)
+      name: name, elementType: type, typeName: typeName, shape: shape, byteCount: end - begin,
+      file: file, offsetBytes: dataOffset + begin)
     return (tensor, dataOffset + end)
   }
 }

@@ -42,8 +42,10 @@ public struct ConversionPlan: Sendable {
   public let rows: [Row]
   /// Tensors of the checkpoint that go into constants, by name.
   public let folded: [Omission]
-  /// Tensors of the checkpoint without any effect, by name.
+  /// Tensors of the model without any effect, by name.
   public let dropped: [Omission]
+  /// Tensors of the checkpoint that no part of the model needs, by name.
+  public let skipped: [Omission]
   public let recipeName: String
 
   public var elementCount: Int { rows.reduce(0) { $0 + $1.elementCount } }
@@ -97,6 +99,10 @@ extension ConversionPlan {
     }
     folded = listed(mapping.folded)
     dropped = listed(mapping.dropped)
+    skipped = listed(
+      mapping.skipped.map {
+        SourceMapping.Omission(name: $0, reason: "no part of the model needs it")
+      })
   }
 }
 

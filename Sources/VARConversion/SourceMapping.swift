@@ -20,8 +20,10 @@ struct SourceMapping: Sendable {
   let entries: [Entry]
   /// Tensors that go into constants.
   let folded: [Omission]
-  /// Tensors without any effect.
+  /// Tensors of the model without any effect.
   let dropped: [Omission]
+  /// Tensors that no part of the model needs.
+  let skipped: [String]
 
   /// - Throws: `ConversionError` that names a missing, extra or mis-shaped tensor, or `CheckpointError`.
   init(checkpoint: Checkpoint, configuration: VARGPTConfiguration) throws {
@@ -36,7 +38,8 @@ struct SourceMapping: Sendable {
     }
     self.entries = entries
     folded = reader.folded.sorted { $0.name < $1.name }
-    dropped = try reader.sortOutTheRest(isTied: configuration.languageModel.tieWordEmbeddings)
+    (dropped, skipped) = try reader.sortOutTheRest(
+      isTied: configuration.languageModel.tieWordEmbeddings)
   }
 
   private static func entry(

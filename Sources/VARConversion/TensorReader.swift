@@ -16,13 +16,14 @@ struct TensorReader {
         "is absent from \(checkpoint.directory); the checkpoint is incomplete or its config.json "
           + "belongs to another")
     }
+    guard tensor.elementType.isFloat else {
+      throw ConversionError(
+        .wrongType, name, "is of type \(tensor.typeName); weights are read from bf16, f16 and f32")
+    }
     guard tensor.shape == shape else {
       throw ConversionError(
         .wrongShape, name,
         "has shape \(tensor.shape), config.json asks for \(shape); they do not belong together")
-    }
-    guard tensor.elementType != .i64 else {
-      throw ConversionError(.wrongType, name, "holds integers, weights are expected")
     }
     used.insert(name)
     return tensor
@@ -37,25 +38,34 @@ struct TensorReader {
     return tensor
   }
 
-  /// The tensors that were not used, each with the reason why it has no effect; throws for one without a reason.
-  func sortOutTheRest(isTied: Bool) throws(ConversionError) -> [SourceMapping.Omission] {
+  /// The tensors that were not used: those of the model, each with the reason why it has no effect, and the names of
+  /// those that no part of the model needs.
+  ///
+  /// Throws `extraTensor` where leaving one out could change what the others mean: a layer that the configuration does
+  /// not count, or an addition to a tensor that is used.
+  func sortOutTheRest(
+    isTied: Bool
+  ) throws(ConversionError) -> (dropped: [SourceMapping.Omission], skipped: [String]) {
     var dropped: [SourceMapping.Omission] = []
-    var extra: [String] = []
+    var skipped: [String] = []
     for tensor in checkpoint.tensors where !used.contains(tensor.name) {
       if let reason = Self.reasonToDrop(tensor.name, isTied: isTied) {
         dropped.append(SourceMapping.Omission(name: tensor.name, reason: reason))
       } else {
-        extra.append(tensor.name)
+        skipped.append(tensor.name)
       }
     }
+    let neighbours = ModelNames(used.union(dropped.map(\.name)))
+    let extra = skipped.filter { neighbours.isChanged(by: $0) }
     if let first = extra.first {
       let others = extra.count > 1 ? " and \(extra.count - 1) more" : ""
       throw ConversionError(
         .extraTensor, first,
-        "stands in the checkpoint\(others), but this model has no such tensor; its config.json "
-          + "belongs to another, or it is no VARGPT-v1.1 checkpoint")
+        "stands in the checkpoint\(others), but this model has no such tensor, and without it the "
+          + "others may mean something else; its config.json belongs to another, or it is no "
+          + "VARGPT-v1.1 checkpoint")
     }
-    return dropped
+    return (dropped, skipped)
   }
 
   private static func reasonToDrop(_ name: String, isTied: Bool) -> String? {
@@ -74,5 +84,40 @@ struct TensorReader {
     if name == "lm_head.weight", isTied { return "tied to the embedding" }
     if name.hasSuffix(".inv_freq") { return "computed from the configuration" }
     return nil
+  }
+}
+
+/// The names of a model's tensors, to tell what stands beside them from what has nothing to do with them.
+private struct ModelNames {
+  private let names: Set<String>
+  private let patterns: Set<String>
+  private let modules: Set<Substring>
+
+  init(_ names: Set<String>) {
+    self.names = names
+    patterns = Set(names.map(Self.pattern))
+    modules = Set(names.compactMap { name in name.lastIndex(of: ".").map { name[..<$0] } })
+  }
+
+  /// Whether a tensor of another name says that the model is not the one that the names belong to.
+  func isChanged(by other: String) -> Bool {
+    // The same tensor of another layer.
+    if patterns.contains(Self.pattern(other)) { return true }
+    // A scale or a mask of a weight: `head.weight.scale`, `head.weight_scale`.
+    for index in other.indices where other[index] == "." || other[index] == "_" {
+      if names.contains(String(other[..<index])) { return true }
+    }
+    // A bias, or a weight, that a module of the model does not have.
+    guard let dot = other.lastIndex(of: "."),
+      ["weight", "bias"].contains(other[dot...].dropFirst())
+    else { return false }
+    return modules.contains(other[..<dot])
+  }
+
+  /// A name with `*` for every number.
+  private static func pattern(_ name: String) -> String {
+    name.split(separator: ".", omittingEmptySubsequences: false).map {
+      $0.allSatisfy(\.isNumber) ? "*" : $0
+    }.joined(separator: ".")
   }
 }

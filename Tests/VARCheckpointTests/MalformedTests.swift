@@ -51,7 +51,9 @@ import VARTestSupport
     (#"{"a":{"dtype":"F32","shape":[2]}}"#, .malformedJSON),
     (#"{"a":7}"#, .malformedJSON),
     (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0]}}"#, .malformedJSON),
-    (#"{"a":{"dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8]}}"#, .unsupportedType),
+    (#"{"a":{"dtype":"F8_E4M3","shape":[7],"data_offsets":[0,8]}}"#, .invalidOffsets),
+    (#"{"a":{"dtype":"F64","shape":[8],"data_offsets":[0,8]}}"#, .invalidOffsets),
+    (#"{"a":{"dtype":"F4","shape":[16],"data_offsets":[0,9]}}"#, .invalidOffsets),
     (#"{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}"#, .invalidShape),
     (#"{"a":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}}"#, .invalidShape),
     (
@@ -95,7 +97,7 @@ import VARTestSupport
     (#"{"weight_map":{"a":"1.safetensors","b":"absent"}}"#, .missingFile),
     (#"{"weight_map":{"a":"1.safetensors","b":"2.safetensors"}}"#, .duplicateTensor),
     (#"{"weight_map":{"a":"1.safetensors","b":"1.safetensors"}}"#, .missingTensor),
-    (#"{"weight_map":{"b":"1.safetensors"}}"#, .unlistedTensor),
+    (#"{"weight_map":{"b":"1.safetensors"}}"#, .missingTensor),
   ])
   func faultyIndexes(index: String, expected: CheckpointError.Code) {
     let directory = TemporaryDirectory()

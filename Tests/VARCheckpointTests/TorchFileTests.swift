@@ -57,10 +57,14 @@ import VARTestSupport
     #expect(fault("protocol0")?.detail.contains("protocol 0") == true)
     #expect(fault("transposed")?.code == .invalidShape)
     #expect(fault("transposed")?.tensor == "turned")
-    #expect(fault("double")?.code == .unsupportedType)
-    #expect(fault("double")?.detail.contains("DoubleStorage") == true)
     #expect(fault("module")?.code == .refusedPickle)
     #expect(fault("module")?.detail.contains("torch.nn.modules.linear.Linear") == true)
+  }
+
+  @Test func otherTypesStandInTheListWithTheirNames() throws {
+    let tensors = try open("double").tensors.filter { !$0.elementType.isFloat }
+    #expect(tensors.map(\.typeName) == ["torch.DoubleStorage"])
+    #expect(tensors.map { $0.byteCount / $0.elementCount } == [8])
   }
 
   /// Cut anywhere, the file is refused; no crash, no tensor past its end.
@@ -116,7 +120,7 @@ import VARTestSupport
     #expect {
       _ = try Checkpoint(path: directory.path)
     } throws: {
-      ($0 as? CheckpointError)?.code == .unlistedTensor
+      ($0 as? CheckpointError)?.code == .missingTensor
     }
   }
 }

@@ -114,14 +114,13 @@ enum TorchStorageType: String {
     }
   }
 
-  /// What weights may be made of.
-  var elementType: CheckpointElementType? {
+  var elementType: CheckpointElementType {
     switch self {
     case .bfloat16: .bf16
     case .half: .f16
     case .float: .f32
     case .long: .i64
-    case .double, .int, .short, .char, .byte, .bool: nil
+    case .double, .int, .short, .char, .byte, .bool: .other
     }
   }
 }

@@ -13,6 +13,7 @@ final class TorchFile: Sendable {
   /// - Parameter groups: names of the state dict where the file holds several, the preferred one first.
   init(path: String, groups: [String]) throws(CheckpointError) {
     file = try InputFile(path: path)
+    try file.checkContent()
     try Self.checkMagic(file)
     let archive = try ZipArchive(file)
     let root = try Self.root(of: archive)
@@ -203,12 +204,6 @@ struct TorchState {
     _ name: String, _ tensor: PickleMachine.Tensor, _ storage: PickleMachine.Storage,
     in file: InputFile, at member: ZipArchive.Member
   ) throws(CheckpointError) -> CheckpointTensor {
-    guard let type = storage.type.elementType else {
-      throw CheckpointError(
-        .unsupportedType, path: path, tensor: name,
-        "type torch.\(storage.type.rawValue) is not read; BFloat16Storage, HalfStorage, "
-          + "FloatStorage and LongStorage are")
-    }
     var expected = 1
     var isContiguous = true
     for (size, stride) in zip(tensor.shape, tensor.strides).reversed() where size != 1 {
@@ -223,7 +218,10 @@ struct TorchState {
           + "are read: save it with .contiguous()")
     }
     return CheckpointTensor(
-      name: name, elementType: type, shape: tensor.shape, file: file,
+      name: name, elementType: storage.type.elementType,
+      typeName: "torch.\(storage.type.rawValue)", shape: tensor.shape,
+      byteCount: tensor.shape.contains(0) ? 0 : tensor.shape.reduce(storage.type.byteCount, *),
+      file: file,
       offsetBytes: member.offset + tensor.offset * storage.type.byteCount)
   }
 }
