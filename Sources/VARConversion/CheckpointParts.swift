@@ -22,7 +22,7 @@ public struct CheckpointParts: Sendable, Equatable {
   /// Configuration, tokenizer and the other small files come from `path`. Tensors get the names of a VARGPT checkpoint.
   /// - Throws: `CheckpointError`, and `ConversionError` where a part or a projector is missing.
   public func checkpoint(at path: String) throws -> Checkpoint {
-    let base = try Checkpoint(path: path)
+    let base = try Checkpoint(path: path).withOfficialNames()
     guard self != CheckpointParts() else {
       if Self.isQwen2VL(base) {
         throw ConversionError(
@@ -51,16 +51,19 @@ public struct CheckpointParts: Sendable, Equatable {
     return checkpoint
   }
 
-  /// Whether the configuration says so.
+  /// Whether the configuration says so and no part of VARGPT is there.
+  ///
+  /// Some programs save a VARGPT checkpoint under the type of the model that it extends.
   private static func isQwen2VL(_ checkpoint: Checkpoint) -> Bool {
     (try? checkpoint.configuration())?["model_type"]?.stringValue == "qwen2_vl"
+      && checkpoint.tensors.allSatisfy { ModelPart(of: $0.name) == .languageModel }
   }
 
   /// The shards of one part's file or directory, with the names of a VARGPT checkpoint.
   private static func shards(
     of part: ModelPart, in path: String, takesProjector: Bool
   ) throws -> [CheckpointShard] {
-    let source = try Checkpoint(path: path, groups: part.groups)
+    let source = try Checkpoint(path: path, groups: part.groups).withOfficialNames()
     let isWhole = source.tensors.contains {
       $0.name.hasPrefix(ModelPart.generator.prefix) || $0.name.hasPrefix(ModelPart.vae.prefix)
     }

@@ -12,15 +12,23 @@ import VQ4Format
 /// let result = try conversion.write(to: "model.vq4")
 /// ```
 public struct Conversion: Sendable {
+  /// Its tensors have the names of the official checkpoint.
   public let checkpoint: Checkpoint
   /// What the file will say about the model.
-  public let configuration: VARGPTConfiguration
+  public var configuration: VARGPTConfiguration { documents.configuration }
   public let options: ConversionOptions
   /// What the file will hold.
   public let plan: ConversionPlan
   /// The memory that it takes.
   public let memory: MemoryNeeds
+  let documents: SourceDocuments
   let mapping: SourceMapping
+
+  /// What the user should know about the checkpoint, a line each: keys that nothing knows, tensors that nothing needs,
+  /// settings that win over others.
+  public var notes: [String] {
+    documents.notes + [SourceNotes.skipped(plan.skipped)].compactMap { $0 }
+  }
 
   /// What was written.
   public struct Result: Sendable {
@@ -38,12 +46,14 @@ public struct Conversion: Sendable {
   ///
   /// Throws `CheckpointError`, `ConfigurationError`, `ConversionError` or `QuantizationError`.
   public init(of checkpoint: Checkpoint, options: ConversionOptions) throws {
-    configuration = try Self.configuration(of: checkpoint)
+    let checkpoint = try checkpoint.withOfficialNames()
+    documents = try SourceDocuments(checkpoint)
     self.checkpoint = checkpoint
     self.options = options
-    mapping = try SourceMapping(checkpoint: checkpoint, configuration: configuration)
+    mapping = try SourceMapping(
+      checkpoint: checkpoint, configuration: documents.configuration)
     let sizes = Dictionary(
-      checkpoint.tensors.map { ($0.name, $0.elementCount * $0.elementType.byteCount) },
+      checkpoint.tensors.map { ($0.name, $0.byteCount) },
       uniquingKeysWith: { first, _ in first })
     plan = try ConversionPlan(mapping: mapping, recipe: options.recipe, sizes: sizes)
     memory = MemoryNeeds(
@@ -56,29 +66,6 @@ public struct Conversion: Sendable {
         "this conversion takes at least \(memory.minimumByteCount) bytes "
           + "(--ram \((memory.minimumByteCount + (1 << 20) - 1) >> 20)M)")
     }
-  }
-
-  /// The configuration of a checkpoint, with what only its tensors' shapes tell.
-  static func configuration(of checkpoint: Checkpoint) throws -> VARGPTConfiguration {
-    var shapes: [String: [Int]] = [:]
-    for tensor in checkpoint.tensors {
-      guard !tensor.shape.contains(0) else {
-        throw ConversionError(
-          .wrongShape, tensor.name, "has shape \(tensor.shape); no tensor of a model is empty")
-      }
-      shapes[tensor.name] = tensor.shape
-    }
-    var config = try checkpoint.configuration()
-    if let tokens = try ImageTokens(added: checkpoint) { config = tokens.added(to: config) }
-    let configuration = try VARGPTConfiguration(
-      config: config, shapes: TensorShapes(tensors: shapes))
-    // Shapes may give what no configuration can say; reading it as the runtime will finds that.
-    guard try VARGPTConfiguration(config: configuration.json) == configuration else {
-      throw ConversionError(
-        .wrongShape, "vargpt_gen.block_chunks.0.module.0.ffn.fc1.weight",
-        "its rows are not 256 * round(mlp_ratio * width / 256); no VARGPT-v1.1 model has that")
-    }
-    return configuration
   }
 
   /// The disk that the conversion takes.

@@ -29,7 +29,9 @@ public struct ConversionCheck: Sendable {
   /// `Conversion.init` and of `VQ4File`.
   public init(of path: String, against checkpoint: Checkpoint) throws {
     file = try VQ4File(path: path)
-    let configuration = try Conversion.configuration(of: checkpoint)
+    let checkpoint = try checkpoint.withOfficialNames()
+    let configuration = try SourceDocuments.configuration(
+      checkpoint, ConfigurationDialect(checkpoint.configuration()))
     guard try VARGPTConfiguration(config: file.jsonAttachment("configuration")) == configuration
     else {
       throw ConversionError(

@@ -6,11 +6,12 @@ struct ImageTokens {
   /// Of `<|image_gen_start|>`; the others follow.
   let start: Int
 
-  /// Nil where `config.json` names its special tokens or nothing tells the ids.
+  /// Nil where the configuration names its special tokens or nothing tells the ids.
   ///
   /// `sos_embedding` ends with the row of the first one (ARCHITECTURE 2.3).
-  init?(added checkpoint: Checkpoint) throws {
-    guard try checkpoint.configuration()["special_tokens"] == nil,
+  /// - Parameter config: the flat document.
+  init?(added checkpoint: Checkpoint, config: JSONValue) {
+    guard config["special_tokens"] == nil,
       let shape = checkpoint["sos_embedding.weight"]?.shape, let rows = shape.first, rows > 0
     else { return nil }
     start = rows - 1

@@ -27,6 +27,7 @@ struct ConvertCommand: ParsableCommand {
     options.keepsProgress = true
     options.resumes = resume
     let conversion = try Conversion(of: try arguments.source.checkpoint(), options: options)
+    if !arguments.quiet { printNotes(conversion) }
     let result = try write(conversion)
     let seconds = ProgressLine.now() - start
     if arguments.json {
@@ -98,6 +99,7 @@ struct ConvertCommand: ParsableCommand {
         ("recipe", .string(conversion.plan.recipeName)), ("seconds", .number(seconds)),
         ("peak_memory_bytes", ProcessMemory.peakByteCount().map { .integer($0) } ?? .null),
         ("resumed_weights", .integer(result.resumedElementCount)), ("errors", .array(errors)),
+        ("notes", .array(conversion.notes.map { .string($0) })),
       ]))
   }
 }

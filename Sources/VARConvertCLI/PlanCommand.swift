@@ -14,6 +14,7 @@ struct PlanCommand: ParsableCommand {
 
   func run() throws {
     let conversion = try arguments.conversion()
+    if !arguments.quiet { printNotes(conversion) }
     if arguments.json {
       print(report(conversion).text)
     } else {
@@ -71,6 +72,10 @@ struct PlanCommand: ParsableCommand {
     for omission in plan.dropped {
       print("  \(omission.name): \(omission.reason) (\(Text.bytes(omission.byteCount)))")
     }
+    if !plan.skipped.isEmpty { print("\nskipped:") }
+    for omission in plan.skipped {
+      print("  \(omission.name): \(omission.reason) (\(Text.bytes(omission.byteCount)))")
+    }
   }
 
   private func report(_ conversion: Conversion) -> JSONValue {
@@ -104,6 +109,8 @@ struct PlanCommand: ParsableCommand {
         ("memory_bytes", .integer(conversion.memory.byteCount)),
         ("minimum_memory_bytes", .integer(conversion.memory.minimumByteCount)),
         ("tensors", .array(rows)), ("folded", list(plan.folded)), ("dropped", list(plan.dropped)),
+        ("skipped", list(plan.skipped)),
+        ("notes", .array(conversion.notes.map { .string($0) })),
       ]))
   }
 }

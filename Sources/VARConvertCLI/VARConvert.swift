@@ -115,6 +115,11 @@ enum ExitStatus {
   }
 }
 
+/// Prints what the user should know about the checkpoint.
+func printNotes(_ conversion: Conversion) {
+  for note in conversion.notes { printError("note: \(note)") }
+}
+
 /// Prints a line to stderr.
 func printError(_ text: String) { writeError(text + "\n") }
 

@@ -92,7 +92,7 @@ public final class VARGPT: Sendable {
     configuration = try VARGPTConfiguration(config: file.jsonAttachment("configuration"))
     generationDefaults = try GenerationDefaults(
       config: file.jsonAttachment("generation_configuration"),
-      endOfSequence: configuration.specialTokens.endOfSequence)
+      endOfSequence: [configuration.specialTokens.endOfSequence])
     imagePreprocessing = try ImagePreprocessing(json: file.jsonAttachment("image_preprocessing"))
     guard let tables = try file.attachmentInPlace("tokenizer") else {
       throw GenerationError(

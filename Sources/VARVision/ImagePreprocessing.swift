@@ -60,15 +60,24 @@ public struct ImagePreprocessing: Sendable, Equatable {
     self.std = std
   }
 
-  /// Reads `preprocessor_config.json`; a switched-off step or another filter than bicubic is refused.
+  /// Reads the settings of `preprocessor_config.json`; a switched-off step or another filter than bicubic is refused.
+  ///
+  /// Bounds may stand in `size`, where newer versions of transformers call them edges although they are areas. A
+  /// member that is null is absent.
   public init(json: JSONValue) throws(ImageError) {
-    func integer(_ key: String, _ fallback: Int) throws(ImageError) -> Int {
-      guard let value = json[key] ?? json["size"]?[key], value != .null else { return fallback }
+    func stated(_ value: JSONValue?) -> JSONValue? { value == .null ? nil : value }
+    func integer(
+      _ key: String, _ fallback: Int, edge: String = ""
+    ) throws(ImageError) -> Int {
+      let size = json["size"]
+      guard let value = stated(json[key]) ?? stated(size?[key]) ?? stated(size?[edge]) else {
+        return fallback
+      }
       guard let number = value.integerValue else { throw Self.malformed(key, "an integer") }
       return number
     }
     func numbers(_ key: String, _ fallback: [Float]) throws(ImageError) -> [Float] {
-      guard let value = json[key], value != .null else { return fallback }
+      guard let value = stated(json[key]) else { return fallback }
       let numbers = (value.arrayValue ?? []).compactMap(\.doubleValue)
       guard numbers.count == value.arrayValue?.count else {
         throw Self.malformed(key, "an array of numbers")
@@ -79,17 +88,19 @@ public struct ImagePreprocessing: Sendable, Equatable {
       throw ImageError(.invalidSettings, "image pre-processing: a JSON object is expected")
     }
     for key in ["do_convert_rgb", "do_normalize", "do_rescale", "do_resize"] {
-      guard json[key] ?? .bool(true) == .bool(true) else { throw Self.malformed(key, "true") }
+      guard stated(json[key]) ?? .bool(true) == .bool(true) else {
+        throw Self.malformed(key, "true")
+      }
     }
     guard try integer("resample", 3) == 3 else { throw Self.malformed("resample", "3 (bicubic)") }
-    let rescale = json["rescale_factor"] ?? .number(1.0 / 255)
+    let rescale = stated(json["rescale_factor"]) ?? .number(1.0 / 255)
     guard let rescale = rescale.doubleValue, abs(rescale * 255 - 1) < 1e-6 else {
       throw Self.malformed("rescale_factor", "1/255")
     }
     let defaults = try ImagePreprocessing()
     try self.init(
-      minPixels: try integer("min_pixels", defaults.minPixels),
-      maxPixels: try integer("max_pixels", defaults.maxPixels),
+      minPixels: try integer("min_pixels", defaults.minPixels, edge: "shortest_edge"),
+      maxPixels: try integer("max_pixels", defaults.maxPixels, edge: "longest_edge"),
       patchSize: try integer("patch_size", defaults.patchSize),
       mergeSize: try integer("merge_size", defaults.mergeSize),
       temporalPatchSize: try integer("temporal_patch_size", defaults.temporalPatchSize),

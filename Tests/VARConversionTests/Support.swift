@@ -1,3 +1,4 @@
+import Testing
 import VARQuantization
 import VQ4Format
 
@@ -13,5 +14,34 @@ func values(of index: Int, in file: VQ4File) throws -> [Float] {
   return (0..<rows * cols).map { element in
     let (row, col) = (element / cols, element % cols)
     return stored[(row / 16 * cols + col) * 16 + row % 16]
+  }
+}
+
+/// Expects equal tensors, and equal attachments but for the provenance and the chat template.
+func expectSameContent(
+  _ found: VQ4File, _ expected: VQ4File, _ location: SourceLocation = #_sourceLocation
+) throws {
+  #expect(
+    found.tensors.map(\.description) == expected.tensors.map(\.description),
+    sourceLocation: location)
+  for index in expected.tensors.indices {
+    for role in VQ4StreamRole.allCases {
+      let count = expected.tensors[index].description.byteCount(of: role)
+      guard count > 0 else { continue }
+      let streams = try [found, expected].map { file in
+        var bytes = [UInt8](repeating: 0, count: count)
+        try bytes.withUnsafeMutableBytes { try file.decodeStream(index, role, into: $0) }
+        return bytes
+      }
+      #expect(
+        streams[0] == streams[1], "\(expected.tensors[index].description.name)",
+        sourceLocation: location)
+    }
+  }
+  for attachment in expected.attachments.map(\.name)
+  where attachment != "provenance" && attachment != "chat_template" {
+    #expect(
+      try found.attachment(attachment) == expected.attachment(attachment), "\(attachment)",
+      sourceLocation: location)
   }
 }

@@ -19,6 +19,24 @@ import VARVision
     #expect(nested.minPixels == 784 && nested.maxPixels == 1568)
   }
 
+  /// Newer versions of transformers call areas edges, and write null for what is absent.
+  @Test func edgesOfASizeAreAreas() throws {
+    let edges = try ImagePreprocessing(
+      json: JSONValue(
+        parsing: """
+          {"size":{"shortest_edge":784,"longest_edge":12544},"min_pixels":null,"max_pixels":null,
+           "do_resize":null,"rescale_factor":null,"image_mean":null}
+          """))
+    #expect(edges.minPixels == 784 && edges.maxPixels == 12_544)
+    // 448 x 448 pixels, 16 tokens a side of 28 pixels; now 16 tokens in all.
+    let resized = try edges.smartResize(height: 448, width: 448)
+    #expect(resized.height == 112 && resized.width == 112)
+    let wins = try ImagePreprocessing(
+      json: JSONValue(
+        parsing: #"{"size":{"shortest_edge":784,"longest_edge":12544},"max_pixels":15680}"#))
+    #expect(wins.minPixels == 784 && wins.maxPixels == 15_680)
+  }
+
   @Test(arguments: [
     "[]", #"{"resample":2}"#, #"{"do_normalize":false}"#, #"{"patch_size":0}"#,
     #"{"patch_size":"14"}"#, #"{"min_pixels":0}"#, #"{"min_pixels":10,"max_pixels":5}"#,

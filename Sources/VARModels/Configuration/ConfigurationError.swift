@@ -2,6 +2,8 @@
 public struct ConfigurationError: Error, Equatable, CustomStringConvertible {
   public enum Code: String, Sendable {
     case malformed, missing, outOfRange, inconsistent
+    /// A setting of a model that the networks here do not compute.
+    case unsupported
   }
   public let code: Code
   /// Where the value stands, for example `vision_config.embed_dim`.

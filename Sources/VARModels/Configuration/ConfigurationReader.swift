@@ -14,7 +14,8 @@ struct ConfigurationReader {
     self.path = path
   }
 
-  private func key(_ name: String) -> String { path.isEmpty ? name : path + "." + name }
+  /// The dotted key of a member.
+  func key(_ name: String) -> String { path.isEmpty ? name : path + "." + name }
 
   /// The member, where it is present and not null.
   func value(_ name: String) -> JSONValue? {

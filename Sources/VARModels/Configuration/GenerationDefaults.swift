@@ -6,19 +6,33 @@ public struct GenerationDefaults: Sendable, Equatable {
   public var endOfSequenceTokens: [Int]
   public var repetitionPenalty: Double
 
-  /// - Parameter config: the document, or nil where a checkpoint has none.
+  /// Names of the stated keys that nothing here knows.
+  public static func unknownKeys(of config: JSONValue) throws(ConfigurationError) -> [String] {
+    let unknown = try ConfigurationReader(config, path: documentName).unknownKeys(
+      besides: GenerationSettings.known)
+    return unknown.map { String($0.dropFirst(documentName.count + 1)) }
+  }
+
+  private static let documentName = "generation_config"
+
+  /// - Parameters:
+  ///   - config: the document, or nil where a checkpoint has none.
+  ///   - endOfSequence: the ids that end a text where the document states none.
+  /// - Throws: `ConfigurationError` that names the key, also for a setting that would change which tokens come and is
+  ///   not supported.
   public init(
-    config: JSONValue?, endOfSequence: Int
+    config: JSONValue?, endOfSequence: [Int]
   ) throws(ConfigurationError) {
-    endOfSequenceTokens = [endOfSequence]
+    endOfSequenceTokens = endOfSequence
     repetitionPenalty = 1
     guard let config else { return }
-    let reader = try ConfigurationReader(config, path: "generation_config")
+    let reader = try ConfigurationReader(config, path: Self.documentName)
+    try GenerationSettings.check(reader)
     if let single = reader.value("eos_token_id")?.integerValue {
       endOfSequenceTokens = [single]
     } else {
       endOfSequenceTokens = try reader.integers(
-        "eos_token_id", count: 1...64, in: 0...4_194_303, default: [endOfSequence])
+        "eos_token_id", count: 1...64, in: 0...4_194_303, default: endOfSequence)
     }
     repetitionPenalty = try reader.number("repetition_penalty", in: 0.01...100, default: 1)
   }

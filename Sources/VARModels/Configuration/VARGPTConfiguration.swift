@@ -23,7 +23,7 @@ public struct VARGPTConfiguration: Sendable, Equatable {
   public init(
     config: JSONValue, shapes: TensorShapes = .none
   ) throws(ConfigurationError) {
-    let root = try ConfigurationReader(config)
+    let root = try ConfigurationReader(ConfigurationDialect(config).json)
     languageModel = try Qwen2Configuration(root)
     guard let vision = try root.nested("vision_config") else {
       throw ConfigurationError(code: .missing, key: "vision_config", detail: "is required")
@@ -50,8 +50,13 @@ public struct VARGPTConfiguration: Sendable, Equatable {
     let released = template.schedule(scaleCount: PixelBudget.budget025M.scaleCount)
     guard let reader else { return released }
     var result = released
-    if let name = try? reader.string("pn", default: ""), let budget = PixelBudget(rawValue: name) {
+    let name = try reader.string("pn", default: "")
+    if let budget = PixelBudget(rawValue: name) {
       result = template.schedule(scaleCount: budget.scaleCount)
+    } else {
+      try reader.require(
+        name.isEmpty || reader.value("scale_schedule") != nil, "pn",
+        "\"\(name)\" names no official schedule; state scale_schedule")
     }
     if let list = reader.value("scale_schedule")?.arrayValue {
       result.scales = try list.map { entry throws(ConfigurationError) in
