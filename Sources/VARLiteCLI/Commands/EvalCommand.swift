@@ -40,7 +40,10 @@ struct EvalCommand: ParsableCommand {
     let model = try self.model.open()
     var referenceOptions = model.options
     referenceOptions.kvType = nil
-    let reference = try self.reference.map { try VARGPT(path: $0, options: referenceOptions) }
+    let reference = try self.reference.map { path in
+      try ModelFile.check(path)
+      return try VARGPT(path: path, options: referenceOptions)
+    }
     let run = EvaluationRun(
       model, reference: reference, set: set,
       parts: parts.isEmpty ? EvaluationRun.Part.allCases : parts, limit: limit ?? .max)

@@ -48,6 +48,7 @@ struct RepackCommand: ParsableCommand {
       throw GenerationError(.invalidRequest, "the output has an empty name; name a file")
     }
     let input = self.file ?? model ?? ""
+    try ModelFile.check(input)
     let file = try VQ4File(path: input)
     let progress = Progress(isQuiet: quiet, printsText: false)
     defer { progress.close() }

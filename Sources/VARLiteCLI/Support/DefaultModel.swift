@@ -48,8 +48,10 @@ enum DefaultModel {
   }
 
   static func choice(option: String?) throws -> Choice {
-    if let option { return Choice(path: option) }
-    if let path = try ProgramInput.variable("VARLITE_MODEL") { return Choice(path: path) }
+    if let path = try option ?? ProgramInput.variable("VARLITE_MODEL") {
+      try ModelFile.check(path)
+      return Choice(path: path)
+    }
     guard let program = programPath() else {
       throw GenerationError(.unusableModel, "the demo model cannot be found; use --model")
     }

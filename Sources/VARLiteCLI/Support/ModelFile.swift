@@ -1,0 +1,67 @@
+import VARLite
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// Recognises what users give in the place of a model: a checkpoint that is not converted yet, or another program's
+/// model.
+enum ModelFile {
+  private static let checkpointFiles = [
+    "config.json", "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+    "pytorch_model.bin.index.json", "snapshots",
+  ]
+  private static let checkpointSuffixes = [
+    ".safetensors", ".safetensors.index.json", ".pth", ".pt", ".bin", ".bin.index.json", ".ckpt",
+    "/config.json",
+  ]
+
+  /// Throws `unusableModel`, with what to do, for what is plainly no `.vq4` file; all else is left to its reader.
+  static func check(_ path: String) throws(GenerationError) {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return }
+    if status.st_mode & S_IFMT == S_IFDIR {
+      var folder = path
+      while folder.count > 1, folder.hasSuffix("/") { folder.removeLast() }
+      if checkpointFiles.contains(where: { access("\(folder)/\($0)", F_OK) == 0 }) {
+        throw unconverted(folder)
+      }
+      throw GenerationError(.unusableModel, "\(path): is a folder; give a .vq4 file")
+    }
+    guard status.st_mode & S_IFMT == S_IFREG else { return }
+    let start = start(of: path)
+    if start.starts(with: Array("GGUF".utf8)) {
+      throw GenerationError(
+        .unusableModel,
+        "\(path): is a GGUF file of another program; varlite runs .vq4 files, which varconvert makes "
+          + "of a VARGPT-v1.1 checkpoint")
+    }
+    // An archive of torch.save begins as every zip file does, a safetensors file with a length and a brace.
+    let isZip = start.starts(with: [0x50, 0x4B, 3, 4])
+    let isSafetensors =
+      start.count > 8 && start[8] == UInt8(ascii: "{") && start[5..<8].allSatisfy { $0 == 0 }
+    let hasSuffix = checkpointSuffixes.contains { path.hasSuffix($0) }
+    let isModel = start.starts(with: [0x89, 0x56, 0x51, 0x34])
+    guard !isModel, isZip || isSafetensors || hasSuffix || path == "config.json" else { return }
+    throw unconverted(path)
+  }
+
+  private static func unconverted(_ path: String) -> GenerationError {
+    GenerationError(
+      .unusableModel,
+      "\(path): is a checkpoint, not a .vq4 file; convert it first: "
+        + "varconvert \(path) -o model.vq4")
+  }
+
+  /// The first bytes of a file; none where it cannot be read, which its reader will say.
+  private static func start(of path: String) -> [UInt8] {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { return [] }
+    defer { close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: 16)
+    let count = bytes.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
+    return Array(bytes.prefix(max(0, count)))
+  }
+}
