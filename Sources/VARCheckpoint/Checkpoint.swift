@@ -42,8 +42,9 @@ public final class Checkpoint: Sendable {
 
   /// A checkpoint of the tensors of `shards`, with the small files of `directory`.
   ///
-  /// Throws `duplicateTensor`.
+  /// What training wrapped around the modules goes from the tensors' names. Throws `duplicateTensor`.
   public init(directory: String, shards: [CheckpointShard]) throws(CheckpointError) {
+    let shards = shards.map { $0.withoutWrappers() }
     self.directory = directory
     self.shards = shards
     let sorted = shards.flatMap(\.tensors).sorted { $0.name < $1.name }

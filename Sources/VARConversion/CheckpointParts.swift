@@ -3,9 +3,9 @@ import VARJSON
 
 /// Files that stand in for parts of a checkpoint, as training leaves them (ARCHITECTURE 2.5).
 public struct CheckpointParts: Sendable, Equatable {
-  /// A state dict of the generator (`infinity_*.pth`), or a VARGPT checkpoint.
+  /// A state dict of the generator (`infinity_*.pth`), a file of Infinity's trainer, or a VARGPT checkpoint.
   public var generator: String?
-  /// A state dict of the VAE, alone or under `vae`, or a VARGPT checkpoint.
+  /// A state dict of the VAE, alone or under `vae`, a file of Infinity's trainer, or a VARGPT checkpoint.
   public var vae: String?
   /// A state dict with `image_gen_projector.*`, `image_gen_projector_out.*` and `sos_embedding.weight`, or a VARGPT
   /// checkpoint.
@@ -123,11 +123,12 @@ private enum ModelPart: String {
     }
   }
 
-  /// Where a file of several state dicts has the part.
+  /// Where a file of several state dicts has the part; a trainer of Infinity writes `gpt_fsdp`, or `gpt_wo_ddp` where
+  /// the model is not sharded, and `vae_local`.
   var groups: [String] {
     switch self {
-    case .generator: ["generator", "gpt"]
-    case .vae: ["vae"]
+    case .generator: ["generator", "gpt", "gpt_fsdp", "gpt_wo_ddp"]
+    case .vae: ["vae", "vae_local"]
     case .projector: ["projector"]
     case .languageModel: []
     }

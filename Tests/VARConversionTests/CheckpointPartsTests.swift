@@ -126,6 +126,81 @@ import VQ4Format
     #expect(try check.run(threadCount: 1).allSatisfy { $0.error.relative < 0.2 })
   }
 
+  /// Infinity's trainer writes everything into one file, the model under `trainer`, beside optimizer and averages.
+  @Test(arguments: ["gpt_fsdp", "gpt_wo_ddp"])
+  func filesOfInfinitysTrainerGiveBothParts(group: String) throws {
+    writeParts()
+    write(small, "whole", config: SmallCheckpoint.config, tokens: Self.allTokens)
+    let generator = values(
+      where: { $0.hasPrefix("vargpt_gen.") }, name: { String($0.dropFirst(11)) })
+    let vae = values(
+      where: { $0.hasPrefix("vae_local.") }, name: { String($0.dropFirst(10)) })
+    let average = values(
+      where: { $0 == "vargpt_gen.pos_start" }, name: { String($0.dropFirst(11)) })
+    let trainer: TorchArchive.Value = .dictionary([
+      ("config", .dictionary([("prog_it", .integer(3)), ("first_prog", .none)])),
+      ("vae_local", vae), ("gpt_ema_fsdp", average), (group, generator),
+      (group + "_opt", .dictionary([("state", .dictionary([("pos_start", average)]))])),
+    ])
+    let file: TorchArchive.Value = .dictionary([
+      ("epoch", .integer(1)), ("args", .dictionary([("pn", .text("0.25M"))])),
+      ("trainer", trainer), ("arch", .none),
+    ])
+    directory.write("ar-ckpt.pth", TorchArchive.file(file))
+    let path = directory.file("ar-ckpt.pth")
+    let parts = CheckpointParts(
+      generator: path, vae: path, projector: directory.file("projector.pth"))
+    let found = try convert(try parts.checkpoint(at: directory.file("qwen")), "parts.vq4")
+    let expected = try convert(try Checkpoint(path: directory.file("whole")), "whole.vq4")
+    try expectSameTensors(found, expected)
+  }
+
+  /// Data parallelism, sharding, recomputation and compilation each leave a name, at the start or in the middle.
+  @Test(
+    arguments: [
+      { "module." + $0 }, { "_orig_mod." + $0 }, { "module.module._orig_mod." + $0 },
+      { "_forward_module." + $0 },
+      { (name: String) in
+        "_fsdp_wrapped_module."
+          + name.replacing(".module.", with: ".module._fsdp_wrapped_module.")
+          .replacing("encoder.", with: "encoder._checkpoint_wrapped_module.")
+          .replacing("layers.", with: "layers._fsdp_wrapped_module.")
+      },
+    ] as [@Sendable (String) -> String])
+  func wrappersGoFromTheNames(wrapped: @Sendable (String) -> String) throws {
+    writeParts(vaeName: { wrapped(Self.unwrapped($0)) })
+    let generator = values(
+      where: { $0.hasPrefix("vargpt_gen.") }, name: { wrapped(String($0.dropFirst(11))) })
+    directory.write("generator.pth", TorchArchive.file(generator))
+    let projector = values(where: Self.isProjector, name: wrapped)
+    directory.write("projector.pth", TorchArchive.file(projector))
+    let checkpoint = try parts().checkpoint(at: directory.file("qwen"))
+    #expect(Set(checkpoint.tensors.map(\.name)) == Set(small.tensors.map(\.name)))
+    // A whole checkpoint, too.
+    let whole = SmallCheckpoint.safetensors(
+      small.tensors.map {
+        SmallCheckpoint.Tensor(name: wrapped($0.name), shape: $0.shape, values: $0.values)
+      })
+    directory.write("whole.safetensors", whole)
+    let found = try Checkpoint(path: directory.file("whole.safetensors"))
+    #expect(Set(found.tensors.map(\.name)) == Set(small.tensors.map(\.name)))
+  }
+
+  /// The same tensor with and without its wrapper cannot be told apart.
+  @Test func aWrappedAndAPlainNameOfOneTensorAreRefused() throws {
+    let name = "model.norm.weight"
+    let tensors = ["module." + name, name].map {
+      SmallCheckpoint.Tensor(name: $0, shape: [2], values: [1, 2])
+    }
+    directory.write("a.safetensors", SmallCheckpoint.safetensors(tensors))
+    #expect {
+      try Checkpoint(path: directory.file("a.safetensors"))
+    } throws: {
+      let error = $0 as? CheckpointError
+      return error?.code == .duplicateTensor && error?.tensor == name
+    }
+  }
+
   @Test func whatIsMissingIsNamedWithItsFlag() {
     writeParts()
     let qwen = directory.file("qwen")

@@ -11,6 +11,12 @@ public struct SmallCheckpoint {
     public var name: String
     public var shape: [Int]
     public var values: [Float]
+
+    public init(name: String, shape: [Int], values: [Float]) {
+      self.name = name
+      self.shape = shape
+      self.values = values
+    }
   }
 
   public static let (hiddenSize, intermediateSize, vocabSize, layers) = (64, 96, 320, 2)
@@ -194,6 +200,13 @@ extension SmallCheckpoint {
 
   /// Writes `model.safetensors`, `config.json` and the tokenizer's files.
   public func write(to directory: String, config: String = Self.config) {
+    Self.write("model.safetensors", Self.safetensors(tensors), to: directory)
+    Self.write("config.json", Array(config.utf8), to: directory)
+    Self.writeTokenizer(to: directory)
+  }
+
+  /// A safetensors file of f32 tensors in this order.
+  public static func safetensors(_ tensors: [Tensor]) -> [UInt8] {
     var header = "{"
     var data: [UInt8] = []
     for tensor in tensors {
@@ -207,9 +220,7 @@ extension SmallCheckpoint {
     }
     header += "}"
     let length = withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Array($0) }
-    Self.write("model.safetensors", length + Array(header.utf8) + data, to: directory)
-    Self.write("config.json", Array(config.utf8), to: directory)
-    Self.writeTokenizer(to: directory)
+    return length + Array(header.utf8) + data
   }
 
   /// Writes the tokenizer's files.

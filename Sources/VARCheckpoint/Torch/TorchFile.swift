@@ -122,8 +122,8 @@ struct TorchState {
   let machine: PickleMachine
   let path: String
 
-  /// Groups that usually hold the weights, the preferred one first.
-  private static let usualGroups = ["state_dict", "model", "module"]
+  /// Groups that usually hold the weights, or the group that does, the preferred one first.
+  private static let usualGroups = ["state_dict", "model", "module", "trainer"]
   private static let maximumDepth = 4
 
   /// Names and tensors of the state dict; other values are ignored.
