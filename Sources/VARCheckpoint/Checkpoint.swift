@@ -12,6 +12,10 @@ public final class Checkpoint: Sendable {
   public let shards: [CheckpointShard]
   /// The shards' file names, sorted.
   public var shardNames: [String] { shards.map(\.name) }
+  /// The adapters that are merged into the tensors, in their order.
+  public let adapters: [MergedAdapter]
+  /// Tensors that an adapter changes or replaces.
+  public let adaptedNames: Set<String>
   /// Bytes of all shards.
   public var byteCount: Int { shards.reduce(0) { $0 + $1.byteCount } }
   private let indexByName: [String: Int]
@@ -43,10 +47,19 @@ public final class Checkpoint: Sendable {
   /// A checkpoint of the tensors of `shards`, with the small files of `directory`.
   ///
   /// What training wrapped around the modules goes from the tensors' names. Throws `duplicateTensor`.
-  public init(directory: String, shards: [CheckpointShard]) throws(CheckpointError) {
+  public convenience init(directory: String, shards: [CheckpointShard]) throws(CheckpointError) {
+    try self.init(directory: directory, shards: shards, adapters: [], adaptedNames: [])
+  }
+
+  init(
+    directory: String, shards: [CheckpointShard], adapters: [MergedAdapter],
+    adaptedNames: Set<String>
+  ) throws(CheckpointError) {
     let shards = shards.map { $0.withoutWrappers() }
     self.directory = directory
     self.shards = shards
+    self.adapters = adapters
+    self.adaptedNames = adaptedNames
     let sorted = shards.flatMap(\.tensors).sorted { $0.name < $1.name }
     var indexByName: [String: Int] = [:]
     for (index, tensor) in sorted.enumerated() {

@@ -39,6 +39,12 @@ public struct CheckpointError: Error, Equatable, Sendable, CustomStringConvertib
     public static let refusedPickle = Code(rawValue: "refusedPickle")
     /// A file holds several groups of tensors, and nothing says which is meant.
     public static let ambiguousGroup = Code(rawValue: "ambiguousGroup")
+    /// An adapter is of a kind that cannot be merged, or its configuration holds an impossible value.
+    public static let unsupportedAdapter = Code(rawValue: "unsupportedAdapter")
+    /// An adapter changes a module that the checkpoint does not have.
+    public static let unmatchedTarget = Code(rawValue: "unmatchedTarget")
+    /// A number of an adapter is NaN or infinite.
+    public static let notFinite = Code(rawValue: "notFinite")
   }
 
   public let code: Code

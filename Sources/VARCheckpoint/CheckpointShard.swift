@@ -28,8 +28,12 @@ public struct CheckpointShard: Sendable {
   public func selecting(
     as shardName: String, _ name: (CheckpointTensor) -> String?
   ) -> CheckpointShard {
-    let selected = tensors.compactMap { tensor in name(tensor).map { tensor.renamed($0) } }
-    return CheckpointShard(
-      name: shardName, tensors: selected, headerRange: headerRange, file: file)
+    replacing(
+      as: shardName, tensors.compactMap { tensor in name(tensor).map { tensor.renamed($0) } })
+  }
+
+  /// The same file under another name, with these of its tensors, in their order.
+  func replacing(as shardName: String, _ tensors: [CheckpointTensor]) -> CheckpointShard {
+    CheckpointShard(name: shardName, tensors: tensors, headerRange: headerRange, file: file)
   }
 }

@@ -9,10 +9,12 @@ public struct CheckpointTensor: Sendable {
   public let byteCount: Int
   let file: InputFile
   let offsetBytes: Int
+  /// What adapters add to it, in this order.
+  var updates: [LowRankUpdate] = []
 
   init(
     name: String, elementType: CheckpointElementType, typeName: String, shape: [Int],
-    byteCount: Int, file: InputFile, offsetBytes: Int
+    byteCount: Int, file: InputFile, offsetBytes: Int, updates: [LowRankUpdate] = []
   ) {
     self.name = name
     self.elementType = elementType
@@ -21,17 +23,23 @@ public struct CheckpointTensor: Sendable {
     self.byteCount = byteCount
     self.file = file
     self.offsetBytes = offsetBytes
+    self.updates = updates
   }
 
   /// The shard that holds the tensor.
   public var path: String { file.path }
   public var elementCount: Int { shape.reduce(1, *) }
 
+  /// Where the tensor's bytes lie in the shard.
+  public var fileRange: Range<Int> { offsetBytes..<offsetBytes + byteCount }
+  /// How many adapters add something to the tensor.
+  public var updateCount: Int { updates.count }
+
   /// The same tensor under another name.
   public func renamed(_ name: String) -> CheckpointTensor {
     CheckpointTensor(
       name: name, elementType: elementType, typeName: typeName, shape: shape, byteCount: byteCount,
-      file: file, offsetBytes: offsetBytes)
+      file: file, offsetBytes: offsetBytes, updates: updates)
   }
 
   /// Fills `output` with the tensor's bytes from `first` on, as they stand in the shard.
@@ -48,10 +56,23 @@ public struct CheckpointTensor: Sendable {
     }
   }
 
-  /// Converts the elements from `first` on to f32 and fills `output` with them.
+  /// Converts the elements from `first` on to f32, adds what adapters add, and fills `output` with them.
   ///
-  /// The range must lie inside the tensor, and the tensor must hold floats. Throws as `readBytes`.
+  /// The range must lie inside the tensor, and the tensor must hold floats. The range of a tensor with updates must
+  /// begin and end with a row; `TensorRows` reads many of them faster. Throws as `readBytes`, and `notFinite`.
   public func read(
+    from first: Int, into output: UnsafeMutableBufferPointer<Float>
+  ) throws(CheckpointError) {
+    guard let target = output.baseAddress, !updates.isEmpty else {
+      return try readBase(from: first, into: output)
+    }
+    let rows = try TensorRows(self)
+    precondition(first % rows.cols == 0 && output.count % rows.cols == 0, "no whole rows")
+    try rows.read(firstRow: first / rows.cols, rowCount: output.count / rows.cols, into: target)
+  }
+
+  /// The same without what adapters add.
+  func readBase(
     from first: Int, into output: UnsafeMutableBufferPointer<Float>
   ) throws(CheckpointError) {
     precondition(first >= 0 && output.count <= elementCount - first, "range outside the tensor")
@@ -71,11 +92,16 @@ public struct CheckpointTensor: Sendable {
 
   /// The elements as f32.
   public func floats() throws(CheckpointError) -> [Float] {
-    var values = [Float](repeating: 0, count: elementCount)
+    try floats(from: 0, count: elementCount)
+  }
+
+  /// `count` elements from `first` on as f32.
+  func floats(from first: Int, count: Int) throws(CheckpointError) -> [Float] {
+    var values = [Float](repeating: 0, count: count)
     var failure: CheckpointError?
     values.withUnsafeMutableBufferPointer { values in
       do throws(CheckpointError) {
-        try read(from: 0, into: values)
+        try read(from: first, into: values)
       } catch {
         failure = error
       }

@@ -11,19 +11,47 @@ public struct CheckpointParts: Sendable, Equatable {
   /// checkpoint.
   public var projector: String?
 
-  public init(generator: String? = nil, vae: String? = nil, projector: String? = nil) {
+  /// Adapters that are merged into what the others give, in their order.
+  public var adapters: [AdapterSource]
+
+  /// A directory of a LoRA adapter, and what its updates are multiplied by; any finite number.
+  public struct AdapterSource: Sendable, Equatable {
+    public var path: String
+    public var scale: Double
+
+    public init(path: String, scale: Double = 1) {
+      self.path = path
+      self.scale = scale
+    }
+  }
+
+  public init(
+    generator: String? = nil, vae: String? = nil, projector: String? = nil,
+    adapters: [AdapterSource] = []
+  ) {
     self.generator = generator
     self.vae = vae
     self.projector = projector
+    self.adapters = adapters
   }
 
-  /// Opens the checkpoint at `path`, a VARGPT or a Qwen2-VL one, and puts the parts in the place of its own.
+  /// Opens the checkpoint at `path`, a VARGPT or a Qwen2-VL one, puts the parts in the place of its own, and merges the
+  /// adapters.
   ///
   /// Configuration, tokenizer and the other small files come from `path`. Tensors get the names of a VARGPT checkpoint.
   /// - Throws: `CheckpointError`, and `ConversionError` where a part or a projector is missing.
   public func checkpoint(at path: String) throws -> Checkpoint {
+    let checkpoint = try checkpointOfParts(at: path)
+    var opened: [Adapter] = []
+    for adapter in adapters {
+      opened.append(try Adapter(path: adapter.path, scale: adapter.scale))
+    }
+    return try checkpoint.merging(opened)
+  }
+
+  private func checkpointOfParts(at path: String) throws -> Checkpoint {
     let base = try Checkpoint(path: path).withOfficialNames()
-    guard self != CheckpointParts() else {
+    guard generator != nil || vae != nil || projector != nil else {
       if Self.isQwen2VL(base) {
         throw ConversionError(
           .missingTensor, path,

@@ -182,7 +182,7 @@ private final class ConversionWork {
   private static func mayGoOn(after error: any Error) -> Bool {
     switch error {
     case let error as ConversionError: error.code != .notFinite
-    case let error as CheckpointError: error.code != .changed
+    case let error as CheckpointError: error.code != .changed && error.code != .notFinite
     default: !(error is QuantizationError)
     }
   }

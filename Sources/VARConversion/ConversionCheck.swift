@@ -180,6 +180,7 @@ private struct RowComparison {
     var original = stored
     var scratch = [Float](repeating: 0, count: order.sourceCols(format.cols))
     var error = WeightError()
+    let source = try TensorRows(tensor)
     for first in stride(from: firstRow, to: endRow, by: step) {
       let rowCount = min(step, endRow - first)
       decode(
@@ -187,7 +188,7 @@ private struct RowComparison {
       try original.withUnsafeMutableBufferPointer { original in
         try scratch.withUnsafeMutableBufferPointer {
           try order.read(
-            tensor, firstRow: first, rowCount: rowCount, cols: format.cols,
+            source, firstRow: first, rowCount: rowCount, cols: format.cols,
             into: original.baseAddress!, scratch: $0)
         }
       }

@@ -16,6 +16,8 @@ public struct ConversionError: Error, Equatable, Sendable, CustomStringConvertib
     public static let wrongShape = Code(rawValue: "wrongShape")
     /// A tensor's type holds no weights.
     public static let wrongType = Code(rawValue: "wrongType")
+    /// An adapter changes one of two tensors that are the same one in this model.
+    public static let tiedTensor = Code(rawValue: "tiedTensor")
     /// A norm, bias or folded constant is NaN or infinite.
     public static let notFinite = Code(rawValue: "notFinite")
     /// A file beside the weights is absent or holds an impossible value.

@@ -163,13 +163,14 @@ private struct Affine {
   let bias: [Float]
 
   func apply(_ x: [Float]) throws -> [Float] {
-    let cols = weight.shape[1]
+    let rows = try TensorRows(weight)
+    let cols = rows.cols
     var row = [Float](repeating: 0, count: cols)
     var result: [Float] = []
     result.reserveCapacity(bias.count)
     for (index, bias) in bias.enumerated() {
       try row.withUnsafeMutableBufferPointer {
-        try weight.read(from: (firstRow + index) * cols, into: $0)
+        try rows.read(firstRow: firstRow + index, rowCount: 1, into: $0.baseAddress!)
       }
       var sum = 0.0
       for col in 0..<cols { sum += Double(row[col]) * Double(x[col]) }

@@ -31,6 +31,8 @@ public struct MemoryNeeds: Sendable {
     var scales = 0
     var vector = 0
     var row = 0
+    // What a thread holds of adapters.
+    var updates = 0
     // What a thread, and the writer, divide into planes.
     var planes = (codes: 0, scales: 0)
     for (plan, entry) in zip(rows, entries) {
@@ -54,16 +56,21 @@ public struct MemoryNeeds: Sendable {
       let perRow = (sizes.streams.scales + sizes.streams.superscales + rowCount - 1) / rowCount
       scales = max(scales, (plan.shape[0] + WeightFormat.unitRowCount) * perRow)
       row = max(row, sourceCols)
+      updates = max(
+        updates, TensorRows.byteCount(for: tensor, rowCount: WeightFormat.unitRowCount))
     }
     slot.frame = layout == .map ? 0 : VQ4ChunkEncoder.frameByteCount(ofChunk: slot.codes)
     slotSizes = slot
     if layout == .map { planes = (0, 0) }
-    let worker = Self.workerByteCount + planes.codes + (2 * WeightFormat.unitRowCount + 8) * row * 4
+    let worker =
+      Self.workerByteCount + planes.codes + (2 * WeightFormat.unitRowCount + 8) * row * 4 + updates
     // The writer holds the scales of a weight twice while they go into the journal, some vectors, and two chunks.
     let writer =
       2 * scales + 4 * vector + 2 * (slot.codes + slot.frame) + planes.codes + planes.scales
       + (8 << 20)
-    let fixed = Self.programByteCount + max(writer, Self.tokenizerFactor * tokenizerByteCount)
+    // The reader adds updates to the rows that a codebook is chosen by.
+    let fixed =
+      Self.programByteCount + updates + max(writer, Self.tokenizerFactor * tokenizerByteCount)
     func need(_ threads: Int, _ slots: Int) -> Int {
       fixed + threads * worker + slots * slot.total
     }

@@ -83,10 +83,23 @@ struct Metadata {
             ("pieces_xxh3_128", .string(hash.description)),
           ])))
     }
-    let document = JSONValue.object(
-      JSONObject([
-        ("converter", .string("varconvert \(PackageVersion.text)")), ("shards", .array(shards)),
-      ]))
-    return Array(document.text.utf8)
+    var members: [(String, JSONValue)] = [
+      ("converter", .string("varconvert \(PackageVersion.text)")), ("shards", .array(shards)),
+    ]
+    if !checkpoint.adapters.isEmpty { members.append(("adapters", adapters(of: checkpoint))) }
+    return Array(JSONValue.object(JSONObject(members)).text.utf8)
+  }
+
+  /// Shard, scale and the configuration's hash of each adapter, in their order.
+  static func adapters(of checkpoint: Checkpoint) -> JSONValue {
+    .array(
+      checkpoint.adapters.map { adapter in
+        let hash = adapter.configurationBytes.withUnsafeBytes { VQ4Hash(of: $0) }
+        return .object(
+          JSONObject([
+            ("file", .string(adapter.shardName)), ("scale", .number(adapter.scale)),
+            ("configuration_xxh3_128", .string(hash.description)),
+          ]))
+      })
   }
 }

@@ -37,9 +37,9 @@ struct SourceMapping: Sendable {
           specification, &reader, configuration: configuration, blocks: blocks, folding: folding))
     }
     self.entries = entries
-    folded = reader.folded.sorted { $0.name < $1.name }
     (dropped, skipped) = try reader.sortOutTheRest(
       isTied: configuration.languageModel.tieWordEmbeddings)
+    folded = reader.folded.sorted { $0.name < $1.name }
   }
 
   private static func entry(
@@ -49,7 +49,12 @@ struct SourceMapping: Sendable {
     let name = specification.name
     let shape = specification.shape
     func entry(_ source: TensorSource, _ note: String = "") -> Entry {
-      Entry(specification: specification, source: source, note: note)
+      var notes = note.isEmpty ? [] : [note]
+      if case .rows(let tensor, _) = source, tensor.updateCount > 0 {
+        notes.append(tensor.updateCount == 1 ? "1 adapter" : "\(tensor.updateCount) adapters")
+      }
+      return Entry(
+        specification: specification, source: source, note: notes.joined(separator: "; "))
     }
     if let made = try folding.source(of: specification, &reader) {
       return entry(made.source, made.note)

@@ -43,13 +43,17 @@ struct TensorReader {
   ///
   /// Throws `extraTensor` where leaving one out could change what the others mean: a layer that the configuration does
   /// not count, or an addition to a tensor that is used.
-  func sortOutTheRest(
+  mutating func sortOutTheRest(
     isTied: Bool
   ) throws(ConversionError) -> (dropped: [SourceMapping.Omission], skipped: [String]) {
+    try checkTies(isTied: isTied)
     var dropped: [SourceMapping.Omission] = []
     var skipped: [String] = []
+    let factorTargets = checkpoint.factorTargets
     for tensor in checkpoint.tensors where !used.contains(tensor.name) {
-      if let reason = Self.reasonToDrop(tensor.name, isTied: isTied) {
+      if let target = factorTargets[tensor.name] {
+        folded.append(SourceMapping.Omission(name: tensor.name, reason: "merged into \(target)"))
+      } else if let reason = Self.reasonToDrop(tensor.name, isTied: isTied) {
         dropped.append(SourceMapping.Omission(name: tensor.name, reason: reason))
       } else {
         skipped.append(tensor.name)
@@ -66,6 +70,18 @@ struct TensorReader {
           + "VARGPT-v1.1 checkpoint")
     }
     return (dropped, skipped)
+  }
+
+  /// An adapter that changes the head or the embedding of a model in which they are one tensor changed only one of them
+  /// in training.
+  private func checkTies(isTied: Bool) throws(ConversionError) {
+    for name in ["lm_head.weight", "model.embed_tokens.weight"]
+    where isTied && checkpoint.adaptedNames.contains(name) {
+      throw ConversionError(
+        .tiedTensor, name,
+        "is changed by an adapter, but this model's head and embedding are one tensor; merge the "
+          + "adapter with PEFT, untie them and save the model")
+    }
   }
 
   private static func reasonToDrop(_ name: String, isTied: Bool) -> String? {

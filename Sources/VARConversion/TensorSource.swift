@@ -28,30 +28,29 @@ extension TensorSource.RowOrder {
   ///
   /// - Parameter scratch: room for one row of the checkpoint.
   func read(
-    _ tensor: CheckpointTensor, firstRow: Int, rowCount: Int, cols: Int,
+    _ rows: TensorRows, firstRow: Int, rowCount: Int, cols: Int,
     into x: UnsafeMutablePointer<Float>, scratch: UnsafeMutableBufferPointer<Float>
   ) throws(CheckpointError) {
-    let sourceCols = sourceCols(cols)
     if self == .unchanged {
-      try tensor.read(
-        from: firstRow * cols,
-        into: UnsafeMutableBufferPointer(start: x, count: rowCount * cols))
+      try rows.read(firstRow: firstRow, rowCount: rowCount, into: x)
       return
     }
-    let source = UnsafeMutableBufferPointer(rebasing: scratch[..<sourceCols])
+    let source = UnsafeMutableBufferPointer(rebasing: scratch[..<sourceCols(cols)])
     for row in 0..<rowCount {
-      try tensor.read(from: (firstRow + row) * sourceCols, into: source)
+      try rows.read(firstRow: firstRow + row, rowCount: 1, into: source.baseAddress!)
       reorder(source, into: x + row * cols)
     }
   }
 
-  /// The same from bytes of the checkpoint that are in memory.
+  /// The same from `bytes` of the checkpoint that are in memory, those of the rows from `firstRow` on.
   func convert(
-    _ bytes: UnsafeRawPointer, _ type: CheckpointElementType, rowCount: Int, cols: Int,
+    _ bytes: UnsafeRawPointer, of rows: TensorRows, firstRow: Int, rowCount: Int, cols: Int,
     into x: UnsafeMutablePointer<Float>, scratch: UnsafeMutableBufferPointer<Float>
-  ) {
+  ) throws(CheckpointError) {
+    let type = rows.tensor.elementType
     if self == .unchanged {
       type.convert(bytes, count: rowCount * cols, into: x)
+      try rows.addUpdates(firstRow: firstRow, rowCount: rowCount, to: x)
       return
     }
     let source = UnsafeMutableBufferPointer(rebasing: scratch[..<sourceCols(cols)])
@@ -59,6 +58,7 @@ extension TensorSource.RowOrder {
       type.convert(
         bytes + row * source.count * type.byteCount, count: source.count,
         into: source.baseAddress!)
+      try rows.addUpdates(firstRow: firstRow + row, rowCount: 1, to: source.baseAddress!)
       reorder(source, into: x + row * cols)
     }
   }

@@ -39,6 +39,12 @@ struct ConvertCommand: ParsableCommand {
           + "\(Text.fixed(seconds, 1)) s"
           + (ProcessMemory.peakByteCount().map { ", peak memory \(Text.bytes($0))" } ?? ""))
       let reductions = conversion.plan.dropped + conversion.plan.folded
+      let checkpoint = conversion.checkpoint
+      if !checkpoint.adapters.isEmpty {
+        print(
+          "adapters: \(checkpoint.adapters.count), merged into \(checkpoint.adaptedNames.count) tensors"
+        )
+      }
       print(
         "dropped or folded: \(reductions.count) tensors, "
           + "\(Text.bytes(reductions.reduce(0) { $0 + $1.byteCount })) (varconvert plan lists them)"

@@ -6,6 +6,25 @@ import VARQuantization
 import VARSharedCLI
 import VQ4Format
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// `DIR[:SCALE]` of `--lora`.
+func adapterSource(_ text: String) throws -> CheckpointParts.AdapterSource {
+  guard !text.isEmpty else { throw ValidationError("an adapter's directory has a name.") }
+  // A directory may have a colon in its name.
+  guard access(text, F_OK) != 0, let colon = text.lastIndex(of: ":"), colon > text.startIndex,
+    let scale = Double(text[text.index(after: colon)...])
+  else { return CheckpointParts.AdapterSource(path: text) }
+  guard scale.isFinite else {
+    throw ValidationError("the scale \(scale) is no finite number.")
+  }
+  return CheckpointParts.AdapterSource(path: String(text[..<colon]), scale: scale)
+}
+
 /// The checkpoint and what stands in for parts of it.
 struct SourceArguments: ParsableArguments {
   @Argument(
@@ -31,8 +50,16 @@ struct SourceArguments: ParsableArguments {
       valueName: "file|dir"), completion: .file())
   var projector: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Merge this LoRA adapter of PEFT (adapter_config.json, adapter_model.safetensors), its "
+        + "updates times the scale; repeatable.",
+      valueName: "dir[:scale]"),
+    completion: .directory, transform: adapterSource)
+  var lora: [CheckpointParts.AdapterSource] = []
+
   func checkpoint() throws -> Checkpoint {
-    try CheckpointParts(generator: generator, vae: vae, projector: projector)
+    try CheckpointParts(generator: generator, vae: vae, projector: projector, adapters: lora)
       .checkpoint(at: source)
   }
 }

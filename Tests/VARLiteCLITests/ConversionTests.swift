@@ -84,6 +84,77 @@ import VARTestSupport
     expectDone(try Programs.varconvert(["check", folder.file("same"), model, "--quiet"]))
   }
 
+  /// Factors of adapters are in the budget, too.
+  @Test func memoryStaysBelowTheBudgetWithAdapters() throws {
+    let folder = TemporaryDirectory()
+    let (source, model) = (folder.file("source"), folder.file("m.vq4"))
+    folder.makeDirectory("source")
+    try MidSizeCheckpoint.write(to: source)
+    folder.makeDirectory("sft")
+    let rank = 256
+    var random = SplitMix64(seed: 3)
+    var tensors: [SmallCheckpoint.Tensor] = []
+    func add(_ name: String, _ shape: [Int]) {
+      let values = (0..<shape[0] * shape[1]).map { _ in random.nextFloat() / 64 }
+      tensors.append(SmallCheckpoint.Tensor(name: name, shape: shape, values: values))
+    }
+    for (module, rows, cols) in [
+      ("mlp.down_proj", 1024, 4096), ("mlp.up_proj", 4096, 1024), ("self_attn.q_proj", 1024, 1024),
+    ] {
+      add("base_model.model.model.layers.3.\(module).lora_A.weight", [rank, cols])
+      add("base_model.model.model.layers.3.\(module).lora_B.weight", [rows, rank])
+    }
+    add("base_model.model.model.embed_tokens.lora_embedding_A", [rank, 20_000])
+    add("base_model.model.model.embed_tokens.lora_embedding_B", [1024, rank])
+    folder.write("sft/adapter_model.safetensors", SmallCheckpoint.safetensors(tensors))
+    tensors = []
+    folder.write(
+      "sft/adapter_config.json", #"{"peft_type": "LORA", "r": \#(rank), "lora_alpha": 64}"#)
+    let adapter = ["--lora", folder.file("sft") + ":0.5"]
+    func planned(_ more: [String]) throws -> (least: Int, whole: Int) {
+      let plan = try Programs.varconvert(["plan", source, "--json", "--threads", "2"] + more).json()
+      return (
+        try #require(plan["minimum_memory_bytes"]?.integerValue),
+        try #require(plan["memory_bytes"]?.integerValue)
+      )
+    }
+    let (least, whole) = try planned(adapter)
+    // A factor of 256 rows and 4096 columns for the reader and for each thread.
+    #expect(try least - planned([]).least >= 2 * rank * 4096 * 4)
+    #expect(try whole - planned([]).whole >= 3 * rank * 4096 * 4)
+    let other = folder.file("n.vq4")
+    for (output, arguments, limit) in [
+      (model, ["--threads", "2"], whole), (other, ["--ram", "\(least)", "--threads", "1"], least),
+    ] {
+      let report = try Programs.varconvert(
+        [source, "-o", output, "--json", "--quiet"] + adapter + arguments
+      ).json()
+      let peak = try #require(report["peak_memory_bytes"]?.integerValue)
+      #expect(peak <= limit, "peak \(peak), granted \(limit)")
+    }
+    #expect(try isEqual(model, other))
+    expectDone(try Programs.varconvert(["check", source, model, "--quiet"] + adapter))
+  }
+
+  @Test func scalesOfAdaptersAreChecked() throws {
+    let folder = TemporaryDirectory()
+    for (text, part) in [(":", "absent"), ("x:nan", "finite"), ("x:inf", "finite"), ("", "name")] {
+      let result = try Programs.varconvert(
+        ["plan", Fixtures.path("tiny"), "--lora", text == ":" ? folder.file("absent") : text])
+      #expect(
+        result.status == (text == ":" ? Programs.Status.badInput : Programs.Status.usage), "\(text)"
+      )
+      #expect(result.errorText.contains(part), "\(result.errorText)")
+    }
+    // A directory may have a colon in its name.
+    folder.makeDirectory("a:2")
+    let named = try Programs.varconvert(
+      ["plan", Fixtures.path("tiny"), "--lora", folder.file("a:2")])
+    #expect(named.status == Programs.Status.badInput)
+    #expect(named.errorText.contains("a:2: holds no adapter_config.json"), "\(named.errorText)")
+    #expect(named.errorLines.count == 1)
+  }
+
   @Test func killedAtAnyMomentItGoesOnToTheSameBytes() throws {
     let reference = try makeReference(["--threads", "1", "--layout", "compact"])
     let output = reference.folder.path + "/killed.vq4"

@@ -1,10 +1,12 @@
+import VARCheckpoint
 import VARQuantization
 import VQ4Format
 
 /// Encodes chunks; one per thread.
 final class ChunkWorker {
   private let compressor = VQ4ChunkEncoder()
-  private var encoder: (rowIndex: Int, encoder: WeightEncoder)?
+  /// What the weight that is at hand needs.
+  private var current: (rowIndex: Int, encoder: WeightEncoder, rows: TensorRows)?
   private var x: [Float] = []
   private var scratch: [Float] = []
 
@@ -29,14 +31,16 @@ final class ChunkWorker {
 
   private func encodeRows(
     _ job: WeightJob, _ format: WeightFormat, _ rows: Range<Int>, _ slot: ChunkSlot
-  ) throws(QuantizationError) -> WeightError {
-    if encoder?.rowIndex != job.rowIndex {
-      encoder = (job.rowIndex, WeightEncoder(format: format))
+  ) throws -> WeightError {
+    if current?.rowIndex != job.rowIndex {
+      // The rows of one weight go before those of the next are there.
+      current = nil
+      current = (job.rowIndex, WeightEncoder(format: format), try TensorRows(job.tensor))
       let unitCount = WeightFormat.unitRowCount * format.cols
       if x.count < unitCount { x = [Float](repeating: 0, count: unitCount) }
       if scratch.count < job.sourceCols { scratch = [Float](repeating: 0, count: job.sourceCols) }
     }
-    guard let encoder = encoder?.encoder else { return WeightError() }
+    guard let (_, encoder, source) = current else { return WeightError() }
     var total = WeightError()
     for first in stride(from: 0, to: rows.count, by: WeightFormat.unitRowCount) {
       let count = min(WeightFormat.unitRowCount, rows.count - first)
@@ -45,11 +49,12 @@ final class ChunkWorker {
         codes: slot.codes.baseAddress! + start.codes,
         scales: slot.scales.baseAddress! + start.scales,
         superscales: slot.superscales.baseAddress! + start.superscales)
-      x.withUnsafeMutableBufferPointer { x in
-        scratch.withUnsafeMutableBufferPointer { scratch in
-          job.order.convert(
-            slot.source.baseAddress! + first * job.sourceRowByteCount, job.tensor.elementType,
-            rowCount: count, cols: format.cols, into: x.baseAddress!, scratch: scratch)
+      try x.withUnsafeMutableBufferPointer { x in
+        try scratch.withUnsafeMutableBufferPointer { scratch in
+          try job.order.convert(
+            slot.source.baseAddress! + first * job.sourceRowByteCount, of: source,
+            firstRow: rows.lowerBound + first, rowCount: count, cols: format.cols,
+            into: x.baseAddress!, scratch: scratch)
         }
       }
       let result = x.withUnsafeBufferPointer { x in

@@ -10,6 +10,7 @@ enum SampleRows {
   static func read(_ job: WeightJob) throws(CheckpointError) -> [Float] {
     let (rows, cols) = (job.row.shape[0], job.row.cols)
     let count = max(1, min(rows, elementCount / cols))
+    let source = try TensorRows(job.tensor)
     var sample = [Float](repeating: 0, count: count * cols)
     var scratch = [Float](repeating: 0, count: job.sourceCols)
     var failure: CheckpointError?
@@ -18,7 +19,7 @@ enum SampleRows {
         do throws(CheckpointError) {
           for index in 0..<count {
             try job.order.read(
-              job.tensor, firstRow: index * rows / count, rowCount: 1, cols: cols,
+              source, firstRow: index * rows / count, rowCount: 1, cols: cols,
               into: sample.baseAddress! + index * cols, scratch: scratch)
           }
         } catch {

@@ -12,11 +12,12 @@ struct ConversionIdentity {
     of conversion: Conversion, attachments: [(name: String, bytes: [UInt8], inPlace: Bool)]
   ) throws {
     var members: [(String, JSONValue)] = [
-      ("journal", .integer(2)),
+      ("journal", .integer(3)),
       ("converter", .string(PackageVersion.text)),
       ("zstd", .integer(VQ4Writer.compressorVersion)),
       ("layout", .string("\(conversion.options.layout)")),
       ("recipe", .string(conversion.options.recipe.text)),
+      ("adapters", Metadata.adapters(of: conversion.checkpoint)),
       ("plan", .string(Self.hash(of: conversion.plan).description)),
     ]
     for attachment in attachments where attachment.name != "recipe" {
@@ -57,6 +58,7 @@ struct ConversionIdentity {
       case "journal", "converter": return "it was begun by another version of varconvert"
       case "zstd": return "it was begun with another version of libzstd"
       case "layout": return "it was begun with --layout \(theirs[key]?.stringValue ?? "")"
+      case "adapters": return "it was begun with other adapters or scales"
       case "recipe", "plan": return "it was begun with another recipe"
       default: return "\(key) is not what it was then"
       }
