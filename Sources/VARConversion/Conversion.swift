@@ -42,7 +42,7 @@ public struct Conversion: Sendable {
     public let resumedElementCount: Int
   }
 
-  /// Reads the configuration, maps every tensor, and applies the recipe.
+  /// Reads the configuration, maps every tensor, looks for what a stopped download left, and applies the recipe.
   ///
   /// Throws `CheckpointError`, `ConfigurationError`, `ConversionError` or `QuantizationError`.
   public init(of checkpoint: Checkpoint, options: ConversionOptions) throws {
@@ -52,6 +52,14 @@ public struct Conversion: Sendable {
     self.options = options
     mapping = try SourceMapping(
       checkpoint: checkpoint, configuration: documents.configuration)
+    if !options.allowsZeroWeights {
+      try StoppedDownload(
+        checkpoint: checkpoint, usedNames: mapping.usedNames,
+        vocabularySize: { [documents] in
+          try Metadata.vocabularySize(of: checkpoint, documents.configuration)
+        }
+      ).check()
+    }
     let sizes = Dictionary(
       checkpoint.tensors.map { ($0.name, $0.byteCount) },
       uniquingKeysWith: { first, _ in first })

@@ -18,6 +18,8 @@ public struct ConversionError: Error, Equatable, Sendable, CustomStringConvertib
     public static let wrongType = Code(rawValue: "wrongType")
     /// An adapter changes one of two tensors that are the same one in this model.
     public static let tiedTensor = Code(rawValue: "tiedTensor")
+    /// Weights are one value throughout, or zeros to the end of their file, as a stopped download leaves them.
+    public static let zeroWeights = Code(rawValue: "zeroWeights")
     /// A norm, bias or folded constant is NaN or infinite.
     public static let notFinite = Code(rawValue: "notFinite")
     /// A file beside the weights is absent or holds an impossible value.

@@ -14,6 +14,9 @@ public struct ConversionOptions: Sendable {
   public var memoryByteCount: Int
   /// Whether an existing output is replaced, and what a stopped conversion left beside it.
   public var overwrite: Bool
+  /// Whether weights may be one value throughout, or zeros to the end of their file. Else they are refused, since a
+  /// download that stopped leaves them so.
+  public var allowsZeroWeights = false
   /// Whether a stop, by the caller, by the disk or by the end of the process, leaves a journal and a partial file that
   /// a later conversion can go on with.
   public var keepsProgress = false

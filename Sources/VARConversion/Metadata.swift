@@ -27,6 +27,13 @@ struct Metadata {
     attachments.append((name, Array(value.text.utf8), false))
   }
 
+  /// Ids that the tokenizer gives: rows of the embedding from there on belong to no token.
+  static func vocabularySize(
+    of checkpoint: Checkpoint, _ configuration: VARGPTConfiguration
+  ) throws -> Int {
+    try Tokenizer(tables: tokenizer(checkpoint, configuration)).vocabularySize
+  }
+
   /// The tokenizer's flat tables, checked against the model's ids.
   private static func tokenizer(
     _ checkpoint: Checkpoint, _ configuration: VARGPTConfiguration

@@ -24,6 +24,8 @@ struct SourceMapping: Sendable {
   let dropped: [Omission]
   /// Tensors that no part of the model needs.
   let skipped: [String]
+  /// Names of the checkpoint's tensors that the model is made of, folded ones too.
+  let usedNames: Set<String>
 
   /// - Throws: `ConversionError` that names a missing, extra or mis-shaped tensor, or `CheckpointError`.
   init(checkpoint: Checkpoint, configuration: VARGPTConfiguration) throws {
@@ -40,6 +42,7 @@ struct SourceMapping: Sendable {
     (dropped, skipped) = try reader.sortOutTheRest(
       isTied: configuration.languageModel.tieWordEmbeddings)
     folded = reader.folded.sorted { $0.name < $1.name }
+    usedNames = reader.used
   }
 
   private static func entry(

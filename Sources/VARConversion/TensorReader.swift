@@ -3,7 +3,8 @@ import VARCheckpoint
 /// Takes tensors from a checkpoint, checks their shapes, and keeps account of which were used.
 struct TensorReader {
   let checkpoint: Checkpoint
-  private var used: Set<String> = []
+  /// Names of the tensors that the model is made of.
+  private(set) var used: Set<String> = []
   private(set) var folded: [SourceMapping.Omission] = []
 
   init(checkpoint: Checkpoint) { self.checkpoint = checkpoint }

@@ -26,7 +26,7 @@ struct ConvertCommand: ParsableCommand {
     var options = try arguments.options()
     options.keepsProgress = true
     options.resumes = resume
-    let conversion = try Conversion(of: try arguments.source.checkpoint(), options: options)
+    let conversion = try arguments.conversion(options)
     if !arguments.quiet { printNotes(conversion) }
     let result = try write(conversion)
     let seconds = ProgressLine.now() - start

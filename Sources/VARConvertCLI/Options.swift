@@ -101,6 +101,10 @@ struct ConversionArguments: ParsableArguments {
   @Flag(help: "Replace an existing output, and forget a stopped conversion beside it.")
   var force = false
 
+  @Flag(
+    help: "Convert weights that are one value throughout, or zeros to the end of their file.")
+  var allowZeroWeights = false
+
   @Flag(help: "Print one JSON object on stdout.")
   var json = false
 
@@ -128,11 +132,18 @@ struct ConversionArguments: ParsableArguments {
     var options = ConversionOptions(recipe: recipe, layout: layout, overwrite: force)
     if let threads { options.threadCount = threads }
     if let ram { options.memoryByteCount = ram.bytes }
+    options.allowsZeroWeights = allowZeroWeights
     return options
   }
 
-  func conversion() throws -> Conversion {
-    let options = try options()
-    return try Conversion(of: try source.checkpoint(), options: options)
+  func conversion(_ options: ConversionOptions? = nil) throws -> Conversion {
+    let options = try options ?? self.options()
+    do {
+      return try Conversion(of: try source.checkpoint(), options: options)
+    } catch let error as ConversionError where error.code == .zeroWeights {
+      throw ConversionError(
+        error.code, error.subject,
+        error.detail + ", or convert it as it is with --allow-zero-weights")
+    }
   }
 }

@@ -155,6 +155,24 @@ import VARTestSupport
     #expect(named.errorLines.count == 1)
   }
 
+  @Test func aStoppedDownloadIsRefusedBeforeAnythingIsWritten() throws {
+    let folder = TemporaryDirectory()
+    var small = SmallCheckpoint()
+    let name = "model.layers.1.mlp.down_proj.weight"
+    small[name].values = small[name].values.map { _ in 0 }
+    small.write(to: folder.path)
+    let output = folder.file("m.vq4")
+    for arguments in [["plan", folder.path], [folder.path, "-o", output, "--quiet"]] {
+      let refused = try Programs.varconvert(arguments)
+      #expect(refused.status == Programs.Status.badInput)
+      #expect(refused.text.isEmpty && refused.errorLines.count == 1, "\(refused.errorText)")
+      #expect(refused.errorText.contains(name))
+      #expect(refused.errorText.contains("--allow-zero-weights"))
+      #expect(access(output, F_OK) != 0)
+      expectDone(try Programs.varconvert(arguments + ["--allow-zero-weights"]))
+    }
+  }
+
   @Test func killedAtAnyMomentItGoesOnToTheSameBytes() throws {
     let reference = try makeReference(["--threads", "1", "--layout", "compact"])
     let output = reference.folder.path + "/killed.vq4"

@@ -1,0 +1,47 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+extension CheckpointTensor {
+  /// Whether all elements have the same bits. Reads up to the first that differs, which is near the start in weights.
+  public func isOneValue() throws(CheckpointError) -> Bool {
+    let width = elementType.byteCount
+    // Neighbouring pieces share an element, so that each is compared with the one before.
+    var piece = 4096
+    var first = 0
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+    defer { buffer.deallocate() }
+    while first + width < byteCount {
+      let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(piece, byteCount - first)])
+      try readBytes(from: first, into: part)
+      let start = part.baseAddress!
+      guard memcmp(start, start + width, part.count - width) == 0 else { return false }
+      first += part.count - width
+      piece = buffer.count
+    }
+    return byteCount > 0
+  }
+}
+
+extension CheckpointShard {
+  /// Where the zeros begin with which the file ends; its size where its last byte is none.
+  ///
+  /// Reads backwards, and so little of a file that does not end with zeros.
+  public func trailingZeroStart() throws(CheckpointError) -> Int {
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+    defer { buffer.deallocate() }
+    var end = byteCount
+    // A page says enough of nearly every file.
+    var piece = 4096
+    while end > 0 {
+      let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(piece, end)])
+      try file.read(from: end - part.count, into: part)
+      if let last = part.lastIndex(where: { $0 != 0 }) { return end - part.count + last + 1 }
+      end -= part.count
+      piece = buffer.count
+    }
+    return 0
+  }
+}
