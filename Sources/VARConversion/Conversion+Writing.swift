@@ -3,11 +3,18 @@ import VARKernels
 import VARQuantization
 import VQ4Format
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
 extension Conversion {
   /// Writes the file, which appears under its name only when it is complete.
   ///
   /// The same checkpoint and options give the same bytes for every number of threads and every amount of memory, and
-  /// however often the work was stopped and taken up again.
+  /// however often the work was stopped and taken up again. A conversion that goes on with a stopped one and finds its
+  /// own finished file is done.
   /// - Parameters:
   ///   - progress: called from this thread, some thousand times.
   ///   - isCancelled: asked after each chunk; true ends the conversion with `interrupted`.
@@ -20,6 +27,12 @@ extension Conversion {
   ) throws -> Result {
     guard let pool = ThreadPool(threadCount: memory.threadCount) else { throw noThreads }
     let metadata = try Metadata(of: self)
+    if options.resumes, !options.overwrite,
+      let finished = FinishedConversion(of: self, at: path, metadata),
+      try finished.isTheSame(progress: progress, isCancelled: isCancelled)
+    {
+      return result(of: finished.file)
+    }
     let writer = try VQ4Writer(
       path: path, layout: options.layout, overwrite: options.overwrite,
       pageShift: VQ4Limits.pageShifts.upperBound, isResuming: options.keepsProgress)
@@ -37,6 +50,14 @@ extension Conversion {
       }
       throw error
     }
+  }
+
+  /// What was written by an earlier run, which may have ended before it could remove its journal.
+  private func result(of file: VQ4File) -> Result {
+    if access(file.path + ".partial", F_OK) != 0 { Journal.remove(Journal.path(of: file.path)) }
+    return Result(
+      fileByteCount: file.byteCount, contentHash: file.contentHash, errors: [],
+      resumedElementCount: plan.elementCount, wasFinished: true)
   }
 
   /// How much of a conversion of this plan a stopped one beside `path` has done, 0...1; nil where there is none.
@@ -104,7 +125,7 @@ private final class ConversionWork {
       fileByteCount: result.fileBytes, contentHash: result.contentHash,
       errors: zip(conversion.plan.rows, run.errors).compactMap { row, error in
         row.precision == .f32 ? nil : error.map { (row.name, row.precision, $0) }
-      }, resumedElementCount: run.progress.resumedCount)
+      }, resumedElementCount: run.progress.resumedCount, wasFinished: false)
   }
 
   private func writeTensors(

@@ -36,10 +36,12 @@ public struct Conversion: Sendable {
     public let fileByteCount: Int
     /// Hash of the decoded content; equal for every layout.
     public let contentHash: String
-    /// Error of each weight that is not stored exactly, in the order of execution.
+    /// Error of each weight that is not stored exactly, in the order of execution; empty where the file was there.
     public let errors: [(name: String, precision: Precision, error: WeightError)]
     /// Elements that a stopped conversion had done before.
     public let resumedElementCount: Int
+    /// Whether the file was there already, so that nothing was written.
+    public let wasFinished: Bool
   }
 
   /// Reads the configuration, maps every tensor, looks for what a stopped download left, and applies the recipe.

@@ -20,7 +20,8 @@ public struct ConversionOptions: Sendable {
   /// Whether a stop, by the caller, by the disk or by the end of the process, leaves a journal and a partial file that
   /// a later conversion can go on with.
   public var keepsProgress = false
-  /// Whether to go on with a stopped conversion, if one stands beside the output. Needs `keepsProgress`.
+  /// Whether to go on with a stopped conversion, if one stands beside the output, and whether an output that is what
+  /// this conversion makes counts as done. Needs `keepsProgress`.
   public var resumes = false
   /// Chunks and vectors between records in the journal, for which the work then waits. Nil goes by time and waits for
   /// nothing: an eighth of the time that has passed, at most 3 s.

@@ -17,7 +17,8 @@ struct ConvertCommand: ParsableCommand {
     completion: .file(extensions: ["vq4"]))
   var output: String
 
-  @Flag(help: "Go on where a stopped conversion left off, if there is one.")
+  @Flag(
+    help: "Go on where a stopped conversion left off, if there is one; a finished file is done.")
   var resume = false
 
   func run() throws {
@@ -58,7 +59,7 @@ struct ConvertCommand: ParsableCommand {
     var isFirst = true
     do {
       defer { line.finish() }
-      return try conversion.write(
+      let result = try conversion.write(
         to: output,
         progress: { state in
           if isFirst, state.resumedCount > 0 {
@@ -71,6 +72,9 @@ struct ConvertCommand: ParsableCommand {
             before: state.resumedCount, unit: "weights")
         },
         isCancelled: { isInterrupted.load(ordering: .relaxed) })
+      line.finish()
+      if result.wasFinished { line.note("\(output) is there already, from the same checkpoint") }
+      return result
     } catch {
       if let advice = advice(after: error, conversion) { throw StoppedConversion(error, advice) }
       throw error
@@ -104,7 +108,8 @@ struct ConvertCommand: ParsableCommand {
         ("content_hash", .string(result.contentHash)),
         ("recipe", .string(conversion.plan.recipeName)), ("seconds", .number(seconds)),
         ("peak_memory_bytes", ProcessMemory.peakByteCount().map { .integer($0) } ?? .null),
-        ("resumed_weights", .integer(result.resumedElementCount)), ("errors", .array(errors)),
+        ("resumed_weights", .integer(result.resumedElementCount)),
+        ("finished_before", .bool(result.wasFinished)), ("errors", .array(errors)),
         ("notes", .array(conversion.notes.map { .string($0) })),
       ]))
   }

@@ -173,6 +173,26 @@ import VARTestSupport
     }
   }
 
+  @Test func aFinishedFileIsDone() throws {
+    let folder = TemporaryDirectory()
+    let output = folder.file("m.vq4")
+    let arguments = [Fixtures.path("tiny"), "-o", output, "--resume"]
+    let first = try Programs.varconvert(arguments)
+    expectDone(first)
+    let again = try Programs.varconvert(arguments)
+    expectDone(again)
+    #expect(again.errorText.contains("is there already"))
+    let hash = try #require(first.text.split(separator: "\n").last)
+    #expect(hash.hasPrefix("content hash ") && again.text.contains(hash))
+    let json = try Programs.varconvert(arguments + ["--json"]).json()
+    #expect(json["finished_before"]?.boolValue == true)
+    for other in [["--recipe", "int8"], ["--layout", "map"]] {
+      let refused = try Programs.varconvert(arguments + other)
+      #expect(refused.status == Programs.Status.usage, "\(refused.errorText)")
+      #expect(refused.errorText.contains("exists"))
+    }
+  }
+
   @Test func killedAtAnyMomentItGoesOnToTheSameBytes() throws {
     let reference = try makeReference(["--threads", "1", "--layout", "compact"])
     let output = reference.folder.path + "/killed.vq4"
