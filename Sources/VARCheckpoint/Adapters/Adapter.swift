@@ -55,8 +55,8 @@ enum AdapterTensor: Equatable {
   /// A part of another kind of adapter.
   case unknown
 
-  /// - Parameter name: as it stands in the file: `base_model.model.MODULE.lora_A[.ADAPTER].weight`, or the name of a whole
-  ///   tensor, in which wrappers may stand.
+  /// - Parameter name: as it stands in the file: `base_model.model.MODULE.lora_A[.ADAPTER].weight`, or the name of a
+  ///   whole tensor, in which wrappers may stand.
   init(_ name: String) {
     let prefix = "base_model.model."
     let parts = (name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name)

@@ -13,8 +13,8 @@ extension Checkpoint {
   ///
   /// Nothing is computed yet: a tensor that an adapter changes remembers how, and adds it when it is read. The factors
   /// stay tensors of the checkpoint, as `lora/N/NAME`.
-  /// - Throws: `CheckpointError` that names the tensor of an adapter which fits nothing, has another shape, or lacks its
-  ///   other half.
+  /// - Throws: `CheckpointError` that names the tensor of an adapter which fits nothing, has another shape, or lacks
+  ///   its other half.
   public func merging(_ adapters: [Adapter]) throws(CheckpointError) -> Checkpoint {
     guard !adapters.isEmpty else { return self }
     var merge = AdapterMerge(base: self)
@@ -221,7 +221,7 @@ private struct AdapterMerge {
 
   // MARK: - Names
 
-  /// The base's tensor of that name, also where a newer library calls the language model and the vision tower otherwise.
+  /// The base's tensor of that name, also where a newer library calls language model and vision tower otherwise.
   private func target(of name: String) -> CheckpointTensor? {
     if let tensor = base[name] { return tensor }
     for (newer, older) in [("model.language_model.", "model."), ("model.visual.", "visual.")]

@@ -14,9 +14,9 @@ struct LowRankUpdate: Sendable {
 
 /// Reads whole rows of a tensor as f32, and adds the updates of its adapters to them.
 ///
-/// A row is everything behind the first axis. An element is `x + factor * d`, `d` the sum of `rank` products in the order
-/// of the rank, every product and sum rounded to f32; the updates of several adapters are added one after the other. One
-/// factor of each update is held in memory. For one thread.
+/// A row is everything behind the first axis. An element is `x + factor * d`, `d` the sum of `rank` products in the
+/// order of the rank, every product and sum rounded to f32; the updates of several adapters are added one after the
+/// other. One factor of each update is held in memory. For one thread.
 public final class TensorRows {
   public let tensor: CheckpointTensor
   /// Elements of a row.
