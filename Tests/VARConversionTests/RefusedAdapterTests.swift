@@ -155,6 +155,20 @@ import VARTestSupport
     #expect(norm?.code == .invalidShape)
   }
 
+  @Test(arguments: ["I32", "U32"]) func factorsThatAreNoFloatsAreNamed(type: String) throws {
+    var adapter = AdapterFolder()
+    adapter.addFactors(Self.query, [64, 64])
+    adapter.write("sft", to: directory)
+    var file = SmallCheckpoint.safetensors(adapter.tensors)
+    let place = try #require(file.firstRange(of: Array("F32".utf8)))
+    file.replaceSubrange(place, with: Array(type.utf8))
+    directory.write("sft/adapter_model.safetensors", file)
+    let fault = fault(of: "sft")
+    #expect(fault?.code == .unsupportedAdapter)
+    #expect(fault?.tensor?.hasSuffix(Self.down) == true)
+    #expect(fault?.detail.contains(type) == true)
+  }
+
   @Test func twoAdaptersInOneFileAreRefused() {
     let fault = fault {
       $0.add(AdapterFolder.prefix + Self.query + ".lora_A.other.weight", [4, 64])

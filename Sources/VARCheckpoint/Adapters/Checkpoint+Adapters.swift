@@ -157,8 +157,10 @@ private struct AdapterMerge {
 
   /// Whether the shapes belong together: `[rank, in...]` and `[out, rank]`, behind which a convolution has ones.
   private func check(_ update: LowRankUpdate, _ target: CheckpointTensor) throws(CheckpointError) {
-    for tensor in [update.downward, update.upward, target] where tensor.elementType == .i64 {
-      throw Self.fault(.unsupportedType, tensor, "holds integers, weights are expected")
+    for tensor in [update.downward, update.upward, target] where !tensor.elementType.isFloat {
+      throw Self.fault(
+        .unsupportedAdapter, tensor,
+        "is of type \(tensor.typeName); weights are read from bf16, f16 and f32")
     }
     let shape = target.shape
     let expected =

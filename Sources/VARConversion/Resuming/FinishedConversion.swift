@@ -66,7 +66,8 @@ struct FinishedConversion {
     let checkpoint = conversion.checkpoint
     let dropsCache = checkpoint.byteCount > conversion.options.memoryByteCount
     var state = ConversionProgress(
-      subject: "", doneCount: 0, totalCount: checkpoint.tensors.reduce(0) { $0 + $1.elementCount })
+      subject: "", doneCount: 0,
+      totalCount: checkpoint.tensors.reduce(0) { $0 + $1.byteCount / $1.elementType.byteCount })
     let buffer = UnsafeMutableRawBufferPointer.allocate(
       byteCount: Self.pieceByteCount, alignment: 64)
     defer { buffer.deallocate() }
