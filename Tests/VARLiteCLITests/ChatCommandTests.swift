@@ -102,6 +102,13 @@ import VARTestSupport
     #expect(answers.count == 2)
   }
 
+  @Test func verboseSaysWhatTurnsTake() throws {
+    let result = try chat("Who are you?", "Who are you?", flags: ["-v"])
+    #expect(result.errorLines.count { $0.hasPrefix("times: reading ") } == 2)
+    // A turn that turns out to be a picture is planned once more.
+    #expect(result.errorLines.count { $0.hasPrefix("plan: peak ") } >= 2, "\(result.errorText)")
+  }
+
   @Test func textsEndWithTheirRate() throws {
     let result = try chat("Who are you?")
     let pattern = /\d+ tokens in \d+\.\d s, \d+(\.\d)? tokens per second/

@@ -44,7 +44,7 @@ import VARTestSupport
     let session = try tiny(surroundings)
     try session.wait(for: "> ")
     session.type("/sed 4711")
-    for _ in 0..<5 { session.type(Self.left) }
+    for _ in 0..<6 { session.type(Self.left) }
     session.type("e\r")
     try session.wait(for: "seed 4711\r\n")
     // A character of several bytes goes with one key.

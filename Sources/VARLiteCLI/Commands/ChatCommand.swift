@@ -59,7 +59,7 @@ struct ChatCommand: ParsableCommand {
     try FileOutput.check("\(outputFolder)/varlite-1.png")
     let settings = ChatSettings(
       outputFolder: outputFolder, letsModelDecide: letModelDecide, hasMetadata: !noMetadata,
-      isQuiet: self.model.quiet, ram: self.model.ram)
+      detail: self.model.detail, ram: self.model.ram)
     var loop = try ChatLoop(settings: settings, seed: seedOption.seed.value) { seed in
       try Chat(
         model, contextTokens: context, drawing: DrawingOptions(seed: seed),

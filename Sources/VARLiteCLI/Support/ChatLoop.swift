@@ -12,9 +12,12 @@ struct ChatSettings {
   var letsModelDecide: Bool
   /// Whether pictures tell what they were made with.
   var hasMetadata: Bool
-  var isQuiet: Bool
+  /// How much is said on standard error.
+  var detail: Progress.Detail
   /// Memory that the program may take while it decodes pictures.
   var ram: ByteCount?
+
+  var isQuiet: Bool { detail == .none }
 }
 
 /// Reads turns from standard input and answers them.
@@ -143,7 +146,7 @@ extension ChatLoop {
   private mutating func answer(_ text: String, draws: Bool = false) throws -> Outcome {
     let prompt = Prompt(text, images: waiting)
     waiting = []
-    let progress = Progress(isQuiet: settings.isQuiet, printsText: true)
+    let progress = Progress(detail: settings.detail, printsText: true)
     defer { progress.close() }
     let reply: Chat.Reply
     do {
@@ -161,6 +164,7 @@ extension ChatLoop {
     }
     progress.close()
     Console.output("\n")
+    progress.finish()
     guard let image = reply.image else {
       if !settings.isQuiet { progress.line(progress.textSummary(tokenCount: reply.tokenCount)) }
       return .text

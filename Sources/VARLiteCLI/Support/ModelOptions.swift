@@ -78,8 +78,10 @@ struct ModelOptions: ParsableArguments {
   ///
   /// - Parameter printsText: whether text of the model is the result of the command.
   func progress(printsText: Bool = false) -> Progress {
-    Progress(detail: quiet ? .none : verbose ? .everything : .steps, printsText: printsText)
+    Progress(detail: detail, printsText: printsText)
   }
+
+  var detail: Progress.Detail { quiet ? .none : verbose ? .everything : .steps }
 
   /// - Parameter file: the model where an argument names it instead of the option.
   func open(_ file: String? = nil) throws -> VARGPT {
