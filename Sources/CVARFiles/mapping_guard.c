@@ -9,10 +9,11 @@
 
 enum { SLOT_COUNT = 1024, LINE_BYTES = 4608 };
 
-// A slot is free while `start` is 0. `count` and `name` are written before it and read after it.
+// A slot is free while `start` is 0. The others are written before it and read after it.
 static struct slot {
   _Atomic uintptr_t start;
   _Atomic(size_t) count;
+  _Atomic(size_t) offset;
   _Atomic(char *) name;
 } slots[SLOT_COUNT];
 
@@ -23,13 +24,14 @@ static const char *program_name = "";
 static int exit_status = 3;
 static struct sigaction earlier_action;
 
-void cvar_mapping_add(const void *start, size_t count, const char *name) {
+void cvar_mapping_add(const void *start, size_t count, const char *name, size_t offset) {
   char *copy = strdup(name);
   if (!copy) return;
   for (int i = 0; i < SLOT_COUNT; i++) {
     uintptr_t expected = 0;
     if (!atomic_compare_exchange_strong(&slots[i].start, &expected, taken)) continue;
     atomic_store(&slots[i].count, count);
+    atomic_store(&slots[i].offset, offset);
     atomic_store(&slots[i].name, copy);
     atomic_store(&slots[i].start, (uintptr_t)start);
     return;
@@ -85,7 +87,7 @@ static void handle(int signal_number, siginfo_t *info, void *context) {
     append(&out, ": ");
     append(&out, name);
     append(&out, ": cannot be read at offset ");
-    append_number(&out, address - start);
+    append_number(&out, atomic_load(&slots[i].offset) + (address - start));
     append(&out, " any more; it was cut short while it was in use, or the disk failed: copy it again\n");
     ssize_t sent = write(STDERR_FILENO, out.text, out.count);
     (void)sent;

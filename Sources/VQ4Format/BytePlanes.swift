@@ -68,6 +68,8 @@ final class ChunkCompressor {
 package final class VQ4ChunkDecoder {
   private let decoder = ZstdDecoder()
   private var planes: PlaneRoom
+  /// Where stored bytes are read to that are nowhere else.
+  var stored = AlignedBuffer(count: 0)
 
   /// Memory that a decoder takes besides planes.
   static let memoryBytes = ZstdDecoder.memoryBytes

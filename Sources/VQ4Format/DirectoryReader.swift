@@ -1,9 +1,9 @@
-/// Reads the tables of a mapped file and checks every rule on them.
+/// Reads the tables of a file and checks every rule on them.
 ///
 /// Each row is copied before it is checked, so that a file that changes under its mapping cannot
 /// pass a check with one value and be used with another.
 struct DirectoryReader {
-  private let file: UnsafeRawBufferPointer
+  private let file: FileView
   private let superblock: Superblock
   private var directory = VQ4Directory()
   private var nameEnd = 0
@@ -11,7 +11,7 @@ struct DirectoryReader {
   private var payloadEnd: Int
 
   static func read(
-    _ file: UnsafeRawBufferPointer, _ superblock: Superblock
+    _ file: FileView, _ superblock: Superblock
   ) throws(VQ4Error) -> VQ4Directory {
     var reader = DirectoryReader(file, superblock)
     try reader.checkHashes()
@@ -22,7 +22,7 @@ struct DirectoryReader {
     return reader.directory
   }
 
-  private init(_ file: UnsafeRawBufferPointer, _ superblock: Superblock) {
+  private init(_ file: FileView, _ superblock: Superblock) {
     self.file = file
     self.superblock = superblock
     payloadEnd = superblock.payloadOffset

@@ -71,13 +71,19 @@ extension Superblock {
   private static let place = "superblock"
 
   /// Reads and checks both superblocks and the placement of every region.
-  init(file: UnsafeRawBufferPointer) throws(VQ4Error) {
-    try Self.checkIdentity(file)
-    let first = file.part(0, VQ4Limits.superblockBytes)
+  ///
+  /// - Parameters:
+  ///   - first: the first `superblockBytes` of the file, or all where it has fewer.
+  ///   - last: the last ones.
+  ///   - byteCount: bytes of the file.
+  init(
+    first: UnsafeRawBufferPointer, last: UnsafeRawBufferPointer, byteCount: Int
+  ) throws(VQ4Error) {
+    try Self.checkIdentity(first, byteCount)
     do {
       self = try Superblock(checked: first)
-      try checkFileSize(file.count)
-      try Self.checkCopy(file, first)
+      try checkFileSize(byteCount)
+      try Self.checkCopy(first, last, at: byteCount - VQ4Limits.superblockBytes)
       try checkPlacement()
     } catch {
       throw error.at(Self.place)
@@ -85,19 +91,21 @@ extension Superblock {
   }
 
   /// Checks the parts that every version keeps: magic, byte order, checksum.
-  private static func checkIdentity(_ file: UnsafeRawBufferPointer) throws(VQ4Error) {
-    let start = Array(file.prefix(8))
-    if start != Format.magic { throw magicError(file, start) }
-    guard file.count >= 2 * VQ4Limits.superblockBytes else { throw tooShort(file.count) }
-    var decoder = ByteDecoder(file.part(12, 4))
+  private static func checkIdentity(
+    _ first: UnsafeRawBufferPointer, _ byteCount: Int
+  ) throws(VQ4Error) {
+    let start = Array(first.prefix(8))
+    if start != Format.magic { throw magicError(first, start) }
+    guard byteCount >= 2 * VQ4Limits.superblockBytes else { throw tooShort(byteCount) }
+    var decoder = ByteDecoder(first.part(12, 4))
     let mark: UInt32 = decoder.next()
     guard mark != Format.byteOrderMark.byteSwapped else {
       throw VQ4Error(
         .byteOrder, place: place, "the numbers of the file are big-endian", offsetBytes: 12,
         remedy: .convertAgain)
     }
-    var checksum = ByteDecoder(file.part(checksumOffset, 16))
-    guard VQ4Hash(of: file.part(0, checksumOffset)) == checksum.nextHash() else {
+    var checksum = ByteDecoder(first.part(checksumOffset, 16))
+    guard VQ4Hash(of: first.part(0, checksumOffset)) == checksum.nextHash() else {
       throw VQ4Error(
         .superblockChecksum, place: place, "the checksum does not match",
         offsetBytes: checksumOffset)
@@ -105,7 +113,7 @@ extension Superblock {
   }
 
   private static func magicError(
-    _ file: UnsafeRawBufferPointer, _ start: [UInt8]
+    _ first: UnsafeRawBufferPointer, _ start: [UInt8]
   ) -> VQ4Error {
     let textMode: [[UInt8]] = [
       [0x89, 0x56, 0x51, 0x34, 0x0A, 0x1A, 0x0A], [0x89, 0x56, 0x51, 0x34, 0x0D, 0x0D, 0x0A],
@@ -116,13 +124,13 @@ extension Superblock {
         .textModeTransfer, place: place, "the file was changed by a transfer in text mode",
         offsetBytes: 0)
     }
-    if file.part(0, min(file.count, VQ4Limits.superblockBytes)).firstNonZero == nil {
+    if first.firstNonZero == nil {
       return VQ4Error(
         .incomplete, place: place, "the file was never finished", offsetBytes: 0,
         remedy: .convertAgain)
     }
-    if Format.magic.starts(with: start) { return tooShort(file.count) }
-    if let foreign = ForeignContent(of: file) {
+    if Format.magic.starts(with: start) { return tooShort(first.count) }
+    if let foreign = ForeignContent(of: first) {
       return VQ4Error(.wrongMagic, foreign.description, remedy: .none)
     }
     return VQ4Error(
@@ -225,10 +233,8 @@ extension Superblock {
   }
 
   private static func checkCopy(
-    _ file: UnsafeRawBufferPointer, _ first: UnsafeRawBufferPointer
+    _ first: UnsafeRawBufferPointer, _ copy: UnsafeRawBufferPointer, at offset: Int
   ) throws(VQ4Error) {
-    let offset = file.count - VQ4Limits.superblockBytes
-    let copy = file.part(offset, VQ4Limits.superblockBytes)
     if copy.firstNonZero == nil {
       throw VQ4Error(
         .incomplete, "the copy at the end was never written", offsetBytes: offset,

@@ -19,14 +19,29 @@ package final class VQ4DirectFile: Sendable {
   /// - Parameter isDirect: false reads through the page cache and forgets what was read.
   package init(_ file: VQ4File, isDirect: Bool = true) {
     self.file = file
-    tellsCached = file.mapping.tellsCached
+    tellsCached = file.bytes.tellsCached
     let flag = cvar_open_direct_flag()
-    guard isDirect, flag != 0, let mapped = file.mapping.descriptor else {
+    guard isDirect, flag != 0, let known = file.bytes.descriptor else {
       descriptor = -1
       return
     }
     // By the open descriptor, so that it is the same file even where its name has gone to another one.
-    descriptor = open("/proc/self/fd/\(mapped)", O_RDONLY | O_CLOEXEC | flag)
+    let again = open("/proc/self/fd/\(known)", O_RDONLY | O_CLOEXEC | flag)
+    descriptor = again >= 0 ? again : Self.openByName(file.path, flag, sameAs: known)
+  }
+
+  /// For systems without `/proc`; -1 where the name has gone.
+  private static func openByName(_ path: String, _ flag: Int32, sameAs known: Int32) -> Int32 {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flag)
+    guard descriptor >= 0 else { return -1 }
+    var (first, second) = (stat(), stat())
+    if fstat(known, &first) == 0, fstat(descriptor, &second) == 0, first.st_dev == second.st_dev,
+      first.st_ino == second.st_ino
+    {
+      return descriptor
+    }
+    close(descriptor)
+    return -1
   }
 
   deinit { if descriptor >= 0 { close(descriptor) } }
@@ -38,7 +53,7 @@ package final class VQ4DirectFile: Sendable {
   ///   - output: whole pages.
   /// - Returns: bytes that were read; 0 or less at the end of the file or where it cannot be read.
   package func readBlocks(at offset: Int, into output: UnsafeMutableRawBufferPointer) -> Int {
-    guard let descriptor = descriptor >= 0 ? descriptor : file.mapping.descriptor else { return 0 }
+    guard let descriptor = descriptor >= 0 ? descriptor : file.bytes.descriptor else { return 0 }
     let start = offset / Self.blockBytes * Self.blockBytes
     return pread(descriptor, output.baseAddress!, output.count, off_t(start))
   }
@@ -139,8 +154,8 @@ package final class VQ4ChunkReader {
 
   /// Bytes of the file, valid until the next call. Nothing is left in the page cache that was not there.
   private func read(_ range: Range<Int>) throws(VQ4Error) -> UnsafeRawBufferPointer {
-    guard let descriptor = file.mapping.descriptor else {
-      return file.mapping.bytes.part(range.lowerBound, range.count)
+    guard let descriptor = file.bytes.descriptor else {
+      return file.bytes.copy!.part(range.lowerBound, range.count)
     }
     let start = staging.baseAddress!
     if isCached(range) {
@@ -167,12 +182,12 @@ package final class VQ4ChunkReader {
 
   /// Whether the page cache holds bytes of the file; asking brings none there.
   private func isCached(_ range: Range<Int>) -> Bool {
-    guard direct.tellsCached else { return false }
-    let pages = file.mapping.pages(of: range)
-    let count = (pages.count + MappedFile.pageSize - 1) / MappedFile.pageSize
+    // Mapped for the question alone: the file may be larger than what this process may map.
+    guard direct.tellsCached, let pages = FileView.map(range, of: file.bytes) else { return false }
+    defer { munmap(pages.baseAddress, pages.count) }
+    let count = (pages.count + FileBytes.pageSize - 1) / FileBytes.pageSize
     if pageStates.count < count { pageStates = [UInt8](repeating: 0, count: count) }
-    let start = UnsafeMutableRawPointer(mutating: pages.baseAddress!)
-    return mincore(start, pages.count, &pageStates) == 0
+    return mincore(pages.baseAddress!, pages.count, &pageStates) == 0
       && pageStates[..<count].allSatisfy { $0 & 1 == 1 }
   }
 
@@ -211,25 +226,14 @@ extension VQ4File {
     _ tensor: Int, _ role: VQ4StreamRole, at offset: Int,
     into output: UnsafeMutableRawBufferPointer
   ) throws(VQ4Error) {
-    guard let stream = rawStream(tensor, role) else {
+    guard let stream = rawFileRange(tensor, role) else {
       preconditionFailure("the stream is compressed")
     }
     precondition(offset >= 0 && offset + output.count <= stream.count, "beyond the stream")
-    guard let descriptor = mapping.descriptor else {
-      output.copyMemory(from: stream.part(offset, output.count))
-      return
-    }
-    let start = stream.baseAddress! - mapping.bytes.baseAddress! + offset
-    var done = 0
-    while done < output.count {
-      let got = pread(
-        descriptor, output.baseAddress! + done, output.count - done, off_t(start + done))
-      if got < 0, errno == EINTR { continue }
-      guard got > 0 else {
-        throw Self.readFailure(got, at: start + done)
-          .at("tensor \"\(tensors[tensor].name)\", \(role)").inFile(path)
-      }
-      done += got
+    do throws(VQ4Error) {
+      try bytes.read(into: output, at: stream.lowerBound + offset)
+    } catch {
+      throw error.at("tensor \"\(tensors[tensor].name)\", \(role)").inFile(path)
     }
   }
 

@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
 /// Why a container was refused or could not be written.
 ///
 /// The description is one line that says what is wrong, where, and what to do.
@@ -53,6 +59,8 @@ public struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
     case none = ""
     case checkDisk = "check the disk and the kernel's messages"
     case checkPath = "check the path"
+    case allowFiles = "raise the limit on open files (ulimit -n)"
+    case mapLess = "read the weights instead, or raise the limit on memory (ulimit -v)"
     case checkInput = "correct the value"
     case freeSpace = "check the free space and the rights of the directory"
     case startAnew = "start the conversion anew with --force"
@@ -72,6 +80,9 @@ public struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
     }
     return remedy.isEmpty ? text : text + "; " + remedy
   }
+
+  /// Whether memory was refused, which is no fault of the file.
+  public var isOutOfMemory: Bool { systemError == ENOMEM }
 
   /// The same fault, named with the file it is in.
   func inFile(_ path: String) -> VQ4Error {

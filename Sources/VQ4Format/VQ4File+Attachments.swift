@@ -37,7 +37,7 @@ extension VQ4File {
 
   func checkedBytes(of attachment: VQ4Attachment) throws(VQ4Error) -> UnsafeRawBufferPointer {
     let range = attachment.fileRange
-    let bytes = mapping.bytes.part(range.lowerBound, range.count)
+    let bytes = tables.part(range.lowerBound, range.count)
     guard VQ4Hash(of: bytes) == attachment.storedHash else {
       throw VQ4Error(
         .attachmentHash, path: path, place: "attachment \"\(attachment.name)\"",

@@ -65,7 +65,7 @@ extension VQ4File {
   private func isSameFile(_ output: String) -> Bool {
     var own = stat()
     var other = stat()
-    guard let descriptor = mapping.descriptor, fstat(descriptor, &own) == 0,
+    guard let descriptor = bytes.descriptor, fstat(descriptor, &own) == 0,
       stat(output, &other) == 0
     else { return false }
     return own.st_dev == other.st_dev && own.st_ino == other.st_ino

@@ -1,12 +1,18 @@
 extension VQ4File {
   /// The bytes of a stream in place, 64-byte aligned; nil where the stream is compressed or absent.
   ///
-  /// The bytes are not hashed here: `verify` does that.
+  /// The bytes are not hashed here: `verify` does that. The first call maps the weights; nil, too,
+  /// where the file system cannot do that.
   public func rawStream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawBufferPointer? {
+    rawFileRange(tensor, role).flatMap(inPlace)
+  }
+
+  /// The bytes of the file that a stream takes; nil where it is compressed or absent.
+  package func rawFileRange(_ tensor: Int, _ role: VQ4StreamRole) -> Range<Int>? {
     let stream = tensors[tensor].streams[Int(role.rawValue)]
     guard stream.isRaw, let first = stream.chunks.first else { return nil }
-    return mapping.bytes.part(
-      chunks[first].offset, tensors[tensor].description.byteCount(of: role))
+    let start = chunks[first].offset
+    return start..<start + tensors[tensor].description.byteCount(of: role)
   }
 
   /// Bytes that a stream takes in the file.
@@ -65,10 +71,26 @@ extension VQ4File {
     _ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int,
     into output: UnsafeMutableRawBufferPointer, by decoder: VQ4ChunkDecoder
   ) throws(VQ4Error) {
-    let range = chunkFileRange(tensor, role, chunk)
-    try decodeChunk(
-      tensor, role, chunk, stored: mapping.bytes.part(range.lowerBound, range.count),
-      into: output, by: decoder)
+    let stored: UnsafeRawBufferPointer
+    do throws(VQ4Error) {
+      stored = try storedBytes(chunkFileRange(tensor, role, chunk), in: &decoder.stored)
+    } catch {
+      throw error.at(place(tensor, role, chunk)).inFile(path)
+    }
+    try decodeChunk(tensor, role, chunk, stored: stored, into: output, by: decoder)
+  }
+
+  /// Bytes of the payload, in place where they are, else read into a buffer, which grows as needed.
+  func storedBytes(
+    _ range: Range<Int>, in buffer: inout AlignedBuffer
+  ) throws(VQ4Error) -> UnsafeRawBufferPointer {
+    if let copy = bytes.copy { return copy.part(range.lowerBound, range.count) }
+    if let payload = payload() {
+      return payload.part(range.lowerBound - superblock.payloadOffset, range.count)
+    }
+    if range.count > buffer.bytes.count { buffer = AlignedBuffer(count: range.count) }
+    try bytes.read(into: buffer.prefix(range.count), at: range.lowerBound)
+    return UnsafeRawBufferPointer(buffer.prefix(range.count))
   }
 
   /// The same for a chunk's stored bytes, wherever they were read from.
@@ -92,8 +114,10 @@ extension VQ4File {
   }
 
   /// The stored bytes of a chunk, after their hash was found right.
-  func checkedBytes(of chunk: VQ4Chunk) throws(VQ4Error) -> UnsafeRawBufferPointer {
-    let bytes = mapping.bytes.part(chunk.offset, chunk.storedBytes)
+  func checkedBytes(
+    of chunk: VQ4Chunk, in buffer: inout AlignedBuffer
+  ) throws(VQ4Error) -> UnsafeRawBufferPointer {
+    let bytes = try storedBytes(chunk.offset..<chunk.offset + chunk.storedBytes, in: &buffer)
     try check(bytes, of: chunk)
     return bytes
   }

@@ -3,18 +3,21 @@ extension VQ4File {
   ///
   /// Throws the first fault. Holds one decoded chunk, and its planes where it is stored as such, or one attachment at
   /// a time: at most 128 MiB.
-  /// - Parameter progress: called after each chunk with the bytes done and the bytes of the file.
+  /// - Parameters:
+  ///   - isCancelled: asked after each chunk; true throws `cancelled`.
+  ///   - progress: called after each chunk with the bytes done and the bytes of the file.
   /// - Returns: names of the matrices and tables whose elements are all zero: allowed, and hardly
   ///   what a trained model holds.
   @discardableResult
-  public func verify(progress: (_ doneBytes: Int, _ totalBytes: Int) -> Void = { _, _ in })
-    throws(VQ4Error) -> [String]
-  {
+  public func verify(
+    isCancelled: () -> Bool = { false },
+    progress: (_ doneBytes: Int, _ totalBytes: Int) -> Void = { _, _ in }
+  ) throws(VQ4Error) -> [String] {
     let zeros: [String]
     do {
       try verifyPadding()
       try verifyAttachments()
-      zeros = try verifyTensors(progress)
+      zeros = try verifyTensors(isCancelled, progress)
     } catch {
       throw error.inFile(path)
     }
@@ -22,7 +25,9 @@ extension VQ4File {
     return zeros
   }
 
-  private func verifyTensors(_ progress: (Int, Int) -> Void) throws(VQ4Error) -> [String] {
+  private func verifyTensors(
+    _ isCancelled: () -> Bool, _ progress: (Int, Int) -> Void
+  ) throws(VQ4Error) -> [String] {
     var zeros: [String] = []
     var buffer = AlignedBuffer(count: VQ4Limits.chunkBytes)
     let decoder = VQ4ChunkDecoder()
@@ -38,7 +43,7 @@ extension VQ4File {
         for (number, chunk) in chunks[stream.chunks].enumerated() {
           if chunk.rawBytes > buffer.bytes.count { buffer = AlignedBuffer(count: chunk.rawBytes) }
           do {
-            var bytes = try checkedBytes(of: chunk)
+            var bytes = try checkedBytes(of: chunk, in: &decoder.stored)
             if chunk.codec != .raw {
               let output = buffer.prefix(chunk.rawBytes)
               try decoder.decode(bytes, chunk.codec, into: output)
@@ -52,6 +57,7 @@ extension VQ4File {
           }
           offset += chunk.rawBytes
           progress(chunk.offset + chunk.storedBytes, byteCount)
+          guard !isCancelled() else { throw VQ4Error(.cancelled, "interrupted", remedy: .none) }
         }
         guard hasher.value == stream.hash else {
           throw VQ4Error(
@@ -81,11 +87,23 @@ extension VQ4File {
     }
   }
 
+  private func gapBytes(
+    _ range: Range<Int>, in buffer: inout AlignedBuffer
+  ) throws(VQ4Error) -> UnsafeRawBufferPointer {
+    guard range.lowerBound < tables.range.lowerBound else {
+      return tables.part(range.lowerBound, range.count)
+    }
+    if range.count > buffer.bytes.count { buffer = AlignedBuffer(count: range.count) }
+    try bytes.read(into: buffer.prefix(range.count), at: range.lowerBound)
+    return UnsafeRawBufferPointer(buffer.prefix(range.count))
+  }
+
   /// Bytes between the regions, groups, streams and attachments are zero.
   private func verifyPadding() throws(VQ4Error) {
     var end = VQ4Limits.superblockBytes
+    var buffer = AlignedBuffer(count: VQ4Limits.chunkBytes)
     func gap(to start: Int) throws(VQ4Error) {
-      let bytes = mapping.bytes.part(end, start - end)
+      let bytes = try gapBytes(end..<start, in: &buffer)
       if let position = bytes.firstNonZero {
         throw VQ4Error(
           .paddingNotZero, place: "padding", "a byte between two regions is not zero",

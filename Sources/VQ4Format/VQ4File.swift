@@ -1,14 +1,17 @@
+import Synchronization
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
   import Musl
 #endif
 
-/// A `.vq4` file, mapped read-only.
+/// A `.vq4` file, open for reading.
 ///
-/// Opening checks everything but the payload's hashes and maps the rest on demand; memory grows
-/// with the tables only. Pointers that it hands out are valid as long as the file object lives.
-/// Safe to use from several threads.
+/// Opening checks everything but the payload's hashes. The tables and attachments are mapped where
+/// the file system can do that, else read; weights are mapped when they are first used in place.
+/// Pointers that it hands out are valid as long as the file object lives. Safe to use from several
+/// threads.
 public final class VQ4File: Sendable {
   /// The file as the caller named it.
   public let path: String
@@ -27,7 +30,12 @@ public final class VQ4File: Sendable {
   /// The version that this code writes, and reads up to its major number.
   public static let writtenFormatVersion = "\(Format.majorVersion).\(Format.minorVersion)"
 
-  let mapping: MappedFile
+  let bytes: FileBytes
+  /// From the attachments to the end.
+  let tables: FileView
+  private let mappedPayload = Mutex<FileView?>(nil)
+  /// The payload's first byte in memory; 0 while it is not mapped.
+  private let payloadAddress = Atomic<UInt>(0)
   let chunks: [VQ4Chunk]
   let superblock: Superblock
   private let tensorIndices: [String: Int]
@@ -35,7 +43,7 @@ public final class VQ4File: Sendable {
   /// Opens a file; throws `VQ4Error` for anything that breaks a rule of the format.
   public convenience init(path: String) throws(VQ4Error) {
     do {
-      try self.init(mapping: try MappedFile(path: path), path: path)
+      try self.init(bytes: try FileBytes(path: path), path: path)
     } catch {
       throw error.inFile(path)
     }
@@ -46,17 +54,25 @@ public final class VQ4File: Sendable {
     copying bytes: UnsafeRawBufferPointer, path: String
   ) throws(VQ4Error) {
     do {
-      try self.init(mapping: try MappedFile(copying: bytes), path: path)
+      try self.init(bytes: try FileBytes(copying: bytes), path: path)
     } catch {
       throw error.inFile(path)
     }
   }
 
-  private init(mapping: MappedFile, path: String) throws(VQ4Error) {
-    let superblock = try Superblock(file: mapping.bytes)
-    let directory = try DirectoryReader.read(mapping.bytes, superblock)
+  private init(bytes: FileBytes, path: String) throws(VQ4Error) {
+    let superblock = try Self.superblock(bytes)
+    let range = superblock.blobsOffset..<bytes.byteCount
+    let tables: FileView
+    do throws(VQ4Error) {
+      tables = try FileView(mapping: range, of: bytes)
+    } catch {
+      tables = try FileView(reading: range, of: bytes)
+    }
+    let directory = try DirectoryReader.read(tables, superblock)
     self.path = path
-    self.mapping = mapping
+    self.bytes = bytes
+    self.tables = tables
     self.superblock = superblock
     groups = directory.groups
     tensors = directory.tensors
@@ -66,6 +82,53 @@ public final class VQ4File: Sendable {
     byteCount = superblock.fileBytes
     groupAlignment = 1 << superblock.pageShift
     formatVersion = "\(superblock.majorVersion).\(superblock.minorVersion)"
+  }
+
+  private static func superblock(_ bytes: FileBytes) throws(VQ4Error) -> Superblock {
+    let count = min(bytes.byteCount, VQ4Limits.superblockBytes)
+    let first = try bytes.bytes(0..<count)
+    let last = try bytes.bytes(bytes.byteCount - count..<bytes.byteCount)
+    return try Superblock(
+      first: UnsafeRawBufferPointer(first.prefix(count)),
+      last: UnsafeRawBufferPointer(last.prefix(count)), byteCount: bytes.byteCount)
+  }
+
+  /// Bytes of all groups, with what lies between them.
+  package var payloadByteCount: Int { superblock.payloadBytes }
+
+  /// Whether the weights are mapped.
+  package var isPayloadMapped: Bool { payload() != nil }
+
+  /// Maps the weights for use in place, unless they are; any thread may call it.
+  ///
+  /// - Throws: `VQ4Error` with `cannotOpen`.
+  package func mapWeights() throws(VQ4Error) {
+    guard payload() == nil else { return }
+    do throws(VQ4Error) {
+      try mappedPayload.withLock { view throws(VQ4Error) in
+        guard view == nil else { return }
+        let start = superblock.payloadOffset
+        let mapped = try FileView(mapping: start..<start + superblock.payloadBytes, of: bytes)
+        view = mapped
+        payloadAddress.store(UInt(bitPattern: mapped.bytes.baseAddress), ordering: .releasing)
+      }
+    } catch {
+      throw error.inFile(path)
+    }
+  }
+
+  /// The groups' bytes in place; nil while nobody asked to map them.
+  func payload() -> UnsafeRawBufferPointer? {
+    UnsafeRawPointer(bitPattern: payloadAddress.load(ordering: .acquiring)).map {
+      UnsafeRawBufferPointer(start: $0, count: superblock.payloadBytes)
+    }
+  }
+
+  /// Bytes of the payload in place by their place in the file; mapped now where they are not. Nil
+  /// where they cannot be.
+  func inPlace(_ range: Range<Int>) -> UnsafeRawBufferPointer? {
+    if payload() == nil { try? mapWeights() }
+    return payload()?.part(range.lowerBound - superblock.payloadOffset, range.count)
   }
 
   /// Index into `tensors`.
@@ -94,12 +157,11 @@ public final class VQ4File: Sendable {
 
   /// Passes advice on a group's byte range to the system; without effect on results.
   public func advise(group index: Int, _ advice: Advice) {
-    let pageBytes = Int(sysconf(Int32(_SC_PAGESIZE)))
-    let range = groups[index].fileRange
-    let start = range.lowerBound & ~(pageBytes - 1)
-    guard let base = mapping.bytes.baseAddress, groupAlignment >= pageBytes else { return }
+    guard bytes.descriptor != nil, groupAlignment >= FileBytes.pageSize,
+      let group = inPlace(groups[index].fileRange)
+    else { return }
     madvise(
-      UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start,
+      UnsafeMutableRawPointer(mutating: group.baseAddress), group.count,
       advice == .willNeed ? MADV_WILLNEED : MADV_DONTNEED)
   }
 }

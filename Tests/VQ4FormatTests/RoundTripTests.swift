@@ -197,6 +197,18 @@ import VQ4Format
     #expect(directory.names() == ["m.vq4"])
   }
 
+  @Test func aCheckStopsWithinAChunk() throws {
+    let directory = TemporaryDirectory()
+    let path = directory.file("m.vq4")
+    try TestModel.write(TestModel.large, to: path, layout: .map)
+    var chunkCount = 0
+    #expect {
+      try VQ4File(path: path).verify(
+        isCancelled: { chunkCount == 2 }, progress: { _, _ in chunkCount += 1 })
+    } throws: { ($0 as? VQ4Error)?.code == .cancelled }
+    #expect(chunkCount == 2)
+  }
+
   /// A matrix of zeros is allowed, and named.
   @Test func matricesOfZerosAreNamed() throws {
     let directory = TemporaryDirectory()

@@ -7,9 +7,9 @@ int cvar_open_direct_flag(void);
 
 // Mapped files whose bytes can vanish: touching them then raises SIGBUS.
 
-// Makes a mapping known to the handler. The name is copied. May be called from any thread. A mapping that finds no
-// place (there are 1024) is not guarded.
-void cvar_mapping_add(const void *start, size_t count, const char *name);
+// Makes a mapping known to the handler, whose first byte stands at `offset` of the file. The name is copied. May be
+// called from any thread. A mapping that finds no place (there are 1024) is not guarded.
+void cvar_mapping_add(const void *start, size_t count, const char *name, size_t offset);
 // Before it is unmapped.
 void cvar_mapping_remove(const void *start);
 

@@ -19,7 +19,7 @@ struct VerifyCommand: ParsableCommand {
     let file = try VQ4File(path: path)
     let progress = Progress(isQuiet: quiet, printsText: false)
     defer { progress.close() }
-    let zeros = try file.verify { done, total in
+    let zeros = try file.verify(isCancelled: { Interruption.shouldStop }) { done, total in
       progress.percent("verifying", done: done, total: total)
     }
     progress.close()

@@ -86,8 +86,11 @@ enum Failure {
       case .missingTensor, .mismatchedTensor, .unreadableWeights: .badInput
       }
     case let error as ImageError: error.code == .outOfMemory ? .noResources : .badInput
+    case let error as VQ4Error where error.code == .cancelled: .interrupted
     case let error as VQ4Error where Self.isOutputFault.contains(error.code): .usage
-    case let error as VQ4Error where Self.isResourceFault.contains(error.code): .noResources
+    case let error as VQ4Error
+    where Self.isResourceFault.contains(error.code) || error.isOutOfMemory:
+      .noResources
     case is NotText, is NoCommand: .usage
     case is VQ4Error, is ConfigurationError, is TokenizerError, is JSONError, is BadInput,
       is EvaluationError:

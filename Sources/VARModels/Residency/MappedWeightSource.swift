@@ -50,6 +50,11 @@ package final class MappedWeightSource: WeightSource, @unchecked Sendable {
     let plan = WeightResidency.map.plan(
       pass, blocks: allBlocks, budgetBytes: request.budgetBytes, readerCount: readerCount)
     guard plan.fits else { throw ModelError.tooSmall(request.budgetBytes ?? 0, plan) }
+    do throws(VQ4Error) {
+      try file.mapWeights()
+    } catch {
+      throw ModelError(error.isOutOfMemory ? .outOfMemory : .unreadableWeights, "\(error)")
+    }
     forgetPages(outside: pass, request)
     try kept.begin(
       pass, for: request, roomBytes: request.budgetBytes.map { $0 - plan.stagingBytes },

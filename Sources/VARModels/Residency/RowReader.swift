@@ -42,7 +42,7 @@ final class RowReader: @unchecked Sendable {
     for (tensor, entry) in file.tensors.enumerated() {
       guard WeightBlocks.isReadByRow(entry.description) else { continue }
       for role in VQ4StreamRole.allCases
-      where file.chunkCount(tensor, role) > 0 && file.rawStream(tensor, role) == nil {
+      where file.chunkCount(tensor, role) > 0 && file.rawFileRange(tensor, role) == nil {
         largest = max(largest, file.chunkRange(tensor, role, 0).count)
       }
     }
@@ -57,22 +57,29 @@ final class RowReader: @unchecked Sendable {
     unit: Int, of tensor: Int, _ role: VQ4StreamRole, into output: UnsafeMutableRawBufferPointer
   ) throws(ModelError) {
     let offset = unit * output.count
+    guard file.rawFileRange(tensor, role) == nil else {
+      return try copyRaw(tensor, role, at: offset, into: output)
+    }
+    try monitor.locked { () throws(ModelError) in
+      let chunk = offset / file.tensors[tensor].description.chunkByteCount(of: role)
+      let start = offset - file.chunkRange(tensor, role, chunk).lowerBound
+      let memory = try decoded(tensor, role, chunk)
+      output.copyMemory(
+        from: UnsafeRawBufferPointer(start: memory.base + start, count: output.count))
+    }
+  }
+
+  private func copyRaw(
+    _ tensor: Int, _ role: VQ4StreamRole, at offset: Int,
+    into output: UnsafeMutableRawBufferPointer
+  ) throws(ModelError) {
+    if usesMapping, let raw = file.rawStream(tensor, role) {
+      output.copyMemory(
+        from: UnsafeRawBufferPointer(rebasing: raw[offset...].prefix(output.count)))
+      return
+    }
     do throws(VQ4Error) {
-      if let raw = file.rawStream(tensor, role) {
-        guard usesMapping else {
-          return try file.readRawStream(tensor, role, at: offset, into: output)
-        }
-        output.copyMemory(
-          from: UnsafeRawBufferPointer(rebasing: raw[offset...].prefix(output.count)))
-        return
-      }
-      try monitor.locked { () throws(VQ4Error) in
-        let chunk = offset / file.tensors[tensor].description.chunkByteCount(of: role)
-        let start = offset - file.chunkRange(tensor, role, chunk).lowerBound
-        let memory = try decoded(tensor, role, chunk)
-        output.copyMemory(
-          from: UnsafeRawBufferPointer(start: memory.base + start, count: output.count))
-      }
+      try file.readRawStream(tensor, role, at: offset, into: output)
     } catch {
       throw ModelError(.unreadableWeights, "\(error)")
     }
@@ -80,7 +87,7 @@ final class RowReader: @unchecked Sendable {
 
   private func decoded(
     _ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int
-  ) throws(VQ4Error) -> AnonymousMemory {
+  ) throws(ModelError) -> AnonymousMemory {
     clock += 1
     if let found = chunks.first(where: {
       $0.tensor == tensor && $0.role == role && $0.chunk == chunk
@@ -94,28 +101,32 @@ final class RowReader: @unchecked Sendable {
       chunks.remove(at: oldest)
     }
     let count = file.chunkRange(tensor, role, chunk).count
-    let memory = Self.memory(count)
-    let reader = self.reader ?? makeReader()
-    self.reader = reader
-    try reader.chunks.read(
-      [VQ4ChunkTarget(tensor: tensor, role: role, chunk: chunk, offsetBytes: 0)],
-      into: memory.base)
+    let memory = try Self.memory(count)
+    if reader == nil { reader = try makeReader() }
+    guard let reader else { preconditionFailure("the reader was just made") }
+    do throws(VQ4Error) {
+      try reader.chunks.read(
+        [VQ4ChunkTarget(tensor: tensor, role: role, chunk: chunk, offsetBytes: 0)],
+        into: memory.base)
+    } catch {
+      throw ModelError(.unreadableWeights, "\(error)")
+    }
     let entry = DecodedChunk(tensor, role, chunk, memory)
     entry.lastUse = clock
     chunks.append(entry)
     return memory
   }
 
-  private func makeReader() -> (VQ4ChunkReader, AnonymousMemory) {
+  private func makeReader() throws(ModelError) -> (VQ4ChunkReader, AnonymousMemory) {
     let count = VQ4ChunkReader.stagingBytes(file)
-    let staging = Self.memory(count)
+    let staging = try Self.memory(count)
     let place = UnsafeMutableRawBufferPointer(start: staging.base, count: count)
     return (VQ4ChunkReader(VQ4DirectFile(file), staging: place), staging)
   }
 
-  private static func memory(_ byteCount: Int) -> AnonymousMemory {
+  private static func memory(_ byteCount: Int) throws(ModelError) -> AnonymousMemory {
     guard let memory = AnonymousMemory(byteCount: byteCount) else {
-      preconditionFailure("no memory for a chunk of \(byteCount) bytes")
+      throw ModelError(.outOfMemory, "no memory for a chunk of \(byteCount) bytes")
     }
     return memory
   }

@@ -66,7 +66,7 @@ package struct WeightBlocks: Sendable {
       func add(_ part: WeightPart, rows: Range<Int>) {
         for role in VQ4StreamRole.allCases {
           guard entry.description.byteCount(of: role) > 0 else { continue }
-          if isCompressedOnly, file.rawStream(tensor, role) != nil { continue }
+          if isCompressedOnly, file.rawFileRange(tensor, role) != nil { continue }
           builders[part, default: BlockBuilder()].add(file, tensor, role, rows: rows)
         }
       }
