@@ -83,7 +83,7 @@ let package = Package(
         "CVARKernels", "CVARFiles", "CVARProbes", "VARKernels", "VARJSON", "VARQuantization",
         "VARModels", "VARLite", "VQ4Format",
       ]),
-    // What the programs have in common: start, signals, version, names of commands, seeds, the terminal.
+    // What the programs have in common: start, limits, signals, version, names of commands, seeds, the terminal.
     .target(
       name: "VARSharedCLI",
       dependencies: [

@@ -25,7 +25,9 @@ struct Varbench: ParsableCommand {
       DecodeCommand.self, LoadCommand.self,
     ])
 
-  static func main() {
+  static func main() { ProgramLimits.run("varbench") { Varbench.start() } }
+
+  private static func start() {
     MappingGuard.install(program: "varbench")
     do {
       let arguments = try ProgramInput.arguments()
@@ -45,7 +47,9 @@ struct Varbench: ParsableCommand {
     } catch let error where error is VQ4Error || error is ModelError || error is ConfigurationError
     {
       Lines.writeError("varbench: \(error)")
-      Glibc.exit((error as? ModelError)?.code == .outOfMemory ? 4 : 3)
+      let isRefused =
+        (error as? ModelError)?.code == .outOfMemory || (error as? VQ4Error)?.isOutOfMemory == true
+      Glibc.exit(isRefused ? 4 : 3)
     } catch {
       if exitCode(for: error) == .success { exit(withError: error) }
       Lines.writeError(fullMessage(for: error))

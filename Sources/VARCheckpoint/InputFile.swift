@@ -19,14 +19,16 @@ final class InputFile: Sendable {
 
   init(path: String) throws(CheckpointError) {
     descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    let code = errno
     self.path = path
     guard descriptor >= 0 else {
-      let isMissing = errno == ENOENT
+      let isMissing = code == ENOENT
       throw CheckpointError(
         isMissing ? .missingFile : .unreadable, path: path,
         isMissing
           ? "no such file; fetch the checkpoint again, it is incomplete"
-          : "cannot be opened: \(String(cString: strerror(errno)))")
+          : "cannot be opened: \(String(cString: strerror(code)))"
+            + (code == EMFILE ? "; raise the limit on open files (ulimit -n)" : ""))
     }
     var status = stat()
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {

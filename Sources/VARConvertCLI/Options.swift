@@ -133,7 +133,15 @@ struct ConversionArguments: ParsableArguments {
     if let threads { options.threadCount = threads }
     if let ram { options.memoryByteCount = ram.bytes }
     options.allowsZeroWeights = allowZeroWeights
+    options.memoryByteCount = min(options.memoryByteCount, limit(options) ?? .max)
     return options
+  }
+
+  /// What limits on this process leave to a conversion, its program included; stacks of threads are not counted there.
+  private func limit(_ options: ConversionOptions) -> Int? {
+    guard let room = ProcessMemory.room() else { return nil }
+    let program = ProcessMemory.current()?.byteCount ?? 0
+    return max(1, program + room - (options.threadCount + 3) * JoinableThread.stackBytes)
   }
 
   func conversion(_ options: ConversionOptions? = nil) throws -> Conversion {

@@ -28,7 +28,9 @@ struct VARConvert: ParsableCommand {
     subcommands: [ConvertCommand.self, PlanCommand.self, CheckCommand.self],
     defaultSubcommand: ConvertCommand.self)
 
-  static func main() {
+  static func main() { ProgramLimits.run("varconvert") { VARConvert.start() } }
+
+  private static func start() {
     MappingGuard.install(program: "varconvert")
     do {
       let arguments = try ProgramInput.arguments()
@@ -97,7 +99,7 @@ enum ExitStatus {
       switch error.code {
       case .outputExists, .outputBusy: self = .usage
       case .writeFailed: self = .noSpace
-      default: self = .badInput
+      default: self = error.isOutOfMemory ? .noSpace : .badInput
       }
     case is CheckpointError, is ConfigurationError, is TokenizerError: self = .badInput
     default: self = .parser(VARConvert.exitCode(for: error))

@@ -7,33 +7,38 @@
 /// A block of zeroed memory straight from the system, in huge pages where they are small enough to be worth it.
 package final class AnonymousMemory {
   package let base: UnsafeMutableRawPointer
-  private let mapping: UnsafeMutableRawBufferPointer
   private let byteCount: Int
+  private let mappedCount: Int
 
   package static let hugePageBytes = 2 << 20
   private static let smallestPage = 4096
+  private static let pageBytes = Int(sysconf(Int32(_SC_PAGESIZE)))
 
   /// - Returns: nil where the system refuses the memory.
   package init?(byteCount: Int) {
     self.byteCount = max(byteCount, 1)
+    mappedCount = (self.byteCount + Self.pageBytes - 1) / Self.pageBytes * Self.pageBytes
     // Systems with pages of 16 or 64 KiB have huge pages of 32 or 512 MiB: most of the last one would be waste.
-    let isHuge = byteCount >= Self.hugePageBytes && sysconf(Int32(_SC_PAGESIZE)) == 4096
-    // Only address space: where the system puts a block by itself, its first part may lie in small pages.
-    let mappedCount = self.byteCount + (isHuge ? Self.hugePageBytes : 0)
+    let isHuge = byteCount >= Self.hugePageBytes && Self.pageBytes == 4096
+    // Where the system puts a block by itself, its first part may lie in small pages.
+    let spareCount = isHuge ? Self.hugePageBytes : 0
     let flags = MAP_PRIVATE | MAP_ANONYMOUS
-    guard let start = mmap(nil, mappedCount, PROT_READ | PROT_WRITE, flags, -1, 0),
+    guard
+      let start = mmap(nil, mappedCount + spareCount, PROT_READ | PROT_WRITE, flags, -1, 0),
       start != MAP_FAILED
     else { return nil }
-    mapping = UnsafeMutableRawBufferPointer(start: start, count: mappedCount)
     base = isHuge ? start.alignedUp(toMultipleOf: Self.hugePageBytes) : start
-    if isHuge {
-      let madvHugePage: Int32 = 14
-      // A system without huge pages refuses, and gives small ones.
-      _ = madvise(base, byteCount, madvHugePage)
-    }
+    guard isHuge else { return }
+    // A limit on the address space would count what is not used, too.
+    let before = base - start
+    if before > 0 { munmap(start, before) }
+    if before < spareCount { munmap(base + mappedCount, spareCount - before) }
+    let madvHugePage: Int32 = 14
+    // A system without huge pages refuses, and gives small ones.
+    _ = madvise(base, byteCount, madvHugePage)
   }
 
-  deinit { munmap(mapping.baseAddress, mapping.count) }
+  deinit { munmap(base, mappedCount) }
 
   /// Makes every page resident now, so that a system that is short of memory shows it before the work starts and not
   /// in the middle of it.

@@ -4,7 +4,7 @@
   import Musl
 #endif
 
-/// A thread that runs one closure.
+/// A thread that runs one closure, on a stack of 1 MiB whatever the shell's limit is.
 package struct JoinableThread: Sendable {
   private let thread: pthread_t
 
@@ -13,12 +13,19 @@ package struct JoinableThread: Sendable {
     init(_ run: @escaping @Sendable () -> Void) { self.run = run }
   }
 
+  /// Bytes of the stack: kernels have 300 KB of locals.
+  package static let stackBytes = 1 << 20
+
   /// - Returns: nil where the system refuses a thread.
   package init?(_ run: @escaping @Sendable () -> Void) {
     var thread = pthread_t()
     let context = Unmanaged.passRetained(Body(run))
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    defer { pthread_attr_destroy(&attributes) }
+    pthread_attr_setstacksize(&attributes, Self.stackBytes)
     let failure = pthread_create(
-      &thread, nil,
+      &thread, &attributes,
       { context in
         Unmanaged<Body>.fromOpaque(context!).takeRetainedValue().run()
         return nil

@@ -84,8 +84,11 @@ private final class CancellationFlag: Sendable {
   func cancel() { flag.store(true, ordering: .relaxed) }
 }
 
-/// A thread of its own for work that takes seconds: the threads of Swift's tasks are few and must not be held.
+/// A thread of its own for work that takes seconds: the threads of Swift's tasks are few and must not be held. Its
+/// stack does not depend on the shell's limit.
 private enum WorkerThread {
+  private static let stackBytes = 2 << 20
+
   private final class Body {
     let run: @Sendable () -> Void
     init(_ run: @escaping @Sendable () -> Void) { self.run = run }
@@ -96,6 +99,7 @@ private enum WorkerThread {
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
     pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+    pthread_attr_setstacksize(&attributes, stackBytes)
     var thread = pthread_t()
     let failed = pthread_create(
       &thread, &attributes,

@@ -67,6 +67,8 @@ public final class VARGPT: Sendable {
   package let sources: WeightSources
   /// What the process had in memory when the model was open.
   let openedMemory: ProcessMemory
+  /// What limits on this process let it take besides; nil: there are none.
+  let openedRoomBytes: Int?
   private let requestCount = Atomic<Int>(0)
 
   /// A number that no other request of this model has.
@@ -120,6 +122,7 @@ public final class VARGPT: Sendable {
     let weights = try ModelWeights(source: sources.source(.map), tensors: tensors)
     kvType = options.kvType ?? KVType(defaultFor: weights)
     openedMemory = ProcessMemory.current() ?? ProcessMemory.unknown
+    openedRoomBytes = ProcessMemory.room()
     components = Set(TensorSpecification.Component.allCases.filter(weights.has))
   }
 

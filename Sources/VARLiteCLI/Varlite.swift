@@ -21,7 +21,9 @@ struct Varlite: ParsableCommand {
       RepackCommand.self, PlanCommand.self, EvalCommand.self,
     ])
 
-  static func main() {
+  static func main() { ProgramLimits.run("varlite") { Varlite.start() } }
+
+  private static func start() {
     Interruption.install()
     MappingGuard.install(program: "varlite")
     do {

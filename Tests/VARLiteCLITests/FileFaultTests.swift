@@ -114,12 +114,12 @@ import VARTestSupport
   }
 
   @Test func memoryThatIsNotThereIsTold() throws {
-    // The request takes 200 MB at once, the program less than 100 MB before.
+    // The request takes 290 MB, the program included.
     expectFailure(
       try Programs.shell(
         "ulimit -v 250000; exec \"$0\" \"$@\"",
         ["generate", "a", "-o", "-", "--force-image", "--size", "1024", "--quiet"]),
-      Programs.Status.noResources, "bytes", "smaller size")
+      Programs.Status.noResources, "short", "smaller size", "ulimit -v", "bytes higher")
   }
 
   @Test func aFullDeviceIsToldAndStaysADevice() throws {

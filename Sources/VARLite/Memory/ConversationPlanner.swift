@@ -130,7 +130,7 @@ struct ConversationPlanner {
 extension ConversationPlanner {
   private func remedies(_ turn: PlannedTurn, _ plan: RequestPlan) -> [String] {
     var ways: [String] = []
-    if plan.residency == .load, fits(turn, { $0.residency = .stream }) {
+    if plan.residency != .stream, fits(turn, { $0.residency = .stream }) {
       ways.append("--residency stream")
     }
     if plan.kvType != .int8, fits(turn, kvType: .int8) { ways.append("--kv int8") }
@@ -138,7 +138,10 @@ extension ConversationPlanner {
     if let way = pictureRemedy(turn) { ways.append(way) }
     // Rounded up, and one more: what the program takes by itself differs a little from run to run.
     let neededMebibytes = plan.minimumByteCount >> 20 + 2
-    if let system = SystemMemory.current(), system.availableBytes >= neededMebibytes << 20 {
+    if plan.isBoundByLimit {
+      let gap = (plan.limitGap >> 20 + 2) << 20
+      ways.append("a limit on memory (ulimit -v) that is \(gap) bytes higher")
+    } else if let system = SystemMemory.current(), system.availableBytes >= neededMebibytes << 20 {
       ways.append("--ram \(neededMebibytes)M")
     }
     return ways
@@ -168,7 +171,7 @@ extension ConversationPlanner {
     let smaller = PixelBudget.allCases.filter { $0.scaleCount < scales }.last { budget in
       fits(turn) { $0.options.drawing?.size = .budget(budget) }
     }
-    if let smaller { ways.append("--size \(smaller.squareSizePixels)") }
+    if let smaller { ways.append("--size \(smaller.squareSizePixels) (a smaller size)") }
     let usesGuidance = (try? drawing())??.branches == 2
     if usesGuidance, fits(turn, { $0.options.drawing?.cfgScale = 1 }) {
       ways.append("--cfg-scale 1")

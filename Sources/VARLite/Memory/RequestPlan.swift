@@ -75,6 +75,8 @@ public struct RequestPlan: Sendable {
   public let program: ProcessMemory
   /// Memory that the request may take, the program included; nil: no limit is known.
   public let budgetByteCount: Int?
+  /// Whether the budget is what a limit on this process leaves (`ulimit -v`, `ulimit -d`).
+  public let isBoundByLimit: Bool
 
   /// Resident memory at most, mapped weights included.
   public var peakByteCount: Int {

@@ -17,21 +17,42 @@ struct RequestPlanner {
     }
     if let fixed = residency.fixed { return plan(phases, fixed, budget) }
     let mapped = plan(phases, .map, budget)
-    guard mapped.peakByteCount > budget else { return mapped }
+    if mapped.peakByteCount <= budget, mapped.shortfallByteCount == 0,
+      (try? model.file.mapWeights()) != nil
+    {
+      return mapped
+    }
     return plan(phases, .stream, budget)
   }
 
+  /// The most that a request may take under the limits on this process, the program included; nil: there are none.
+  ///
+  /// They count address space: a file that is mapped as a whole, and the stacks of threads.
+  private func limit(_ residency: WeightResidency) -> Int? {
+    guard let room = model.openedRoomBytes else { return nil }
+    let isMapped = residency == .map || model.file.isPayloadMapped
+    let threadCount = model.options.threadCount
+    let stacks = threadCount + WeightSources.readerCount(threadCount: threadCount) + 2
+    return model.openedMemory.byteCount + room - (isMapped ? model.file.payloadByteCount : 0)
+      - stacks * JoinableThread.stackBytes - Self.smallPartsBytes
+  }
+
+  /// What requests take besides their buffers: token lists, texts, the file of a picture.
+  private static let smallPartsBytes = 12 << 20
+
   private func plan(
-    _ phases: [Phase], _ residency: WeightResidency, _ budget: Int?
+    _ phases: [Phase], _ residency: WeightResidency, _ named: Int
   ) -> RequestPlan {
     let program = model.openedMemory
+    let limit = limit(residency) ?? named
+    let budget = max(0, min(named, limit))
     let weights = model.sources.plans(
       residency,
       phases.map { phase in
         let buffers = phase.buffers.reduce(0) { $0 + $1.byteCount }
         return (
           model.sources.pass(phase.weights, tensors: model.tensors),
-          budget.map { max(0, $0 - program.byteCount - buffers) }
+          max(0, budget - program.byteCount - buffers)
         )
       })
     let planned = zip(phases, weights).map { phase, weights in
@@ -41,7 +62,7 @@ struct RequestPlanner {
     }
     return RequestPlan(
       phases: planned, residency: residency, kvType: kvType, program: program,
-      budgetByteCount: budget)
+      budgetByteCount: budget, isBoundByLimit: limit < named)
   }
 
   private struct Phase {

@@ -17,6 +17,9 @@ extension RequestPlan {
           ? "nothing smaller fits" : "it fits with " + ways.joined(separator: ", or ")))
   }
 
+  /// By how much a limit on this process would have to be higher for weights to be streamed.
+  var limitGap: Int { max(0, minimumByteCount - (budgetByteCount ?? 0)) }
+
   /// What most of the largest phase is: `keys and values 1.96 GiB, weights 180 MiB, ...`.
   private func largestParts() -> String {
     func size(_ phase: Phase) -> Int {

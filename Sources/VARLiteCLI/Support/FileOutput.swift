@@ -1,3 +1,4 @@
+import Synchronization
 import VARJSON
 import VARLite
 import VQ4Format
@@ -13,7 +14,22 @@ import VQ4Format
 /// A file that is mounted by itself or that stands in a folder which takes no new file cannot be replaced; it is
 /// written in place. Names are bytes here: a link may lead to one that is no text.
 enum FileOutput {
+  /// A descriptor for the file, held while the work may open others: what is done must not be lost for want of one.
+  private static let spare = Mutex<Int32>(-1)
+
+  private static func holdSpare(_ isHeld: Bool) {
+    spare.withLock { spare in
+      if isHeld, spare < 0 { spare = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3) }
+      if !isHeld, spare >= 0 {
+        close(spare)
+        spare = -1
+      }
+    }
+  }
+
   static func write(_ bytes: [UInt8], to path: String) throws(GenerationError) {
+    holdSpare(false)
+    defer { holdSpare(true) }
     guard path != "-" else {
       Console.output(bytes)
       if let failure = Console.outputFailure { throw failure }
@@ -47,6 +63,8 @@ enum FileOutput {
   /// Checks before the work that a file can be made at `path`, and that none of `inputs` is lost by it.
   static func check(_ path: String, sparing inputs: [String] = []) throws(GenerationError) {
     guard path != "-" else { return }
+    holdSpare(false)
+    defer { holdSpare(true) }
     guard !path.isEmpty else {
       throw GenerationError(.invalidRequest, "the output has an empty name; name a file")
     }
@@ -90,8 +108,11 @@ enum FileOutput {
   }
 
   private static func failure(_ path: String, _ more: String = "") -> GenerationError {
-    GenerationError(
-      .cannotWrite, "\(path): cannot be written: \(String(cString: strerror(errno)))\(more)")
+    let isShortOfFiles = errno == EMFILE || errno == ENFILE
+    let remedy = isShortOfFiles ? "; raise the limit on open files (ulimit -n)" : ""
+    return GenerationError(
+      .cannotWrite,
+      "\(path): cannot be written: \(String(cString: strerror(errno)))\(remedy)\(more)")
   }
 }
 
