@@ -1,9 +1,3 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
-
 extension VQ4File {
   /// Whether every stream is stored as the writer stores it in a layout, raw or compressed (VQ4-22).
   ///
@@ -48,24 +42,8 @@ private final class CompressionTrial {
     }
     let part = raw.prefix(chunk.rawBytes)
     // Pages of the mapping would count as memory of the process.
-    guard let descriptor = file.mapping.descriptor, read(descriptor, chunk.offset, part) else {
-      return nil
-    }
+    guard (try? file.bytes.read(into: part, at: chunk.offset)) != nil else { return nil }
     return compressor.encode(UnsafeRawBufferPointer(part), codec, into: compressed.bytes)
       ?? chunk.rawBytes
-  }
-
-  private func read(
-    _ descriptor: Int32, _ offset: Int, _ output: UnsafeMutableRawBufferPointer
-  ) -> Bool {
-    var done = 0
-    while done < output.count {
-      let count = pread(
-        descriptor, output.baseAddress! + done, output.count - done, off_t(offset + done))
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { return false }
-      done += count
-    }
-    return true
   }
 }

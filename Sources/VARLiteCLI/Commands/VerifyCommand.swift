@@ -19,9 +19,9 @@ struct VerifyCommand: ParsableCommand {
     let file = try VQ4File(path: path)
     let progress = Progress(isQuiet: quiet, printsText: false)
     defer { progress.close() }
-    let zeros = try file.verify(isCancelled: { Interruption.shouldStop }) { done, total in
-      progress.percent("verifying", done: done, total: total)
-    }
+    let zeros = try file.verify(
+      isCancelled: { Interruption.shouldStop },
+      progress: { progress.percent("verifying", done: $0, total: $1) })
     progress.close()
     for name in zeros where !quiet {
       progress.line("warning: tensor \"\(name)\" holds only zeros")
