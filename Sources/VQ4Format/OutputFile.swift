@@ -97,7 +97,7 @@ final class OutputFile {
     guard overwrite else {
       throw VQ4Error(.outputExists, path: path, "the file exists", remedy: .chooseOutput)
     }
-    guard isFile, isModel(path) else {
+    guard isFile, try isModel(path) else {
       throw VQ4Error(
         .outputExists, path: path, "something else than a .vq4 file has this name",
         remedy: .chooseOutput)
@@ -105,9 +105,15 @@ final class OutputFile {
   }
 
   /// Whether nothing but a model is lost when the file of this name is replaced.
-  private static func isModel(_ path: String) -> Bool {
+  private static func isModel(_ path: String) throws(VQ4Error) -> Bool {
     let handle = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard handle >= 0 else { return false }
+    guard handle >= 0 else {
+      let code = errno
+      guard code == EMFILE || code == ENFILE else { return false }
+      throw VQ4Error(
+        .writeFailed, path: path, "cannot be looked at: \(systemMessage(code))",
+        remedy: .allowFiles, systemError: code)
+    }
     defer { close(handle) }
     var start = [UInt8](repeating: 0, count: Format.magic.count)
     let count = start.withUnsafeMutableBytes { pread(handle, $0.baseAddress, $0.count, 0) }
@@ -184,7 +190,10 @@ final class OutputFile {
       do throws(VQ4Error) {
         try Self.refuseExistingOutput(path, overwrite: overwrite)
       } catch {
-        throw VQ4Error(error.code, path: path, error.problem + kept, remedy: .chooseOutput)
+        throw VQ4Error(
+          error.code, path: path, error.problem + kept,
+          remedy: VQ4Error.Remedy(rawValue: error.remedy) ?? .chooseOutput,
+          systemError: error.systemError)
       }
       if rename(partialPath, path) != 0 { try fill() }
     }
@@ -242,6 +251,6 @@ final class OutputFile {
     let code = errno
     return VQ4Error(
       .writeFailed, path: path, "\(problem): \(systemMessage(code))\(kept)",
-      remedy: .freeSpace, systemError: code)
+      remedy: code == EMFILE ? .allowFiles : .freeSpace, systemError: code)
   }
 }

@@ -72,24 +72,25 @@ import VARTestSupport
     #expect(folder.names() == ["m.vq4"])
   }
 
-  /// A model of 300 MB under a limit that is smaller than its file.
+  /// A large model under a limit that its file would fill alone.
   @Test(arguments: ["automatic", "stream"])
   func aFileLargerThanTheLimitIsStreamed(_ residency: String) throws {
     let folder = TemporaryDirectory()
     let model = try MidSizeModel.path.get()
+    let limit = "ulimit -v \(try Fixtures.readFile(model).count / 1024)"
     let arguments = [
       "generate", "A house.", "--force-image", "--size", "256", "--json", "--threads", "2",
       "--residency", residency, "-o",
     ]
     let limited = try run(
-      "ulimit -v 280000", arguments + [folder.file("a.png")], model: model
+      limit, arguments + [folder.file("a.png")], model: model
     ).json()
     #expect(limited["memory"]?["residency"]?.stringValue == "stream")
     #expect((try run("true", arguments + [folder.file("b.png")], model: model)).status == 0)
     #expect(
       try Fixtures.readFile(folder.file("a.png")) == Fixtures.readFile(folder.file("b.png")))
     let mapped = try run(
-      "ulimit -v 280000",
+      limit,
       ["generate", "A house.", "--residency", "map", "-o", folder.file("c.png"), "--quiet"],
       model: model)
     expectFailure(mapped, Programs.Status.noResources, "short", "ulimit -v")

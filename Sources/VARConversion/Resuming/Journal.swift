@@ -141,6 +141,8 @@ final class Journal: @unchecked Sendable {
     return ConversionError(
       code == ENOSPC || code == EDQUOT || code == EFBIG ? .notEnoughDisk : .journal, path,
       "\(problem): \(String(cString: strerror(code))); "
-        + "check the free space and the rights of the directory")
+        + (code == EMFILE
+          ? "raise the limit on open files (ulimit -n)"
+          : "check the free space and the rights of the directory"))
   }
 }
