@@ -51,7 +51,7 @@ import VARTestSupport
     let quiet = try Programs.varconvert(arguments + ["--force", "--quiet", "--json"])
     #expect(quiet.errorText.isEmpty, "\(quiet.errorText)")
     #expect(try quiet.json()["notes"]?.arrayValue?.count == 1)
-    let plan = try Programs.varconvert(["plan", folder.path])
+    let plan = try Programs.varconvert(["plan", folder.path, "--all"])
     #expect(plan.errorLines == [note])
     #expect(plan.text.contains("skipped:\n  step: no part of the model needs it (8 B)"))
   }

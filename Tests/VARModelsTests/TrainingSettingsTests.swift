@@ -19,6 +19,7 @@ import VARTestSupport
       configuration.training.sizes
         == [PixelSize(height: 96, width: 96), PixelSize(height: 48, width: 96)])
     #expect(try VARGPTConfiguration(config: configuration.json) == configuration)
+    #expect(try ConfigurationDialect(configuration.json).unknownKeys == [])
     #expect(configuration.knows(GridSize(height: 3, width: 6)))
     #expect(!configuration.knows(GridSize(height: 6, width: 3)))
   }

@@ -7,8 +7,8 @@ import VARSharedCLI
   import Musl
 #endif
 
-/// Ctrl-C, SIGTERM and SIGHUP: the first stops the work within a layer, the second ends the program, unless the first is
-/// a Ctrl-C that is forgotten.
+/// Ctrl-C, SIGTERM and SIGHUP: the first stops the work within a layer, the second ends the program. A Ctrl-C that was
+/// forgotten does not count.
 enum Interruption {
   private static let flag = Atomic<Bool>(false)
   /// Whether another signal than that of Ctrl-C came: nothing goes on after it.

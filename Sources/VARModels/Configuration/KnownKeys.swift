@@ -33,7 +33,7 @@ enum KnownKeys {
       [],
       [
         "scale_schedule", "rope_reference_hw", "h_div_w", "pn", "infinity", "vae", "sampling",
-        "_comment",
+        "training", "_comment",
       ]
     ),
     (
@@ -51,6 +51,7 @@ enum KnownKeys {
       ]
     ),
     (["sampling"], ["cfg", "tau", "top_p", "top_k"]),
+    (["training"], ["sizes"]),
   ]
 
   /// Keys below `vargpt_gen` that nothing knows.
