@@ -12,7 +12,8 @@ let package = Package(
     .executable(name: "varbench", targets: ["VARBenchCLI"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+    .package(
+      url: "https://github.com/apple/swift-argument-parser", .upToNextMinor(from: "1.8.2"))
   ],
   targets: [
     // System libraries.
