@@ -38,6 +38,20 @@ import Testing
     if page == "README.md" { #expect(count > 20) }
   }
 
+  /// Tests and messages cite a rule by its number: each number stands before one rule.
+  @Test func rulesAreNumberedOnce() throws {
+    var pages: [String: String] = [:]
+    for page in Self.pages where page.hasPrefix("formats/") {
+      for line in try text(page).split(separator: "\n") {
+        let words = line.drop { $0 == " " || $0 == "-" || $0 == "|" }
+        guard let rule = words.prefixMatch(of: /\*\*([A-Z0-9]+-[0-9]+)\*\*/)?.1 else { continue }
+        let other = pages.updateValue(page, forKey: String(rule))
+        #expect(other == nil, "\(rule) stands in \(page) and in \(other ?? "")")
+      }
+    }
+    #expect(pages.count > 50)
+  }
+
   /// Comments cite `ARCHITECTURE.md` as (ARCHITECTURE 9.2, 11).
   @Test func citedSectionsExist() throws {
     let headings = try text(Self.architecture).split(separator: "\n").filter { $0.hasPrefix("##") }

@@ -1,6 +1,12 @@
 import Testing
 import VARTestSupport
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
 /// `chat` on a terminal: editing, history, Ctrl-C.
 @Suite struct ChatTerminalTests {
   /// Where a terminal's description is, is not, or cannot be.
@@ -29,6 +35,7 @@ import VARTestSupport
     try chat(model: Programs.model.get(), surroundings)
   }
 
+  private static let prompt = "> "
   private static let (left, up, rubout) = ("\u{1b}[D", "\u{1b}[A", "\u{7f}")
 
   @Test func theFirstLineNamesModelAndCommands() throws {
@@ -42,31 +49,29 @@ import VARTestSupport
   @Test(arguments: Surroundings.allCases)
   func linesAreEditedAndComeBack(surroundings: Surroundings) throws {
     let session = try tiny(surroundings)
-    try session.wait(for: "> ")
-    session.type("/sed 4711")
-    for _ in 0..<6 { session.type(Self.left) }
-    session.type("e\r")
-    try session.wait(for: "seed 4711\r\n")
+    func type(_ keys: String) throws { try session.type(keys, behindPrompt: Self.prompt) }
+    try type("/sed 4711" + String(repeating: Self.left, count: 6) + "e\r")
+    try session.wait(for: "\nseed 4711\r\n")
     // A character of several bytes goes with one key.
-    session.type("/öß" + Self.rubout + Self.rubout + "seed 5\r")
-    try session.wait(for: "seed 5\r\n")
-    session.type(Self.up + Self.up + "2\r")
-    try session.wait(for: "seed 47112\r\n")
-    session.type("\u{4}")
+    try type("/öß" + Self.rubout + Self.rubout + "seed 5\r")
+    try session.wait(for: "\nseed 5\r\n")
+    try type(Self.up + Self.up + "2\r")
+    try session.wait(for: "\nseed 47112\r\n")
+    try type("\u{4}")
     #expect(session.end() == Programs.Status.done)
     #expect(!session.text.contains("terminal type"), "\(session.text)")
   }
 
   @Test func controlCAtThePromptDropsTheLineAndEndsOnlyInARow() throws {
     let session = try tiny()
-    try session.wait(for: "> ")
-    session.type("/seed 9\u{3}")
+    func type(_ keys: String) throws { try session.type(keys, behindPrompt: Self.prompt) }
+    try type("/seed 9\u{3}")
     try session.wait(for: "ends the conversation")
-    session.type("/seed\r")
-    try session.wait(for: "seed 0\r\n")
-    session.type("\u{3}")
+    try type("/seed\r")
+    try session.wait(for: "\nseed 0\r\n")
+    try type("\u{3}")
     try session.wait(for: "ends the conversation")
-    session.type("\u{3}")
+    try type("\u{3}")
     #expect(session.end() == Programs.Status.interrupted)
   }
 
@@ -91,9 +96,24 @@ import VARTestSupport
     #expect(folder.names().isEmpty)
   }
 
+  /// Only Ctrl-C is about an answer: the other signals end the program, at its prompt and at work.
+  @Test(arguments: [SIGTERM, SIGHUP], [false, true])
+  func otherSignalsEndTheConversation(_ signal: Int32, isAtWork: Bool) throws {
+    let session = try chat(model: MidSizeModel.path.get(), flags: ["--max-tokens", "900"])
+    try session.wait(for: Self.prompt)
+    if isAtWork {
+      session.type("Tell me a story.\r")
+      try session.wait(for: "reading ")
+    }
+    session.send(signal)
+    #expect(session.end() == Programs.Status.interrupted, "\(session.text)")
+  }
+
   /// Without a terminal for its lines the program ends as every other does.
-  @Test func controlCEndsAConversationThatIsPiped() throws {
+  @Test(arguments: [SIGINT, SIGTERM])
+  func signalsEndAConversationThatIsPiped(_ signal: Int32) throws {
     var runner = try ProgramRunner.built("varlite")
+    runner.interruptSignal = signal
     runner.environment.append("VARLITE_MODEL=\(try MidSizeModel.path.get())")
     let result = try runner.run(
       ["chat", "--output-folder", folder.path, "--max-tokens", "900"],
@@ -128,6 +148,25 @@ import VARTestSupport
     // A time to come has no tenths.
     for step in steps where step.contains(" s") {
       #expect(step.firstMatch(of: /\d\.\d s/) == nil, "\(step)")
+    }
+  }
+
+  /// The same of conversions.
+  @Test(arguments: [31, 9]) func sharesFitTheTerminal(columns: Int) throws {
+    let folder = TemporaryDirectory()
+    try MidSizeCheckpoint.write(to: folder.path)
+    let session = try TerminalSession(
+      ProgramRunner.built("varconvert"),
+      [folder.path, "-o", folder.file("a.vq4"), "--threads", "1"], columns: UInt16(columns))
+    let mark = "\r\u{1b}[K"
+    try session.wait(for: mark)
+    try session.wait(for: mark)
+    session.send(SIGINT)
+    #expect(session.end(within: 60) == Programs.Status.interrupted)
+    let parts = session.text.split(separator: mark, omittingEmptySubsequences: false)
+    // Before the first mark and behind the last one stand lines that stay.
+    for share in parts.dropFirst().dropLast() {
+      #expect(share.count < columns && share.contains("%"), "\(share)")
     }
   }
 }

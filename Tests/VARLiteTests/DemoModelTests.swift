@@ -5,7 +5,7 @@ import VQ4Format
 
 /// The demo model that ships with the project, on the first cases of its evaluation set.
 @Suite struct DemoModelTests {
-  private static let path =
+  static let path =
     Fixtures.path("../../Sources/CVARDemoModel/Resources/shapes.vq4")
 
   @Test func everyByteIsRight() throws { try VQ4File(path: Self.path).verify() }

@@ -3,28 +3,44 @@ import VARLite
 import VARTestSupport
 import VARVision
 
-/// The README's example for apps, with the reference checkpoint and prompts that it draws for.
+/// The README's example for apps; `.ci/example` builds it as it is printed.
 @Suite struct ExampleTests {
-  @Test func theExampleRuns() async throws {
+  @Test func theExampleDrawsAndDescribes() async throws {
     let folder = TemporaryDirectory()
-    let (table, circle) = ("\(folder.path)/table.png", "\(folder.path)/circle.png")
-    try PNGEncoder.write(TinyModel.picture("scene_0"), to: table)
+    let (demo, circle) = (DemoModelTests.path, folder.file("circle.png"))
     var answer = ""
-    func print(_ text: String, terminator: String) { answer += text + terminator }
+    func print(_ text: String = "", terminator: String = "\n") { answer += text + terminator }
 
-    let model = try VARGPT(path: TinyModel.path(recipe: "f32"))
-    let photo = try ImageDecoder.decode(path: table)
-    for try await text in model.understand("What is on the table?", images: [photo]) {
+    let firstLine = #line + 1
+    let model = try VARGPT(path: demo)
+    let image = try await model.generate("Draw a big red circle.", options: DrawingOptions(seed: 7))
+    let edited = try await model.edit(image, instruction: "Turn the red circle blue.")
+    try PNGEncoder.write(edited, to: circle)
+    for try await text in model.understand("Describe the image.", images: [edited]) {
       print(text, terminator: "")
     }
-    let image = try await model.generate(
-      "Please paint a red circle.", options: DrawingOptions(seed: 7))
-    let edited = try await model.edit(image, instruction: "Make it blue.")
-    try PNGEncoder.write(edited, to: circle)
+    print()
+    let lastLine = #line - 1
 
-    #expect(!answer.isEmpty)
+    #expect(answer == "There is a big blue circle in the center on a white background.\n")
     #expect(try ImageDecoder.decode(path: circle) == edited)
     #expect(edited.width == image.width && edited != image)
+    try expectReadmeHolds(lines: firstLine...lastLine)
+  }
+
+  /// Lines of this file stand in the README one after the other; only places of files may differ.
+  private func expectReadmeHolds(lines numbers: ClosedRange<Int>) throws {
+    func lines(_ path: String) throws -> [Substring] {
+      String(decoding: try Fixtures.readFile(path), as: UTF8.self)
+        .split(separator: "\n", omittingEmptySubsequences: false)
+    }
+    func withoutPlaces(_ line: Substring) -> String {
+      String(line).replacing(/(path|to): [^)]*/) { "\($0.1):" }
+    }
+    let ours = try lines(#filePath)[(numbers.lowerBound - 1)..<numbers.upperBound]
+      .map { withoutPlaces($0.dropFirst(4)) }
+    let page = try lines(Fixtures.path("../../README.md")).map(withoutPlaces)
+    #expect(page.indices.contains { page[$0...].starts(with: ours) }, "\(ours)")
   }
 
   @Test func requestsAtOnceDoNotMeet() async throws {

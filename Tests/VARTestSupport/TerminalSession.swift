@@ -30,6 +30,12 @@ public final class TerminalSession {
     else { throw FixtureError("no terminal") }
     var size = winsize(ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0)
     _ = ioctl(terminal, UInt(TIOCSWINSZ), &size)
+    // As every terminal of a desktop: a key that deletes takes a character, not a byte.
+    var settings = termios()
+    if tcgetattr(terminal, &settings) == 0 {
+      settings.c_iflag |= tcflag_t(IUTF8)
+      _ = tcsetattr(terminal, TCSANOW, &settings)
+    }
     process = try Self.spawn(runner, arguments, terminal: "/dev/pts/\(number)")
   }
 
@@ -73,11 +79,22 @@ public final class TerminalSession {
     return process
   }
 
+  /// Types a text as soon as the program asks for one.
+  ///
+  /// Before its prompt a program may not have taken over the keys yet: then the terminal itself would edit the line.
+  public func type(_ text: String, behindPrompt prompt: String) throws {
+    try wait(for: prompt)
+    type(text)
+  }
+
   /// Types a text; `\u{3}` is Ctrl-C, `\u{4}` Ctrl-D, `\r` the return key.
   public func type(_ text: String) {
     let bytes = Array(text.utf8)
     _ = write(terminal, bytes, bytes.count)
   }
+
+  /// Sends the program a signal.
+  public func send(_ signal: Int32) { kill(process, signal) }
 
   /// Waits until the terminal shows a text that stands behind everything that was waited for before.
   ///
