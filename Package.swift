@@ -42,7 +42,7 @@ let package = Package(
     .target(name: "CVARThreads"),
     // Reads past the page cache, and a guard for mapped files that are cut.
     .target(name: "CVARFiles"),
-    // Arguments, standard descriptors and signals of a program.
+    // Arguments, standard descriptors, limits and signals of a program.
     .target(name: "CVARProgram"),
     // The small trained model that `varlite` uses when none is named.
     .target(name: "CVARDemoModel", resources: [.copy("Resources/shapes.vq4")]),
@@ -59,7 +59,7 @@ let package = Package(
     .target(name: "VARVision", dependencies: ["CImageIO", "VARJSON"]),
     // Configurations, weight tables and forward passes of the networks.
     .target(name: "VARModels", dependencies: ["VARKernels", "VARJSON", "VQ4Format"]),
-    // Reads safetensors checkpoints.
+    // Reads safetensors and PyTorch checkpoints, adapters, folders as hubs leave them; executes nothing.
     .target(name: "VARCheckpoint", dependencies: ["VARJSON"]),
     // Quantizers, error measures, recipes.
     .target(

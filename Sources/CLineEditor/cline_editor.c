@@ -111,6 +111,8 @@ int cline_read(cline_editor *self, const char **line) {
   self->is_stopped = false;
   // The window may have changed since the last line.
   el_resize(self->edit);
+  // Before the prompt: whoever sees it may type, and a terminal that edits lines itself would swallow Ctrl-D.
+  el_set(self->edit, EL_PREP_TERM, 1);
   int count = 0;
   errno = 0;
   *line = el_gets(self->edit, &count);
@@ -119,7 +121,8 @@ int cline_read(cline_editor *self, const char **line) {
   errno = reason;
   if (self->is_stopped) return CLINE_STOPPED;
   if (*line && count > 0) return CLINE_LINE;
-  return count < 0 ? CLINE_FAILED : CLINE_END;
+  // A terminal that has hung up ends the lines without a reason.
+  return count < 0 && reason != 0 ? CLINE_FAILED : CLINE_END;
 }
 
 void cline_remember(cline_editor *self, const char *line) {

@@ -71,6 +71,13 @@ void cvar_program_run(const char *program, void (*body)(void)) {
     int failure = pthread_create(&thread, &attributes, run, &body);
     pthread_attr_destroy(&attributes);
     if (failure == 0) {
+      // Signals reach the thread that works: it may have to give a terminal back.
+      sigset_t interrupts;
+      sigemptyset(&interrupts);
+      sigaddset(&interrupts, SIGINT);
+      sigaddset(&interrupts, SIGTERM);
+      sigaddset(&interrupts, SIGHUP);
+      pthread_sigmask(SIG_BLOCK, &interrupts, NULL);
       pthread_join(thread, NULL);
       return;
     }

@@ -46,7 +46,7 @@ public struct CheckpointParts: Sendable, Equatable {
     for adapter in adapters {
       opened.append(try Adapter(path: adapter.path, scale: adapter.scale))
     }
-    return try checkpoint.merging(opened)
+    return try checkpoint.merging(opened, checkpointName: SourceNames.official)
   }
 
   private func checkpointOfParts(at path: String) throws -> Checkpoint {

@@ -57,6 +57,7 @@ public struct Conversion: Sendable {
     if !options.allowsZeroWeights {
       try StoppedDownload(
         checkpoint: checkpoint, usedNames: mapping.usedNames,
+        factorNames: Set(checkpoint.factorTargets.keys),
         vocabularySize: { [documents] in
           try Metadata.vocabularySize(of: checkpoint, documents.configuration)
         }

@@ -9,6 +9,8 @@ struct StoppedDownload {
   let checkpoint: Checkpoint
   /// Tensors that the model is made of.
   let usedNames: Set<String>
+  /// Tensors of adapters that are added to those.
+  let factorNames: Set<String>
   /// The first row of a vocabulary's table that no token has; asked for only where such a table ends in zeros.
   let vocabularySize: () throws -> Int
 
@@ -39,13 +41,21 @@ struct StoppedDownload {
     let start = try shard.trailingZeroStart()
     guard start < shard.byteCount,
       let tensor = shard.tensors.first(where: { $0.fileRange.contains(start) }),
-      Self.isMatrix(tensor), start > tensor.fileRange.lowerBound
+      Self.isMatrix(tensor), start > tensor.fileRange.lowerBound, reachesModel(shard, from: tensor)
     else { return }
     guard try liveEnd(of: tensor) - start >= Self.minimumByteCount else { return }
     throw ConversionError(
       .zeroWeights, tensor.name,
       "from byte \(start) on, in this tensor, \(shard.path) is zeros up to its end (byte "
         + "\(shard.byteCount)); the download stopped there: fetch the file again")
+  }
+
+  /// Whether a tensor of the file, this one or one behind it, has an effect on the model.
+  private func reachesModel(_ shard: CheckpointShard, from first: CheckpointTensor) -> Bool {
+    shard.tensors.contains { tensor in
+      tensor.fileRange.lowerBound >= first.fileRange.lowerBound
+        && (usedNames.contains(tensor.name) || factorNames.contains(tensor.name))
+    }
   }
 
   /// Where the rows of a vocabulary's table end that tokens have; the end of any other tensor.

@@ -48,8 +48,8 @@ struct ConvertCommand: ParsableCommand {
       }
       print(
         "dropped or folded: \(reductions.count) tensors, "
-          + "\(Text.bytes(reductions.reduce(0) { $0 + $1.byteCount })) (varconvert plan lists them)"
-      )
+          + "\(Text.bytes(reductions.reduce(0) { $0 + $1.byteCount })) "
+          + "(varconvert plan --all lists them)")
       print("content hash \(result.contentHash)")
     }
   }

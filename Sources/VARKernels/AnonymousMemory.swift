@@ -26,7 +26,11 @@ package final class AnonymousMemory {
     guard
       let start = mmap(nil, mappedCount + spareCount, PROT_READ | PROT_WRITE, flags, -1, 0),
       start != MAP_FAILED
-    else { return nil }
+    else {
+      // Whoever goes on without the memory shall not end with that reason.
+      errno = 0
+      return nil
+    }
     base = isHuge ? start.alignedUp(toMultipleOf: Self.hugePageBytes) : start
     guard isHuge else { return }
     // A limit on the address space would count what is not used, too.

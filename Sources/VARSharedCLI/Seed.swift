@@ -28,7 +28,7 @@ public struct SeedOption: ParsableArguments {
     name: .shortAndLong, parsing: .unconditional,
     help: ArgumentHelp(
       """
-      The same seed gives the same result. random, or -1: one that the system picks, which stands in the last line.
+      The same seed gives the same result. random, or -1: one that the system picks; the last line or --json tells it.
       """, valueName: "n|random"))
   public var seed = Seed(0)
 

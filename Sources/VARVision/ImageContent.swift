@@ -1,3 +1,5 @@
+import VARJSON
+
 /// Names what a file that is no picture of ours holds, by its first bytes.
 enum ImageContent {
   private struct Mark {
@@ -51,13 +53,12 @@ enum ImageContent {
     Mark(0, "P6\n", "a PPM picture"),
     Mark(0, "%PDF", "a PDF document", "save a page of it as PNG or JPEG"),
     Mark(0, "PK\u{3}\u{4}", "a ZIP archive", "unpack it"),
-    Mark(
-      0, "version https://git-lfs", "a Git LFS pointer", "fetch the file itself with git lfs pull"),
     Mark(1, "PNG", "a damaged PNG signature", "copy it again"),
   ]
 
   /// For example `the file is a GIF picture (starts with 47 49 46 38), none of PNG, ...; convert it to PNG or JPEG`.
   static func describe(_ bytes: UnsafeRawBufferPointer) -> String {
+    if let content = ForeignContent(of: bytes), content != .webPage { return "the file \(content)" }
     let start = bytes.prefix(8).map(hexadecimal).joined(separator: " ")
     let (name, advice) = kind(bytes)
     let what = name.map { "is \($0) (starts with \(start))" } ?? "starts with \(start)"

@@ -13,7 +13,7 @@ public enum ImageTarget: Sendable, Equatable {
   public static let understanding = area(ImagePreprocessing.defaultMaximumTokens * 28 * 28)
 
   /// By what the sides of a JPEG file are divided: the largest of 8, 4 and 2 that leaves twice the target's sides;
-  /// where that is too many pixels, the smallest that leaves the target's sides. Nil where that is too many as well.
+  /// where that is too many pixels, the smallest that is not. Nil where there is none.
   package func reduction(width: Int, height: Int, maximumPixels: Int) -> Int? {
     func isWithin(_ factor: Int) -> Bool {
       ImageTarget.reduced(width, factor) * ImageTarget.reduced(height, factor) <= maximumPixels
@@ -23,7 +23,7 @@ public enum ImageTarget: Sendable, Equatable {
       isSmall ? 1 : [8, 4, 2].first { isCovered(width, height, by: 2 * $0) } ?? 1
     if isWithin(best) { return best }
     guard !isSmall else { return nil }
-    return [2, 4, 8].first { $0 > best && isWithin($0) && isCovered(width, height, by: $0) }
+    return [2, 4, 8].first { $0 > best && isWithin($0) }
   }
 
   /// A side after the reduction, in pixels.

@@ -13,7 +13,7 @@ package enum WholeFile {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw ImageError(.unreadable, reason(errno)) }
     guard status.st_mode & S_IFMT != S_IFDIR else {
-      throw ImageError(.unreadable, "a directory; name a PNG or JPEG file")
+      throw ImageError(.unreadable, "a directory; name a picture")
     }
     // Pipes have no size: what counts is what arrives.
     var bytes: [UInt8] = []

@@ -9,7 +9,7 @@ package enum DiskFlush {
   /// The bytes of an open file, its size and its times.
   ///
   /// - Returns: false, with the reason in errno, where the disk failed. File systems and devices that cannot be asked
-  ///   have failed nothing.
+  ///   have failed nothing; a disk that an error has made read-only has.
   package static func all(_ descriptor: Int32) -> Bool {
     fsync(descriptor) == 0 || cannotBeAsked(errno)
   }
@@ -20,6 +20,6 @@ package enum DiskFlush {
   }
 
   private static func cannotBeAsked(_ code: Int32) -> Bool {
-    [EINVAL, ENOSYS, ENOTSUP, EOPNOTSUPP, EROFS].contains(code)
+    [EINVAL, ENOSYS, ENOTSUP, EOPNOTSUPP].contains(code)
   }
 }

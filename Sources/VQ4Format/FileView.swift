@@ -33,12 +33,7 @@ final class FileView: @unchecked Sendable {
       isMapped = false
       return
     }
-    guard let mapped = Self.map(range, of: file) else {
-      let code = errno
-      throw VQ4Error(
-        .cannotOpen, "cannot be mapped: \(systemMessage(code))", remedy: .mapLess,
-        systemError: code)
-    }
+    let mapped = try Self.map(range, of: file)
     pages = mapped
     bytes = UnsafeRawBufferPointer(mapped).part(mapped.count - range.count, range.count)
     isMapped = true
@@ -53,10 +48,7 @@ final class FileView: @unchecked Sendable {
     let memory = mmap(
       nil, max(range.count, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     guard let memory, memory != MAP_FAILED else {
-      let code = errno
-      throw VQ4Error(
-        .cannotOpen, "no memory for \(VQ4Error.bytes(range.count)): \(systemMessage(code))",
-        remedy: .mapLess, systemError: code)
+      throw Self.refusal("no memory for \(VQ4Error.bytes(range.count))")
     }
     pages = UnsafeMutableRawBufferPointer(start: memory, count: max(range.count, 1))
     bytes = UnsafeRawBufferPointer(start: memory, count: range.count)
@@ -75,17 +67,28 @@ final class FileView: @unchecked Sendable {
   }
 
   /// The whole pages of a part of the file, up to its end.
-  static func map(_ range: Range<Int>, of file: FileBytes) -> UnsafeMutableRawBufferPointer? {
-    guard let descriptor = file.descriptor else { return nil }
+  ///
+  /// - Throws: `cannotOpen`.
+  static func map(
+    _ range: Range<Int>, of file: FileBytes
+  ) throws(VQ4Error) -> UnsafeMutableRawBufferPointer {
     let start = range.lowerBound / FileBytes.pageSize * FileBytes.pageSize
     let count = max(range.upperBound - start, 1)
     // File systems of programs may refuse pages that are shared with others.
     for sharing in [MAP_SHARED, MAP_PRIVATE] {
-      let address = mmap(nil, count, PROT_READ, sharing, descriptor, off_t(start))
+      let address = mmap(nil, count, PROT_READ, sharing, file.descriptor ?? -1, off_t(start))
       if let address, address != MAP_FAILED {
         return UnsafeMutableRawBufferPointer(start: address, count: count)
       }
     }
-    return nil
+    throw refusal("cannot be mapped")
+  }
+
+  /// Takes the reason out of errno: whoever goes on without the memory shall not end with it.
+  private static func refusal(_ problem: String) -> VQ4Error {
+    let code = errno
+    errno = 0
+    return VQ4Error(
+      .cannotOpen, "\(problem): \(systemMessage(code))", remedy: .mapLess, systemError: code)
   }
 }

@@ -104,7 +104,8 @@ final class OutputFile {
     }
   }
 
-  /// Whether nothing but a model is lost when the file of this name is replaced.
+  /// Whether nothing but a model is lost when the file of this name is replaced. One whose writer was killed begins
+  /// with zeros.
   private static func isModel(_ path: String) throws(VQ4Error) -> Bool {
     let handle = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard handle >= 0 else {
@@ -115,9 +116,9 @@ final class OutputFile {
         remedy: .allowFiles, systemError: code)
     }
     defer { close(handle) }
-    var start = [UInt8](repeating: 0, count: Format.magic.count)
+    var start = [UInt8](repeating: 1, count: VQ4Limits.superblockBytes)
     let count = start.withUnsafeMutableBytes { pread(handle, $0.baseAddress, $0.count, 0) }
-    return count == start.count && start == Format.magic
+    return start.prefix(max(0, count)).starts(with: Format.magic) || start.allSatisfy { $0 == 0 }
   }
 
   func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(VQ4Error) {
@@ -195,7 +196,7 @@ final class OutputFile {
           remedy: VQ4Error.Remedy(rawValue: error.remedy) ?? .chooseOutput,
           systemError: error.systemError)
       }
-      if rename(partialPath, path) != 0 { try fill() }
+      if rename(partialPath, path) != 0 { try fill(instead: errno) }
     }
     close(descriptor)
     descriptor = -1
@@ -204,22 +205,44 @@ final class OutputFile {
 
   /// Copies the complete bytes into the file, which cannot be replaced: it is mounted by itself, or belongs to another
   /// user in a folder like /tmp.
-  private func fill() throws(VQ4Error) {
-    let target = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK)
-    guard target >= 0 else { throw failure("cannot be renamed") }
+  ///
+  /// - Parameter code: why it could not be renamed.
+  private func fill(instead code: Int32) throws(VQ4Error) {
+    let canCopy = [EBUSY, EPERM, EACCES, EXDEV, EROFS].contains(code)
+    let target = canCopy ? open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK) : -1
+    guard target >= 0 else {
+      errno = code
+      throw failure("cannot be renamed")
+    }
     defer { close(target) }
+    var status = stat()
     let count = byteCount
-    let partBytes = 1 << 20
+    let former = fstat(target, &status) == 0 ? Int(status.st_blocks) * 512 : 0
+    if let free = FreeSpace.byteCount(on: path), free + former < count {
+      errno = ENOSPC
+      throw failure("cannot be renamed, and a copy does not fit")
+    }
     guard ftruncate(target, 0) == 0 else { throw failure("cannot be emptied") }
+    do throws(VQ4Error) {
+      try copy(count, to: target)
+    } catch {
+      // An empty file holds the place for the next attempt.
+      ftruncate(target, 0)
+      throw error
+    }
+    unlink(partialPath)
+  }
+
+  /// The beginning last: until then nobody takes the file for a finished one.
+  private func copy(_ count: Int, to target: Int32) throws(VQ4Error) {
+    let partBytes = 1 << 20
     let buffer = AlignedBuffer(count: partBytes)
-    // The beginning last: until then nobody takes the file for a finished one.
     for offset in stride(from: 0, to: count, by: partBytes).reversed() {
       let part = buffer.prefix(min(partBytes, count - offset))
       try read(into: part, at: offset)
       try write(UnsafeRawBufferPointer(part), at: offset, to: target)
     }
     guard DiskFlush.all(target) else { throw failure("cannot be flushed to the disk") }
-    unlink(partialPath)
   }
 
   private func synchronizeDirectory() throws(VQ4Error) {

@@ -183,7 +183,8 @@ package final class VQ4ChunkReader {
   /// Whether the page cache holds bytes of the file; asking brings none there.
   private func isCached(_ range: Range<Int>) -> Bool {
     // Mapped for the question alone: the file may be larger than what this process may map.
-    guard direct.tellsCached, let pages = FileView.map(range, of: file.bytes) else { return false }
+    guard direct.tellsCached, let pages = try? FileView.map(range, of: file.bytes)
+    else { return false }
     defer { munmap(pages.baseAddress, pages.count) }
     let count = (pages.count + FileBytes.pageSize - 1) / FileBytes.pageSize
     if pageStates.count < count { pageStates = [UInt8](repeating: 0, count: count) }

@@ -26,6 +26,7 @@ import VARCheckpoint
     ("layers.1.mlp", "model.xlayers.1.mlp"), (#"layers\.(0|1)\.mlp"#, "model.layers.2.mlp"),
     (#"a{2}"#, "x.aaa"), (#"\d"#, "layers.12"), ("[^.]+_proj", "a._proj"), ("", "model.q"),
     (#"x\.y"#, "xzy"), ("(a*)*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac"),
+    ("((a?){1000}){1000}b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac"),
     ("(a|a|aa)*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac"),
   ])
   func doesNotMatch(pattern: String, name: String) throws {
@@ -34,7 +35,8 @@ import VARCheckpoint
 
   @Test(arguments: [
     "(", ")", "a)", "[a", "[b-a]", "*a", "a**", "a{3,2}", "a{9999}", "a{", "(?=a)", "(?<!a)b",
-    #"\1"#, #"\bq"#, #"a\"#, "(?i)q", "a++",
+    "((((a*)*)*)*)*",
+    "(((((x?){1000}){1000}){1000}){1000})", #"\1"#, #"\bq"#, #"a\"#, "(?i)q", "a++",
     String(repeating: "(", count: 200) + String(repeating: ")", count: 200),
     String(repeating: "a", count: 2000),
   ])

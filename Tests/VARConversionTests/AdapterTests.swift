@@ -214,11 +214,20 @@ import VQ4Format
         $0.replacing("model.model.layers", with: "model.model.language_model.layers")
           .replacing("model.visual", with: "model.model.visual")
       },
+      {
+        $0.replacing("model.model.layers", with: "model.language_model.model.layers")
+          .replacing("model.vargpt_gen", with: "model.model.vargpt_gen")
+          .replacing("model.lm_head", with: "model.model.language_model.lm_head")
+          .replacing("model.image_gen", with: "model.model.image_gen")
+      },
     ] as [@Sendable (String) -> String])
   func otherNamesOfTheSameModules(named: @Sendable (String) -> String) throws {
     var adapter = AdapterFolder()
     adapter.addFactors(Self.query, [64, 64])
     adapter.addFactors("visual.blocks.0.attn.qkv", [96, 32])
+    for module in ["lm_head", "vargpt_gen.shared_ada_lin.1", "image_gen_projector_out.mlp.2"] {
+      adapter.addFactors(module, small[module + ".weight"].shape)
+    }
     let plain = adapter
     for index in adapter.tensors.indices {
       adapter.tensors[index].name = named(adapter.tensors[index].name)

@@ -162,6 +162,21 @@ import VARTestSupport
     #expect(fault?.subject == "vargpt_gen.head.weight")
   }
 
+  /// A matrix without effect may also end in zeros, unless the file's next ones are zeros too.
+  @Test(arguments: ["vargpt_gen.text_proj_for_ca.0.weight", "a.matrix.of.something.else"])
+  func aMatrixWithoutEffectMayEndInZeros(name: String) throws {
+    func fault(behind: [String]) throws -> ConversionError? {
+      try self.fault { small in
+        if small.tensors.allSatisfy({ $0.name != name }) { small.add(name, 64, 64) }
+        for index in 1000..<4096 { small[name].values[index] = 0 }
+        for other in behind { small[other].values = small[other].values.map { _ in 0 } }
+        moveToTheEnd([name] + behind, &small)
+      }
+    }
+    #expect(try fault(behind: []) == nil)
+    #expect(try fault(behind: ["model.norm.weight"])?.subject == name)
+  }
+
   @Test func whoMeansItGetsAFile() throws {
     let name = "model.layers.0.mlp.up_proj.weight"
     #expect(

@@ -98,10 +98,15 @@ import VARTestSupport
     #expect(names.count == 1)
     #expect(try Fixtures.readFile(folder.file(names.first ?? "")) == Self.picture.get())
     let other = TemporaryDirectory()
-    let packed = try run("unshare -rm sh -c '\(mount); \(Self.repacking) out'", in: other)
+    let packed = try run(
+      """
+      unshare -rm sh -c '\(mount); head -c 600 /dev/zero > out; \(Self.repacking) out; code=$?
+      stat -c %s out > size; exit $code'
+      """, in: other)
     expectFailure(
       packed, Programs.Status.noResources, "No space left", "the complete file is out.partial")
     try expectModel(other.file("out.partial"))
+    #expect(try Fixtures.readFile(other.file("size")) == Array("600\n".utf8))
   }
 
   // MARK: Folders
@@ -139,6 +144,10 @@ import VARTestSupport
       "ulimit -f 2000; exec \(Namespaces.withoutRights) \(Self.repacking) closed/a", in: folder)
     expectFailure(limited, Programs.Status.noResources, "closed/a", "File too large")
     #expect(try Fixtures.readFile(folder.file("closed/a")).isEmpty)
+    // What a killed writer left begins with zeros.
+    folder.write("closed/a", String(repeating: "\0", count: 512) + "half a model")
+    expectDone(try run("\(Namespaces.withoutRights) \(Self.repacking) closed/a", in: folder))
+    try expectModel(folder.file("closed/a"))
     folder.write("closed/a", "Keep this.")
     let refused = try run("\(Namespaces.withoutRights) \(Self.repacking) closed/a", in: folder)
     expectFailure(refused, Programs.Status.usage, "closed/a")
@@ -191,16 +200,20 @@ import VARTestSupport
   }
 
   /// A disk that fails is no such file system.
-  @Test(.enabled(if: FaultyCalls.isAvailable, "\(FaultyCalls.need)"))
-  func aDiskThatFailsIsTold() throws {
+  ///
+  /// One that has become read-only on an error refuses so to flush what it has lost.
+  @Test(
+    .enabled(if: FaultyCalls.isAvailable, "\(FaultyCalls.need)"),
+    arguments: [(EIO, "Input/output error"), (EROFS, "Read-only file system")])
+  func aDiskThatFailsIsTold(code: Int32, reason: String) throws {
     let folder = TemporaryDirectory()
-    let environment = try FaultyCalls.environment([.fsync: EIO])
+    let environment = try FaultyCalls.environment([.fsync: code])
     expectFailure(
       try run("\(Self.drawing) a.png", in: folder, environment: environment),
-      Programs.Status.noResources, "a.png: cannot be written: Input/output error")
+      Programs.Status.noResources, "a.png: cannot be written: \(reason)")
     expectFailure(
       try run("\(Self.repacking) r.vq4", in: folder, environment: environment),
-      Programs.Status.noResources, "r.vq4", "Input/output error")
+      Programs.Status.noResources, "r.vq4", reason)
     #expect(folder.names().isEmpty)
   }
 

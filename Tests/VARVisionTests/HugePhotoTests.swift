@@ -18,10 +18,10 @@ import VARVision
     #expect(Self.reduction(13408, 13434, .understanding) == 8)
     #expect(Self.reduction(16320, 12240, .understanding) == 8)
     #expect(Self.reduction(12000, 9000, .area(1 << 20)) == 4)
-    // Twice the target does not fit, the target does.
+    // Twice the target's sides is too many pixels: the smallest part that is not, even below the target.
     #expect(Self.reduction(16320, 12240, .area(12_845_056)) == 1)
     #expect(Self.reduction(20000, 15000, .area(40_000_000)) == 2)
-    #expect(Self.reduction(20000, 15000, .area(80_000_000)) == nil)
+    #expect(Self.reduction(20000, 15000, .area(80_000_000)) == 2)
     #expect(Self.reduction(65500, 65500, .understanding) == 8)
     #expect(Self.reduction(12000, 9000, .sides(1024)) == 4)
     #expect(Self.reduction(65500, 2000, .sides(1024)) == 1)

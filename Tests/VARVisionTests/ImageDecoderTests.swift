@@ -63,10 +63,6 @@ import VARVision
     ("\u{FEFF} <svg>", "is an SVG drawing", "render it as PNG"),
     ("<html>", "is an HTML or XML document", "download the picture itself"),
     ("PK\u{3}\u{4}....", "is a ZIP archive", "unpack it"),
-    (
-      "version https://git-lfs.github.com/spec/v1", "is a Git LFS pointer",
-      "fetch the file itself with git lfs pull"
-    ),
     ("RIFF....WAVE", "", "convert it to PNG or JPEG"),
     ("hello", "", "convert it to PNG or JPEG"),
   ])
@@ -80,6 +76,17 @@ import VARVision
     let what = name.isEmpty ? "starts with \(start)" : "\(name) (starts with \(start))"
     #expect(
       error?.description == "the file \(what), none of PNG, JPEG and WebP; \(advice)")
+  }
+
+  /// What a download leaves is named as everywhere else.
+  @Test(arguments: [
+    ("version https://git-lfs.github.com/spec/v1", "is a Git LFS pointer, not the file itself"),
+    ("Entry not found", "holds the answer \"Entry not found\""),
+  ])
+  func failedDownloadsAreNamed(content: String, what: String) {
+    let error = #expect(throws: ImageError.self) { try ImageDecoder.decode(Array(content.utf8)) }
+    #expect(error?.code == .unknownFormat)
+    #expect(error?.description.hasPrefix("the file \(what)") == true)
   }
 
   @Test func bareJPEGXLIsNamed() {

@@ -13,11 +13,14 @@ extension Checkpoint {
   ///
   /// Nothing is computed yet: a tensor that an adapter changes remembers how, and adds it when it is read. The factors
   /// stay tensors of the checkpoint, as `lora/N/NAME`.
+  /// - Parameter checkpointName: the checkpoint's name of a tensor that an adapter calls as another version would.
   /// - Throws: `CheckpointError` that names the tensor of an adapter which fits nothing, has another shape, or lacks
   ///   its other half.
-  public func merging(_ adapters: [Adapter]) throws(CheckpointError) -> Checkpoint {
+  public func merging(
+    _ adapters: [Adapter], checkpointName: @escaping (String) -> String
+  ) throws(CheckpointError) -> Checkpoint {
     guard !adapters.isEmpty else { return self }
-    var merge = AdapterMerge(base: self)
+    var merge = AdapterMerge(base: self, checkpointName: checkpointName)
     for (index, adapter) in adapters.enumerated() {
       try merge.add(adapter, shardName: "lora/\(index + 1)/\(adapter.shard.name)")
     }
@@ -40,6 +43,7 @@ extension Checkpoint {
 /// The work of `Checkpoint.merging`.
 private struct AdapterMerge {
   private let base: Checkpoint
+  private let checkpointName: (String) -> String
   private var updates: [String: [LowRankUpdate]] = [:]
   /// Tensors that an adapter replaces, and the name of its shard.
   private var replacements: [String: String] = [:]
@@ -53,7 +57,10 @@ private struct AdapterMerge {
     let isEmbedding: Bool
   }
 
-  init(base: Checkpoint) { self.base = base }
+  init(base: Checkpoint, checkpointName: @escaping (String) -> String) {
+    self.base = base
+    self.checkpointName = checkpointName
+  }
 
   func checkpoint() throws(CheckpointError) -> Checkpoint {
     let kept = base.shards.map { shard in
@@ -223,14 +230,9 @@ private struct AdapterMerge {
 
   // MARK: - Names
 
-  /// The base's tensor of that name, also where a newer library calls language model and vision tower otherwise.
+  /// The base's tensor of that name.
   private func target(of name: String) -> CheckpointTensor? {
-    if let tensor = base[name] { return tensor }
-    for (newer, older) in [("model.language_model.", "model."), ("model.visual.", "visual.")]
-    where name.hasPrefix(newer) {
-      return base[older + name.dropFirst(newer.count)]
-    }
-    return nil
+    base[name] ?? base[checkpointName(name)]
   }
 
   private static func unknown(_ tensor: CheckpointTensor) -> CheckpointError {

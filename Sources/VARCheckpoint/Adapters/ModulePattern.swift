@@ -1,8 +1,8 @@
 /// A regular expression over the names of modules, as `rank_pattern` and `alpha_pattern` of an adapter have them.
 ///
 /// Knows letters, `.`, classes, groups, `|`, `^`, `$` and counts; what else Python's expressions have is refused. All
-/// places that a part may reach are followed at once, so that no pattern takes more than the product of its length, the
-/// name's length and its counts.
+/// places that a part may reach are followed at once, and a count ends where another round reaches the same places. So
+/// a count takes about as many rounds as the name has letters, and counts within counts stand at most three deep.
 package struct ModulePattern: Sendable {
   private indirect enum Node: Sendable {
     case scalar(Unicode.Scalar)
@@ -13,12 +13,22 @@ package struct ModulePattern: Sendable {
     case sequence([Node])
     case choice([Node])
     case repeated(Node, ClosedRange<Int>)
+
+    /// How many counts stand within each other.
+    var countDepth: Int {
+      switch self {
+      case .sequence(let nodes), .choice(let nodes): nodes.map(\.countDepth).max() ?? 0
+      case .repeated(let part, _): part.countDepth + 1
+      default: 0
+      }
+    }
   }
 
   private let root: Node
 
   static let maximumByteCount = 1024
   static let maximumDepth = 32
+  static let maximumCountDepth = 3
   private static let maximumCount = 1000
 
   /// Nil for a pattern that is malformed, too long, or uses what is not read.
@@ -61,6 +71,10 @@ package struct ModulePattern: Sendable {
         if count >= counts.lowerBound {
           if next.isSubset(of: all) { break }
           all.formUnion(next)
+        }
+        if next == current {
+          all.formUnion(next)
+          break
         }
         if next.isEmpty { break }
         current = next
@@ -157,7 +171,8 @@ extension ModulePattern {
       // The reluctant form of a count matches the same names.
       _ = take("?")
       if let next, ["*", "+", "?", "{"].contains(next) { return nil }
-      return .repeated(part, counts)
+      let node = Node.repeated(part, counts)
+      return node.countDepth <= ModulePattern.maximumCountDepth ? node : nil
     }
 
     /// `n}`, `n,}`, `,m}` or `n,m}`.

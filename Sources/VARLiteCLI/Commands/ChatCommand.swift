@@ -28,7 +28,7 @@ struct ChatCommand: ParsableCommand {
   @Flag(help: "/draw and /edit draw only where the model starts a picture by itself.")
   var letModelDecide = false
 
-  @Flag(help: "Write no prompt and seed into the PNGs.")
+  @Flag(help: "Write no prompt and seed into the picture files.")
   var noMetadata = false
 
   @Option(

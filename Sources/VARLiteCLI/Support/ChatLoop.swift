@@ -91,6 +91,7 @@ struct ChatLoop {
       let picture = try PictureInput.file(path, ram: settings.ram)
       waiting.append(picture)
       lastPicture = picture
+      guard !settings.isQuiet else { return }
       Console.error(
         "\(path): \(picture.width)x\(picture.height), "
           + (waiting.count == 1
@@ -120,16 +121,17 @@ struct ChatLoop {
 
   private mutating func edit(_ instruction: String) throws {
     guard !instruction.isEmpty else { return Console.error("/edit needs an instruction") }
-    if waiting.isEmpty {
-      guard let lastPicture else { return Console.error("/edit needs a picture; use /image PATH") }
-      waiting = [lastPicture]
+    guard !waiting.isEmpty || lastPicture != nil else {
+      return Console.error("/edit needs a picture; use /image PATH")
     }
-    try draw(instruction)
+    try draw(instruction, from: lastPicture)
   }
 
-  private mutating func draw(_ text: String) throws {
+  /// - Parameter picture: goes along where none waits.
+  private mutating func draw(_ text: String, from picture: RGBImage? = nil) throws {
     guard chat.canDraw else { return Console.error("the model cannot draw: it has no generator") }
-    if try answer(text, draws: !settings.letsModelDecide) == .text {
+    let outcome = try answer(text, showing: picture, draws: !settings.letsModelDecide)
+    if outcome == .text {
       Console.error("the model answered without drawing; say more clearly that it shall draw")
     }
   }
@@ -143,9 +145,12 @@ extension ChatLoop {
   }
 
   @discardableResult
-  private mutating func answer(_ text: String, draws: Bool = false) throws -> Outcome {
-    let prompt = Prompt(text, images: waiting)
+  private mutating func answer(
+    _ text: String, showing picture: RGBImage? = nil, draws: Bool = false
+  ) throws -> Outcome {
+    let waited = waiting
     waiting = []
+    let prompt = Prompt(text, images: waited.isEmpty ? [picture].compactMap(\.self) : waited)
     let progress = Progress(detail: settings.detail, printsText: true)
     defer { progress.close() }
     let reply: Chat.Reply
@@ -155,7 +160,7 @@ extension ChatLoop {
       guard let reason = reason(toGoOnAfter: error) else { throw error }
       // What was not said is still to be said.
       if Interruption.isControlC {
-        waiting = prompt.images
+        waiting = waited
         Interruption.forget()
         Console.output("\n")
       }

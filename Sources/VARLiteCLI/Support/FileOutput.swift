@@ -54,7 +54,9 @@ enum FileOutput {
       throw error
     }
     if rename(partial, target) == 0 { return }
-    guard overwrite(target, bytes) else {
+    let reason = errno
+    guard isFolderClosed(reason) || [EBUSY, EXDEV].contains(reason), overwrite(target, bytes) else {
+      if errno == ENOENT { errno = reason }
       throw failure(path, "; the result is in \(text(partial))")
     }
     unlink(partial)

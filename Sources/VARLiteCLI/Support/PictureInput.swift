@@ -37,7 +37,7 @@ enum PictureInput {
       return limits
     }
     let used = ProcessMemory.current()?.byteCount ?? 0
-    limits.maximumMemoryBytes = min(limits.maximumMemoryBytes, max(0, budget - used))
+    limits.maximumMemoryBytes = max(0, budget - used)
     return limits
   }
 }

@@ -206,7 +206,7 @@ struct ImageOptions: ParsableArguments {
   @Flag(help: "Take the more probable value of each bit.")
   var greedy = false
 
-  @Flag(help: "Write no prompt, settings or other texts into the PNG.")
+  @Flag(help: "Write no prompt, settings or other texts into the picture file.")
   var noMetadata = false
 
   var seed: UInt64 { seedOption.seed.value }
