@@ -12,10 +12,19 @@ for tool in aarch64-linux-gnu-gcc qemu-aarch64-static; do
 done
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
-aarch64-linux-gnu-gcc -O2 -static -Wall -Wextra -Werror -ffp-contract=off \
-  -I"$root/Sources/CVARKernels/include" "$root"/Sources/CVARKernels/*.c "$root"/Tests/c/*.c \
-  -lm -o "$build/kernels_test"
-for processor in cortex-a53 cortex-a72 cortex-a76 max; do
+# Several at a time: to compile takes as long as to run.
+jobs=$(nproc)
+printf '%s\n' "$root"/Sources/CVARKernels/*.c "$root"/Tests/c/*.c |
+  xargs -P "$jobs" -I{} sh -c 'aarch64-linux-gnu-gcc -O2 -Wall -Wextra -Werror -ffp-contract=off \
+    -I"$1/Sources/CVARKernels/include" -c "$3" -o "$2/$(basename "$3" .c).o"' - "$root" "$build" {}
+aarch64-linux-gnu-gcc -static "$build"/*.o -lm -o "$build/kernels_test"
+processors="cortex-a53 cortex-a72 cortex-a76 max"
+result=0
+printf '%s\n' $processors |
+  xargs -P "$jobs" -I{} sh -c 'qemu-aarch64-static -cpu "$2" "$1/kernels_test" >"$1/$2.log" 2>&1' \
+    - "$build" {} || result=1
+for processor in $processors; do
   echo "-- $processor"
-  qemu-aarch64-static -cpu "$processor" "$build/kernels_test"
+  cat "$build/$processor.log"
 done
+exit $result
