@@ -8,7 +8,7 @@
 
 // Each instruction set overwrites the entries that it has of its own; isa.c puts the tables
 // together from the plain ones up (scalar, avx2, avxvnni or avx512vnni; scalar, neon, dotprod, i8mm).
-// int: quantize_activations, matmul_quantized, gather_row. float: everything else.
+// int: quantize_activations, matmul_quantized, convolve_quantized, gather_row. float: everything else.
 
 // What a call takes of the stack beside large arrays.
 enum { CVAR_FRAME_BYTES = 16384 };

@@ -8,7 +8,7 @@ package struct MemoryPlan: Sendable {
 
   /// Place of a buffer in the plan.
   package struct ID: Sendable, Equatable {
-    fileprivate let index: Int
+    let index: Int
   }
 
   /// In the order of reservation, which is their order in memory.
@@ -31,38 +31,5 @@ package struct MemoryPlan: Sendable {
   /// Size of the arena: every buffer on a cache line of its own.
   package var byteCount: Int { buffers.reduce(0) { $0 + Self.aligned($1.byteCount) } }
 
-  fileprivate static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
-}
-
-/// The one block of memory that holds the buffers of a plan.
-package final class Arena {
-  /// What the memory is cut into.
-  package let plan: MemoryPlan
-  private let memory: AnonymousMemory
-  private let offsets: [Int]
-
-  /// All of it is resident from the start.
-  ///
-  /// - Returns: nil where the system refuses the memory.
-  package init?(_ plan: MemoryPlan) {
-    self.plan = plan
-    guard let memory = AnonymousMemory(byteCount: plan.byteCount) else { return nil }
-    memory.touchPages()
-    self.memory = memory
-    var next = 0
-    offsets = plan.buffers.map { buffer in
-      defer { next += MemoryPlan.aligned(buffer.byteCount) }
-      return next
-    }
-  }
-
-  /// First byte of a buffer, a multiple of 64.
-  package func raw(_ id: MemoryPlan.ID) -> UnsafeMutableRawPointer {
-    memory.base + offsets[id.index]
-  }
-
-  /// A buffer of f32 values.
-  package func floats(_ id: MemoryPlan.ID) -> UnsafeMutablePointer<Float> {
-    raw(id).assumingMemoryBound(to: Float.self)
-  }
+  static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
 }

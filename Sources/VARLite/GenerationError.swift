@@ -6,7 +6,6 @@ public struct GenerationError: Error, Equatable, CustomStringConvertible {
     case invalidRequest
     /// The file cannot serve as a model, or lacks the part that the request needs.
     case unusableModel
-    /// A picture cannot be used.
     /// The conversation does not fit the context.
     case contextFull
     /// The system refused memory or threads.

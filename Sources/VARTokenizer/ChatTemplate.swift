@@ -30,7 +30,7 @@ public enum ChatTemplate {
   /// The system message of a conversation that does not start with one of its own.
   public static let defaultSystemPrompt = "You are a helpful assistant."
 
-  /// What stands for a picture; its `<|image_pad|>` is repeated by `expandImagePads`.
+  /// What stands for a picture; its `<|image_pad|>` is repeated by ``expandImagePads(in:padID:counts:)``.
   public static let imagePlaceholder = "<|vision_start|><|image_pad|><|vision_end|>"
 
   /// The text of a conversation, ready for `Tokenizer.encode`.

@@ -24,8 +24,6 @@ public struct ImagePatches: Sendable, Equatable {
   public var isEnlarged: Bool { min(sourceHeight, sourceWidth) < patchSize * mergeSize }
   /// Patches of the picture.
   public var patchCount: Int { gridHeight * gridWidth }
-  /// Values of one patch of one frame.
-  public var patchElementCount: Int { 3 * patchSize * patchSize }
   /// Tokens in the language model's prompt.
   public var tokenCount: Int { patchCount / (mergeSize * mergeSize) }
   /// Height after the resize, in pixels.

@@ -29,7 +29,7 @@ enum BytePlanes {
 }
 
 /// The planes of one chunk at a time; as large as the largest chunk so far.
-private struct PlaneRoom {
+struct PlaneRoom {
   private var buffer: AlignedBuffer?
 
   init(byteCount: Int) { if byteCount > 0 { buffer = AlignedBuffer(count: byteCount) } }
@@ -41,57 +41,5 @@ private struct PlaneRoom {
     let larger = AlignedBuffer(count: count)
     buffer = larger
     return larger.prefix(count)
-  }
-}
-
-/// Compresses chunks of any codec; one per thread.
-final class ChunkCompressor {
-  private let encoder = ZstdEncoder()
-  private var planes = PlaneRoom(byteCount: 0)
-
-  /// The bytes written to `output`, or nil where they would not be fewer than `raw` or the codec is `raw`.
-  func encode(
-    _ raw: UnsafeRawBufferPointer, _ codec: VQ4Codec, into output: UnsafeMutableRawBufferPointer
-  ) -> Int? {
-    switch codec {
-    case .raw: return nil
-    case .zstd: return encoder.encode(raw, into: output)
-    case .zstdPlanes:
-      let planes = planes.prefix(raw.count)
-      BytePlanes.split(raw, into: planes)
-      return encoder.encode(UnsafeRawBufferPointer(planes), into: output)
-    }
-  }
-}
-
-/// Decodes chunks of any codec; one per thread.
-package final class VQ4ChunkDecoder {
-  private let decoder = ZstdDecoder()
-  private var planes: PlaneRoom
-  /// Where stored bytes are read to that are nowhere else.
-  var stored = AlignedBuffer(count: 0)
-
-  /// Memory that a decoder takes besides planes.
-  static let memoryBytes = ZstdDecoder.memoryBytes
-
-  /// Takes room for planes when a chunk needs it.
-  package convenience init() { self.init(planeBytes: 0) }
-
-  /// - Parameter planeBytes: room for the planes of chunks of this size, taken at once.
-  init(planeBytes: Int) { planes = PlaneRoom(byteCount: planeBytes) }
-
-  /// Decodes a chunk that must fill `output` exactly.
-  func decode(
-    _ stored: UnsafeRawBufferPointer, _ codec: VQ4Codec,
-    into output: UnsafeMutableRawBufferPointer
-  ) throws(VQ4Error) {
-    switch codec {
-    case .raw: output.copyMemory(from: stored)
-    case .zstd: try decoder.decode(stored, into: output)
-    case .zstdPlanes:
-      let planes = planes.prefix(output.count)
-      try decoder.decode(stored, into: planes)
-      BytePlanes.merge(UnsafeRawBufferPointer(planes), into: output)
-    }
   }
 }

@@ -147,21 +147,11 @@ public final class VQ4File: Sendable {
     return bytes.withUnsafeBytes { VQ4Hash(of: $0.part(0, Superblock.checksumOffset)) }.description
   }
 
-  /// What is about to happen with a group's pages.
-  public enum Advice: Sendable {
-    /// The pages will be read soon.
-    case willNeed
-    /// The pages may leave this process's memory.
-    case dontNeed
-  }
-
-  /// Passes advice on a group's byte range to the system; without effect on results.
-  public func advise(group index: Int, _ advice: Advice) {
+  /// Lets a group's pages leave this process's memory; they stay in the page cache. Without effect on results.
+  public func forgetPages(group index: Int) {
     guard bytes.descriptor != nil, groupAlignment >= FileBytes.pageSize,
       let group = inPlace(groups[index].fileRange)
     else { return }
-    madvise(
-      UnsafeMutableRawPointer(mutating: group.baseAddress), group.count,
-      advice == .willNeed ? MADV_WILLNEED : MADV_DONTNEED)
+    madvise(UnsafeMutableRawPointer(mutating: group.baseAddress), group.count, MADV_DONTNEED)
   }
 }

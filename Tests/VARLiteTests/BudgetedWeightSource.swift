@@ -28,7 +28,7 @@ final class BudgetedWeightSource: WeightSource, @unchecked Sendable {
     let (least, most) = (plan(0).minimumBytes, plan(nil).residentBytes)
     var budgeted = request
     budgeted.budgetBytes = least + Int(Double(most - least) * share)
-    streamedBytes += plan(budgeted.budgetBytes).streamedBytesPerPass
+    streamedBytes += plan(budgeted.budgetBytes).diskBytesPerPass
     try source.begin(pass, for: budgeted, progress: progress)
   }
 

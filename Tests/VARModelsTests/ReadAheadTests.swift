@@ -32,10 +32,15 @@ import VQ4Format
     #expect(file.seemsResident(group: group))
   }
 
+  /// Behind the last group nothing is asked for, and its own weights can be read.
   @Test func theLastGroupHasNone() throws {
     let file = try VQ4File(
       path: Fixtures.path("../../Sources/CVARDemoModel/Resources/shapes.vq4"))
-    try MappedWeightSource(file: file).acquire(file.groups.count - 1)
+    let source = MappedWeightSource(file: file)
+    let last = file.groups.count - 1
+    try source.acquire(last)
+    let tensor = try #require(file.tensors.indices.last { file.tensors[$0].group == last })
+    #expect(file.rawStream(tensor, .codes)?.baseAddress == source.stream(tensor, .codes))
   }
 
   /// Writes a file's pages to the disk and has the page cache forget them.

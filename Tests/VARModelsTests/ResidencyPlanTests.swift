@@ -62,7 +62,7 @@ import VQ4Format
           pass, blocks: blocks, budgetBytes: budgetBytes, readerCount: 2)
       }
       let whole = plan(nil)
-      #expect(whole.fits && whole.streamedBytesPerPass == 0 && whole.ringBytes == 0)
+      #expect(whole.fits && whole.diskBytesPerPass == 0 && whole.ringBytes == 0)
       let load = WeightResidency.load.plan(
         pass, blocks: blocks, budgetBytes: nil, readerCount: 2)
       #expect(whole.residentBytes == load.residentBytes)
@@ -80,11 +80,11 @@ import VQ4Format
         #expect(plan.fits && plan.residentBytes <= budget)
         let tail = pass.parts.filter { !plan.pinned.contains($0) }
         #expect(
-          plan.streamedBytesPerPass == tail.reduce(0) { $0 + (blocks[$1]?.byteCount ?? 0) })
+          plan.diskBytesPerPass == tail.reduce(0) { $0 + (blocks[$1]?.storedBytes ?? 0) })
         #expect(tail.allSatisfy { (blocks[$0]?.byteCount ?? 0) <= plan.ringBytes })
         #expect(plan.pinned.isSuperset(of: pass.held))
-        if pass.passCount != 1 || step == 16 { #expect(plan.streamedBytesPerPass <= streamed) }
-        streamed = plan.streamedBytesPerPass
+        if pass.passCount != 1 || step == 16 { #expect(plan.diskBytesPerPass <= streamed) }
+        streamed = plan.diskBytesPerPass
       }
       #expect(streamed == 0)
     }

@@ -194,7 +194,8 @@ import VQ4Format
     let file = try VQ4File(path: path)
     let blocks = WeightBlocks(file)
     let pass = try pass(.decoding, blocks)
-    let start = file.groups[pass.groups(file)[0]].fileRange.lowerBound
+    guard case .group(let first)? = pass.parts.first else { throw FixtureError("no group") }
+    let start = file.groups[first].fileRange.lowerBound
     #expect(truncate(path, off_t(start + 1000)) == 0)
     for isDirect in [true, false] {
       let source = LoadedWeightSource(

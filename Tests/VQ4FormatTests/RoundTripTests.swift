@@ -44,8 +44,8 @@ import VQ4Format
     #expect(try file.attachment("none") == nil)
     #expect(try file.jsonAttachment("configuration")["hidden_size"]?.integerValue == 64)
     for group in file.groups.indices {
-      file.advise(group: group, .willNeed)
-      file.advise(group: group, .dontNeed)
+      file.readAhead(group: group)
+      file.forgetPages(group: group)
     }
     try file.verify()
   }

@@ -124,7 +124,7 @@ package final class Conversation {
     // Everything is checked before the tower looks at a picture, which takes long.
     let ids = try builder.ids(prompt, isFirstTurn: turnCount == 0, forcesDrawing: forcesDrawing)
     let patches = try encoder.patches(prompt.images)
-    let expanded = builder.expand(ids, pictures: patches.map(\.tokenCount))
+    let expanded = try builder.expand(ids, pictures: patches.map(\.tokenCount))
     let turn = PlannedTurn(
       promptTokens: expanded.count,
       pictureGrids: patches.map { GridSize(height: $0.gridHeight, width: $0.gridWidth) },

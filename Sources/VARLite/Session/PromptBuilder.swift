@@ -26,12 +26,8 @@ struct PromptBuilder {
   }
 
   /// Repeats the i-th placeholder once for each token of the i-th picture.
-  func expand(_ ids: [Int32], pictures: [Int]) -> [Int32] {
-    var pictures = pictures[...]
-    return ids.flatMap { id -> [Int32] in
-      guard Int(id) == tokens.imagePad, let count = pictures.popFirst() else { return [id] }
-      return Array(repeating: id, count: count)
-    }
+  func expand(_ ids: [Int32], pictures: [Int]) throws(TokenizerError) -> [Int32] {
+    try ChatTemplate.expandImagePads(in: ids, padID: Int32(tokens.imagePad), counts: pictures)
   }
 
   /// What stands between the answer in the cache and the next turn. A drawn picture is closed by

@@ -76,7 +76,7 @@ package final class MappedWeightSource: WeightSource, @unchecked Sendable {
       let groups = Set(before.subtracting(parts).map { $0.group(in: file) })
       return others.reduce(groups) { $0.subtracting($1.map { $0.group(in: file) }) }
     }
-    for group in left { file.advise(group: group, .dontNeed) }
+    for group in left { file.forgetPages(group: group) }
   }
 
   package func acquire(_ group: Int) throws(ModelError) { try acquire(.group(group)) }

@@ -44,16 +44,6 @@ package struct WeightPass: Sendable, Equatable {
     self.held = held
     self.passCount = passCount
   }
-
-  /// The groups of the parts, in the order in which they are first read.
-  package func groups(_ file: VQ4File) -> [Int] {
-    var found: [Int] = []
-    for part in parts {
-      let group = part.group(in: file)
-      if !found.contains(group) { found.append(group) }
-    }
-    return found
-  }
 }
 
 /// A stretch of a request that reads the same weights in the same order, once or many times.

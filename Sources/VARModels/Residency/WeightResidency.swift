@@ -23,19 +23,12 @@ package struct WeightResidencyPlan: Sendable, Equatable {
   package var ringBytes = 0
   /// Memory of the threads that read, and of decoded chunks of tables.
   package var stagingBytes = 0
-  /// Decoded and stored bytes of what every pass reads anew.
-  package var streamedBytesPerPass = 0
+  /// Stored bytes of what every pass reads anew.
   package var diskBytesPerPass = 0
   /// Stored bytes that the first pass reads, where nothing of it is in memory.
   package var firstPassDiskBytes = 0
   /// Bytes that are used in place in the mapped file: the system takes their memory back when it needs it.
   package var mappedBytes = 0
-
-  /// Groups of which every part that the phase reads stays in memory.
-  package func pinnedGroups(_ pass: WeightPass, _ file: VQ4File) -> [Int] {
-    let streamed = Set(pass.parts.filter { !pinned.contains($0) }.map { $0.group(in: file) })
-    return Set(pass.parts.map { $0.group(in: file) }).subtracting(streamed).sorted()
-  }
 }
 
 extension WeightResidency {
@@ -134,7 +127,6 @@ extension WeightResidencyPlan {
     pinned = Set(fixed + prefix.map { rest[$0] })
     residentBytes = fixedBytes + ringBytes + prefix.reduce(0) { $0 + memory(rest[$1]) }
     for part in rest where !pinned.contains(part) {
-      streamedBytesPerPass += blocks[part]?.byteCount ?? 0
       diskBytesPerPass += blocks[part]?.storedBytes ?? 0
     }
   }
