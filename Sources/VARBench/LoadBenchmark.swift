@@ -41,14 +41,15 @@ public struct LoadBenchmark {
   /// What all weights but tables are in the file.
   private struct Model {
     let file: VQ4File
+    let blocks: WeightBlocks
     let pass: WeightPass
     let storedBytes: Int
     let decodedBytes: Int
 
     init(path: String) throws {
       file = try VQ4File(path: path)
-      let blocks = WeightBlocks(file)
       let tensors = try VARGPTConfiguration(config: file.jsonAttachment("configuration")).tensors
+      let blocks = WeightBlocks(file, tensors: tensors)
       let phases: [WeightPhase] = [
         .vision(pictureCount: 1), .conversation(writesText: true), .drawingContext,
         .drawing(scaleCount: 2), .decoding, .encoding,
@@ -59,6 +60,7 @@ public struct LoadBenchmark {
         for part in WeightPass(phase, tensors: tensors, blocks: blocks).parts
         where known.insert(part).inserted { parts.append(part) }
       }
+      self.blocks = blocks
       pass = WeightPass(parts: parts)
       storedBytes = parts.reduce(0) { $0 + (blocks[$1]?.storedBytes ?? 0) }
       decodedBytes = parts.reduce(0) { $0 + (blocks[$1]?.byteCount ?? 0) }
@@ -76,8 +78,7 @@ public struct LoadBenchmark {
   public func records(_ conditions: RunConditions) throws -> [BenchmarkRecord] {
     let model = try Model(path: path)
     let pool = try conditions.makePool()
-    let plan = WeightSources(model.file, threadCount: conditions.threadCount)
-      .plans(residency, [(model.pass, budgetBytes)])[0]
+    let plan = self.plan(model, conditions)
     var seconds: [Double] = []
     var passes: [Double] = []
     var memory: [Double] = []
@@ -126,20 +127,20 @@ public struct LoadBenchmark {
     return records
   }
 
+  private func plan(_ model: Model, _ conditions: RunConditions) -> WeightPlan {
+    residency.plan(
+      model.pass, blocks: model.blocks, budgetBytes: budgetBytes,
+      threadCount: conditions.threadCount)
+  }
+
   /// Seconds until all weights were there once, and of the next pass where they are read again.
   private func load(_ conditions: RunConditions, _ pool: ThreadPool) throws -> (Double, Double?) {
     let model = try Model(path: path)
     if isCold { try forget() }
-    let threadCount = conditions.threadCount
-    let source: any WeightSource =
-      switch residency {
-      case .map: MappedWeightSource(file: model.file, threadCount: threadCount)
-      case .load: LoadedWeightSource(file: model.file, threadCount: threadCount)
-      case .stream: StreamedWeightSource(file: model.file, threadCount: threadCount)
-      }
-    let request = WeightRequest(id: 1, budgetBytes: budgetBytes)
+    let source = WeightStore(model.blocks, residency, threadCount: conditions.threadCount)
+    let plan = self.plan(model, conditions)
     let first = try Stopwatch.seconds {
-      try source.begin(model.pass, for: request) { _, _ in }
+      try source.begin(plan, for: WeightRequest(id: 1)) { _, _ in }
       try walk(model, source, pool)
     }
     guard residency == .stream else { return (first, nil) }
@@ -148,11 +149,10 @@ public struct LoadBenchmark {
 
   /// Acquires every part, and touches what lies in the mapped file.
   private func walk(_ model: Model, _ source: any WeightSource, _ pool: ThreadPool) throws {
-    let blocks = WeightBlocks(model.file)
     for part in model.pass.parts {
       try source.acquire(part)
       if residency == .map {
-        for content in blocks.contents(of: part) where content.bytes.count >= 4096 {
+        for content in model.blocks.contents(of: part) where content.bytes.count >= 4096 {
           let start =
             content.slab.map { source.stream(content.tensor, content.role, slab: $0) }
             ?? source.stream(content.tensor, content.role)

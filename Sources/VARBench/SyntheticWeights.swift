@@ -6,7 +6,7 @@ import VQ4Format
 ///
 /// Every tensor has its own memory, so that reading them costs what reading real ones does. Values are random with the
 /// spread of trained weights: `1 / sqrt(cols)` for a matrix, norms around 1, small biases.
-final class SyntheticWeights: WeightSource, @unchecked Sendable {
+final class SyntheticWeights: WeightSource, TensorDirectory, @unchecked Sendable {
   private let descriptions: [VQ4TensorDescription]
   private let groups: [Int]
   private let indices: [String: Int]
@@ -46,8 +46,9 @@ final class SyntheticWeights: WeightSource, @unchecked Sendable {
   func tensorIndex(named name: String) -> Int? { indices[name] }
   func description(ofTensor tensor: Int) -> VQ4TensorDescription { descriptions[tensor] }
   func group(ofTensor tensor: Int) -> Int { groups[tensor] }
-  func acquire(_ group: Int) throws(ModelError) {}
-  func release(_ group: Int) {}
+  var directory: any TensorDirectory { self }
+  func acquire(_ part: WeightPart) throws(ModelError) {}
+  func release(_ part: WeightPart) {}
 
   func stream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawPointer {
     UnsafeRawPointer(memory.base + offsets[slot(tensor, role)])

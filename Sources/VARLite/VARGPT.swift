@@ -89,9 +89,11 @@ public final class VARGPT: Sendable {
     try options.check()
     path = file.path
     self.file = file
-    sources = WeightSources(file, threadCount: options.threadCount, fixed: source)
     self.options = options
     configuration = try VARGPTConfiguration(config: file.jsonAttachment("configuration"))
+    tensors = configuration.tensors
+    sources = WeightSources(
+      file, tensors: tensors, threadCount: options.threadCount, fixed: source)
     generationDefaults = try GenerationDefaults(
       config: file.jsonAttachment("generation_configuration"),
       endOfSequence: [configuration.specialTokens.endOfSequence])
@@ -118,7 +120,6 @@ public final class VARGPT: Sendable {
           + "\(imagePreprocessing.mergeSize); the vision tower takes \(vision.patchSize) px and "
           + "\(vision.spatialMergeSize)")
     }
-    tensors = configuration.tensors
     let weights = try ModelWeights(source: sources.source(.map), tensors: tensors)
     kvType = options.kvType ?? KVType(defaultFor: weights)
     openedMemory = ProcessMemory.current() ?? ProcessMemory.unknown

@@ -3,44 +3,35 @@ import VQ4Format
 
 /// A source that gives each phase a budget between the least with which it can run and all that it reads.
 final class BudgetedWeightSource: WeightSource, @unchecked Sendable {
-  private let source: any WeightSource
+  private let source: WeightStore
   private let share: Double
-  private let readerCount: Int
   /// Bytes that the phases so far read anew for every pass.
   private(set) var streamedBytes = 0
 
   /// - Parameter share: 0 for the least budget, 1 for the largest of use.
-  init(_ source: any WeightSource, share: Double, readerCount: Int) {
+  init(_ source: WeightStore, share: Double) {
     self.source = source
     self.share = share
-    self.readerCount = readerCount
   }
 
+  var directory: any TensorDirectory { source.directory }
   var blocks: WeightBlocks? { source.blocks }
 
   func begin(
-    _ pass: WeightPass, for request: WeightRequest, progress: (Int, Int) -> Void
+    _ plan: WeightPlan, for request: WeightRequest, progress: (Int, Int) -> Void
   ) throws(ModelError) {
-    func plan(_ budgetBytes: Int?) -> WeightResidencyPlan {
-      WeightResidency.stream.plan(
-        pass, blocks: source.blocks!, budgetBytes: budgetBytes, readerCount: readerCount)
+    func budgeted(_ budgetBytes: Int?) -> WeightPlan {
+      source.residency.plan(
+        plan.pass, blocks: source.allBlocks, budgetBytes: budgetBytes,
+        threadCount: source.threadCount)
     }
-    let (least, most) = (plan(0).minimumBytes, plan(nil).residentBytes)
-    var budgeted = request
-    budgeted.budgetBytes = least + Int(Double(most - least) * share)
-    streamedBytes += plan(budgeted.budgetBytes).diskBytesPerPass
-    try source.begin(pass, for: budgeted, progress: progress)
+    let (least, most) = (budgeted(0).minimumBytes, budgeted(nil).residentBytes)
+    let own = budgeted(least + Int(Double(most - least) * share))
+    streamedBytes += own.diskBytesPerPass
+    try source.begin(own, for: request, progress: progress)
   }
 
   func end(_ request: WeightRequest) { source.end(request) }
-  var tensorCount: Int { source.tensorCount }
-  func tensorIndex(named name: String) -> Int? { source.tensorIndex(named: name) }
-  func description(ofTensor tensor: Int) -> VQ4TensorDescription {
-    source.description(ofTensor: tensor)
-  }
-  func group(ofTensor tensor: Int) -> Int { source.group(ofTensor: tensor) }
-  func acquire(_ group: Int) throws(ModelError) { try source.acquire(group) }
-  func release(_ group: Int) { source.release(group) }
   func acquire(_ part: WeightPart) throws(ModelError) { try source.acquire(part) }
   func release(_ part: WeightPart) { source.release(part) }
   func stream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawPointer {

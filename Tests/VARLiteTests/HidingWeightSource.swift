@@ -2,8 +2,9 @@ import VARModels
 import VQ4Format
 
 /// A model's weights without some tensors, with NaN in their place, or with tensors in groups of their own.
-final class HidingWeightSource: WeightSource, @unchecked Sendable {
-  private let source: MappedWeightSource
+final class HidingWeightSource: WeightSource, TensorDirectory, @unchecked Sendable {
+  private let file: VQ4File
+  private let source: WeightStore
   private let hidden: [String]
   private let spoiled: [String]
   private let moved: [String]
@@ -14,10 +15,12 @@ final class HidingWeightSource: WeightSource, @unchecked Sendable {
   ///   - spoiled: starts of the names of tensors whose bytes are all 0xFF.
   ///   - moved: starts of the names of tensors that seem to lie in the file's first group.
   init(
-    file: VQ4File, hiding hidden: [String] = [], spoiling spoiled: [String] = [],
+    file: VQ4File, tensors: [TensorSpecification], hiding hidden: [String] = [],
+    spoiling spoiled: [String] = [],
     moving moved: [String] = []
   ) {
-    source = MappedWeightSource(file: file)
+    self.file = file
+    source = WeightStore(WeightBlocks(file, tensors: tensors), .map, threadCount: 1)
     self.hidden = hidden
     self.spoiled = spoiled
     self.moved = moved
@@ -28,28 +31,29 @@ final class HidingWeightSource: WeightSource, @unchecked Sendable {
 
   deinit { spoiledBytes.deallocate() }
 
-  var tensorCount: Int { source.tensorCount }
+  var directory: any TensorDirectory { self }
+  var tensorCount: Int { file.tensorCount }
   func tensorIndex(named name: String) -> Int? {
-    hidden.contains { name.hasPrefix($0) } ? nil : source.tensorIndex(named: name)
+    hidden.contains { name.hasPrefix($0) } ? nil : file.tensorIndex(named: name)
   }
   func description(ofTensor tensor: Int) -> VQ4TensorDescription {
-    source.description(ofTensor: tensor)
+    file.description(ofTensor: tensor)
   }
   func group(ofTensor tensor: Int) -> Int {
-    let name = source.file.tensors[tensor].name
-    return moved.contains { name.hasPrefix($0) } ? 0 : source.group(ofTensor: tensor)
+    let name = file.tensors[tensor].name
+    return moved.contains { name.hasPrefix($0) } ? 0 : file.group(ofTensor: tensor)
   }
-  func acquire(_ group: Int) throws(ModelError) { try source.acquire(group) }
-  func release(_ group: Int) { source.release(group) }
+  func acquire(_ part: WeightPart) throws(ModelError) { try source.acquire(part) }
+  func release(_ part: WeightPart) { source.release(part) }
   func stream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawPointer {
-    let name = source.file.tensors[tensor].name
+    let name = file.tensors[tensor].name
     return spoiled.contains { name.hasPrefix($0) }
       ? UnsafeRawPointer(spoiledBytes.baseAddress!) : source.stream(tensor, role)
   }
   func read(
     unit: Int, of tensor: Int, _ role: VQ4StreamRole, into output: UnsafeMutableRawBufferPointer
   ) throws(ModelError) {
-    let name = source.file.tensors[tensor].name
+    let name = file.tensors[tensor].name
     guard spoiled.contains(where: { name.hasPrefix($0) }) else {
       return try source.read(unit: unit, of: tensor, role, into: output)
     }

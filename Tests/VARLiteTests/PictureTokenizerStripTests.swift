@@ -30,7 +30,7 @@ import VQ4Format
     init(recipe: String, threadCount: Int) throws {
       model = try VARGPT(path: TinyModel.path(recipe: recipe))
       weights = try ModelWeights(
-        source: MappedWeightSource(file: model.file), tensors: model.configuration.tensors)
+        source: model.sources.source(.map), tensors: model.configuration.tensors)
       self.threadCount = threadCount
       var plan = MemoryPlan()
       let scratch = Compute.reserve(&plan, maximumColumns: 1024)

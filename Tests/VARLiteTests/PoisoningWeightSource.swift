@@ -29,14 +29,12 @@ final class PoisoningWeightSource: WeightSource, @unchecked Sendable {
 
   private func key(_ tensor: Int, _ role: VQ4StreamRole) -> Int { tensor * 8 + Int(role.rawValue) }
 
-  var tensorCount: Int { file.tensors.count }
-  func tensorIndex(named name: String) -> Int? { file.tensorIndex(named: name) }
-  func description(ofTensor tensor: Int) -> VQ4TensorDescription {
-    file.tensors[tensor].description
-  }
-  func group(ofTensor tensor: Int) -> Int { file.tensors[tensor].group }
+  var directory: any TensorDirectory { file }
 
-  func acquire(_ group: Int) throws(ModelError) {
+  func acquire(_ part: WeightPart) throws(ModelError) { try acquire(part.group(in: file)) }
+  func release(_ part: WeightPart) { release(part.group(in: file)) }
+
+  private func acquire(_ group: Int) throws(ModelError) {
     users[group, default: 0] += 1
     guard users[group] == 1 else { return }
     for tensor in file.groups[group].tensors {
@@ -55,13 +53,14 @@ final class PoisoningWeightSource: WeightSource, @unchecked Sendable {
     }
   }
 
-  func release(_ group: Int) {
+  private func release(_ group: Int) {
     users[group]! -= 1
     guard users[group] == 0 else { return }
     buffers[group]!.initializeMemory(as: UInt8.self, repeating: 0xFF)
   }
 
   func stream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawPointer {
-    UnsafeRawPointer(buffers[group(ofTensor: tensor)]!.baseAddress! + offsets[key(tensor, role)]!)
+    UnsafeRawPointer(
+      buffers[file.group(ofTensor: tensor)]!.baseAddress! + offsets[key(tensor, role)]!)
   }
 }

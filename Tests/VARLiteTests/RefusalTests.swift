@@ -22,7 +22,8 @@ import VQ4Format
 
   private func model(hiding: [String] = [], spoiling: [String] = []) throws -> VARGPT {
     let file = try VQ4File(path: TinyModel.path(recipe: "f32"))
-    let source = HidingWeightSource(file: file, hiding: hiding, spoiling: spoiling)
+    let source = HidingWeightSource(
+      file: file, tensors: try TinyModel.tensors(file), hiding: hiding, spoiling: spoiling)
     return try VARGPT(file: file, source: source, options: VARGPT.Options(threadCount: 2))
   }
 
@@ -75,7 +76,8 @@ import VQ4Format
     let options = ConversionOptions(recipe: try Recipe(builtIn: "f32"))
     _ = try Conversion(of: Checkpoint(path: folder.path), options: options).write(to: path)
     let file = try VQ4File(path: path)
-    let source = HidingWeightSource(file: file, hiding: ["lm_head"])
+    let source = HidingWeightSource(
+      file: file, tensors: try TinyModel.tensors(file), hiding: ["lm_head"])
     let model = try VARGPT(file: file, source: source, options: VARGPT.Options(threadCount: 2))
     #expect(code { _ = try model.understand(Prompt("A")) } == .unusableModel)
     let small = DrawingOptions(size: .budget(.budget006M), cfgScale: 1)
@@ -85,7 +87,8 @@ import VQ4Format
   /// A reader acquires a group once for all its tensors.
   @Test func tensorsOfOneGroupMustLieTogether() throws {
     let file = try VQ4File(path: TinyModel.path(recipe: "f32"))
-    let source = HidingWeightSource(file: file, moving: ["model.layers.1.mlp.up_proj"])
+    let source = HidingWeightSource(
+      file: file, tensors: try TinyModel.tensors(file), moving: ["model.layers.1.mlp.up_proj"])
     #expect {
       _ = try VARGPT(file: file, source: source, options: VARGPT.Options(threadCount: 1))
     } throws: {

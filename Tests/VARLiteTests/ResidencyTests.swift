@@ -11,11 +11,10 @@ import VQ4Format
   ) throws -> (model: VARGPT, source: BudgetedWeightSource) {
     let file = try VQ4File(path: path)
     // Slabs of a few tiles, so that the small model's head has many.
-    let blocks = WeightBlocks(file, slabCodeBytes: 16_384)
+    let blocks = WeightBlocks(
+      file, tensors: try TinyModel.tensors(file), slabCodeBytes: 16_384)
     let source = BudgetedWeightSource(
-      StreamedWeightSource(
-        file: file, blocks: blocks, threadCount: threadCount, poisonsReleased: true),
-      share: share, readerCount: WeightSources.readerCount(threadCount: threadCount))
+      WeightStore(blocks, .stream, threadCount: threadCount, poisonsReleased: true), share: share)
     return (
       try VARGPT(file: file, source: source, options: .init(threadCount: threadCount)), source
     )

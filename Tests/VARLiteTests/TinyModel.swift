@@ -1,6 +1,7 @@
 import VARCheckpoint
 import VARConversion
 import VARLite
+import VARModels
 import VARQuantization
 import VARTestSupport
 import VARVision
@@ -33,6 +34,11 @@ enum TinyModel {
     let options = ConversionOptions(recipe: try Recipe(builtIn: "f32"), layout: .map)
     _ = try Conversion(of: Checkpoint(path: folder.path), options: options).write(to: path)
     return try VARGPT(path: path)
+  }
+
+  /// What the networks know of the tensors of a model.
+  static func tensors(_ file: VQ4File) throws -> [TensorSpecification] {
+    try VARGPTConfiguration(config: file.jsonAttachment("configuration")).tensors
   }
 
   static func picture(_ name: String) throws -> RGBImage {

@@ -17,6 +17,15 @@ enum DemoFile {
     try VARGPTConfiguration(config: file.jsonAttachment("configuration")).tensors
   }
 
+  /// The blocks of the demo model, or of a copy of it.
+  ///
+  /// - Parameter slabCodeBytes: small ones give the demo model's head many slabs.
+  static func blocks(
+    _ file: VQ4File, slabCodeBytes: Int = WeightBlocks.defaultSlabCodeBytes
+  ) throws -> WeightBlocks {
+    WeightBlocks(file, tensors: try tensors(file), slabCodeBytes: slabCodeBytes)
+  }
+
   static let phases: [WeightPhase] = [
     .vision(pictureCount: 2), .conversation(writesText: false), .conversation(writesText: true),
     .drawingContext, .drawing(scaleCount: 3), .decoding, .encoding,

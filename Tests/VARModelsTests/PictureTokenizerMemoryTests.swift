@@ -48,7 +48,7 @@ import VQ4Format
 }
 
 /// Weights of which nothing but the directory is there; everything but vectors is of one type.
-private final class DirectoryOnly: WeightSource {
+private final class DirectoryOnly: WeightSource, TensorDirectory {
   private let descriptions: [VQ4TensorDescription]
   private let indices: [String: Int]
   private let groups: [Int]
@@ -81,8 +81,9 @@ private final class DirectoryOnly: WeightSource {
   func tensorIndex(named name: String) -> Int? { indices[name] }
   func description(ofTensor tensor: Int) -> VQ4TensorDescription { descriptions[tensor] }
   func group(ofTensor tensor: Int) -> Int { groups[tensor] }
-  func acquire(_ group: Int) throws(ModelError) { Issue.record("weights are asked for") }
-  func release(_ group: Int) {}
+  var directory: any TensorDirectory { self }
+  func acquire(_ part: WeightPart) throws(ModelError) { Issue.record("weights are asked for") }
+  func release(_ part: WeightPart) {}
   func stream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawPointer {
     preconditionFailure("weights are read")
   }

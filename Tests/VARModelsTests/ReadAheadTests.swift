@@ -26,8 +26,8 @@ import VQ4Format
       // A folder in memory cannot forget a file.
       return
     }
-    let source = MappedWeightSource(file: file)
-    try source.acquire(group - 1)
+    let source = WeightStore(try DemoFile.blocks(file), .map, threadCount: 1)
+    try source.acquire(.group(group - 1))
     for _ in 0..<500 where !file.seemsResident(group: group) { usleep(10_000) }
     #expect(file.seemsResident(group: group))
   }
@@ -36,9 +36,9 @@ import VQ4Format
   @Test func theLastGroupHasNone() throws {
     let file = try VQ4File(
       path: Fixtures.path("../../Sources/CVARDemoModel/Resources/shapes.vq4"))
-    let source = MappedWeightSource(file: file)
+    let source = WeightStore(try DemoFile.blocks(file), .map, threadCount: 1)
     let last = file.groups.count - 1
-    try source.acquire(last)
+    try source.acquire(.group(last))
     let tensor = try #require(file.tensors.indices.last { file.tensors[$0].group == last })
     #expect(file.rawStream(tensor, .codes)?.baseAddress == source.stream(tensor, .codes))
   }

@@ -13,7 +13,7 @@ import VQ4Format
   /// Every weight that is not read by rows belongs to a phase, and only those of the phase's networks.
   @Test func phasesCoverTheFile() throws {
     let file = try VQ4File(path: DemoFile.path)
-    let blocks = WeightBlocks(file, slabCodeBytes: 4096)
+    let blocks = try DemoFile.blocks(file, slabCodeBytes: 4096)
     let all = Set(try passes(blocks).flatMap(\.parts))
     for (tensor, entry) in file.tensors.enumerated() {
       let isCovered = all.contains { part in
@@ -38,7 +38,7 @@ import VQ4Format
   @Test(arguments: [1, 4096, 20_000, 1 << 25])
   func slabsCoverTheHead(slabCodeBytes: Int) throws {
     let file = try VQ4File(path: DemoFile.path)
-    let blocks = WeightBlocks(file, slabCodeBytes: slabCodeBytes)
+    let blocks = try DemoFile.blocks(file, slabCodeBytes: slabCodeBytes)
     let head = try #require(file.tensorIndex(named: "lm_head.weight"))
     var slab = 0
     var next = 0
@@ -55,34 +55,39 @@ import VQ4Format
 
   @Test func aLargerBudgetStreamsLess() throws {
     let file = try VQ4File(path: DemoFile.path)
-    let blocks = WeightBlocks(file, slabCodeBytes: 8192)
+    let blocks = try DemoFile.blocks(file, slabCodeBytes: 8192)
     for pass in try passes(blocks) {
-      func plan(_ budgetBytes: Int?) -> WeightResidencyPlan {
+      func plan(_ budgetBytes: Int?) -> WeightPlan {
         WeightResidency.stream.plan(
-          pass, blocks: blocks, budgetBytes: budgetBytes, readerCount: 2)
+          pass, blocks: blocks, budgetBytes: budgetBytes, threadCount: 1)
       }
       let whole = plan(nil)
       #expect(whole.fits && whole.diskBytesPerPass == 0 && whole.ringBytes == 0)
       let load = WeightResidency.load.plan(
-        pass, blocks: blocks, budgetBytes: nil, readerCount: 2)
+        pass, blocks: blocks, budgetBytes: nil, threadCount: 1)
       #expect(whole.residentBytes == load.residentBytes)
       #expect(!plan(whole.minimumBytes - 1).fits)
       // What does not fit is planned as what just fits, so that people see what it would read.
-      var least = plan(whole.minimumBytes)
+      let least = plan(whole.minimumBytes)
       #expect(least.diskBytesPerPass > 0)
-      least.fits = false
-      #expect(plan(whole.minimumBytes - 1) == least && plan(0) == least)
+      for budget in [whole.minimumBytes - 1, 0] {
+        let tooSmall = plan(budget)
+        #expect(tooSmall.kept == least.kept && tooSmall.ringBytes == least.ringBytes)
+        #expect(
+          [tooSmall.minimumBytes, tooSmall.residentBytes, tooSmall.diskBytesPerPass]
+            == [least.minimumBytes, least.residentBytes, least.diskBytesPerPass])
+      }
       var streamed = Int.max
       for step in 0...16 {
         let budget =
           whole.minimumBytes + (whole.residentBytes - whole.minimumBytes) * step / 16
         let plan = plan(budget)
         #expect(plan.fits && plan.residentBytes <= budget)
-        let tail = pass.parts.filter { !plan.pinned.contains($0) }
+        let tail = pass.parts.filter { !plan.kept.contains($0) }
         #expect(
           plan.diskBytesPerPass == tail.reduce(0) { $0 + (blocks[$1]?.storedBytes ?? 0) })
         #expect(tail.allSatisfy { (blocks[$0]?.byteCount ?? 0) <= plan.ringBytes })
-        #expect(plan.pinned.isSuperset(of: pass.held))
+        #expect(plan.kept.isSuperset(of: pass.held))
         if pass.passCount != 1 || step == 16 { #expect(plan.diskBytesPerPass <= streamed) }
         streamed = plan.diskBytesPerPass
       }

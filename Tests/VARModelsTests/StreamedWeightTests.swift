@@ -17,8 +17,7 @@ import VQ4Format
 
   private func minimum(_ pass: WeightPass, _ blocks: WeightBlocks, threadCount: Int) -> Int {
     WeightResidency.stream.plan(
-      pass, blocks: blocks, budgetBytes: 0,
-      readerCount: WeightSources.readerCount(threadCount: threadCount)
+      pass, blocks: blocks, budgetBytes: 0, threadCount: threadCount
     ).minimumBytes
   }
 
@@ -42,25 +41,22 @@ import VQ4Format
   func everySourceGivesTheFilesWeights(layout: VQ4StorageLayout, isDirect: Bool) throws {
     let folder = TemporaryDirectory()
     let file = try VQ4File(path: DemoFile.copy(layout, in: folder))
-    let blocks = WeightBlocks(file, slabCodeBytes: 8192)
+    let blocks = try DemoFile.blocks(file, slabCodeBytes: 8192)
     let comparison = try StreamComparison(file, blocks)
-    let sources: [any WeightSource] = [
-      MappedWeightSource(file: file, blocks: blocks),
-      LoadedWeightSource(file: file, blocks: blocks, threadCount: 2, isDirect: isDirect),
-      StreamedWeightSource(
-        file: file, blocks: blocks, threadCount: 1, isDirect: isDirect, poisonsReleased: true),
+    let sources = [
+      WeightStore(blocks, .map, threadCount: 2),
+      WeightStore(blocks, .load, threadCount: 2, isDirect: isDirect),
+      WeightStore(blocks, .stream, threadCount: 1, isDirect: isDirect, poisonsReleased: true),
     ]
     for source in sources {
       for phase in DemoFile.phases {
         let pass = try pass(phase, blocks)
         let least = minimum(pass, blocks, threadCount: 1)
         for budget in [least, least * 5 / 4, nil] {
-          let isStream = source is StreamedWeightSource
-          if !isStream, budget != nil { continue }
-          let request = WeightRequest(id: 1, budgetBytes: budget)
-          try source.begin(pass, for: request) { _, _ in }
+          if source.residency != .stream, budget != nil { continue }
+          try source.begin(pass, budgetBytes: budget)
           #expect(try walk(source, pass, comparison, passes: pass.passCount ?? 3) == [])
-          source.end(request)
+          source.end(WeightRequest(id: 1))
         }
       }
     }
@@ -70,18 +66,15 @@ import VQ4Format
   @Test(arguments: [1 as UInt64, 2, 3])
   func anyOrderOfPartsIsServed(seed: UInt64) throws {
     let file = try VQ4File(path: DemoFile.path)
-    let blocks = WeightBlocks(file, slabCodeBytes: 8192)
+    let blocks = try DemoFile.blocks(file, slabCodeBytes: 8192)
     let comparison = try StreamComparison(file, blocks)
     let pass = try pass(.conversation(writesText: true), blocks)
     let least = minimum(pass, blocks, threadCount: 1)
-    let source = StreamedWeightSource(
-      file: file, blocks: blocks, threadCount: 1, poisonsReleased: true)
+    let source = WeightStore(blocks, .stream, threadCount: 1, poisonsReleased: true)
     var random = SplitMix64(seed: seed)
     for budget in [least, least * 3 / 2] {
-      let request = WeightRequest(id: 1, budgetBytes: budget)
       try source.begin(
-        WeightPass(parts: pass.parts, held: pass.held, passCount: 1), for: request
-      ) { _, _ in }
+        WeightPass(parts: pass.parts, held: pass.held, passCount: 1), budgetBytes: budget)
       var position = 0
       for _ in 0..<300 {
         let jump = random.next() % 4
@@ -94,7 +87,7 @@ import VQ4Format
         #expect(comparison.differences(source, part) == [])
         source.release(part)
       }
-      source.end(request)
+      source.end(WeightRequest(id: 1))
     }
   }
 
@@ -103,12 +96,9 @@ import VQ4Format
   func rowsAreThoseOfTheTable(layout: VQ4StorageLayout) throws {
     let folder = TemporaryDirectory()
     let file = try VQ4File(path: DemoFile.copy(layout, in: folder))
-    let blocks = WeightBlocks(file)
+    let blocks = try DemoFile.blocks(file)
     let comparison = try StreamComparison(file, blocks)
-    let sources: [any WeightSource] = [
-      MappedWeightSource(file: file), LoadedWeightSource(file: file, threadCount: 1),
-      StreamedWeightSource(file: file, threadCount: 1),
-    ]
+    let sources = WeightResidency.allCases.map { WeightStore(blocks, $0, threadCount: 1) }
     let table = try #require(file.tensorIndex(named: "model.embed_tokens.weight"))
     let description = file.tensors[table].description
     for source in sources {
@@ -129,20 +119,16 @@ import VQ4Format
 
   @Test func aBudgetThatIsTooSmallIsRefused() throws {
     let file = try VQ4File(path: DemoFile.path)
-    let blocks = WeightBlocks(file)
+    let blocks = try DemoFile.blocks(file)
     let pass = try pass(.drawing(scaleCount: 2), blocks)
     let least = minimum(pass, blocks, threadCount: 1)
-    let sources: [any WeightSource] = [
-      LoadedWeightSource(file: file, threadCount: 1),
-      StreamedWeightSource(file: file, threadCount: 1),
-    ]
-    for source in sources {
-      let request = WeightRequest(id: 1, budgetBytes: least - 1)
+    for residency in [WeightResidency.load, .stream] {
+      let source = WeightStore(blocks, residency, threadCount: 1)
       let error = try #require(throws: ModelError.self) {
-        try source.begin(pass, for: request) { _, _ in }
+        try source.begin(pass, budgetBytes: least - 1)
       }
       #expect(error.code == .outOfMemory && error.detail.contains("\(least - 1)"))
-      source.end(request)
+      source.end(WeightRequest(id: 1))
     }
   }
 
@@ -151,7 +137,7 @@ import VQ4Format
     let folder = TemporaryDirectory()
     let path = try DemoFile.copy(.auto, in: folder)
     let whole = try VQ4File(path: path)
-    let wholeBlocks = WeightBlocks(whole, slabCodeBytes: 8192)
+    let wholeBlocks = try DemoFile.blocks(whole, slabCodeBytes: 8192)
     let pass = try pass(.conversation(writesText: true), wholeBlocks)
     let least = minimum(pass, wholeBlocks, threadCount: 1)
     let layer = try #require(whole.groups.lastIndex { $0.name.hasPrefix("llm.layers.") })
@@ -160,12 +146,11 @@ import VQ4Format
     bytes[(range.lowerBound + range.upperBound) / 2] ^= 4
     folder.write("damaged.vq4", bytes)
     let file = try VQ4File(path: folder.file("damaged.vq4"))
-    let blocks = WeightBlocks(file, slabCodeBytes: 8192)
+    let blocks = try DemoFile.blocks(file, slabCodeBytes: 8192)
     let comparison = try StreamComparison(whole, wholeBlocks)
-    let streamed = StreamedWeightSource(file: file, blocks: blocks, threadCount: 1)
+    let streamed = WeightStore(blocks, .stream, threadCount: 1)
     for _ in 0..<2 {
-      let request = WeightRequest(id: 1, budgetBytes: least)
-      try streamed.begin(pass, for: request) { _, _ in }
+      try streamed.begin(pass, budgetBytes: least)
       for part in pass.parts {
         if part == .group(layer) {
           let error = try #require(throws: ModelError.self) { try streamed.acquire(part) }
@@ -177,14 +162,10 @@ import VQ4Format
         #expect(comparison.differences(streamed, part) == [])
         streamed.release(part)
       }
-      streamed.end(request)
+      streamed.end(WeightRequest(id: 1))
     }
-    let loaded = LoadedWeightSource(file: file, blocks: blocks, threadCount: 2)
-    for _ in 0..<2 {
-      #expect(throws: ModelError.self) {
-        try loaded.begin(pass, for: WeightRequest(id: 1)) { _, _ in }
-      }
-    }
+    let loaded = WeightStore(blocks, .load, threadCount: 2)
+    for _ in 0..<2 { #expect(throws: ModelError.self) { try loaded.begin(pass) } }
   }
 
   /// Without a mapping a file that is cut is an error.
@@ -192,17 +173,14 @@ import VQ4Format
     let folder = TemporaryDirectory()
     let path = try DemoFile.copy(.map, in: folder)
     let file = try VQ4File(path: path)
-    let blocks = WeightBlocks(file)
+    let blocks = try DemoFile.blocks(file)
     let pass = try pass(.decoding, blocks)
     guard case .group(let first)? = pass.parts.first else { throw FixtureError("no group") }
     let start = file.groups[first].fileRange.lowerBound
     #expect(truncate(path, off_t(start + 1000)) == 0)
     for isDirect in [true, false] {
-      let source = LoadedWeightSource(
-        file: file, blocks: blocks, threadCount: 1, isDirect: isDirect)
-      let error = try #require(throws: ModelError.self) {
-        try source.begin(pass, for: WeightRequest(id: 1)) { _, _ in }
-      }
+      let source = WeightStore(blocks, .load, threadCount: 1, isDirect: isDirect)
+      let error = try #require(throws: ModelError.self) { try source.begin(pass) }
       #expect(error.code == .unreadableWeights && error.detail.contains("cut short"))
     }
   }
@@ -225,73 +203,71 @@ import VQ4Format
     }
     #expect(own.count == 1)
     for number in own { #expect(dup2(directory, Int32(number)) >= 0) }
-    let blocks = WeightBlocks(file)
-    let source = LoadedWeightSource(file: file, blocks: blocks, threadCount: 1, isDirect: false)
-    let error = try #require(throws: ModelError.self) {
-      try source.begin(try pass(.decoding, blocks), for: WeightRequest(id: 1)) { _, _ in }
-    }
+    let blocks = try DemoFile.blocks(file)
+    let source = WeightStore(blocks, .load, threadCount: 1, isDirect: false)
+    let decoding = try pass(.decoding, blocks)
+    let error = try #require(throws: ModelError.self) { try source.begin(decoding) }
     #expect(
       error.code == .unreadableWeights && error.detail.contains("cannot be read: Is a directory"))
   }
 
   @Test func cancellingEndsTheWaiting() throws {
     let file = try VQ4File(path: DemoFile.path)
-    let blocks = WeightBlocks(file)
+    let blocks = try DemoFile.blocks(file)
     let pass = try pass(.conversation(writesText: true), blocks)
-    let loaded = LoadedWeightSource(file: file, blocks: blocks, threadCount: 1)
+    let loaded = WeightStore(blocks, .load, threadCount: 1)
     var asked = 0
     let cancelled = WeightRequest(id: 1) {
       asked += 1
       return true
     }
     do {
-      try loaded.begin(pass, for: cancelled) { _, _ in }
+      try loaded.begin(pass, for: cancelled)
       // So fast that there was nothing to wait for.
     } catch {
       #expect(error == ModelError(.cancelled, "interrupted") && asked > 0)
     }
     // What was dropped is read again.
     let comparison = try StreamComparison(file, blocks)
-    let request = WeightRequest(id: 2)
-    try loaded.begin(pass, for: request) { _, _ in }
+    try loaded.begin(pass, for: WeightRequest(id: 2))
     #expect(try walk(loaded, pass, comparison, passes: 1) == [])
     // A request that waits for another one can be cancelled too.
-    let streamed = StreamedWeightSource(file: file, blocks: blocks, threadCount: 1)
-    try streamed.begin(pass, for: WeightRequest(id: 1)) { _, _ in }
+    let streamed = WeightStore(blocks, .stream, threadCount: 1)
+    try streamed.begin(pass)
     #expect(throws: ModelError(.cancelled, "interrupted")) {
-      try streamed.begin(pass, for: WeightRequest(id: 2) { true }) { _, _ in }
+      try streamed.begin(pass, for: WeightRequest(id: 2) { true })
     }
     streamed.end(WeightRequest(id: 1))
-    try streamed.begin(pass, for: WeightRequest(id: 2)) { _, _ in }
+    try streamed.begin(pass, for: WeightRequest(id: 2))
   }
 
   @Test func progressEndsWithEverything() throws {
     let file = try VQ4File(path: DemoFile.path)
-    let blocks = WeightBlocks(file)
+    let blocks = try DemoFile.blocks(file)
     let pass = try pass(.drawing(scaleCount: 2), blocks)
-    let loaded = LoadedWeightSource(file: file, blocks: blocks, threadCount: 2)
+    let loaded = WeightStore(blocks, .load, threadCount: 2)
     let total = WeightResidency.load.plan(
-      pass, blocks: blocks, budgetBytes: nil, readerCount: 2
+      pass, blocks: blocks, budgetBytes: nil, threadCount: 1
     ).firstPassDiskBytes
     var steps: [Int] = []
-    try loaded.begin(pass, for: WeightRequest(id: 1)) { done, all in
+    try loaded.begin(pass) { done, all in
       #expect(all == total && done >= steps.last ?? 0)
       steps.append(done)
     }
     #expect(steps.last == total)
     // Nothing is read twice.
-    try loaded.begin(pass, for: WeightRequest(id: 1)) { _, _ in Issue.record("read again") }
+    try loaded.begin(pass) { _, _ in Issue.record("read again") }
   }
 
   @Test func threadsEndWithTheirSource() throws {
     let file = try VQ4File(path: DemoFile.path)
-    let blocks = WeightBlocks(file)
+    let blocks = try DemoFile.blocks(file)
     let pass = try pass(.conversation(writesText: true), blocks)
     let before = threadCount()
     for _ in 0..<100 {
-      let source = StreamedWeightSource(file: file, blocks: blocks, threadCount: 2)
+      let source = WeightStore(blocks, .stream, threadCount: 2)
       let least = minimum(pass, blocks, threadCount: 2)
-      try source.begin(pass, for: WeightRequest(id: 1, budgetBytes: least)) { _, _ in }
+      try source.begin(pass, budgetBytes: least)
       try source.acquire(pass.parts[0])
     }
     // Each source had four; other tests have some too.
@@ -304,5 +280,17 @@ import VQ4Format
     var count = 0
     while readdir(stream) != nil { count += 1 }
     return count
+  }
+}
+
+extension WeightStore {
+  /// Plans a pass within a budget and begins it.
+  fileprivate func begin(
+    _ pass: WeightPass, budgetBytes: Int? = nil, for request: WeightRequest = WeightRequest(id: 1),
+    progress: (Int, Int) -> Void = { _, _ in }
+  ) throws(ModelError) {
+    let plan = residency.plan(
+      pass, blocks: allBlocks, budgetBytes: budgetBytes, threadCount: threadCount)
+    try begin(plan, for: request, progress: progress)
   }
 }

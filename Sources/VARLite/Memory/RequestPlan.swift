@@ -43,7 +43,7 @@ public struct RequestPlan: Sendable {
     /// All that exists during the phase besides the weights and the program.
     public let buffers: [Buffer]
     /// Where the phase's weights are meanwhile.
-    package let weights: WeightResidencyPlan
+    package let weights: WeightPlan
     /// Times that every weight of the phase is read.
     public let passCount: Int
     /// What there is to compute.
@@ -116,11 +116,6 @@ public struct RequestPlan: Sendable {
   func phase(_ kind: RequestPhase) -> Phase? { phases.first { $0.kind == kind } }
 
   func phase(_ phase: WeightPhase) -> Phase? { self.phase(RequestPhase(phase)) }
-
-  /// What a phase's weights may take; nil: no limit.
-  func weightBudgetBytes(_ phase: Phase) -> Int? {
-    budgetByteCount.map { max(0, $0 - program.byteCount - phase.bufferByteCount) }
-  }
 
   /// Seconds at the speed of a machine: computing and reading from the disk go on at the same time.
   public func expectedSeconds(_ speed: MachineSpeed) -> Double {

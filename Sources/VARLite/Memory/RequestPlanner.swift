@@ -50,10 +50,7 @@ struct RequestPlanner {
       residency,
       phases.map { phase in
         let buffers = phase.buffers.reduce(0) { $0 + $1.byteCount }
-        return (
-          model.sources.pass(phase.weights, tensors: model.tensors),
-          max(0, budget - program.byteCount - buffers)
-        )
+        return (phase.weights, max(0, budget - program.byteCount - buffers))
       })
     let planned = zip(phases, weights).map { phase, weights in
       RequestPlan.Phase(
@@ -94,6 +91,10 @@ struct RequestPlanner {
       phases += self.drawing(drawing, shape, compute + session)
       phases.append(
         try decoding(drawing.schedule.finalGrid, compute + (shape.keepsSession ? session : [])))
+      // The end of the answer is read behind the picture, also where the prompt was planned with an earlier turn.
+      if shape.keepsSession, shape.promptTokens == 0 {
+        phases.append(conversation(shape, compute + session))
+      }
     }
     if let grid = shape.roundTripGrid {
       phases += [try encoding(grid, compute), try decoding(grid, compute)]
@@ -175,7 +176,7 @@ struct RequestPlanner {
       _ = $0.reserve(
         "image.bits", byteCount: 2 * drawing.schedule.tokenCount * generator.codebookDim)
     }
-    func readsText(_ tensor: TensorSpecification) -> Bool { tensor.name.contains(".ca.mat_kv.") }
+    func readsText(_ tensor: TensorSpecification) -> Bool { tensor.access == .apart }
     var context = PhaseWork()
     context.add(model, rows: drawing.branches * shape.contextTokens, where: readsText)
     context.add(model, rows: shape.contextTokens) { $0.group == "projector.out" }

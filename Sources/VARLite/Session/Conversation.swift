@@ -71,11 +71,11 @@ package final class Conversation {
 
   /// Says that what follows is a phase of the plan, whose weights are read.
   func begin(_ phase: WeightPhase, events: (GenerationEvent) -> Void) throws {
-    let planned = plan?.phase(phase)
-    let request = WeightRequest(
-      id: requestID, budgetBytes: planned.flatMap { plan?.weightBudgetBytes($0) },
-      isCancelled: run.isCancelled)
-    try weights.begin(phase, for: request) { done, total in
+    guard let planned = plan?.phase(phase) else {
+      preconditionFailure("a phase begins that was not planned")
+    }
+    let request = WeightRequest(id: requestID, isCancelled: run.isCancelled)
+    try weights.begin(planned.weights, for: request) { done, total in
       events(.loading(doneBytes: done, totalBytes: total))
     }
   }

@@ -169,7 +169,7 @@ extension VAENetwork {
 extension ModelWeights {
   /// Sizes and quantization of a layer, from the file's directory alone.
   fileprivate func form(_ reference: LinearReference) -> (rows: Int, cols: Int, groupSize: Int?) {
-    let description = source.description(ofTensor: reference.weight)
+    let description = source.directory.description(ofTensor: reference.weight)
     return (
       description.rows, description.cols,
       description.elementType.isQuantized ? description.groupSize : nil

@@ -17,7 +17,7 @@ final class EmbeddingTable {
   init(_ weights: ModelWeights, tensor: Int) {
     source = weights.source
     self.tensor = tensor
-    description = source.description(ofTensor: tensor)
+    description = source.directory.description(ofTensor: tensor)
     var starts: [Int] = []
     var byteCount = 0
     for role in VQ4StreamRole.allCases {

@@ -16,8 +16,8 @@ struct LinearReference {
 /// The tensors of a model, found by name once and checked against the configuration.
 package final class ModelWeights {
   let source: any WeightSource
+  private let directory: any TensorDirectory
   private let blocks: WeightBlocks?
-  private let tensors: [TensorSpecification]
   private let specifications: [String: TensorSpecification]
   private let groups: [String: Int]
 
@@ -28,20 +28,21 @@ package final class ModelWeights {
     source: any WeightSource, tensors: [TensorSpecification]
   ) throws(ModelError) {
     self.source = source
+    let directory = source.directory
     var specifications: [String: TensorSpecification] = [:]
     var groups: [String: Int] = [:]
     for component in TensorSpecification.Component.allCases {
       let members = tensors.filter { $0.component == component }
-      let isPresent = members.contains { source.tensorIndex(named: $0.name) != nil }
+      let isPresent = members.contains { directory.tensorIndex(named: $0.name) != nil }
       guard isPresent else { continue }
       for member in members {
-        guard let index = source.tensorIndex(named: member.name) else {
+        guard let index = directory.tensorIndex(named: member.name) else {
           throw ModelError(
             .missingTensor, "tensor \"\(member.name)\" is missing; convert the model again")
         }
-        try Self.check(source.description(ofTensor: index), against: member)
+        try Self.check(directory.description(ofTensor: index), against: member)
         specifications[member.name] = member
-        let group = source.group(ofTensor: index)
+        let group = directory.group(ofTensor: index)
         guard groups.updateValue(group, forKey: member.group) ?? group == group else {
           throw ModelError(
             .mismatchedTensor,
@@ -50,23 +51,17 @@ package final class ModelWeights {
         }
       }
     }
-    self.tensors = tensors
+    self.directory = directory
     blocks = source.blocks
     self.specifications = specifications
     self.groups = groups
   }
 
-  /// What a phase reads; nil where the source knows no phases.
-  package func pass(_ phase: WeightPhase) -> WeightPass? {
-    blocks.map { WeightPass(phase, tensors: tensors, blocks: $0) }
-  }
-
-  /// Says that a request starts a phase.
+  /// Says that a request starts a phase, and where its weights are meanwhile.
   package func begin(
-    _ phase: WeightPhase, for request: WeightRequest, progress: (_ done: Int, _ total: Int) -> Void
+    _ plan: WeightPlan, for request: WeightRequest, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(ModelError) {
-    guard let pass = pass(phase) else { return }
-    try source.begin(pass, for: request, progress: progress)
+    try source.begin(plan, for: request, progress: progress)
   }
 
   package func end(_ request: WeightRequest) { source.end(request) }
@@ -108,17 +103,18 @@ package final class ModelWeights {
   /// Whether any matrix of a component is in int4 or int8.
   package func isQuantized(_ component: TensorSpecification.Component) -> Bool {
     specifications.values.contains { tensor in
-      guard tensor.component == component, let index = source.tensorIndex(named: tensor.name) else {
+      guard tensor.component == component, let index = directory.tensorIndex(named: tensor.name)
+      else {
         return false
       }
-      return source.description(ofTensor: index).elementType.isQuantized
+      return directory.description(ofTensor: index).elementType.isQuantized
     }
   }
 
   /// What the file holds of a component.
   func tensors(of component: TensorSpecification.Component) -> [VQ4TensorDescription] {
     specifications.values.filter { $0.component == component }.compactMap {
-      source.tensorIndex(named: $0.name).map(source.description(ofTensor:))
+      directory.tensorIndex(named: $0.name).map(directory.description(ofTensor:))
     }
   }
 
@@ -132,7 +128,7 @@ package final class ModelWeights {
   }
 
   func index(_ name: String) -> Int {
-    guard specifications[name] != nil, let index = source.tensorIndex(named: name) else {
+    guard specifications[name] != nil, let index = directory.tensorIndex(named: name) else {
       preconditionFailure("\(name) is not in the weight table")
     }
     return index
@@ -166,11 +162,11 @@ package final class ModelWeights {
     of tensor: Int, body: (_ rows: Range<Int>, _ layer: Linear) -> Void
   ) throws(ModelError) {
     let slabs = blocks?.slabRows(ofTensor: tensor) ?? []
-    let wholeRows = 0..<source.description(ofTensor: tensor).rows
+    let wholeRows = 0..<directory.description(ofTensor: tensor).rows
     for index in 0..<max(1, slabs.count) {
       let part =
         slabs.isEmpty
-        ? .group(source.group(ofTensor: tensor)) : WeightPart.slab(tensor: tensor, index: index)
+        ? .group(directory.group(ofTensor: tensor)) : WeightPart.slab(tensor: tensor, index: index)
       try with(part) { () throws(ModelError) in
         let rows = slabs.isEmpty ? wholeRows : slabs[index]
         var matrix = Self.matrix(tensor, in: source, slab: slabs.isEmpty ? nil : index)
@@ -203,7 +199,7 @@ package final class ModelWeights {
   package static func matrix(
     _ tensor: Int, in source: any WeightSource, slab: Int? = nil
   ) -> cvar_matrix {
-    matrix(source.description(ofTensor: tensor)) { role in
+    matrix(source.directory.description(ofTensor: tensor)) { role in
       slab.map { source.stream(tensor, role, slab: $0) } ?? source.stream(tensor, role)
     }
   }

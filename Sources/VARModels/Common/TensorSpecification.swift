@@ -26,9 +26,26 @@ package struct TensorSpecification: Sendable, Equatable {
     case vaeEncoder = "vae.encoder"
   }
 
+  /// How the networks reach a tensor; it decides what is in memory at the same time.
+  package enum Access: Sendable, Equatable {
+    /// With the other tensors of its group.
+    case withGroup
+    /// At another time than the rest of its group.
+    case apart
+    /// Some row tiles after the other: a matrix that is far larger than a layer.
+    case inSlabs
+    /// Single rows.
+    case byRow
+    /// Both: the head of a model that is its embedding too.
+    case inSlabsAndByRow
+
+    var isByRow: Bool { self == .byRow || self == .inSlabsAndByRow }
+  }
+
   package let name: String
   package let shape: [Int]
   package let kind: Kind
+  package let access: Access
   /// Tensors of one group are needed together and lie together in the file.
   package let group: String
   package let component: Component
@@ -45,18 +62,25 @@ struct TensorTable {
 
   init(_ component: TensorSpecification.Component) { self.component = component }
 
-  mutating func add(_ name: String, _ shape: [Int], _ kind: TensorSpecification.Kind) {
+  mutating func add(
+    _ name: String, _ shape: [Int], _ kind: TensorSpecification.Kind,
+    _ access: TensorSpecification.Access = .withGroup
+  ) {
     tensors.append(
       TensorSpecification(
-        name: name, shape: shape, kind: kind, group: group, component: component, layer: layer))
+        name: name, shape: shape, kind: kind, access: access, group: group, component: component,
+        layer: layer))
   }
 
   mutating func vector(_ name: String, _ shape: Int...) { add(name, shape, .vector) }
 
   /// `name.weight` `[rows, cols]` and, where asked for, `name.bias` `[rows]`.
-  mutating func linear(_ name: String, _ rows: Int, _ cols: Int, bias: Bool = true) {
-    add(name + ".weight", [rows, cols], .matrix)
-    if bias { vector(name + ".bias", rows) }
+  mutating func linear(
+    _ name: String, _ rows: Int, _ cols: Int, bias: Bool = true,
+    _ access: TensorSpecification.Access = .withGroup
+  ) {
+    add(name + ".weight", [rows, cols], .matrix, access)
+    if bias { add(name + ".bias", [rows], .vector, access) }
   }
 
   mutating func norm(_ name: String, _ size: Int) {

@@ -4,14 +4,11 @@ import VQ4Format
 package struct WeightRequest {
   /// Differs from that of every other request of the source that has not ended.
   package let id: Int
-  /// Memory that weights may take during the phase; nil: no limit.
-  package var budgetBytes: Int?
   /// Asked while a phase waits for weights.
   package let isCancelled: () -> Bool
 
-  package init(id: Int, budgetBytes: Int? = nil, isCancelled: @escaping () -> Bool = { false }) {
+  package init(id: Int, isCancelled: @escaping () -> Bool = { false }) {
     self.id = id
-    self.budgetBytes = budgetBytes
     self.isCancelled = isCancelled
   }
 }
@@ -21,26 +18,22 @@ package struct WeightRequest {
 /// Streams of a tensor may be read only between `acquire` and `release` of its part, so that a source is free to keep
 /// weights mapped, loaded, or streamed through a small buffer.
 package protocol WeightSource: AnyObject {
-  var tensorCount: Int { get }
-  func tensorIndex(named name: String) -> Int?
-  func description(ofTensor tensor: Int) -> VQ4TensorDescription
-  func group(ofTensor tensor: Int) -> Int
-
-  /// How the weights divide into parts; nil where the source knows groups only, and no phases.
+  var directory: any TensorDirectory { get }
+  /// How the weights divide into parts; nil where the source holds whole groups, and knows no phases.
   var blocks: WeightBlocks? { get }
-  /// Says that from now on a request reads what `pass` holds, and nothing else. Other weights may be given back.
+
+  /// Says that from now on a request reads what the plan's pass holds, and nothing else, and where those weights are
+  /// meanwhile. Other weights may be given back.
   ///
   /// - Parameter progress: called on this thread with the bytes read and the bytes to read, where a source reads them
   ///   before it returns.
-  /// - Throws: `ModelError` with `outOfMemory` where the budget is too small, `cancelled`, `unreadableWeights`.
+  /// - Throws: `ModelError` with `outOfMemory` where the plan does not fit, `cancelled`, `unreadableWeights`.
   func begin(
-    _ pass: WeightPass, for request: WeightRequest, progress: (_ done: Int, _ total: Int) -> Void
+    _ plan: WeightPlan, for request: WeightRequest, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(ModelError)
   /// Says that a request reads nothing any more.
   func end(_ request: WeightRequest)
 
-  func acquire(_ group: Int) throws(ModelError)
-  func release(_ group: Int)
   func acquire(_ part: WeightPart) throws(ModelError)
   func release(_ part: WeightPart)
   /// The decoded stream; its part must be acquired.
@@ -58,20 +51,10 @@ extension WeightSource {
   package var blocks: WeightBlocks? { nil }
 
   package func begin(
-    _ pass: WeightPass, for request: WeightRequest, progress: (Int, Int) -> Void
+    _ plan: WeightPlan, for request: WeightRequest, progress: (Int, Int) -> Void
   ) throws(ModelError) {}
 
   package func end(_ request: WeightRequest) {}
-
-  package func acquire(_ part: WeightPart) throws(ModelError) { try acquire(group(of: part)) }
-  package func release(_ part: WeightPart) { release(group(of: part)) }
-
-  private func group(of part: WeightPart) -> Int {
-    switch part {
-    case .group(let group), .apart(let group): group
-    case .slab(let tensor, _): group(ofTensor: tensor)
-    }
-  }
 
   package func stream(_ tensor: Int, _ role: VQ4StreamRole, slab: Int) -> UnsafeRawPointer {
     stream(tensor, role)

@@ -41,7 +41,8 @@ package enum Qwen2Weights {
     // A tied table serves as the head too, so it lies in tiles and rows are gathered from them.
     table.add(
       "model.embed_tokens.weight", [model.vocabSize, model.hiddenSize],
-      model.tieWordEmbeddings ? .matrix : .table)
+      model.tieWordEmbeddings ? .matrix : .table,
+      model.tieWordEmbeddings ? .inSlabsAndByRow : .byRow)
     table.vector("model.rotary_inverse_frequencies", model.headDim / 2)
     return table.tensors
   }
@@ -73,7 +74,8 @@ package enum Qwen2Weights {
     guard !model.tieWordEmbeddings else { return [] }
     var table = TensorTable(.llmHead)
     table.group = "llm.head"
-    table.linear("lm_head", model.vocabSize, model.hiddenSize, bias: false)
+    // By far the largest matrix, and no other weights are needed with it.
+    table.linear("lm_head", model.vocabSize, model.hiddenSize, bias: false, .inSlabs)
     return table.tensors
   }
 }

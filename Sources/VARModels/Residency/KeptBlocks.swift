@@ -1,17 +1,17 @@
 import VARKernels
 import VQ4Format
 
-/// Blocks that are read into memory of their own and stay there until nobody needs them and the memory is needed.
+/// Blocks in memory of their own: read and decoded once, they stay until nobody needs them and their memory is wanted.
 ///
-/// For any number of requests at once.
-final class KeptBlocks: @unchecked Sendable {
+/// Everything but ``wait(for:_:_:)`` is called inside the readers' monitor.
+final class KeptBlocks {
   private let blocks: WeightBlocks
+  private let isCompressedOnly: Bool
   private let readers: WeightReaders
-  let table: StreamTable
-  // Behind the readers' monitor.
+  private let table: StreamTable
   private var kept: [WeightPart: Kept] = [:]
   private var keptBytes = 0
-  /// What each request reads in its present phase.
+  /// What each request needs in its present phase.
   private var uses: [Int: Set<WeightPart>] = [:]
 
   private struct Kept {
@@ -19,120 +19,85 @@ final class KeptBlocks: @unchecked Sendable {
     let load: BlockLoad
     /// Whether the streams are in the table.
     var isEntered = false
+
+    var isThere: Bool { load.isDone && load.failure == nil }
   }
 
-  init(_ blocks: WeightBlocks, _ readers: WeightReaders) {
+  /// - Parameter isCompressedOnly: whether streams that are stored raw are used in the file and need no place here.
+  init(
+    _ blocks: WeightBlocks, isCompressedOnly: Bool, _ readers: WeightReaders, _ table: StreamTable
+  ) {
     self.blocks = blocks
+    self.isCompressedOnly = isCompressedOnly
     self.readers = readers
-    table = StreamTable(blocks)
+    self.table = table
   }
 
-  /// Nothing may be written to memory that goes.
-  deinit { readers.stop() }
-
-  private var monitor: Monitor { readers.monitor }
-
-  /// Makes place for a phase's blocks and asks for those that are missing.
-  ///
-  /// - Parameters:
-  ///   - roomBytes: what all blocks in memory may take, where there is a limit. A request waits for others that take
-  ///     more, with nothing of its own in use.
-  ///   - waits: whether to return only when all of them are there.
-  func begin(
-    _ pass: WeightPass, for request: WeightRequest, roomBytes: Int?, waits: Bool,
-    progress: (Int, Int) -> Void
-  ) throws(ModelError) {
-    let parts = Set(pass.parts)
-    try monitor.locked { () throws(ModelError) in
-      uses[request.id] = nil
-      monitor.signal()
-      try makeRoom(for: parts, roomBytes, request)
-      uses[request.id] = parts
-      for part in pass.parts { try ask(for: part) }
-    }
-    guard waits else { return }
-    do throws(ModelError) {
-      try wait(for: pass.parts, request, progress)
-    } catch {
-      monitor.locked {
-        uses[request.id] = nil
-        forget(uses.values.reduce(parts) { $0.subtracting($1) })
-      }
-      throw error
-    }
+  private func block(_ part: WeightPart) -> WeightBlock? {
+    isCompressedOnly ? blocks.compressed(part) : blocks[part]
   }
 
-  /// Returns when all blocks are in memory.
-  private func wait(
-    for parts: [WeightPart], _ request: WeightRequest, _ progress: (Int, Int) -> Void
-  ) throws(ModelError) {
-    let (missing, start) = monitor.locked {
-      (parts.filter { kept[$0]?.isEntered == false }, readers.readBytes)
-    }
-    guard !missing.isEmpty else { return }
-    let total = missing.reduce(0) { $0 + (blocks[$1]?.storedBytes ?? 0) }
-    while true {
-      let done = try monitor.locked { () throws(ModelError) -> Int? in
-        let loads = missing.compactMap { kept[$0]?.load }
-        if let failure = loads.lazy.compactMap(\.failure).first { throw failure }
-        guard loads.contains(where: { !$0.isDone }) else {
-          for part in missing { try enter(part) }
-          return nil
-        }
-        monitor.wait(milliseconds: 100)
-        return readers.readBytes - start
-      }
-      guard let done else { break }
+  /// Whether a part has bytes that must be kept.
+  func needsPlace(_ part: WeightPart) -> Bool { block(part) != nil }
+
+  /// Whether a part is in memory or on its way there.
+  func holds(_ part: WeightPart) -> Bool { kept[part] != nil }
+
+  /// Whether a read of something that is kept has failed.
+  var hasFailed: Bool { kept.values.contains { $0.load.failure != nil } }
+
+  // MARK: Room
+
+  /// Notes what a request needs from now on, and gives back what no request needs until that fits, the last blocks of
+  /// the file first. Waits, with nothing of its own in use, for other requests that need more than there is room for.
+  func makeRoom(for plan: WeightPlan, _ request: WeightRequest) throws(ModelError) {
+    uses[request.id] = nil
+    readers.monitor.signal()
+    while let roomBytes = plan.roomBytes {
+      let missing = memoryBytes(plan.kept.filter { kept[$0] == nil })
+      let needed = uses.values.reduce(plan.kept) { $0.union($1) }
+      for part in kept.keys.filter({ !needed.contains($0) })
+        .sorted(by: { $0.isBehind($1, in: blocks.file) })
+      where keptBytes + missing > roomBytes { drop(part) }
+      if keptBytes + missing <= roomBytes { break }
       if request.isCancelled() { throw ModelError.cancelled }
-      progress(min(done, total), total)
+      readers.monitor.wait(milliseconds: 50)
     }
-    progress(total, total)
+    uses[request.id] = plan.kept
   }
 
   func end(_ request: WeightRequest) {
-    monitor.locked {
-      uses[request.id] = nil
-      monitor.signal()
-    }
+    uses[request.id] = nil
+    readers.monitor.signal()
   }
-
-  /// Returns when a block is in memory.
-  func require(_ part: WeightPart) throws(ModelError) {
-    guard blocks[part] != nil else { return }
-    try monitor.locked { () throws(ModelError) in
-      if let known = kept[part], known.isEntered { return }
-      try ask(for: part, isUrgent: true)
-      while let load = kept[part]?.load, !load.isDone, load.failure == nil { monitor.wait() }
-      try enter(part)
-    }
-  }
-
-  // The rest is called inside the monitor.
 
   private func memoryBytes(_ parts: some Sequence<WeightPart>) -> Int {
-    parts.reduce(0) { $0 + (blocks[$1]?.memoryBytes ?? 0) }
+    parts.reduce(0) { $0 + (block($1)?.memoryBytes ?? 0) }
   }
 
-  /// Gives back what no request reads, the last blocks first, until the missing blocks fit.
-  private func makeRoom(
-    for parts: Set<WeightPart>, _ roomBytes: Int?, _ request: WeightRequest
-  ) throws(ModelError) {
-    guard let roomBytes else { return }
-    while true {
-      let missing = memoryBytes(parts.filter { kept[$0] == nil })
-      let used = uses.values.reduce(parts) { $0.union($1) }
-      for part in kept.keys.filter({ !used.contains($0) })
-        .sorted(by: { $0.isBehind($1, in: blocks.file) })
-      where keptBytes + missing > roomBytes { drop(part) }
-      if keptBytes + missing <= roomBytes { return }
-      if request.isCancelled() { throw ModelError.cancelled }
-      monitor.wait(milliseconds: 50)
-    }
+  /// Forgets what was asked for and is not there: the phase that asked is over.
+  func forgetUnfinished() { forget(Set(kept.filter { !$0.value.isThere }.keys)) }
+
+  private func forget(_ parts: Set<WeightPart>) {
+    readers.abandon(parts.compactMap { kept[$0]?.load })
+    for part in parts { drop(part) }
   }
 
-  private func ask(for part: WeightPart, isUrgent: Bool = false) throws(ModelError) {
-    guard let block = blocks[part] else { return }
-    // What failed is tried again.
+  private func drop(_ part: WeightPart) {
+    guard let known = kept[part], let block = block(part) else { return }
+    readers.abandon([known.load])
+    table.set(block, base: nil, offsets: block.pieces.map(\.offsetBytes))
+    kept[part] = nil
+    keptBytes -= block.memoryBytes
+  }
+
+  // MARK: Reading
+
+  /// Has a part read that is not there. What failed is tried again.
+  ///
+  /// - Parameter isUrgent: before what was asked for earlier.
+  func ask(for part: WeightPart, isUrgent: Bool = false) throws(ModelError) {
+    guard let block = block(part) else { return }
     if let known = kept[part] {
       guard known.load.failure != nil else { return }
       forget([part])
@@ -147,26 +112,59 @@ final class KeptBlocks: @unchecked Sendable {
     keptBytes += block.memoryBytes
   }
 
-  private func enter(_ part: WeightPart) throws(ModelError) {
-    guard let known = kept[part], let block = blocks[part] else { return }
-    if let failure = known.load.failure { throw failure }
-    guard !known.isEntered else { return }
+  /// Returns when a part is in memory.
+  ///
+  /// - Parameter isCancelled: asked while it waits.
+  func require(_ part: WeightPart, isCancelled: () -> Bool) throws(ModelError) {
+    if kept[part]?.isEntered == true { return }
+    try ask(for: part, isUrgent: true)
+    guard let known = kept[part] else { return }
+    try readers.wait(for: known.load, isCancelled: isCancelled)
+    enter(part)
+  }
+
+  private func enter(_ part: WeightPart) {
+    guard let known = kept[part], !known.isEntered, let block = block(part) else { return }
     table.set(block, base: known.memory.base, offsets: block.pieces.map(\.offsetBytes))
     kept[part]?.isEntered = true
   }
 
-  /// Forgets blocks that are not read to their end.
-  private func forget(_ parts: Set<WeightPart>) {
-    let unfinished = parts.filter { kept[$0]?.isEntered == false }
-    readers.abandon(unfinished.compactMap { kept[$0]?.load })
-    for part in unfinished { drop(part) }
+  /// Outside the monitor: returns when all parts that were asked for are in memory. Where that fails, what no other
+  /// request needs is forgotten.
+  func wait(
+    for parts: [WeightPart], _ request: WeightRequest, _ progress: (Int, Int) -> Void
+  ) throws(ModelError) {
+    let monitor = readers.monitor
+    let (missing, start) = monitor.locked {
+      (parts.filter { kept[$0]?.isEntered == false }, readers.readBytes)
+    }
+    guard !missing.isEmpty else { return }
+    let total = missing.reduce(0) { $0 + (block($1)?.storedBytes ?? 0) }
+    do throws(ModelError) {
+      while let done = try monitor.locked({ () throws(ModelError) in try readBytes(of: missing) }) {
+        if request.isCancelled() { throw ModelError.cancelled }
+        progress(min(done - start, total), total)
+      }
+    } catch {
+      monitor.locked {
+        uses[request.id] = nil
+        let needed = uses.values.reduce(into: Set()) { $0.formUnion($1) }
+        forget(Set(missing.filter { kept[$0]?.isEntered == false && !needed.contains($0) }))
+      }
+      throw error
+    }
+    progress(total, total)
   }
 
-  private func drop(_ part: WeightPart) {
-    guard let known = kept[part], let block = blocks[part] else { return }
-    readers.abandon([known.load])
-    table.set(block, base: nil, offsets: block.pieces.map(\.offsetBytes))
-    kept[part] = nil
-    keptBytes -= block.memoryBytes
+  /// Bytes that the readers have read, after waiting for some; nil where all parts are there.
+  private func readBytes(of parts: [WeightPart]) throws(ModelError) -> Int? {
+    let loads = parts.compactMap { kept[$0]?.load }
+    if let failure = loads.lazy.compactMap(\.failure).first { throw failure }
+    guard loads.contains(where: { !$0.isDone }) else {
+      for part in parts { enter(part) }
+      return nil
+    }
+    readers.monitor.wait(milliseconds: 100)
+    return readers.readBytes
   }
 }

@@ -21,23 +21,16 @@ package final class RequestWeights: WeightSource {
     source = sources.source(residency)
   }
 
-  package var tensorCount: Int { source.tensorCount }
-  package func tensorIndex(named name: String) -> Int? { source.tensorIndex(named: name) }
-  package func description(ofTensor tensor: Int) -> VQ4TensorDescription {
-    source.description(ofTensor: tensor)
-  }
-  package func group(ofTensor tensor: Int) -> Int { source.group(ofTensor: tensor) }
+  package var directory: any TensorDirectory { source.directory }
   package var blocks: WeightBlocks? { source.blocks }
 
   package func begin(
-    _ pass: WeightPass, for request: WeightRequest, progress: (Int, Int) -> Void
+    _ plan: WeightPlan, for request: WeightRequest, progress: (Int, Int) -> Void
   ) throws(ModelError) {
-    try source.begin(pass, for: request, progress: progress)
+    try source.begin(plan, for: request, progress: progress)
   }
 
   package func end(_ request: WeightRequest) { source.end(request) }
-  package func acquire(_ group: Int) throws(ModelError) { try source.acquire(group) }
-  package func release(_ group: Int) { source.release(group) }
   package func acquire(_ part: WeightPart) throws(ModelError) { try source.acquire(part) }
   package func release(_ part: WeightPart) { source.release(part) }
   package func stream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawPointer {

@@ -37,10 +37,10 @@ final class RowReader: @unchecked Sendable {
   }
 
   /// Memory that the decoded chunks of a file's tables take at most.
-  static func cacheBytes(_ file: VQ4File) -> Int {
+  static func cacheBytes(_ blocks: WeightBlocks) -> Int {
+    let file = blocks.file
     var largest = 0
-    for (tensor, entry) in file.tensors.enumerated() {
-      guard WeightBlocks.isReadByRow(entry.description) else { continue }
+    for tensor in blocks.tensorsByRow {
       for role in VQ4StreamRole.allCases
       where file.chunkCount(tensor, role) > 0 && file.rawFileRange(tensor, role) == nil {
         largest = max(largest, file.chunkRange(tensor, role, 0).count)

@@ -38,12 +38,12 @@ package struct WeightBlock: Sendable {
 
 /// How a file's weights divide into blocks.
 package struct WeightBlocks: Sendable {
-  /// What a tensor belongs to.
-  enum Kind: Sendable { case group, apart, slabs, table }
-
   package let file: VQ4File
-  let slabCodeBytes: Int
   private let blocks: [WeightPart: WeightBlock]
+  /// The same without streams that are stored raw, which can be used in place.
+  private let compressedBlocks: [WeightPart: WeightBlock]
+  /// Of each tensor of the file; nil for one that no network knows.
+  private let accesses: [TensorSpecification.Access?]
   /// Rows of each slab of the tensors that have some.
   private let slabs: [Int: [Range<Int>]]
 
@@ -51,30 +51,34 @@ package struct WeightBlocks: Sendable {
   package static let defaultSlabCodeBytes = 32 << 20
 
   /// - Parameters:
+  ///   - tensors: what the networks know of the file's tensors.
   ///   - slabCodeBytes: bytes of a slab's codes at most, but at least one tile; affects no result.
-  ///   - isCompressedOnly: streams that are stored raw are left out.
   package init(
-    _ file: VQ4File, slabCodeBytes: Int = Self.defaultSlabCodeBytes,
-    isCompressedOnly: Bool = false
+    _ file: VQ4File, tensors: [TensorSpecification], slabCodeBytes: Int = Self.defaultSlabCodeBytes
   ) {
     self.file = file
-    self.slabCodeBytes = slabCodeBytes
-    var builders: [WeightPart: BlockBuilder] = [:]
+    var accesses = [TensorSpecification.Access?](repeating: nil, count: file.tensors.count)
+    for specification in tensors {
+      guard let tensor = file.tensorIndex(named: specification.name) else { continue }
+      accesses[tensor] = specification.access
+    }
+    var builders: (all: [WeightPart: BlockBuilder], compressed: [WeightPart: BlockBuilder]) =
+      ([:], [:])
     var slabs: [Int: [Range<Int>]] = [:]
     for (tensor, entry) in file.tensors.enumerated() {
-      let wholeRows = 0..<entry.description.rows
       func add(_ part: WeightPart, rows: Range<Int>) {
-        for role in VQ4StreamRole.allCases {
-          guard entry.description.byteCount(of: role) > 0 else { continue }
-          if isCompressedOnly, file.rawFileRange(tensor, role) != nil { continue }
-          builders[part, default: BlockBuilder()].add(file, tensor, role, rows: rows)
+        for role in VQ4StreamRole.allCases where entry.description.byteCount(of: role) > 0 {
+          builders.all[part, default: BlockBuilder()].add(file, tensor, role, rows: rows)
+          guard file.rawFileRange(tensor, role) == nil else { continue }
+          builders.compressed[part, default: BlockBuilder()].add(file, tensor, role, rows: rows)
         }
       }
-      switch Self.kind(of: entry.description) {
-      case .table: break
-      case .group: add(.group(entry.group), rows: wholeRows)
+      let wholeRows = 0..<entry.description.rows
+      switch accesses[tensor] {
+      case .byRow, nil: break
+      case .withGroup: add(.group(entry.group), rows: wholeRows)
       case .apart: add(.apart(entry.group), rows: wholeRows)
-      case .slabs:
+      case .inSlabs, .inSlabsAndByRow:
         let ranges = Self.slabs(of: entry.description, codeBytes: slabCodeBytes)
         slabs[tensor] = ranges
         for (index, rows) in ranges.enumerated() {
@@ -82,42 +86,34 @@ package struct WeightBlocks: Sendable {
         }
       }
     }
-    blocks = builders.reduce(into: [:]) { $0[$1.key] = $1.value.block($1.key) }
+    blocks = builders.all.reduce(into: [:]) { $0[$1.key] = $1.value.block($1.key) }
+    compressedBlocks = builders.compressed.reduce(into: [:]) { $0[$1.key] = $1.value.block($1.key) }
+    self.accesses = accesses
     self.slabs = slabs
   }
 
   /// nil where the part has no streams here.
   package subscript(part: WeightPart) -> WeightBlock? { blocks[part] }
 
-  func kind(ofTensor tensor: Int) -> Kind { Self.kind(of: file.tensors[tensor].description) }
+  /// What of a part cannot be used in place; nil where all of it can.
+  package func compressed(_ part: WeightPart) -> WeightBlock? { compressedBlocks[part] }
 
-  /// The parts that hold a tensor; none for a table.
+  /// The parts that hold a tensor; none for one that is read by rows alone.
   func parts(ofTensor tensor: Int) -> [WeightPart] {
-    switch kind(ofTensor: tensor) {
-    case .table: []
-    case .group: [.group(file.tensors[tensor].group)]
+    switch accesses[tensor] {
+    case .byRow, nil: []
+    case .withGroup: [.group(file.tensors[tensor].group)]
     case .apart: [.apart(file.tensors[tensor].group)]
-    case .slabs: slabRows(ofTensor: tensor).indices.map { .slab(tensor: tensor, index: $0) }
+    case .inSlabs, .inSlabsAndByRow:
+      slabRows(ofTensor: tensor).indices.map { .slab(tensor: tensor, index: $0) }
     }
   }
 
   /// The rows of each slab of a tensor that is read in slabs.
   func slabRows(ofTensor tensor: Int) -> [Range<Int>] { slabs[tensor] ?? [] }
 
-  /// The head, also where it is the embedding, is by far the largest matrix, and no other weights are needed with it.
-  /// The keys and values of the text features are computed once per picture, while the rest of a block is read once
-  /// per scale.
-  private static func kind(of tensor: VQ4TensorDescription) -> Kind {
-    if tensor.layout == .table { return .table }
-    if tensor.name.contains(".ca.mat_kv.") { return .apart }
-    let isHead = tensor.name == "lm_head.weight" || tensor.name == "model.embed_tokens.weight"
-    return isHead ? .slabs : .group
-  }
-
-  /// Whether single rows of a tensor are read, without the rest.
-  static func isReadByRow(_ tensor: VQ4TensorDescription) -> Bool {
-    tensor.layout == .table || tensor.name == "model.embed_tokens.weight"
-  }
+  /// Tensors of which single rows are read.
+  var tensorsByRow: [Int] { accesses.indices.filter { accesses[$0]?.isByRow == true } }
 
   /// Slabs begin with a chunk of codes where they are larger than one.
   private static func slabs(

@@ -1,35 +1,5 @@
 import VQ4Format
 
-/// Weights that are read, held and given back together.
-package enum WeightPart: Hashable, Sendable {
-  /// The tensors of a group without those of the other cases, and without tables, whose rows are read one by one.
-  case group(Int)
-  /// The tensors of a group that are read at another time than the rest.
-  case apart(Int)
-  /// Some row tiles of a large matrix, whose product is made part by part.
-  case slab(tensor: Int, index: Int)
-
-  /// The group that it is part of.
-  func group(in file: VQ4File) -> Int {
-    switch self {
-    case .group(let group), .apart(let group): group
-    case .slab(let tensor, _): file.tensors[tensor].group
-    }
-  }
-
-  /// Whether it comes after another part of the file.
-  func isBehind(_ other: WeightPart, in file: VQ4File) -> Bool {
-    func place(_ part: WeightPart) -> (Int, Int, Int) {
-      switch part {
-      case .group(let group): (group, 0, 0)
-      case .apart(let group): (group, 1, 0)
-      case .slab(_, let index): (part.group(in: file), 2, index)
-      }
-    }
-    return place(self) > place(other)
-  }
-}
-
 /// The weights that a phase of a request reads, in the order in which a pass reads them.
 package struct WeightPass: Sendable, Equatable {
   /// Every part once.
@@ -70,31 +40,30 @@ extension WeightPass {
     _ phase: WeightPhase, tensors: [TensorSpecification], blocks: WeightBlocks
   ) {
     func parts(
-      _ kind: WeightBlocks.Kind, where condition: (TensorSpecification) -> Bool
+      _ access: Set<TensorSpecification.Access>, where condition: (TensorSpecification) -> Bool
     ) -> [WeightPart] {
       var found: [WeightPart] = []
-      for specification in tensors where condition(specification) {
-        guard let tensor = blocks.file.tensorIndex(named: specification.name),
-          blocks.kind(ofTensor: tensor) == kind
-        else { continue }
+      for specification in tensors
+      where access.contains(specification.access) && condition(specification) {
+        guard let tensor = blocks.file.tensorIndex(named: specification.name) else { continue }
         for part in blocks.parts(ofTensor: tensor) where found.last != part { found.append(part) }
       }
       return found
     }
-    func group(_ name: String) -> [WeightPart] { parts(.group) { $0.group == name } }
+    func group(_ name: String) -> [WeightPart] { parts([.withGroup]) { $0.group == name } }
     func component(_ component: TensorSpecification.Component) -> [WeightPart] {
-      parts(.group) { $0.component == component }
+      parts([.withGroup]) { $0.component == component }
     }
     let embedding = group("generator.embed")
     switch phase {
     case .vision(let pictureCount):
       self.init(parts: component(.vision), passCount: pictureCount)
     case .conversation(let writesText):
-      let head = writesText ? parts(.slabs) { _ in true } : []
+      let head = writesText ? parts([.inSlabs, .inSlabsAndByRow]) { _ in true } : []
       self.init(parts: component(.llmEmbedding) + component(.llm) + head)
     case .drawingContext:
       self.init(
-        parts: group("projector.out") + embedding + parts(.apart) { $0.component == .generator },
+        parts: group("projector.out") + embedding + parts([.apart]) { $0.component == .generator },
         held: Set(embedding), passCount: 1)
     case .drawing(let scaleCount):
       self.init(

@@ -15,9 +15,9 @@ final class WeightReaders {
   static func count(threadCount: Int) -> Int { min(max(2 * threadCount, 2), 16) }
 
   /// - Parameter isDirect: false reads through the page cache and forgets what was read.
-  init(_ file: VQ4File, readerCount: Int, isDirect: Bool = true) {
+  init(_ file: VQ4File, threadCount: Int, isDirect: Bool) {
     self.file = file
-    self.readerCount = readerCount
+    readerCount = Self.count(threadCount: threadCount)
     shared = Shared(VQ4DirectFile(file, isDirect: isDirect))
     monitor = shared.monitor
     touching = TouchAhead(shared.monitor)
@@ -34,8 +34,9 @@ final class WeightReaders {
   }
 
   /// Memory that the threads take.
-  static func memoryBytes(_ file: VQ4File, readerCount: Int) -> Int {
-    readerCount * (VQ4ChunkReader.stagingBytes(file) + VQ4ChunkReader.memoryBytes(file))
+  static func memoryBytes(_ file: VQ4File, threadCount: Int) -> Int {
+    count(threadCount: threadCount)
+      * (VQ4ChunkReader.stagingBytes(file) + VQ4ChunkReader.memoryBytes(file))
   }
 
   // The rest is called inside `monitor.locked`.
@@ -68,6 +69,17 @@ final class WeightReaders {
     shared.append(batches.map { ($0, load) }, isUrgent: isUrgent)
     touching.append(load)
     monitor.signal()
+  }
+
+  /// Returns when a block is in memory.
+  ///
+  /// - Parameter isCancelled: asked while it waits.
+  func wait(for load: BlockLoad, isCancelled: () -> Bool) throws(ModelError) {
+    while load.failure == nil, !load.isDone {
+      if isCancelled() { throw ModelError.cancelled }
+      monitor.wait(milliseconds: 100)
+    }
+    if let failure = load.failure { throw failure }
   }
 
   /// Drops what of a block is not read yet, and waits for what is being read.

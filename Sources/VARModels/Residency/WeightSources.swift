@@ -1,24 +1,28 @@
 import Synchronization
 import VQ4Format
 
-/// The sources of one file's weights, each made when it is first asked for and shared by all requests.
+/// The stores of one file's weights, each made when it is first asked for and shared by all requests.
 package final class WeightSources: Sendable {
   package let file: VQ4File
   package let blocks: WeightBlocks
+  private let tensors: [TensorSpecification]
   private let threadCount: Int
   private let fixed: (any WeightSource & Sendable)?
-  private let made = Mutex<[WeightResidency: any WeightSource & Sendable]>([:])
+  private let made = Mutex<[WeightResidency: WeightStore]>([:])
 
   /// - Parameters:
+  ///   - tensors: what the networks know of the file's tensors.
   ///   - threadCount: threads that compute.
   ///   - fixed: serves every request, whatever is asked for.
   package init(
-    _ file: VQ4File, threadCount: Int, fixed: (any WeightSource & Sendable)? = nil
+    _ file: VQ4File, tensors: [TensorSpecification], threadCount: Int,
+    fixed: (any WeightSource & Sendable)? = nil
   ) {
     self.file = file
+    self.tensors = tensors
     self.threadCount = threadCount
     self.fixed = fixed
-    blocks = WeightBlocks(file)
+    blocks = fixed?.blocks ?? WeightBlocks(file, tensors: tensors)
   }
 
   /// Threads that read weights, beside a number of threads that compute.
@@ -29,38 +33,28 @@ package final class WeightSources: Sendable {
   package func source(_ residency: WeightResidency) -> any WeightSource & Sendable {
     if let fixed { return fixed }
     return made.withLock { made in
-      if let source = made[residency] { return source }
-      let source: any WeightSource & Sendable =
-        switch residency {
-        case .map: MappedWeightSource(file: file, blocks: blocks, threadCount: threadCount)
-        case .load: LoadedWeightSource(file: file, blocks: blocks, threadCount: threadCount)
-        case .stream: StreamedWeightSource(file: file, blocks: blocks, threadCount: threadCount)
-        }
-      made[residency] = source
-      return source
+      if let store = made[residency] { return store }
+      let store = WeightStore(blocks, residency, threadCount: threadCount)
+      made[residency] = store
+      return store
     }
   }
 
-  /// Gives a source's memory back as soon as no request uses it any more.
+  /// Gives a store's memory back as soon as no request uses it any more.
   package func forget(_ residency: WeightResidency) {
     made.withLock { $0[residency] = nil }
   }
 
-  /// What a phase reads.
-  package func pass(_ phase: WeightPhase, tensors: [TensorSpecification]) -> WeightPass {
-    WeightPass(phase, tensors: tensors, blocks: blocks)
-  }
-
-  /// What a source will do in the phases of a request, whose weights may take a budget each; nil: no limit.
+  /// Where the weights of a request's phases will be, which may take a budget each; nil: no limit.
   package func plans(
-    _ residency: WeightResidency, _ phases: [(pass: WeightPass, budgetBytes: Int?)]
-  ) -> [WeightResidencyPlan] {
+    _ residency: WeightResidency, _ phases: [(phase: WeightPhase, budgetBytes: Int?)]
+  ) -> [WeightPlan] {
     var earlier: Set<WeightPart> = []
-    return phases.map { pass, budgetBytes in
+    return phases.map { phase, budgetBytes in
+      let pass = WeightPass(phase, tensors: tensors, blocks: blocks)
       defer { earlier.formUnion(pass.parts) }
       return residency.plan(
-        pass, after: earlier, blocks: blocks, budgetBytes: budgetBytes,
-        readerCount: WeightReaders.count(threadCount: threadCount))
+        pass, after: earlier, blocks: blocks, budgetBytes: budgetBytes, threadCount: threadCount)
     }
   }
 }

@@ -45,7 +45,8 @@ package enum ScaleTransformerWeights {
       table.linear(block + ".sa.proj", width, width)
       table.norm(block + ".ca_norm", width)
       table.linear(block + ".ca.mat_q", width, width)
-      table.linear(block + ".ca.mat_kv", 2 * width, width)
+      // The keys and values of the text features are computed once per picture, the rest once per scale.
+      table.linear(block + ".ca.mat_kv", 2 * width, width, .apart)
       table.linear(block + ".ca.proj", width, width)
       table.linear(block + ".ffn.fc1", generator.intermediateSize, width)
       table.linear(block + ".ffn.fc2", width, generator.intermediateSize)

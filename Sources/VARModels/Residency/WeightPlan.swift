@@ -10,16 +10,17 @@ package enum WeightResidency: String, Sendable, CaseIterable {
   case stream
 }
 
-/// What a weight source does in a phase: known from the file's directory, before anything is read.
-package struct WeightResidencyPlan: Sendable, Equatable {
-  /// Whether the phase can run within the budget.
-  package var fits = true
-  /// Memory that the weights take at most, all buffers of readers included; without pages of the mapped file.
-  package var residentBytes = 0
+/// Where the weights of a phase are while it runs: known from the file's directory, before anything is read.
+package struct WeightPlan: Sendable {
+  package let pass: WeightPass
+  /// Memory that weights may take; nil: no limit.
+  package let budgetBytes: Int?
   /// The least budget with which the phase can run.
   package var minimumBytes = 0
-  /// Parts that stay in memory during the phase, and the buffer that the others pass through.
-  package var pinned: Set<WeightPart> = []
+  /// Memory that the weights take at most, all buffers of readers included; without pages of the mapped file.
+  package var residentBytes = 0
+  /// Parts that stay in memory during the phase, and the ring that the others pass through.
+  package var kept: Set<WeightPart> = []
   package var ringBytes = 0
   /// Memory of the threads that read, and of decoded chunks of tables.
   package var stagingBytes = 0
@@ -29,38 +30,58 @@ package struct WeightResidencyPlan: Sendable, Equatable {
   package var firstPassDiskBytes = 0
   /// Bytes that are used in place in the mapped file: the system takes their memory back when it needs it.
   package var mappedBytes = 0
+
+  fileprivate init(_ pass: WeightPass, budgetBytes: Int?) {
+    self.pass = pass
+    self.budgetBytes = budgetBytes
+  }
+
+  /// Whether the phase can run within the budget.
+  package var fits: Bool { budgetBytes.map { $0 >= minimumBytes } ?? true }
+
+  /// What all blocks in memory of their own may take, those of other requests included; nil: no limit.
+  var roomBytes: Int? { budgetBytes.map { $0 - stagingBytes - ringBytes } }
+
+  /// - Throws: `outOfMemory` unless the phase can run within the budget.
+  func requireFit() throws(ModelError) {
+    guard let budgetBytes, !fits else { return }
+    throw ModelError(
+      .outOfMemory,
+      "the weights of this step take \(minimumBytes) bytes of memory at least, the budget leaves "
+        + "\(budgetBytes)")
+  }
 }
 
 extension WeightResidency {
-  /// What a source will do in a phase.
+  /// Where the weights of a phase will be.
   ///
   /// - Parameters:
-  ///   - blocks: of all streams of the file.
   ///   - earlier: what the phases before it read; ``map`` and ``load`` keep it as long as it is in nobody's way.
   ///   - budgetBytes: memory that weights may take; nil: no limit.
-  ///   - readerCount: threads that read and decode.
+  ///   - threadCount: threads that compute.
   package func plan(
     _ pass: WeightPass, after earlier: Set<WeightPart> = [], blocks: WeightBlocks,
-    budgetBytes: Int?, readerCount: Int
-  ) -> WeightResidencyPlan {
-    var plan = WeightResidencyPlan()
-    let readerBytes = WeightReaders.memoryBytes(blocks.file, readerCount: readerCount)
-    plan.stagingBytes = RowReader.cacheBytes(blocks.file) + (self == .map ? 0 : readerBytes)
+    budgetBytes: Int?, threadCount: Int
+  ) -> WeightPlan {
+    var plan = WeightPlan(pass, budgetBytes: budgetBytes)
+    let readerBytes = WeightReaders.memoryBytes(blocks.file, threadCount: threadCount)
+    plan.stagingBytes = RowReader.cacheBytes(blocks) + (self == .map ? 0 : readerBytes)
     plan.firstPassDiskBytes = pass.parts.reduce(0) { $0 + (blocks[$1]?.storedBytes ?? 0) }
     switch self {
-    case .map: plan.map(pass, after: earlier, blocks, budgetBytes, readerBytes: readerBytes)
+    case .map:
+      plan.map(blocks, readerBytes: readerBytes)
+      plan.add(earlier) { blocks.compressed($0)?.memoryBytes ?? 0 }
     case .load:
-      plan.pin(pass.parts, blocks)
+      plan.keep(pass.parts, blocks)
       plan.minimumBytes = plan.residentBytes
-      plan.keep(earlier.subtracting(pass.parts), blocks, budgetBytes)
-    case .stream: plan.stream(pass, blocks, budgetBytes)
+      plan.add(earlier) { blocks[$0]?.memoryBytes ?? 0 }
+    case .stream: plan.stream(blocks)
     }
-    plan.fits = budgetBytes.map { $0 >= plan.minimumBytes } ?? true
     return plan
   }
 }
 
-extension WeightResidencyPlan {
+extension WeightPlan {
   /// Smaller parts are not worth a place in the ring.
   private static let smallBytes = 64 << 10
   /// What is read ahead at least, where the budget allows it.
@@ -68,47 +89,38 @@ extension WeightResidencyPlan {
   /// The ring of a phase of one pass.
   private static let singlePassRing = 64 << 20
 
-  fileprivate mutating func map(
-    _ pass: WeightPass, after earlier: Set<WeightPart>, _ blocks: WeightBlocks,
-    _ budgetBytes: Int?, readerBytes: Int
-  ) {
-    let compressed = WeightBlocks(
-      blocks.file, slabCodeBytes: blocks.slabCodeBytes, isCompressedOnly: true)
+  fileprivate mutating func map(_ blocks: WeightBlocks, readerBytes: Int) {
     var decoded = 0
     for part in pass.parts {
-      let all = blocks[part]?.byteCount ?? 0
-      decoded += compressed[part]?.memoryBytes ?? 0
-      mappedBytes += all - (compressed[part]?.byteCount ?? 0)
+      let compressed = blocks.compressed(part)
+      decoded += compressed?.memoryBytes ?? 0
+      mappedBytes += (blocks[part]?.byteCount ?? 0) - (compressed?.byteCount ?? 0)
     }
     // Where nothing is decoded no thread reads.
     if decoded > 0 { stagingBytes += readerBytes }
+    kept = Set(pass.parts)
     residentBytes = decoded + stagingBytes
     minimumBytes = residentBytes
-    keep(earlier.subtracting(pass.parts), compressed, budgetBytes)
   }
 
   /// Adds what stays in memory of phases before, within the budget.
-  fileprivate mutating func keep(
-    _ parts: Set<WeightPart>, _ blocks: WeightBlocks, _ budgetBytes: Int?
-  ) {
-    let all = residentBytes + parts.reduce(0) { $0 + (blocks[$1]?.memoryBytes ?? 0) }
+  fileprivate mutating func add(_ earlier: Set<WeightPart>, memoryBytes: (WeightPart) -> Int) {
+    let all = residentBytes + earlier.subtracting(pass.parts).reduce(0) { $0 + memoryBytes($1) }
     residentBytes = max(residentBytes, min(all, budgetBytes ?? all))
   }
 
-  fileprivate mutating func pin(_ parts: [WeightPart], _ blocks: WeightBlocks) {
-    pinned = Set(parts)
+  fileprivate mutating func keep(_ parts: [WeightPart], _ blocks: WeightBlocks) {
+    kept = Set(parts)
     residentBytes = stagingBytes + parts.reduce(0) { $0 + (blocks[$1]?.memoryBytes ?? 0) }
   }
 
-  fileprivate mutating func stream(
-    _ pass: WeightPass, _ blocks: WeightBlocks, _ budgetBytes: Int?
-  ) {
+  fileprivate mutating func stream(_ blocks: WeightBlocks) {
     func memory(_ part: WeightPart) -> Int { blocks[part]?.memoryBytes ?? 0 }
-    func isAlwaysPinned(_ part: WeightPart) -> Bool {
+    func isAlwaysKept(_ part: WeightPart) -> Bool {
       pass.held.contains(part) || memory(part) <= Self.smallBytes
     }
-    let fixed = pass.parts.filter(isAlwaysPinned)
-    let rest = pass.parts.filter { !isAlwaysPinned($0) }
+    let fixed = pass.parts.filter(isAlwaysKept)
+    let rest = pass.parts.filter { !isAlwaysKept($0) }
     let fixedBytes = stagingBytes + fixed.reduce(0) { $0 + memory($1) }
     minimumBytes = fixedBytes + (rest.map(memory).max() ?? 0)
     let restBytes = rest.reduce(0) { $0 + memory($1) }
@@ -116,7 +128,7 @@ extension WeightResidencyPlan {
     guard let budgetBytes = budgetBytes.map({ max($0, minimumBytes) }),
       fixedBytes + restBytes > budgetBytes
     else {
-      pin(pass.parts, blocks)
+      keep(pass.parts, blocks)
       minimumBytes = min(minimumBytes, residentBytes)
       return
     }
@@ -124,18 +136,21 @@ extension WeightResidencyPlan {
     let (prefix, ring) = Self.choose(
       rest.map(memory), room: room, budgetBytes, isSinglePass: pass.passCount == 1)
     ringBytes = ring
-    pinned = Set(fixed + prefix.map { rest[$0] })
+    kept = Set(fixed + prefix.map { rest[$0] })
     residentBytes = fixedBytes + ringBytes + prefix.reduce(0) { $0 + memory(rest[$1]) }
-    for part in rest where !pinned.contains(part) {
+    for part in rest where !kept.contains(part) {
       diskBytesPerPass += blocks[part]?.storedBytes ?? 0
     }
   }
 
-  /// Which of the parts stay in memory, and the bytes of the ring for the others: as long a beginning as leaves a ring
-  /// for the largest of the rest and some read-ahead, then whatever still fits.
+  /// Which of the parts stay in memory, and how large the ring is that the others pass through.
+  ///
+  /// The parts of a pass are `k k k k r r k r`: those marked `k` are kept, those marked `r` go through the ring. The
+  /// beginning of a pass is kept, as much of it as leaves room for a ring. The ring holds the largest part behind that
+  /// beginning, and some more to read ahead. What room is left then keeps further parts that fit into it.
   private static func choose(
     _ sizes: [Int], room: Int, _ budgetBytes: Int, isSinglePass: Bool
-  ) -> (pinned: [Int], ringBytes: Int) {
+  ) -> (kept: [Int], ringBytes: Int) {
     let largest = sizes.max() ?? 0
     if isSinglePass { return ([], min(room, max(2 * largest, singlePassRing))) }
     // Largest of the parts from each place on.
@@ -149,13 +164,13 @@ extension WeightResidencyPlan {
       let readAhead = min(tails[count], max(leastReadAhead, budgetBytes / 8))
       guard prefixBytes + tails[count] + readAhead <= room || count == 0 else { continue }
       var left = room - prefixBytes - tails[count] - (count == 0 ? 0 : readAhead)
-      var pinned = Array(0..<count)
+      var kept = Array(0..<count)
       for index in sizes.indices.dropFirst(count) where count > 0 && sizes[index] <= left {
-        pinned.append(index)
+        kept.append(index)
         left -= sizes[index]
       }
       let ring = min(tails[count] + left + (count == 0 ? 0 : readAhead), 2 * tails[count])
-      return (pinned, ring)
+      return (kept, ring)
     }
     return ([], room)
   }

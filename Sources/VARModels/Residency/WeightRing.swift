@@ -4,13 +4,19 @@ import VQ4Format
 /// The parts of one phase as they pass through the ring: one pass after the other, each part as soon as there is a
 /// place.
 ///
+///     pass     a  b  c  d  a  b  c  d  a ...      steps 0, 1, 2, ...: the parts of all passes
+///                 |        |
+///                 |        next: read as soon as a place is free, a pass ahead at most
+///                 current: computed with
+///     ring     [ d | b | c ]                      places are taken in one order and given back in the same
+///
 /// Everything is called inside the readers' monitor.
-final class WeightStream {
-  let pass: WeightPass
-  let plan: WeightResidencyPlan
-  private unowned let source: StreamedWeightSource
+final class WeightRing {
+  let plan: WeightPlan
+  private unowned let store: WeightStore
+  private var pass: WeightPass { plan.pass }
   private let positions: [WeightPart: Int]
-  private let ring: AnonymousMemory?
+  private let memory: AnonymousMemory?
   private var space: RingSpace
   /// In the ring, or on their way there, in the order of their places.
   private var entries: [Entry] = []
@@ -19,7 +25,7 @@ final class WeightStream {
   /// The last step that was acquired.
   private var current = 0
   private var stepLimit: Int
-  private let isAllPinned: Bool
+  private let isAllKept: Bool
 
   private final class Entry {
     let step: Int
@@ -37,66 +43,73 @@ final class WeightStream {
     }
   }
 
-  /// A ring that an earlier phase used.
-  struct Ring {
+  /// The memory of a ring that an earlier phase used.
+  struct Memory {
     let memory: AnonymousMemory
     let byteCount: Int
   }
 
   /// - Throws: `ModelError` with `outOfMemory`.
-  init(
-    _ pass: WeightPass, _ plan: WeightResidencyPlan, _ source: StreamedWeightSource,
-    reusing old: Ring?
-  ) throws(ModelError) {
-    self.pass = pass
+  init(_ plan: WeightPlan, _ store: WeightStore, reusing old: Memory?) throws(ModelError) {
     self.plan = plan
-    self.source = source
+    self.store = store
     positions = Dictionary(
-      pass.parts.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
-    stepLimit = pass.passCount.map { $0 * pass.parts.count } ?? .max
-    isAllPinned = pass.parts.allSatisfy(plan.pinned.contains)
+      plan.pass.parts.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+    stepLimit = plan.pass.passCount.map { $0 * plan.pass.parts.count } ?? .max
+    isAllKept = plan.pass.parts.allSatisfy(plan.kept.contains)
     space = RingSpace(byteCount: plan.ringBytes)
     if let old, old.byteCount == plan.ringBytes {
-      ring = old.memory
+      memory = old.memory
     } else if plan.ringBytes > 0 {
       guard let memory = AnonymousMemory(byteCount: plan.ringBytes) else {
         throw ModelError(.outOfMemory, "no memory for \(plan.ringBytes) bytes of weights")
       }
-      ring = memory
+      self.memory = memory
     } else {
-      ring = nil
+      memory = nil
     }
+  }
+
+  /// Whether another phase reads the same parts in the same order, from the same places.
+  func serves(_ other: WeightPlan) -> Bool {
+    pass == other.pass && plan.kept == other.kept && plan.ringBytes == other.ringBytes
   }
 
   /// Whether a part could not be read: the phase must begin anew.
   var hasFailed: Bool { entries.contains { $0.load.failure != nil } }
 
   /// Ends all reads and gives the ring away.
-  func stop() -> Ring? {
-    source.readers.abandon(entries.map(\.load))
+  func stop() -> Memory? {
+    store.readers.abandon(entries.map(\.load))
     for entry in entries { leave(entry) }
     entries = []
-    return ring.map { Ring(memory: $0, byteCount: plan.ringBytes) }
+    return memory.map { Memory(memory: $0, byteCount: plan.ringBytes) }
   }
 
   /// Asks for parts as long as there are places for them, a pass ahead at most.
   func advance() throws(ModelError) {
     if let last = entries.last, last.load.isOpen, !(try place(last)) { return }
     let count = pass.parts.count
-    while next < stepLimit, next <= current + count, !isAllPinned || next < count {
-      let part = pass.parts[next % pass.parts.count]
-      if let block = source.allBlocks[part], !(try source.pin(part, plan, isUrgent: false)) {
-        let sizes = block.pieces.map { Self.aligned($0.byteCount) }
-        // A part that begins too late in the ring waits until it can begin at its start.
-        guard let ring, space.isEmpty || space.canHold(sizes) else { return }
-        let entry = Entry(step: next, block: block, load: BlockLoad(base: ring.base))
-        entry.load.isOpen = true
-        entries.append(entry)
+    while next < stepLimit, next <= current + count, !isAllKept || next < count {
+      let part = pass.parts[next % count]
+      guard let block = store.allBlocks[part] else {
         next += 1
-        guard try place(entry) else { return }
-      } else {
-        next += 1
+        continue
       }
+      // Kept parts are read in the order of the pass too.
+      if plan.kept.contains(part) || store.kept.holds(part) {
+        if !store.kept.holds(part) { try store.kept.ask(for: part) }
+        next += 1
+        continue
+      }
+      let sizes = block.pieces.map { Self.aligned($0.byteCount) }
+      // A part that begins too late in the ring waits until it can begin at its start.
+      guard let memory, space.isEmpty || space.canHold(sizes) else { return }
+      let entry = Entry(step: next, block: block, load: BlockLoad(base: memory.base))
+      entry.load.isOpen = true
+      entries.append(entry)
+      next += 1
+      guard try place(entry) else { return }
     }
   }
 
@@ -109,7 +122,7 @@ final class WeightStream {
     }
     let placed = first..<entry.offsets.count
     if !placed.isEmpty {
-      try source.readers.read(entry.block.pieces[placed], at: entry.offsets[placed], entry.load)
+      try store.readers.read(entry.block.pieces[placed], at: entry.offsets[placed], entry.load)
     }
     entry.load.isOpen = entry.offsets.count < entry.block.pieces.count
     return !entry.load.isOpen
@@ -117,15 +130,18 @@ final class WeightStream {
 
   private static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
 
-  func acquire(_ part: WeightPart) throws(ModelError) {
+  /// Returns when a part is in the ring.
+  ///
+  /// - Parameter isCancelled: asked while it waits.
+  func acquire(_ part: WeightPart, isCancelled: () -> Bool) throws(ModelError) {
     guard let position = positions[part] else {
       preconditionFailure("a part is read that the phase did not announce")
     }
     let entry = try entry(at: position)
     try advance()
-    try source.wait(for: entry.load)
+    try store.readers.wait(for: entry.load, isCancelled: isCancelled)
     entry.userCount += 1
-    source.table.set(entry.block, base: entry.load.base, offsets: entry.offsets)
+    store.table.set(entry.block, base: entry.load.base, offsets: entry.offsets)
   }
 
   /// The part's entry, as the first one of the ring. What stands before it is skipped.
@@ -133,7 +149,7 @@ final class WeightStream {
     let count = pass.parts.count
     if let found = entries.firstIndex(where: { $0.step % count == position && !$0.isReleased }) {
       let skipped = entries[..<found].filter { $0.userCount == 0 }
-      source.readers.abandon(skipped.map(\.load))
+      store.readers.abandon(skipped.map(\.load))
       for entry in skipped { entry.isReleased = true }
       removeReleased()
     } else {
@@ -175,8 +191,8 @@ final class WeightStream {
   }
 
   private func leave(_ entry: Entry) {
-    source.table.set(entry.block, base: nil, offsets: entry.offsets)
-    guard source.poisonsReleased else { return }
+    store.table.set(entry.block, base: nil, offsets: entry.offsets)
+    guard store.poisonsReleased else { return }
     for (piece, offset) in zip(entry.block.pieces, entry.offsets) {
       (entry.load.base + offset).initializeMemory(
         as: UInt8.self, repeating: 0xFF, count: piece.byteCount)
