@@ -46,7 +46,7 @@ extension Conversion {
       let isKept = work.end(after: error)
       if let error = error as? ConversionError, error.code == .interrupted, !isKept {
         throw ConversionError(
-          .interrupted, error.subject, "stopped; no output was left behind")
+          .interrupted, path, "stopped; no output was left behind")
       }
       throw error
     }
@@ -144,7 +144,7 @@ private final class ConversionWork {
     progress(run.progress)
     try run.run(pipeline) { state in
       progress(state)
-      if isCancelled() { throw ConversionError(.interrupted, state.subject, "stopped") }
+      if isCancelled() { throw ConversionError(.interrupted, path, "stopped") }
     }
   }
 

@@ -15,7 +15,8 @@ struct CheckCommand: ParsableCommand {
   @Argument(help: "The file that was made from it.", completion: .file(extensions: ["vq4"]))
   var model: String
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("Threads.", valueName: "n"))
+  @Option(
+    name: .shortAndLong, parsing: .unconditional, help: ArgumentHelp("Threads.", valueName: "n"))
   var threads: Int?
 
   @Flag(help: "Print one JSON object on stdout.")

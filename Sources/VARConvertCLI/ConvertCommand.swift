@@ -21,6 +21,12 @@ struct ConvertCommand: ParsableCommand {
     help: "Go on where a stopped conversion left off, if there is one; a finished file is done.")
   var resume = false
 
+  func validate() throws {
+    if output == "-" {
+      throw ValidationError("-o - is no file; a model cannot be written to standard output")
+    }
+  }
+
   func run() throws {
     catchInterrupts()
     let start = ProgressLine.now()

@@ -80,13 +80,16 @@ struct ConversionArguments: ParsableArguments {
       valueName: "int4|int8|f16|f32"), completion: .list(["int4", "int8", "f16", "f32"]))
   var precision: String?
 
-  @Option(help: ArgumentHelp("Group of every int rule: 16, 32, 64 or 128.", valueName: "n"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Group of every int rule: 16, 32, 64 or 128.", valueName: "n"))
   var groupSize: Int?
 
   @Option(help: "auto, map (use in place) or compact (smallest).")
   var layout: VQ4StorageLayout = .auto
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Memory the program may take at its peak, as 384M or 1.5G (default: 1G); the file "
         + "does not depend on it.",
@@ -95,6 +98,7 @@ struct ConversionArguments: ParsableArguments {
 
   @Option(
     name: .shortAndLong,
+    parsing: .unconditional,
     help: ArgumentHelp("Threads; the file does not depend on it.", valueName: "n"))
   var threads: Int?
 

@@ -18,13 +18,19 @@ public enum CommandNames {
   public static func check(
     _ arguments: [String], of root: any ParsableCommand.Type
   ) throws(UnknownCommand) {
+    try check(arguments, of: root, isHelp: false)
+  }
+
+  private static func check(
+    _ arguments: [String], of root: any ParsableCommand.Type, isHelp: Bool
+  ) throws(UnknownCommand) {
     guard let first = arguments.first, !first.hasPrefix("-") else { return }
     let names = root.configuration.subcommands.map { $0._commandName }
     guard !names.contains(first) else { return }
-    if first == "help" { return try check(Array(arguments.dropFirst()), of: root) }
+    if first == "help" { return try check(Array(arguments.dropFirst()), of: root, isHelp: true) }
     let nearest = suggestion(for: first, among: names)
     // What is no command may be an argument of the default one.
-    if root.configuration.defaultSubcommand != nil {
+    if root.configuration.defaultSubcommand != nil, !isHelp {
       guard nearest != nil, access(first, F_OK) != 0 else { return }
     }
     let program = root._commandName

@@ -86,6 +86,10 @@ import VARTestSupport
     let once = try chat("Who are you?", flags: ["--quiet"]).text
     let again = try chat("Who are you?", "/clear", "Who are you?", flags: ["--quiet"])
     #expect(again.text == once + once)
+    // What one turn has no memory for, the next may not need.
+    let short = try chat("Who are you?", "/draw a house", "Who are you?", flags: ["--ram", "1"])
+    #expect(short.status == Programs.Status.done)
+    #expect(short.errorText.split(separator: "the request takes at least").count == 4)
     let picture = try chat("/image \(Programs.picture("scene_0"))", "/clear", "/edit Make it blue.")
     #expect(picture.errorText.contains("/edit needs a picture"))
   }

@@ -38,4 +38,18 @@ import VARTestSupport
       ["edit", "Make it blue.", "--image", Programs.picture("scene_0"), "--cfg-scale", "3"],
       "edit_cfg3")
   }
+
+  /// A trace replaces an older trace and nothing else.
+  @Test func otherFilesAreNotReplaced() throws {
+    let folder = TemporaryDirectory()
+    let trace = folder.file("trace.safetensors")
+    let arguments = ["understand", "Who are you?", "--max-tokens", "1", "--trace"]
+    folder.write("notes", "Keep this.")
+    expectFailure(
+      try Programs.varlite(arguments + [folder.file("notes")]), Programs.Status.usage, "notes",
+      "no .safetensors file")
+    #expect(try Fixtures.readFile(folder.file("notes")) == Array("Keep this.".utf8))
+    for _ in 0..<2 { expectDone(try Programs.varlite(arguments + [trace])) }
+    _ = try SafetensorsFile(path: trace)
+  }
 }

@@ -183,4 +183,29 @@ import VARTestSupport
     }
   }
 
+  /// A number below its range is told as one, not as a missing value.
+  @Test(arguments: [
+    ("generate", "--tau", "-1"), ("generate", "--cfg-scale", "-0.5"), ("generate", "--top-p", "-1"),
+    ("understand", "--max-tokens", "-3"), ("understand", "--temperature", "-1"),
+    ("understand", "--max-pixels", "-1"), ("understand", "--threads", "-2"),
+    ("chat", "--context", "-64"), ("plan", "--images", "-1"), ("reconstruct", "--quality", "-1"),
+  ])
+  func negativeNumbersAreToldWithTheirRange(command: String, flag: String, value: String) throws {
+    let output = ["generate", "reconstruct"].contains(command) ? ["-o", "-"] : []
+    let text = ["chat", "plan"].contains(command) ? [] : ["text"]
+    let result = try Programs.varlite([command] + text + output + [flag, value])
+    #expect(result.status == Programs.Status.usage)
+    #expect(result.errorLines.first?.hasPrefix("Error: \(flag) is ") == true, "\(result.errorText)")
+    #expect(result.errorLines.first?.contains(value) == true, "\(result.errorText)")
+  }
+
+  @Test func modelsAreWrittenToFiles() throws {
+    for result in [
+      try Programs.varlite(["repack", Programs.model.get(), "--layout", "map", "-o", "-"]),
+      try Programs.varconvert([Fixtures.path("tiny"), "-o", "-"]),
+    ] {
+      #expect(result.status == Programs.Status.usage && result.output.isEmpty)
+      #expect(result.errorText.contains("standard output"), "\(result.errorText)")
+    }
+  }
 }

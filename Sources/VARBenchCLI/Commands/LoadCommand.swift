@@ -16,6 +16,7 @@ struct LoadCommand: ParsableCommand {
   var residency: String = "load"
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Memory that weights may take; K, M and G are powers of 1024.", valueName: "bytes"))
   var ram: ByteCount?

@@ -21,7 +21,7 @@ struct MatmulCommand: ParsableCommand {
   @Option(help: "Type of the weights.")
   var precision: Precision = .int4
 
-  @Option(help: "Inputs that share a scale; default: the recipes'.")
+  @Option(parsing: .unconditional, help: "Inputs that share a scale; default: the recipes'.")
   var groupSize: Int?
 
   @OptionGroup var machine: MachineOptions

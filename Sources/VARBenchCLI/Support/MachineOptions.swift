@@ -13,7 +13,9 @@ extension PageKind: ExpressibleByArgument {}
 
 /// What every benchmark takes.
 struct MachineOptions: ParsableArguments {
-  @Option(name: .shortAndLong, help: "Threads, 1...256; default: one per fast core.")
+  @Option(
+    name: .shortAndLong, parsing: .unconditional,
+    help: "Threads, 1...256; default: one per fast core.")
   var threads: Int?
 
   @Option(help: "Instruction set; default: the machine's best.")
@@ -22,7 +24,9 @@ struct MachineOptions: ParsableArguments {
   @Option(help: "Pages that weights and probes lie in.")
   var pages: PageKind = .huge
 
-  @Option(help: "Measured runs of each quantity; default: 5, for whole models 1.")
+  @Option(
+    parsing: .unconditional, help: "Measured runs of each quantity; default: 5, for whole models 1."
+  )
   var repeats: Int?
 
   func validate() throws {

@@ -16,6 +16,7 @@ struct ChatCommand: ParsableCommand {
       """)
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp("Text and picture tokens that the conversation may have.", valueName: "n"))
   var context = 2048
 
@@ -33,10 +34,12 @@ struct ChatCommand: ParsableCommand {
 
   @Option(
     name: [.customShort("n"), .long],
-    help: ArgumentHelp("Tokens to write per turn at most.", valueName: "n"))
+    parsing: .unconditional, help: ArgumentHelp("Tokens to write per turn at most.", valueName: "n")
+  )
   var maxTokens = 512
 
-  @Option(help: ArgumentHelp("0 takes the most probable token.", valueName: "x"))
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("0 takes the most probable token.", valueName: "x"))
   var temperature = 0.0
 
   @OptionGroup(title: "Model") var model: ModelOptions

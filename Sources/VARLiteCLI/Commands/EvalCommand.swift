@@ -20,7 +20,8 @@ struct EvalCommand: ParsableCommand {
   @Option(name: .customLong("part"), help: "Only this part; repeats.")
   var parts: [EvaluationRun.Part] = []
 
-  @Option(help: ArgumentHelp("Cases of each part at most.", valueName: "n"))
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Cases of each part at most.", valueName: "n"))
   var limit: Int?
 
   @Option(

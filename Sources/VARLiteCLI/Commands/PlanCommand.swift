@@ -26,6 +26,7 @@ struct PlanCommand: ParsableCommand {
   var task = Task.generate
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Pictures to look at; default: 1 for edit and where their size is given.", valueName: "n"))
   var images: Int?
@@ -36,11 +37,13 @@ struct PlanCommand: ParsableCommand {
   var imageSize: PictureSize?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp("Tokens of text in the prompt, with the system message.", valueName: "n"))
   var promptTokens = 40
 
   @Option(
     name: [.customShort("n"), .long],
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Tokens to write at most; default: 512, before a picture 128.", valueName: "n"))
   var maxTokens: Int?

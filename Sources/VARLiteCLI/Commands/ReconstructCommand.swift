@@ -24,8 +24,10 @@ struct ReconstructCommand: ParsableCommand {
   var output: String
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
-      "Longer side in pixels: 256, 512, 768, 1024 or the model's own.", valueName: "px"))
+      "Size: the side of a square with as many pixels, 256, 512, 768, 1024 or the model's own.",
+      valueName: "px"))
   var size: Int?
 
   /// The longer side of the largest square picture, in pixels.

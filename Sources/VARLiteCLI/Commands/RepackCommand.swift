@@ -13,11 +13,14 @@ struct RepackCommand: ParsableCommand {
       what shrinks by 10 % or more is compressed. The model, its answers and its content hash stay the same.
       """)
 
-  @Argument(help: "The .vq4 file to read.", completion: .file(extensions: ["vq4"]))
+  @Argument(
+    help: "The .vq4 file to read.",
+    completion: .file(extensions: ["vq4"]))
   var file: String?
 
   @Option(
-    name: [.short, .long], help: ArgumentHelp("The same as an option.", valueName: "model.vq4"),
+    name: [.short, .long],
+    help: ArgumentHelp("The file, as an option instead of the argument.", valueName: "model.vq4"),
     completion: .file(extensions: ["vq4"]))
   var model: String?
 
@@ -41,6 +44,9 @@ struct RepackCommand: ParsableCommand {
   func validate() throws {
     if file != nil, model != nil { throw ValidationError("the model is named twice") }
     if file == nil, model == nil { throw ValidationError("Missing expected argument '<file>'") }
+    if output == "-" {
+      throw ValidationError("-o - is no file; a model cannot be written to standard output")
+    }
   }
 
   func run() throws {

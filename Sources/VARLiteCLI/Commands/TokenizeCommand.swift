@@ -39,7 +39,8 @@ struct TokenizeCommand: ParsableCommand {
     if jsonl { return try convertLines(tokenizer) }
     let input = try InputOptions.text(text ?? "-")
     if decode {
-      let ids = try input.split(whereSeparator: \.isWhitespace).map { try id(String($0)) }
+      let ids = try input.split(whereSeparator: \.isWhitespace)
+        .map { try id(String($0)) }
       Console.output(tokenizer.decode(ids, skipSpecial: false) + "\n")
     } else {
       let ids = tokenizer.encode(input).map(String.init)
@@ -49,7 +50,11 @@ struct TokenizeCommand: ParsableCommand {
 
   private func convertLines(_ tokenizer: Tokenizer) throws {
     if let text, text != "-" {
-      Console.output(try convert(text, tokenizer) + "\n")
+      do {
+        Console.output(try convert(text, tokenizer) + "\n")
+      } catch {
+        throw BadInput("the argument: \(error)")
+      }
       return
     }
     var input = StandardInput()
@@ -90,7 +95,7 @@ struct TokenizeCommand: ParsableCommand {
       guard let items = value.arrayValue else {
         throw BadInput("--jsonl --decode reads an array of ids per line")
       }
-      let ids = try items.map { try id($0.integerValue.map(String.init) ?? "") }
+      let ids = try items.map { try id($0.stringValue ?? $0.text) }
       return JSONValue.string(tokenizer.decode(ids, skipSpecial: false)).text
     }
     guard let text = value.stringValue else {

@@ -20,7 +20,7 @@ struct UnderstandCommand: ParsableCommand {
 
   func run() throws {
     if let trace = input.trace {
-      try FileOutput.check(trace, sparing: pictures.images + [try self.model.path()])
+      try TraceOutput.check(trace, sparing: pictures.images + [try self.model.path()])
     }
     let question = try promptOption.text(self.question, "question")
     let prompt = try input.prompt(question, images: pictures.images, ram: self.model.ram)
@@ -32,7 +32,8 @@ struct UnderstandCommand: ParsableCommand {
       prompt, sampling: text.sampling, pixels: input.pixels.bounds, recorder: recorder,
       isCancelled: { Interruption.shouldStop }, events: progress.report)
     let summary =
-      progress.textSummary(tokenCount: answer.tokens.count) + ", seed \(text.seed)"
+      progress.textSummary(tokenCount: answer.tokens.count)
+      + (answer.isCut ? ", cut at --max-tokens" : "") + ", seed \(text.seed)"
     if let recorder, let path = input.trace {
       try FileOutput.write(recorder.safetensors(), to: path)
     }

@@ -162,8 +162,8 @@ extension ChatLoop {
       if Interruption.isControlC {
         waiting = waited
         Interruption.forget()
-        Console.output("\n")
       }
+      if progress.hasShownText { Console.output("\n") }
       progress.line(reason)
       return .refused
     }
@@ -194,7 +194,11 @@ extension ChatLoop {
     case let error as GenerationError where error.code == .contextFull:
       let way = "varlite chat --context N has room for longer conversations"
       return "\(error)\n" + (chat.tokenCount > 0 ? "/clear begins a new conversation; " : "") + way
-    case let error as GenerationError where error.code == .invalidRequest: return "\(error)"
+    // What one turn cannot have, another one may.
+    case let error as GenerationError
+    where [.invalidRequest, .outOfMemory, .cannotWrite].contains(error.code)
+      && Console.outputFailure == nil:
+      return "\(error)"
     case let error as ImageError: return "\(error)"
     default: return nil
     }

@@ -24,6 +24,7 @@ enum DefaultModel {
       Describe the image. How many shapes are there? What shape is yellow?
       What color is the star? Where is the red ring? What is at the top?
       Is there a red circle? Is the ring big or small? What is the background?
+    Its training had one turn at a time: in a chat, /clear comes before what is not about the last picture alone.
     """
 
   /// Where SwiftPM puts the demo model, relative to the program's own folder.

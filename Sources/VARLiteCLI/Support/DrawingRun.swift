@@ -17,7 +17,7 @@ struct DrawingRun {
     let modelPath = try self.model.path()
     try FileOutput.check(image.output, sparing: [modelPath])
     if let trace = input.trace {
-      try FileOutput.check(trace, sparing: sources + [modelPath, image.output])
+      try TraceOutput.check(trace, sparing: sources + [modelPath, image.output])
     }
     let prompt = try input.prompt(text, images: sources, ram: self.model.ram)
     let options = try image.drawingOptions(source: prompt.images.first)

@@ -20,6 +20,9 @@ enum ModelFile {
 
   /// Throws `unusableModel`, with what to do, for what is plainly no `.vq4` file; all else is left to its reader.
   static func check(_ path: String) throws(GenerationError) {
+    guard !path.isEmpty else {
+      throw GenerationError(.invalidRequest, "the model has an empty name; name a file")
+    }
     var status = stat()
     guard stat(path, &status) == 0 else { return }
     if status.st_mode & S_IFMT == S_IFDIR {
@@ -56,7 +59,7 @@ enum ModelFile {
   }
 
   /// The first bytes of a file; none where it cannot be read, which its reader will say.
-  private static func start(of path: String) -> [UInt8] {
+  static func start(of path: String) -> [UInt8] {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { return [] }
     defer { close(descriptor) }

@@ -8,7 +8,8 @@ struct ModelFileArgument: ParsableArguments {
   var file: String?
 
   @Option(
-    name: [.short, .long], help: ArgumentHelp("The same as an option.", valueName: "model.vq4"),
+    name: [.short, .long],
+    help: ArgumentHelp("The file, as an option instead of the argument.", valueName: "model.vq4"),
     completion: .file(extensions: ["vq4"]))
   var model: String?
 

@@ -17,6 +17,7 @@ struct ModelOptions: ParsableArguments {
 
   @Option(
     name: .shortAndLong,
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Threads; default: one per fast core that this program may use.", valueName: "n"))
   var threads: Int?
@@ -42,6 +43,7 @@ struct ModelOptions: ParsableArguments {
   var residency: Residency = .automatic
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       """
       Memory that varlite may take, with K, M or G; what does not fit is streamed or refused. Default: what the \

@@ -5,6 +5,7 @@ import VARVision
 /// How a picture is stored.
 struct StorageOptions: ParsableArguments {
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Quality of a JPEG, 1 to 100; default: \(JPEGEncoder.defaultQuality).", valueName: "n"))
   var quality: Int?

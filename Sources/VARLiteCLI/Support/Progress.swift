@@ -27,6 +27,8 @@ final class Progress {
   /// When the model started to write; nil before.
   private var writingStart: Double?
   private var parts = PartTimes()
+  /// Whether text of the model stands on standard output.
+  private(set) var hasShownText = false
 
   /// What stands on the last line of standard error.
   private enum OpenLine {
@@ -81,6 +83,7 @@ final class Progress {
 
   private func show(_ text: String) {
     if printsText {
+      hasShownText = true
       close()
       Console.output(text)
     } else if !isQuiet {
@@ -108,7 +111,8 @@ final class Progress {
 
   /// What a text took that has just ended: its tokens, the seconds of the whole request, and the rate of writing.
   func textSummary(tokenCount: Int) -> String {
-    let text = "\(tokenCount) tokens in \(Self.seconds(elapsedSeconds))"
+    let noun = tokenCount == 1 ? "token" : "tokens"
+    let text = "\(tokenCount) \(noun) in \(Self.seconds(elapsedSeconds))"
     guard let writingStart, Self.now() > writingStart else { return text }
     let rate = min(Double(tokenCount) / (Self.now() - writingStart), 1e9)
     let shown = rate < 10 ? "\((rate * 10).rounded() / 10)" : "\(Int(rate.rounded()))"

@@ -7,7 +7,9 @@ import VARVision
 
 /// What the user says, as an argument or as an option.
 struct PromptOption: ParsableArguments {
-  @Option(name: .shortAndLong, help: ArgumentHelp("The same as an option.", valueName: "text"))
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp("The text, as an option instead of the argument.", valueName: "text"))
   var prompt: String?
 
   /// - Parameters:
@@ -41,10 +43,13 @@ struct PictureOptions: ParsableArguments {
 
 /// How large the model sees pictures.
 struct PixelOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Enlarge pictures with fewer pixels than this.", valueName: "n"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Enlarge pictures with fewer pixels than this.", valueName: "n"))
   var minPixels: Int?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       """
       Shrink pictures with more pixels than this; default: the model's, at most \
@@ -111,8 +116,10 @@ struct InputOptions: ParsableArguments {
 /// Size, shape and guidance of a picture: what decides how much it takes to draw it.
 struct PictureShapeOptions: ParsableArguments {
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
-      "Longer side in pixels: 256, 512, 768, 1024 or the model's own.", valueName: "px"))
+      "Size: the side of a square with as many pixels, 256, 512, 768, 1024 or the model's own.",
+      valueName: "px"))
   var size: Int?
 
   @Option(
@@ -130,6 +137,7 @@ struct PictureShapeOptions: ParsableArguments {
   var aspect: String?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Guidance strength; 1 is none, half the work. Default: the model's.", valueName: "x"))
   var cfgScale: Double?
@@ -153,7 +161,10 @@ struct PictureShapeOptions: ParsableArguments {
     let sides = text.split(separator: ":").compactMap { Double($0) }
     guard sides.count == 2, text.split(separator: ":").count == 2,
       sides.allSatisfy({ $0 > 0 && $0 <= 100_000 })
-    else { throw ValidationError("--aspect is W:H (for example 3:2) or source, not \(text)") }
+    else {
+      throw ValidationError(
+        "--aspect is W:H with numbers up to 100000 (for example 3:2) or source, not \(text)")
+    }
     return .ratio(width: sides[0], height: sides[1])
   }
 
@@ -194,10 +205,13 @@ struct ImageOptions: ParsableArguments {
 
   @OptionGroup var seedOption: SeedOption
 
-  @Option(help: ArgumentHelp("Temperature of the bits. Default: the model's.", valueName: "x"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Temperature of the bits. Default: the model's.", valueName: "x"))
   var tau: Double?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Never draw a bit value with a probability up to 1 - p. Default: the model's.", valueName: "p"
     ))

@@ -6,21 +6,25 @@ import VARSharedCLI
 struct TextOptions: ParsableArguments {
   @Option(
     name: [.customShort("n"), .long],
-    help: ArgumentHelp("Tokens to write at most.", valueName: "n"))
+    parsing: .unconditional, help: ArgumentHelp("Tokens to write at most.", valueName: "n"))
   var maxTokens = 512
 
-  @Option(help: ArgumentHelp("0 takes the most probable token.", valueName: "x"))
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("0 takes the most probable token.", valueName: "x"))
   var temperature = 0.0
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp("Keep the most probable tokens up to this probability.", valueName: "p"))
   var topP = 1.0
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp("Keep this many of the most probable tokens; 0 keeps all.", valueName: "k"))
   var topK = 0
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Makes tokens that were used less probable. Default: the model's.", valueName: "x"))
   var repetitionPenalty: Double?
