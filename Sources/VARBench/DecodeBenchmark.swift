@@ -11,10 +11,10 @@ public struct DecodeBenchmark {
   public init(_ shape: ModelShape, size: Int) throws(BenchmarkError) {
     guard shape.hasGenerator else {
       throw BenchmarkError(
-        .invalidRequest, "--shape \(shape.rawValue) cannot decode; vargpt-v1.1 can")
+        .invalidRequest, "the shape \(shape.rawValue) cannot decode; vargpt-v1.1 can")
     }
     guard (16...4096).contains(size), size % 16 == 0 else {
-      throw BenchmarkError(.invalidRequest, "--size takes multiples of 16 within 16...4096")
+      throw BenchmarkError(.invalidRequest, "the size is a multiple of 16 from 16 to 4096 px")
     }
     self.shape = shape
     self.size = size

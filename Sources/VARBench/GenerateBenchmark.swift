@@ -21,13 +21,15 @@ public struct GenerateBenchmark {
   ) throws {
     guard shape.hasGenerator else {
       throw BenchmarkError(
-        .invalidRequest, "--shape \(shape.rawValue) cannot draw; vargpt-v1.1 can")
+        .invalidRequest, "the shape \(shape.rawValue) cannot draw; vargpt-v1.1 can")
     }
     guard (0...100).contains(cfgScale), (1...4096).contains(promptTokens) else {
-      throw BenchmarkError(.invalidRequest, "--cfg-scale takes 0...100, --prompt 1...4096")
+      throw BenchmarkError(
+        .invalidRequest,
+        "the CFG scale is 0 to 100, the prompt 1 to 4096 tokens")
     }
     guard PixelBudget.allCases.contains(where: { $0.squareSizePixels == size }) else {
-      throw BenchmarkError(.invalidRequest, "--size takes 256, 512, 768 or 1024")
+      throw BenchmarkError(.invalidRequest, "the size is 256, 512, 768 or 1024 px")
     }
     self.shape = shape
     schedule = try ScheduleSelection.schedule(

@@ -30,7 +30,7 @@ public struct LoadBenchmark {
   ) throws(BenchmarkError) {
     guard let residency = WeightResidency(rawValue: residency) else {
       throw BenchmarkError(
-        .invalidRequest, "--residency takes \(Self.residencies.joined(separator: ", "))")
+        .invalidRequest, "the residency is one of \(Self.residencies.joined(separator: ", "))")
     }
     self.path = path
     self.residency = residency

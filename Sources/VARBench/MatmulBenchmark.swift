@@ -22,13 +22,13 @@ public struct MatmulBenchmark {
     temporaryFolder: String
   ) throws(BenchmarkError) {
     guard (1...1_048_576).contains(m), (1...65_536).contains(k) else {
-      throw BenchmarkError(.invalidRequest, "--m takes 1...1048576, --k 1...65536")
+      throw BenchmarkError(.invalidRequest, "m is 1 to 1048576, k 1 to 65536")
     }
     let wanted = groupSize ?? precision.defaultGroupSize
     let group = precision.isInteger ? precision.groupSize(wanted: wanted, cols: k) : 0
     guard let group, groupSize == nil || group == groupSize else {
       throw BenchmarkError(
-        .invalidRequest, "no group of \(wanted) inputs divides --k \(k) in \(precision.rawValue)")
+        .invalidRequest, "no group of \(wanted) inputs divides k = \(k) in \(precision.rawValue)")
     }
     self.conditions = conditions
     self.precision = precision
@@ -52,7 +52,7 @@ public struct MatmulBenchmark {
   /// `gemm` (GOPS) and `weight_bandwidth` (GB/s) for n rows of activations.
   public func records(n: Int) throws(BenchmarkError) -> [BenchmarkRecord] {
     guard (1...65_536).contains(n) else {
-      throw BenchmarkError(.invalidRequest, "--n takes 1...65536")
+      throw BenchmarkError(.invalidRequest, "n is 1 to 65536")
     }
     let (m, k) = (layers[0].rows, layers[0].cols)
     var plan = MemoryPlan()

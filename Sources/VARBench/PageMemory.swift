@@ -58,7 +58,7 @@ final class PageMemory {
     guard posix_fallocate(descriptor, 0, off_t(byteCount)) == 0 else {
       close(descriptor)
       throw BenchmarkError(
-        .outOfMemory, "\(folder): no space for \(byteCount) bytes; set TMPDIR or use --pages huge")
+        .outOfMemory, "\(folder): no space for \(byteCount) bytes; set TMPDIR, or take huge pages")
     }
     return descriptor
   }

@@ -20,7 +20,7 @@ public struct RunConditions: Sendable {
 
   func makePool() throws(BenchmarkError) -> ThreadPool {
     guard let pool = ThreadPool(threadCount: threadCount) else {
-      throw BenchmarkError(.outOfMemory, "the system refused \(threadCount) threads; use --threads")
+      throw BenchmarkError(.outOfMemory, "the system refused \(threadCount) threads; take fewer")
     }
     return pool
   }

@@ -14,7 +14,7 @@ public struct UnderstandBenchmark {
   ///   - writtenTokens: 2...4096; the first warms up.
   public init(promptTokens: Int, writtenTokens: Int) throws(BenchmarkError) {
     guard (1...16_384).contains(promptTokens), (2...4096).contains(writtenTokens) else {
-      throw BenchmarkError(.invalidRequest, "--prompt takes 1...16384, --tokens 2...4096")
+      throw BenchmarkError(.invalidRequest, "the prompt is 1 to 16384 tokens, the answer 2 to 4096")
     }
     self.promptTokens = promptTokens
     self.writtenTokens = writtenTokens

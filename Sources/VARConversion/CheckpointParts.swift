@@ -35,6 +35,11 @@ public struct CheckpointParts: Sendable, Equatable {
     self.adapters = adapters
   }
 
+  /// A part that may have a source of its own.
+  public enum Part: Sendable {
+    case generator, vae, projector
+  }
+
   /// Opens the checkpoint at `path`, a VARGPT or a Qwen2-VL one, puts the parts in the place of its own, and merges the
   /// adapters.
   ///
@@ -55,8 +60,8 @@ public struct CheckpointParts: Sendable, Equatable {
       if Self.isQwen2VL(base) {
         throw ConversionError(
           .missingTensor, path,
-          "is a Qwen2-VL checkpoint without generator and VAE; give --generator, --vae and "
-            + "--projector")
+          "is a Qwen2-VL checkpoint without generator and VAE",
+          remedy: .name([.generator, .vae, .projector]))
       }
       return base
     }
@@ -110,18 +115,18 @@ public struct CheckpointParts: Sendable, Equatable {
 
   /// Says what is missing by its part, where the tensor's name alone would not tell where to look.
   private static func checkCompleteness(_ checkpoint: Checkpoint) throws(ConversionError) {
-    for (part, flag) in [(ModelPart.generator, "--generator"), (.vae, "--vae")] {
+    for (part, remedy) in [(ModelPart.generator, Part.generator), (.vae, .vae)] {
       guard checkpoint.tensors.contains(where: { ModelPart(of: $0.name) == part }) else {
         throw ConversionError(
-          .missingTensor, "\(part.prefix)*", "is in none of the sources; give \(flag)")
+          .missingTensor, "\(part.prefix)*", "is in none of the sources", remedy: .name([remedy]))
       }
     }
     let missing = ModelPart.projectorNames.filter { checkpoint[$0] == nil }
     guard missing.isEmpty else {
       throw ConversionError(
         .missingTensor, missing.joined(separator: ", "),
-        "in none of the sources; they are learned with VARGPT and cannot be made up: give "
-          + "--projector with a VARGPT checkpoint or a state dict that has them")
+        "in none of the sources; they are learned with VARGPT and cannot be made up",
+        remedy: .name([.projector]))
     }
   }
 }

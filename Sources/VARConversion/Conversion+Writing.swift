@@ -75,7 +75,7 @@ extension Conversion {
   var noThreads: ConversionError {
     ConversionError(
       .notEnoughMemory, "\(memory.threadCount) threads",
-      "the system refuses them; ask for fewer with --threads")
+      "the system refuses them", remedy: .fewerThreads)
   }
 }
 
@@ -175,15 +175,13 @@ private final class ConversionWork {
       if options.overwrite { return false }
       throw ConversionError(
         .stoppedConversion, path,
-        "a stopped conversion stands beside it (\(path).partial); --resume goes on with it, "
-          + "--force starts anew")
+        "a stopped conversion stands beside it (\(path).partial)", remedy: .resumeOrStartAnew)
     }
     guard let difference = identity.difference(from: stopped.identity) else { return true }
     if options.overwrite { return false }
     throw ConversionError(
       .otherConversion, path,
-      "the stopped conversion beside it cannot go on: \(difference); undo that, or start anew "
-        + "with --force")
+      "the stopped conversion beside it cannot go on: \(difference)", remedy: .startAnew)
   }
 
   /// Lets go of the files. Returns whether work stays for a later run.

@@ -73,9 +73,9 @@ public struct Conversion: Sendable {
       threadCount: options.threadCount, limit: options.memoryByteCount)
     guard memory.byteCount <= options.memoryByteCount else {
       throw ConversionError(
-        .notEnoughMemory, "--ram \(options.memoryByteCount)",
-        "this conversion takes at least \(memory.minimumByteCount) bytes "
-          + "(--ram \((memory.minimumByteCount + (1 << 20) - 1) >> 20)M)")
+        .notEnoughMemory, "a budget of \(options.memoryByteCount) bytes",
+        "this conversion takes at least \(memory.minimumByteCount) bytes",
+        remedy: .grant(bytes: memory.minimumByteCount))
     }
   }
 

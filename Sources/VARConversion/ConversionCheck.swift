@@ -68,7 +68,7 @@ public struct ConversionCheck: Sendable {
     guard let pool = ThreadPool(threadCount: threadCount) else {
       throw ConversionError(
         .notEnoughMemory, "\(threadCount) threads",
-        "the system refuses them; ask for fewer with --threads")
+        "the system refuses them", remedy: .fewerThreads)
     }
     let total = mapping.entries.reduce(0) { $0 + $1.specification.shape.reduce(1, *) }
     var state = ConversionProgress(subject: "", doneCount: 0, totalCount: total)

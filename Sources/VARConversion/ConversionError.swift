@@ -43,13 +43,32 @@ public struct ConversionError: Error, Equatable, Sendable, CustomStringConvertib
   public let code: Code
   /// The tensor, file or option at fault.
   public let subject: String
-  /// What is wrong and what to do, in one line.
+  /// What is wrong, in one line.
   public let detail: String
+  /// What to change; nil where the line says it.
+  public let remedy: Remedy?
 
-  public init(_ code: Code, _ subject: String, _ detail: String) {
+  public init(_ code: Code, _ subject: String, _ detail: String, remedy: Remedy? = nil) {
     self.code = code
     self.subject = subject
     self.detail = detail
+    self.remedy = remedy
+  }
+
+  /// A change with which the conversion would be taken.
+  public enum Remedy: Equatable, Sendable {
+    /// Name the sources of these parts.
+    case name([CheckpointParts.Part])
+    /// Ask for fewer threads.
+    case fewerThreads
+    /// Grant this many bytes of memory.
+    case grant(bytes: Int)
+    /// Go on with what was stopped, or begin anew.
+    case resumeOrStartAnew
+    /// Begin anew.
+    case startAnew
+    /// Convert the weights as they are.
+    case allowZeroWeights
   }
 
   public var description: String { "\(subject): \(detail)" }

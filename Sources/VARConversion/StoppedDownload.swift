@@ -28,7 +28,7 @@ struct StoppedDownload {
       throw ConversionError(
         .zeroWeights, tensor.name,
         "all its \(tensor.elementCount) elements are the same in \(tensor.path); a download that "
-          + "stopped leaves such a tensor: fetch the file again")
+          + "stopped leaves such a tensor: fetch the file again", remedy: .allowZeroWeights)
     }
   }
 
@@ -47,7 +47,8 @@ struct StoppedDownload {
     throw ConversionError(
       .zeroWeights, tensor.name,
       "from byte \(start) on, in this tensor, \(shard.path) is zeros up to its end (byte "
-        + "\(shard.byteCount)); the download stopped there: fetch the file again")
+        + "\(shard.byteCount)); the download stopped there: fetch the file again",
+      remedy: .allowZeroWeights)
   }
 
   /// Whether a tensor of the file, this one or one behind it, has an effect on the model.

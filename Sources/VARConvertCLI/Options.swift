@@ -150,12 +150,6 @@ struct ConversionArguments: ParsableArguments {
 
   func conversion(_ options: ConversionOptions? = nil) throws -> Conversion {
     let options = try options ?? self.options()
-    do {
-      return try Conversion(of: try source.checkpoint(), options: options)
-    } catch let error as ConversionError where error.code == .zeroWeights {
-      throw ConversionError(
-        error.code, error.subject,
-        error.detail + ", or convert it as it is with --allow-zero-weights")
-    }
+    return try Conversion(of: try source.checkpoint(), options: options)
   }
 }

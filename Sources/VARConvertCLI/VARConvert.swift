@@ -53,7 +53,7 @@ struct VARConvert: ParsableCommand {
         printError(error.description)
       } else if case .failed = status {
       } else {
-        printError("varconvert: \(error)")
+        printError("varconvert: \(RemedyText.text(error))")
       }
       end(status.code)
     }
@@ -73,7 +73,7 @@ struct StoppedConversion: Error, CustomStringConvertible {
     self.advice = advice
   }
 
-  var description: String { "\(cause)\nvarconvert: \(advice)" }
+  var description: String { "\(RemedyText.text(cause))\nvarconvert: \(advice)" }
 }
 
 /// What the process ends with.

@@ -21,12 +21,15 @@ public struct GenerationError: Error, Equatable, CustomStringConvertible {
   }
   /// What kind of failure it is.
   public let code: Code
-  /// One line: what was wrong, where, and what to do.
+  /// One line: what was wrong and where.
   public let detail: String
+  /// Changes each of which would help, by itself; empty where nothing would, nil where that is not known.
+  public let remedies: [Remedy]?
 
-  public init(_ code: Code, _ detail: String) {
+  public init(_ code: Code, _ detail: String, remedies: [Remedy]? = nil) {
     self.code = code
     self.detail = detail
+    self.remedies = remedies
   }
 
   public var description: String { detail }

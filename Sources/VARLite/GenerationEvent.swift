@@ -35,8 +35,6 @@ public enum GenerationEvent: Sendable {
 
 extension GenerationError {
   static func noMemory(_ byteCount: Int) -> GenerationError {
-    GenerationError(
-      .outOfMemory,
-      "the system gave no \(byteCount) bytes; use a smaller size or fewer --max-tokens")
+    GenerationError(.outOfMemory, "the system gave no \(byteCount) bytes")
   }
 }

@@ -66,7 +66,7 @@ final class OutputFile {
       descriptor = -1
       throw VQ4Error(
         .outputBusy, path: isInPlace ? path : partialPath, "another program is writing this file",
-        remedy: .chooseOutput)
+        remedy: .chooseOtherOutput)
     }
     guard opened.st_mode & S_IFMT == S_IFREG,
       isResuming || isInPlace || ftruncate(descriptor, 0) == 0
@@ -94,13 +94,13 @@ final class OutputFile {
     let isFile = stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     // An empty file holds a place, as one that a container mounts.
     if isFile, status.st_size == 0 { return }
-    guard overwrite else {
+    guard !isFile || overwrite else {
       throw VQ4Error(.outputExists, path: path, "the file exists", remedy: .chooseOutput)
     }
     guard isFile, try isModel(path) else {
       throw VQ4Error(
         .outputExists, path: path, "something else than a .vq4 file has this name",
-        remedy: .chooseOutput)
+        remedy: .chooseOtherOutput)
     }
   }
 

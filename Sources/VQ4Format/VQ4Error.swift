@@ -63,8 +63,9 @@ public struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
     case mapLess = "read the weights instead, or raise the limit on memory (ulimit -v)"
     case checkInput = "correct the value"
     case freeSpace = "check the free space and the rights of the directory"
-    case startAnew = "start the conversion anew with --force"
+    case startAnew = "start the conversion anew"
     case chooseOutput = "choose another output or allow overwriting"
+    case chooseOtherOutput = "choose another output"
   }
 
   public var description: String {
@@ -80,6 +81,12 @@ public struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
     }
     return remedy.isEmpty ? text : text + "; " + remedy
   }
+
+  /// Whether what a stopped conversion left is of no use.
+  public var needsNewConversion: Bool { remedy == Remedy.startAnew.rawValue }
+
+  /// Whether the output may be replaced, if that is asked for.
+  public var mayBeOverwritten: Bool { remedy == Remedy.chooseOutput.rawValue }
 
   /// Whether memory was refused, which is no fault of the file.
   public var isOutOfMemory: Bool { systemError == ENOMEM }

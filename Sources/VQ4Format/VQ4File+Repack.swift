@@ -23,7 +23,7 @@ extension VQ4File {
   ) throws(VQ4Error) -> VQ4Writer.Result {
     guard !isSameFile(output) else {
       throw VQ4Error(
-        .sameFile, path: output, "is the file that is repacked", remedy: .chooseOutput)
+        .sameFile, path: output, "is the file that is repacked", remedy: .chooseOtherOutput)
     }
     try checkFreeSpace(output, layout)
     let writer = try VQ4Writer(

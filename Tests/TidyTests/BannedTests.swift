@@ -52,6 +52,16 @@ import Testing
       in: SourceTree.files.filter(\.isSwift), because: "Foundation links 58 MB")
   }
 
+  /// A library's texts say what to change; a program turns that into its flags.
+  @Test func librariesNameNoFlags() {
+    for file in SourceTree.files(below: "Sources")
+    where file.isSwift && !file.target.hasSuffix("CLI") {
+      for (index, line) in file.lines.enumerated() where line.contains(/"[^"]*--[a-z][^"]*"/) {
+        Issue.record("\(file.path):\(index + 1): names a flag")
+      }
+    }
+  }
+
   /// Roots are rounded correctly everywhere; these differ from one C library to the next.
   static let libm = [
     "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "pow", "sin", "cos", "tan", "sinh",

@@ -206,7 +206,7 @@ import VQ4Format
     let qwen = directory.file("qwen")
     let bare = fault { _ = try CheckpointParts().checkpoint(at: qwen) }
     #expect(bare?.code == .missingTensor)
-    #expect(bare?.detail.contains("--generator, --vae and --projector") == true)
+    #expect(bare?.remedy == .name([.generator, .vae, .projector]))
     let noVAE = fault {
       _ = try CheckpointParts(generator: directory.file("generator.pth")).checkpoint(at: qwen)
     }
@@ -215,7 +215,7 @@ import VQ4Format
     #expect(noProjector?.code == .missingTensor)
     #expect(noProjector?.subject.contains("image_gen_projector_out.mlp.2.bias") == true)
     #expect(noProjector?.subject.contains("sos_embedding.weight") == true)
-    #expect(noProjector?.detail.contains("--projector") == true)
+    #expect(noProjector?.remedy == .name([.projector]))
     let wrongFile = fault {
       _ = try CheckpointParts(projector: directory.file("vae.pth")).checkpoint(at: qwen)
     }

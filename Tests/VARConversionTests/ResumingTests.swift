@@ -174,8 +174,7 @@ import VQ4Format
     directory.write("m.vq4.partial", partial)
     #expect { try conversion(options(resumes: false)).write(to: path) } throws: {
       let error = $0 as? ConversionError
-      return error?.code == .stoppedConversion && error?.detail.contains("--resume") == true
-        && error?.detail.contains("--force") == true
+      return error?.code == .stoppedConversion && error?.remedy == .resumeOrStartAnew
     }
     #expect(try Fixtures.readFile(path + ".partial") == partial)
     #expect(try Fixtures.readFile(path + ".journal") == journal)
@@ -206,7 +205,9 @@ import VQ4Format
     let recipe = try refusal(options("int8", .map))
     #expect(recipe?.code == .otherConversion && recipe?.detail.contains("recipe") == true)
     let layout = try refusal(options("balanced", .auto))
-    #expect(layout?.code == .otherConversion && layout?.detail.contains("--layout map") == true)
+    #expect(
+      layout?.code == .otherConversion && layout?.detail.contains("layout map") == true
+        && layout?.remedy == .startAnew)
     var times = [timespec(tv_sec: 1_000_000, tv_nsec: 0), timespec(tv_sec: 1_000_000, tv_nsec: 5)]
     utimensat(AT_FDCWD, source.file("model.safetensors"), &times, 0)
     let shard = try refusal(first)
@@ -228,7 +229,7 @@ import VQ4Format
     directory.write("m.vq4.partial", partial)
     #expect { try conversion(options()).write(to: path) } throws: {
       let error = $0 as? VQ4Error
-      return error?.code == .chunkHash && error?.remedy.contains("--force") == true
+      return error?.code == .chunkHash && error?.needsNewConversion == true
     }
     directory.write("m.vq4.partial", Array(partial.prefix(80_000)))
     directory.write("m.vq4.journal", journal)

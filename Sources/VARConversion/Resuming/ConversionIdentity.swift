@@ -57,7 +57,7 @@ struct ConversionIdentity {
       switch key {
       case "journal", "converter": return "it was begun by another version of varconvert"
       case "zstd": return "it was begun with another version of libzstd"
-      case "layout": return "it was begun with --layout \(theirs[key]?.stringValue ?? "")"
+      case "layout": return "it was begun with layout \(theirs[key]?.stringValue ?? "")"
       case "adapters": return "it was begun with other adapters or scales"
       case "recipe", "plan": return "it was begun with another recipe"
       default: return "\(key) is not what it was then"

@@ -117,7 +117,7 @@ struct ConversationPlanner {
 
   /// The plan of a turn that fits.
   ///
-  /// - Throws: `outOfMemory` with what is missing and the flags that would help.
+  /// - Throws: `outOfMemory` with what is missing and the remedies that would help.
   func fittingPlan(_ turn: PlannedTurn) throws -> RequestPlan {
     let plan = try self.plan(turn)
     try plan.requireFit { remedies(turn, plan) }
@@ -128,21 +128,20 @@ struct ConversationPlanner {
 // MARK: What would help
 
 extension ConversationPlanner {
-  private func remedies(_ turn: PlannedTurn, _ plan: RequestPlan) -> [String] {
-    var ways: [String] = []
+  private func remedies(_ turn: PlannedTurn, _ plan: RequestPlan) -> [Remedy] {
+    var ways: [Remedy] = []
     if plan.residency != .stream, fits(turn, { $0.residency = .stream }) {
-      ways.append("--residency stream")
+      ways.append(Remedy(.streamedWeights))
     }
-    if plan.kvType != .int8, fits(turn, kvType: .int8) { ways.append("--kv int8") }
+    if plan.kvType != .int8, fits(turn, kvType: .int8) { ways.append(Remedy(.int8Cache)) }
     ways += options.drawing == nil ? textRemedies(turn) : drawingRemedies(turn)
     if let way = pictureRemedy(turn) { ways.append(way) }
     // Rounded up, and one more: what the program takes by itself differs a little from run to run.
     let neededMebibytes = plan.minimumByteCount >> 20 + 2
     if plan.isBoundByLimit {
-      let gap = (plan.limitGap >> 20 + 2) << 20
-      ways.append("a limit on memory (ulimit -v) that is \(gap) bytes higher")
+      ways.append(Remedy(.higherLimit, (plan.limitGap >> 20 + 2) << 20))
     } else if let system = SystemMemory.current(), system.availableBytes >= neededMebibytes << 20 {
-      ways.append("--ram \(neededMebibytes)M")
+      ways.append(Remedy(.largerBudget, neededMebibytes << 20))
     }
     return ways
   }
@@ -156,39 +155,41 @@ extension ConversationPlanner {
     return (try? changed.plan(turn, kvType: kvType))?.shortfallByteCount == 0
   }
 
-  private func textRemedies(_ turn: PlannedTurn) -> [String] {
+  private func textRemedies(_ turn: PlannedTurn) -> [Remedy] {
     var tokens = options.maximumTextTokens / 2
     while tokens >= 16 {
-      if fits(turn, { $0.options.maximumTextTokens = tokens }) { return ["--max-tokens \(tokens)"] }
+      if fits(turn, { $0.options.maximumTextTokens = tokens }) {
+        return [Remedy(.fewerTokens, tokens)]
+      }
       tokens /= 2
     }
     return []
   }
 
-  private func drawingRemedies(_ turn: PlannedTurn) -> [String] {
-    var ways: [String] = []
+  private func drawingRemedies(_ turn: PlannedTurn) -> [Remedy] {
+    var ways: [Remedy] = []
     let scales = (try? drawing())??.schedule.scales.count ?? 0
     let smaller = PixelBudget.allCases.filter { $0.scaleCount < scales }.last { budget in
       fits(turn) { $0.options.drawing?.size = .budget(budget) }
     }
-    if let smaller { ways.append("--size \(smaller.squareSizePixels) (a smaller size)") }
+    if let smaller { ways.append(Remedy(.smallerDrawing, smaller.squareSizePixels)) }
     let usesGuidance = (try? drawing())??.branches == 2
     if usesGuidance, fits(turn, { $0.options.drawing?.cfgScale = 1 }) {
-      ways.append("--cfg-scale 1")
+      ways.append(Remedy(.noGuidance))
     }
     return ways
   }
 
   /// A cap on the pixels of pictures: the largest of a few.
-  private func pictureRemedy(_ turn: PlannedTurn) -> String? {
+  private func pictureRemedy(_ turn: PlannedTurn) -> Remedy? {
     let tokens = turn.pictureGrids.map { $0.tokenCount / 4 }
     for cap in [400, 256, 144, 64] where tokens.contains(where: { $0 > cap }) {
       var smaller = turn
       smaller.pictureGrids = tokens.map { GridSize(height: 2, width: 2 * min($0, cap)) }
       smaller.promptTokens -= tokens.reduce(0) { $0 + max(0, $1 - cap) }
       if fits(smaller) {
-        return
-          "--max-pixels \(cap * model.imagePreprocessing.factor * model.imagePreprocessing.factor)"
+        let factor = model.imagePreprocessing.factor
+        return Remedy(.smallerPictures, cap * factor * factor)
       }
     }
     return nil

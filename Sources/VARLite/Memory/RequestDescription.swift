@@ -39,7 +39,7 @@ extension VARGPT {
     try conversation(for: request).plan(request.turn(self))
   }
 
-  /// Throws `outOfMemory`, with the flags that would help, unless a request fits.
+  /// Throws `outOfMemory`, with the remedies that would help, unless a request fits.
   public func requireFit(_ request: RequestDescription) throws {
     _ = try conversation(for: request).fittingPlan(request.turn(self))
   }

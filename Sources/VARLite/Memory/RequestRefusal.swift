@@ -3,18 +3,16 @@ import VARKernels
 extension RequestPlan {
   /// Throws `outOfMemory` unless the request fits.
   ///
-  /// - Parameter remedies: flags with which it would fit, each by itself.
-  func requireFit(remedies: () -> [String]) throws(GenerationError) {
+  /// - Parameter remedies: changes with which it would fit, each by itself.
+  func requireFit(remedies: () -> [Remedy]) throws(GenerationError) {
     guard shortfallByteCount > 0, let budgetByteCount else { return }
     let needed = budgetByteCount + shortfallByteCount
-    let ways = remedies()
     throw GenerationError(
       .outOfMemory,
       "the request takes at least \(ByteCount(needed).text) (\(largestParts())), "
         + "\(ByteCount(budgetByteCount).text) are there for it: "
-        + "\(ByteCount(shortfallByteCount).text) short; "
-        + (ways.isEmpty
-          ? "nothing smaller fits" : "it fits with " + ways.joined(separator: ", or ")))
+        + "\(ByteCount(shortfallByteCount).text) short",
+      remedies: remedies())
   }
 
   /// By how much a limit on this process would have to be higher for weights to be streamed.

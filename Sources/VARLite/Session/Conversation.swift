@@ -53,7 +53,8 @@ package final class Conversation {
     self.recorder = recorder
     guard let pool = ThreadPool(threadCount: model.options.threadCount) else {
       throw GenerationError(
-        .outOfMemory, "the system refused \(model.options.threadCount) threads; use --threads")
+        .outOfMemory, "the system refused \(model.options.threadCount) threads",
+        remedies: [Remedy(.fewerThreads)])
     }
     var plan = MemoryPlan()
     let scratch = model.reserveCompute(&plan)

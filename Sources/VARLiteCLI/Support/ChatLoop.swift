@@ -198,7 +198,7 @@ extension ChatLoop {
     case let error as GenerationError
     where [.invalidRequest, .outOfMemory, .cannotWrite].contains(error.code)
       && Console.outputFailure == nil:
-      return "\(error)"
+      return Failure.text(error)
     case let error as ImageError: return "\(error)"
     default: return nil
     }

@@ -50,17 +50,16 @@ enum Failure {
   }
 
   private static func fail(_ error: any Error, _ status: Status) -> Never {
-    Console.error("varlite: \(error)\(advice(error))")
+    Console.error("varlite: \(text(error))")
     exit(status.rawValue)
   }
 
-  /// Flags that help.
-  private static func advice(_ error: any Error) -> String {
-    switch (error as? GenerationError)?.code {
-    case .memoryUnknown: "; say how much with --ram"
-    // Only a model that was left the decision draws nothing.
-    case .nothingDrawn: "; it is made to draw without --let-model-decide"
-    default: ""
+  /// An error in the words of the command line.
+  static func text(_ error: any Error) -> String {
+    switch error {
+    case let error as GenerationError: "\(error)" + RemedyText.advice(error)
+    case let error as VQ4Error where error.mayBeOverwritten: "\(error) with --force"
+    default: "\(error)"
     }
   }
 
