@@ -3,6 +3,7 @@ import VARJSON
 import VARKernels
 import VARLite
 import VARModels
+import VARSystem
 
 /// Measures drawing a picture.
 public struct GenerateBenchmark {

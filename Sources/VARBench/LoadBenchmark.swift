@@ -1,8 +1,9 @@
-import CVARFiles
+import CVARSystem
 import Synchronization
 import VARJSON
 import VARKernels
 import VARModels
+import VARSystem
 import VQ4Format
 
 #if canImport(Glibc)

@@ -3,6 +3,7 @@ import VARJSON
 import VARKernels
 import VARLite
 import VARModels
+import VARSystem
 
 /// Measures reading a prompt and writing text.
 public struct UnderstandBenchmark {

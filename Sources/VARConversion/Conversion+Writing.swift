@@ -1,6 +1,6 @@
 import VARCheckpoint
-import VARKernels
 import VARQuantization
+import VARSystem
 import VQ4Format
 
 #if canImport(Glibc)

@@ -2,7 +2,7 @@ import ArgumentParser
 import VARCheckpoint
 import VARConversion
 import VARJSON
-import VARKernels
+import VARSystem
 import VQ4Format
 
 /// `varconvert SOURCE -o MODEL.vq4`.

@@ -4,6 +4,7 @@ import VARConversion
 import VARKernels
 import VARQuantization
 import VARSharedCLI
+import VARSystem
 import VQ4Format
 
 #if canImport(Glibc)

@@ -1,4 +1,4 @@
-import CVARFiles
+import CVARSystem
 
 #if canImport(Glibc)
   import Glibc

@@ -14,61 +14,60 @@ import Testing
     ("CLineEditor", ["CEdit"]),
     ("CImageIO", ["CPNG", "CJPEG", "CWebP", "CZlib"]),
     ("CVARKernels", []),
-    ("CVARThreads", []),
-    ("CVARFiles", []),
+    ("CVARSystem", []),
     ("CVARProgram", []),
     ("CVARDemoModel", []),
-    ("VARKernels", ["CVARKernels", "CVARThreads"]),
+    ("VARSystem", ["CVARSystem"]),
+    ("VARKernels", ["CVARKernels", "VARSystem"]),
     ("VARJSON", []),
-    ("VQ4Format", ["CZstd", "CXXHash", "CVARFiles", "VARJSON"]),
+    ("VQ4Format", ["CZstd", "CXXHash", "CVARSystem", "VARJSON"]),
     ("VARTokenizer", ["VARJSON"]),
     ("VARVision", ["CImageIO", "VARJSON"]),
-    ("VARModels", ["CVARKernels", "VARKernels", "VARJSON", "VQ4Format"]),
+    ("VARModels", ["CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format"]),
     ("VARCheckpoint", ["VARJSON"]),
-    ("VARQuantization", ["CVARKernels", "VARKernels", "VARJSON", "VQ4Format"]),
+    ("VARQuantization", ["CVARKernels", "VARJSON"]),
     (
       "VARConversion",
       [
-        "CVARKernels", "VARKernels", "VARJSON", "VARCheckpoint", "VARQuantization",
-        "VARTokenizer", "VARModels", "VQ4Format",
+        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer",
+        "VARModels", "VARCheckpoint", "VARQuantization",
       ]
     ),
     (
       "VARLite",
       [
-        "CVARKernels", "VARKernels", "VARModels", "VARTokenizer", "VARVision", "VARJSON",
-        "VQ4Format",
+        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer",
+        "VARVision", "VARModels",
       ]
     ),
     ("CVARProbes", []),
     (
       "VARBench",
       [
-        "CVARKernels", "CVARFiles", "CVARProbes", "VARKernels", "VARJSON", "VARQuantization",
-        "VARModels", "VARLite", "VQ4Format",
+        "CVARKernels", "CVARSystem", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARModels",
+        "VARQuantization", "VARLite", "CVARProbes",
       ]
     ),
-    ("VARSharedCLI", ["CVARProgram", "VARKernels", "VQ4Format", "ArgumentParser"]),
+    ("VARSharedCLI", ["CVARProgram", "VARSystem", "VARKernels", "VQ4Format", "ArgumentParser"]),
     (
       "VARLiteCLI",
       [
-        "CLineEditor", "VARSharedCLI", "VARLite", "CVARDemoModel", "VARJSON", "VARKernels",
-        "VARModels", "VARTokenizer",
-        "VARVision", "VQ4Format", "ArgumentParser",
+        "CLineEditor", "CVARDemoModel", "VARSystem", "VARKernels", "VARJSON", "VQ4Format",
+        "VARTokenizer", "VARVision", "VARModels", "VARLite", "VARSharedCLI", "ArgumentParser",
       ]
     ),
     (
       "VARConvertCLI",
       [
-        "VARSharedCLI", "VARConversion", "VARCheckpoint", "VARQuantization", "VARTokenizer",
-        "VARModels", "VARKernels", "VARJSON", "VQ4Format", "ArgumentParser",
+        "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer", "VARModels",
+        "VARCheckpoint", "VARQuantization", "VARConversion", "VARSharedCLI", "ArgumentParser",
       ]
     ),
     (
       "VARBenchCLI",
       [
-        "VARBench", "VARSharedCLI", "VARKernels", "VARJSON", "VARQuantization", "VARModels",
-        "VQ4Format", "ArgumentParser",
+        "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARModels", "VARQuantization",
+        "VARBench", "VARSharedCLI", "ArgumentParser",
       ]
     ),
   ]

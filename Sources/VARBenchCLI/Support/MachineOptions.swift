@@ -2,6 +2,7 @@ import ArgumentParser
 import VARBench
 import VARKernels
 import VARSharedCLI
+import VARSystem
 
 #if canImport(Glibc)
   import Glibc

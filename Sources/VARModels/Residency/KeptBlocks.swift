@@ -1,4 +1,4 @@
-import VARKernels
+import VARSystem
 import VQ4Format
 
 /// Blocks that are read into memory of their own and stay there until nobody needs them and the memory is needed.

@@ -1,5 +1,5 @@
 import Synchronization
-import VARKernels
+import VARSystem
 import VQ4Format
 
 /// Weights used in place from the mapped file; compressed streams are decoded by all cores, ahead of the compute where

@@ -1,4 +1,4 @@
-import VARKernels
+import VARSystem
 import VQ4Format
 
 /// Weights within a fixed memory: as many parts of a phase as fit stay there, the others pass through a ring buffer,

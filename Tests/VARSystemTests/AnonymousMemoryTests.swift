@@ -1,5 +1,5 @@
 import Testing
-import VARKernels
+import VARSystem
 
 #if canImport(Glibc)
   import Glibc
