@@ -45,25 +45,24 @@ let package = Package(
     // The small trained model that `varlite` uses when none is named.
     .target(name: "CVARDemoModel", resources: [.copy("Resources/shapes.vq4")]),
 
-    // The operating system: threads, a clock, memory.
+    // The operating system: threads, a clock, memory, files. No other library calls the C library.
     .target(name: "VARSystem", dependencies: ["CVARSystem"]),
     // Checked entry points over the kernels, work on all threads, aligned arena.
     .target(name: "VARKernels", dependencies: ["CVARKernels", "VARSystem"]),
     // Strict JSON: duplicate keys, depth and number range are errors.
     .target(name: "VARJSON"),
     // Read, verify and write the `.vq4` container; no maths.
-    .target(
-      name: "VQ4Format", dependencies: ["CZstd", "CXXHash", "CVARSystem", "VARJSON"]),
+    .target(name: "VQ4Format", dependencies: ["CZstd", "CXXHash", "VARSystem", "VARJSON"]),
     // Byte-level BPE, special tokens, chat template.
-    .target(name: "VARTokenizer", dependencies: ["VARJSON"]),
+    .target(name: "VARTokenizer", dependencies: ["VARSystem", "VARJSON"]),
     // Picture decode and encode, resize, patches.
-    .target(name: "VARVision", dependencies: ["CImageIO", "VARJSON"]),
+    .target(name: "VARVision", dependencies: ["CImageIO", "VARSystem", "VARJSON"]),
     // Configurations, weight tables and forward passes of the networks.
     .target(
       name: "VARModels",
       dependencies: ["CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format"]),
     // Reads safetensors and PyTorch checkpoints, adapters, folders as hubs leave them; executes nothing.
-    .target(name: "VARCheckpoint", dependencies: ["VARJSON"]),
+    .target(name: "VARCheckpoint", dependencies: ["VARSystem", "VARJSON"]),
     // Quantizers, error measures, recipes.
     .target(name: "VARQuantization", dependencies: ["CVARKernels", "VARJSON"]),
     // Checkpoint to `.vq4`: fold, plan, stream.
@@ -86,7 +85,7 @@ let package = Package(
     .target(
       name: "VARBench",
       dependencies: [
-        "CVARKernels", "CVARSystem", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARModels",
+        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARModels",
         "VARQuantization", "VARLite", "CVARProbes",
       ]),
     // What the programs have in common: start, limits, signals, version, names of commands, seeds, the terminal.

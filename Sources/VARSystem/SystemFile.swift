@@ -1,25 +1,10 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
-
 /// Small text files that the kernel writes.
 package enum SystemFile {
-  private static let maximumByteCount = 1 << 20
+  private static let maximumByteCount = 16 << 20
 
-  /// The text of a file, at most 1 MiB of it; nil where it cannot be read.
+  /// The text of a file of at most 16 MiB; nil where it cannot be read.
   package static func text(_ path: String) -> String? {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return nil }
-    defer { close(descriptor) }
-    var bytes: [UInt8] = []
-    var part = [UInt8](repeating: 0, count: 1 << 14)
-    while bytes.count < maximumByteCount {
-      let count = read(descriptor, &part, part.count)
-      guard count > 0 else { break }
-      bytes += part[..<count]
-    }
+    guard let bytes = try? WholeFile.read(path, atMost: maximumByteCount) else { return nil }
     return String(decoding: bytes, as: UTF8.self)
   }
 

@@ -20,11 +20,11 @@ import Testing
     ("VARSystem", ["CVARSystem"]),
     ("VARKernels", ["CVARKernels", "VARSystem"]),
     ("VARJSON", []),
-    ("VQ4Format", ["CZstd", "CXXHash", "CVARSystem", "VARJSON"]),
-    ("VARTokenizer", ["VARJSON"]),
-    ("VARVision", ["CImageIO", "VARJSON"]),
+    ("VQ4Format", ["CZstd", "CXXHash", "VARSystem", "VARJSON"]),
+    ("VARTokenizer", ["VARSystem", "VARJSON"]),
+    ("VARVision", ["CImageIO", "VARSystem", "VARJSON"]),
     ("VARModels", ["CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format"]),
-    ("VARCheckpoint", ["VARJSON"]),
+    ("VARCheckpoint", ["VARSystem", "VARJSON"]),
     ("VARQuantization", ["CVARKernels", "VARJSON"]),
     (
       "VARConversion",
@@ -44,7 +44,7 @@ import Testing
     (
       "VARBench",
       [
-        "CVARKernels", "CVARSystem", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARModels",
+        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARModels",
         "VARQuantization", "VARLite", "CVARProbes",
       ]
     ),

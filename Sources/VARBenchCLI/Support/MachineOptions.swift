@@ -4,12 +4,6 @@ import VARKernels
 import VARSharedCLI
 import VARSystem
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
-
 extension PageKind: ExpressibleByArgument {}
 
 /// What every benchmark takes.
