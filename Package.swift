@@ -38,78 +38,83 @@ let package = Package(
     .target(name: "CImageIO", dependencies: ["CPNG", "CJPEG", "CWebP", "CZlib"]),
     // Scalar reference and SIMD kernels, CPU detection; no allocation, threads, I/O.
     .target(name: "CVARKernels"),
-    // Fork-join pool of POSIX threads.
-    .target(name: "CVARThreads"),
-    // Reads past the page cache, and a guard for mapped files that are cut.
-    .target(name: "CVARFiles"),
+    // Fork-join pool of POSIX threads, processors, memory figures; a guard for mapped files that are cut.
+    .target(name: "CVARSystem"),
     // Arguments, standard descriptors, limits and signals of a program.
     .target(name: "CVARProgram"),
     // The small trained model that `varlite` uses when none is named.
     .target(name: "CVARDemoModel", resources: [.copy("Resources/shapes.vq4")]),
 
-    // Checked entry points over the kernels, thread pool, aligned arena.
-    .target(name: "VARKernels", dependencies: ["CVARKernels", "CVARThreads"]),
+    // The operating system: threads, a clock, memory, files. No other library calls the C library.
+    .target(name: "VARSystem", dependencies: ["CVARSystem"]),
+    // Checked entry points over the kernels, work on all threads, aligned arena.
+    .target(name: "VARKernels", dependencies: ["CVARKernels", "VARSystem"]),
     // Strict JSON: duplicate keys, depth and number range are errors.
     .target(name: "VARJSON"),
     // Read, verify and write the `.vq4` container; no maths.
-    .target(name: "VQ4Format", dependencies: ["CZstd", "CXXHash", "CVARFiles", "VARJSON"]),
+    .target(name: "VQ4Format", dependencies: ["CZstd", "CXXHash", "VARSystem", "VARJSON"]),
     // Byte-level BPE, special tokens, chat template.
-    .target(name: "VARTokenizer", dependencies: ["VARJSON"]),
+    .target(name: "VARTokenizer", dependencies: ["VARSystem", "VARJSON"]),
     // Picture decode and encode, resize, patches.
-    .target(name: "VARVision", dependencies: ["CImageIO", "VARJSON"]),
+    .target(name: "VARVision", dependencies: ["CImageIO", "VARSystem", "VARJSON"]),
     // Configurations, weight tables and forward passes of the networks.
-    .target(name: "VARModels", dependencies: ["VARKernels", "VARJSON", "VQ4Format"]),
-    // Reads safetensors and PyTorch checkpoints, adapters, folders as hubs leave them; executes nothing.
-    .target(name: "VARCheckpoint", dependencies: ["VARJSON"]),
-    // Quantizers, error measures, recipes.
     .target(
-      name: "VARQuantization", dependencies: ["CVARKernels", "VARKernels", "VARJSON", "VQ4Format"]),
+      name: "VARModels",
+      dependencies: ["CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format"]),
+    // Reads safetensors and PyTorch checkpoints, adapters, folders as hubs leave them; executes nothing.
+    .target(name: "VARCheckpoint", dependencies: ["VARSystem", "VARJSON"]),
+    // Quantizers, error measures, recipes.
+    .target(name: "VARQuantization", dependencies: ["CVARKernels", "VARJSON"]),
     // Checkpoint to `.vq4`: fold, plan, stream.
     .target(
       name: "VARConversion",
       dependencies: [
-        "CVARKernels", "VARKernels", "VARJSON", "VARCheckpoint", "VARQuantization",
-        "VARTokenizer", "VARModels", "VQ4Format",
+        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer",
+        "VARModels", "VARCheckpoint", "VARQuantization",
       ]),
     // The library an app embeds: understand, generate, edit.
     .target(
       name: "VARLite",
-      dependencies: ["VARModels", "VARTokenizer", "VARVision", "VARJSON", "VQ4Format"]),
+      dependencies: [
+        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer",
+        "VARVision", "VARModels",
+      ]),
     // Peak loops and the allocation counter of the benchmarks.
     .target(name: "CVARProbes"),
     // Measures the machine, the kernels and whole models of synthetic weights.
     .target(
       name: "VARBench",
       dependencies: [
-        "CVARKernels", "CVARFiles", "CVARProbes", "VARKernels", "VARJSON", "VARQuantization",
-        "VARModels", "VARLite", "VQ4Format",
+        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARModels",
+        "VARQuantization", "VARLite", "CVARProbes",
       ]),
     // What the programs have in common: start, limits, signals, version, names of commands, seeds, the terminal.
     .target(
       name: "VARSharedCLI",
       dependencies: [
-        "CVARProgram", "VARKernels", "VQ4Format",
+        "CVARProgram", "VARSystem", "VARKernels", "VQ4Format",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     // Arguments and printing only.
     .executableTarget(
       name: "VARLiteCLI",
       dependencies: [
-        "CLineEditor", "VARSharedCLI", "VARLite", "CVARDemoModel", "VARJSON",
+        "CLineEditor", "CVARDemoModel", "VARSystem", "VARKernels", "VARJSON", "VQ4Format",
+        "VARTokenizer", "VARVision", "VARModels", "VARLite", "VARSharedCLI",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
       name: "VARConvertCLI",
       dependencies: [
-        "VARSharedCLI", "VARConversion", "VARCheckpoint", "VARQuantization", "VARTokenizer",
-        "VARModels", "VARKernels", "VARJSON", "VQ4Format",
+        "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer", "VARModels",
+        "VARCheckpoint", "VARQuantization", "VARConversion", "VARSharedCLI",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
       name: "VARBenchCLI",
       dependencies: [
-        "VARBench", "VARSharedCLI", "VARKernels", "VARJSON", "VARQuantization", "VARModels",
-        "VQ4Format",
+        "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARModels", "VARQuantization",
+        "VARBench", "VARSharedCLI",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -122,8 +127,9 @@ let package = Package(
       name: "CVARKernelChecks", dependencies: ["CVARKernels"], path: "Tests/c",
       exclude: ["kernels_test.c", "mutants.txt", "mutate.sh", "run_arm.sh"]),
     .testTarget(
-      name: "VARKernelsTests",
-      dependencies: ["CVARKernels", "CVARThreads", "VARKernels", "VARTestSupport"]),
+      name: "VARSystemTests", dependencies: ["CVARSystem", "VARSystem", "VARTestSupport"]),
+    .testTarget(
+      name: "VARKernelsTests", dependencies: ["CVARKernels", "VARSystem", "VARKernels"]),
     .testTarget(name: "CVARKernelsTests", dependencies: ["CVARKernels", "CVARKernelChecks"]),
     .testTarget(name: "VARJSONTests", dependencies: ["VARJSON"]),
     .testTarget(
@@ -133,15 +139,26 @@ let package = Package(
     .testTarget(
       name: "VARQuantizationTests", dependencies: ["VARQuantization", "VARTestSupport"]),
     .testTarget(
-      name: "VARConversionTests", dependencies: ["CXXHash", "VARConversion", "VARTestSupport"]),
+      name: "VARConversionTests",
+      dependencies: [
+        "CXXHash", "VARSystem", "VARJSON", "VQ4Format", "VARTokenizer", "VARModels",
+        "VARCheckpoint", "VARQuantization", "VARConversion", "VARTestSupport",
+      ]),
     .testTarget(
       name: "VARTokenizerTests",
       dependencies: ["VARTokenizer", "VARJSON", "CZstd", "VARTestSupport"]),
     .testTarget(
-      name: "VARModelsTests", dependencies: ["CVARKernels", "VARModels", "VARTestSupport"]),
+      name: "VARModelsTests",
+      dependencies: [
+        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARModels",
+        "VARTestSupport",
+      ]),
     .testTarget(
       name: "VARLiteTests",
-      dependencies: ["VARLite", "VARConversion", "VARJSON", "VARTestSupport"]),
+      dependencies: [
+        "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARVision", "VARModels",
+        "VARCheckpoint", "VARQuantization", "VARConversion", "VARLite", "VARTestSupport",
+      ]),
     .testTarget(
       name: "VARLiteCLITests",
       dependencies: [

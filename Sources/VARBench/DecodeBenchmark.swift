@@ -1,5 +1,6 @@
 import VARKernels
 import VARModels
+import VARSystem
 
 /// Measures the picture tokenizer's decoder alone: codes to pixels.
 public struct DecodeBenchmark {

@@ -3,6 +3,7 @@ import VARJSON
 import VARKernels
 import VARLite
 import VARModels
+import VARSystem
 
 /// Measures drawing a picture.
 public struct GenerateBenchmark {
@@ -148,7 +149,7 @@ public struct GenerateBenchmark {
     run.drawing = try Stopwatch.seconds {
       codes = try drawing.draw(session, layout: layout, arena: arena, model.run) { _, _ in
         counts[marks.count] = Int(cvar_allocation_count())
-        marks.append(Stopwatch.now())
+        marks.append(MonotonicClock.seconds())
       }.codes
     }
     run.scales = zip(marks, marks.dropFirst()).map { $1 - $0 }

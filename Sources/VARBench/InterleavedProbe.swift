@@ -1,4 +1,4 @@
-import VARKernels
+import VARSystem
 
 /// Reads a part of the weights between two steps of a model, so that each step meets the limit of its own moment: where
 /// others use the memory too, its bandwidth changes from one second to the next.

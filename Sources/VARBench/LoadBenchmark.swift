@@ -1,15 +1,9 @@
-import CVARFiles
 import Synchronization
 import VARJSON
 import VARKernels
 import VARModels
+import VARSystem
 import VQ4Format
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
 
 /// Measures how fast the weights of a model file come into memory.
 public struct LoadBenchmark {
@@ -136,7 +130,7 @@ public struct LoadBenchmark {
   /// Seconds until all weights were there once, and of the next pass where they are read again.
   private func load(_ conditions: RunConditions, _ pool: ThreadPool) throws -> (Double, Double?) {
     let model = try Model(path: path)
-    if isCold { try forget() }
+    if isCold { try open().forget() }
     let source = WeightStore(model.blocks, residency, threadCount: conditions.threadCount)
     let plan = self.plan(model, conditions)
     let first = try Stopwatch.seconds {
@@ -163,33 +157,23 @@ public struct LoadBenchmark {
     }
   }
 
-  private func open(_ flags: Int32) throws(BenchmarkError) -> Int32 {
-    let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | flags)
-    guard descriptor >= 0 else {
+  private func open() throws(BenchmarkError) -> OpenFile {
+    do throws(SystemError) {
+      return try OpenFile(path, .reading)
+    } catch {
       throw BenchmarkError(.invalidRequest, "\(path): cannot be opened")
     }
-    return descriptor
-  }
-
-  /// Has the page cache forget the file.
-  private func forget() throws(BenchmarkError) {
-    let descriptor = try open(0)
-    defer { close(descriptor) }
-    fsync(descriptor)
-    posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
   }
 
   /// GB/s of reading the file, or 4 GB of it, in pieces of 1 MiB by as many threads as load it.
   private func diskSpeed(_ conditions: RunConditions) throws -> Double {
     let piece = 1 << 20
-    var descriptor: Int32 = -1
-    if isCold {
-      try forget()
-      descriptor = (try? open(cvar_open_direct_flag())) ?? -1
-    }
-    if descriptor < 0 { descriptor = try open(0) }
-    defer { close(descriptor) }
-    let pieces = min(Int(lseek(descriptor, 0, SEEK_END)) / piece, 4000)
+    let file = try open()
+    if isCold { file.forget() }
+    let byteCount = (try? file.status())?.byteCount ?? 0
+    let direct = DirectFile(
+      FileRegion(of: file, path: path, 0..<byteCount), isDirect: isCold)
+    let pieces = min(byteCount / piece, 4000)
     guard pieces > 0 else { return .infinity }
     let readerCount = WeightSources.readerCount(threadCount: conditions.threadCount)
     let readers = RunConditions(
@@ -205,11 +189,12 @@ public struct LoadBenchmark {
     let seconds = Stopwatch.seconds {
       pool.parallel(readerCount) { workers in
         for worker in workers {
-          let buffer = memory.base + worker * piece
+          let buffer = UnsafeMutableRawBufferPointer(
+            start: memory.base + worker * piece, count: piece)
           while true {
             let index = next.add(1, ordering: .relaxed).oldValue
             guard index < pieces else { break }
-            if pread(descriptor, buffer, piece, off_t(index * piece)) != piece {
+            if direct.readBlocks(at: index * piece, into: buffer) != piece {
               failures.add(1, ordering: .relaxed)
             }
           }

@@ -1,5 +1,6 @@
 import CVARProbes
 import VARKernels
+import VARSystem
 
 /// Measures what the machine can do at most, with as many threads as the run has.
 public struct MachineProbe {

@@ -3,6 +3,7 @@ import VARJSON
 import VARKernels
 import VARModels
 import VARQuantization
+import VARSystem
 import VQ4Format
 
 /// Measures the product of one weight matrix `[m, k]` with n rows of activations.

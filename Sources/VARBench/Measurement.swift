@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
+import VARSystem
 
 /// Values of the same quantity from repeated runs.
 public struct Measurement: Sendable {
@@ -27,19 +23,13 @@ public struct Measurement: Sendable {
   }
 }
 
-/// Seconds on a clock that never steps back.
+/// Times work, in seconds.
 public enum Stopwatch {
-  public static func now() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
-  }
-
   /// Seconds of one run of `body`.
   public static func seconds(_ body: () throws -> Void) rethrows -> Double {
-    let start = now()
+    let start = MonotonicClock.seconds()
     try body()
-    return now() - start
+    return MonotonicClock.seconds() - start
   }
 
   /// Seconds of `repeats` runs after one that warms caches, clocks and page tables up and does not count.

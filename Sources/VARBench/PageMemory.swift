@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
+import VARSystem
 
 /// The pages that weights lie in. Reading speeds differ, so probes and runs use the same kind.
 public enum PageKind: String, Sendable, CaseIterable {
@@ -18,49 +14,38 @@ public enum PageKind: String, Sendable, CaseIterable {
 final class PageMemory {
   let base: UnsafeMutableRawPointer
   let byteCount: Int
+  /// What the bytes belong to.
+  private let owner: AnyObject
 
   /// - Parameter temporaryFolder: where the file of the kind `file` lies, without a name.
   init(
     byteCount wanted: Int, kind: PageKind, temporaryFolder: String
   ) throws(BenchmarkError) {
-    let hugePage = 2 << 20
+    let hugePage = AnonymousMemory.hugePageBytes
     byteCount = (max(wanted, 1) + hugePage - 1) / hugePage * hugePage
-    var descriptor: Int32 = -1
-    var flags = MAP_PRIVATE | MAP_ANONYMOUS
-    if kind == .file {
-      descriptor = try Self.unnamedFile(in: temporaryFolder, byteCount: byteCount)
-      flags = MAP_SHARED
+    guard kind == .file else {
+      guard let memory = AnonymousMemory(byteCount: byteCount, isHuge: kind == .huge) else {
+        throw Self.noMemory(byteCount)
+      }
+      base = memory.base
+      owner = memory
+      return
     }
-    defer { if descriptor >= 0 { close(descriptor) } }
-    guard let base = mmap(nil, byteCount, PROT_READ | PROT_WRITE, flags, descriptor, 0),
-      base != MAP_FAILED
-    else { throw Self.noMemory(byteCount) }
-    self.base = base
-    if kind != .file {
-      let madvHugePage: Int32 = 14
-      let madvNoHugePage: Int32 = 15
-      // A system without huge pages refuses, and gives small ones.
-      _ = madvise(base, byteCount, kind == .huge ? madvHugePage : madvNoHugePage)
+    do throws(SystemError) {
+      let memory = try UnnamedFileMemory(byteCount: byteCount, in: temporaryFolder)
+      base = memory.base
+      owner = memory
+    } catch {
+      switch error.attempt {
+      case .create:
+        throw BenchmarkError(.outOfMemory, "\(temporaryFolder): cannot make a file; set TMPDIR")
+      case .reserve:
+        throw BenchmarkError(
+          .outOfMemory,
+          "\(temporaryFolder): no space for \(byteCount) bytes; set TMPDIR, or take huge pages")
+      default: throw Self.noMemory(byteCount)
+      }
     }
-  }
-
-  deinit { munmap(base, byteCount) }
-
-  private static func unnamedFile(
-    in folder: String, byteCount: Int
-  ) throws(BenchmarkError) -> Int32 {
-    var template = Array((folder + "/varbench-XXXXXX").utf8CString)
-    let descriptor = mkstemp(&template)
-    guard descriptor >= 0 else {
-      throw BenchmarkError(.outOfMemory, "\(folder): cannot make a file; set TMPDIR")
-    }
-    unlink(template)
-    guard posix_fallocate(descriptor, 0, off_t(byteCount)) == 0 else {
-      close(descriptor)
-      throw BenchmarkError(
-        .outOfMemory, "\(folder): no space for \(byteCount) bytes; set TMPDIR, or take huge pages")
-    }
-    return descriptor
   }
 
   private static func noMemory(_ byteCount: Int) -> BenchmarkError {

@@ -1,4 +1,5 @@
 import VARKernels
+import VARSystem
 
 /// What all measurements of one run share.
 public struct RunConditions: Sendable {

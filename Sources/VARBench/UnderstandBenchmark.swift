@@ -3,6 +3,7 @@ import VARJSON
 import VARKernels
 import VARLite
 import VARModels
+import VARSystem
 
 /// Measures reading a prompt and writing text.
 public struct UnderstandBenchmark {
@@ -119,12 +120,12 @@ public struct UnderstandBenchmark {
     var allocations = 0
     for step in 0..<writtenTokens {
       let before = Int(cvar_allocation_count())
-      let start = Stopwatch.now()
+      let start = MonotonicClock.seconds()
       guard let id = sampler.pick(try session.nextLogits(model.run), step: step) else {
         preconditionFailure("synthetic weights give finite logits")
       }
       try session.append(id, model.run)
-      let end = Stopwatch.now()
+      let end = MonotonicClock.seconds()
       let after = Int(cvar_allocation_count())
       limits.append(probe.bandwidth())
       // The first warms up.

@@ -2,6 +2,7 @@ import ArgumentParser
 import VARBench
 import VARModels
 import VARSharedCLI
+import VARSystem
 import VQ4Format
 
 #if canImport(Glibc)

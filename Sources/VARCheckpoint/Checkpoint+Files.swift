@@ -1,10 +1,5 @@
 import VARJSON
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
+import VARSystem
 
 extension Checkpoint {
   /// A tokenizer of 151,643 entries takes 7 MB; nothing beside the shards is larger.
@@ -16,20 +11,19 @@ extension Checkpoint {
   /// The bytes of a file beside the shards, or nil where it is absent.
   public func bytes(ofFile fileName: String) throws(CheckpointError) -> [UInt8]? {
     let path = path(of: fileName)
-    guard access(path, F_OK) == 0 else { return nil }
+    guard FileTree.exists(path) else { return nil }
     return try Self.readBytes(path: path)
   }
 
   /// The size of a file beside the shards, or nil where it is absent.
   public func byteCount(ofFile fileName: String) -> Int? {
-    var status = stat()
-    return stat(path(of: fileName), &status) == 0 ? Int(status.st_size) : nil
+    FileStatus(path(of: fileName))?.byteCount
   }
 
   /// A JSON file beside the shards, or nil where it is absent.
   public func json(ofFile fileName: String) throws(CheckpointError) -> JSONValue? {
     let path = path(of: fileName)
-    guard access(path, F_OK) == 0 else { return nil }
+    guard FileTree.exists(path) else { return nil }
     return try Self.readJSON(path: path)
   }
 

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
+import VARSystem
 
 /// Where the files of a checkpoint are, from a path that names them or a place one level off.
 enum CheckpointLocation: Equatable {
@@ -40,8 +36,7 @@ enum CheckpointLocation: Equatable {
 
   /// Nil where there is nothing of that name.
   private static func isFolder(_ path: String) -> Bool? {
-    var status = stat()
-    return stat(path, &status) == 0 ? status.st_mode & S_IFMT == S_IFDIR : nil
+    FileStatus(path).map { $0.kind == .folder }
   }
 
   private static func exists(_ path: String) -> Bool { isFolder(path) == false }
@@ -132,15 +127,6 @@ enum CheckpointLocation: Equatable {
 
   /// Names of the folders in a folder, sorted.
   private static func folders(in folder: String) -> [String] {
-    guard let stream = opendir(folder) else { return [] }
-    defer { closedir(stream) }
-    var names: [String] = []
-    while let entry = readdir(stream) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name != ".", name != "..", isFolder("\(folder)/\(name)") == true { names.append(name) }
-    }
-    return names.sorted()
+    FileTree.names(in: folder).filter { isFolder("\(folder)/\($0)") == true }.sorted()
   }
 }

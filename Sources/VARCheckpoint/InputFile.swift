@@ -1,10 +1,5 @@
 import VARJSON
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
+import VARSystem
 
 /// A regular file that is read, never mapped; symbolic links are followed.
 ///
@@ -15,31 +10,28 @@ final class InputFile: Sendable {
   let byteCount: Int
   /// When the content last changed, in seconds and nanoseconds since 1970.
   let modificationTime: (seconds: Int, nanoseconds: Int)
-  private let descriptor: Int32
+  private let file: OpenFile
 
   init(path: String) throws(CheckpointError) {
-    descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    let code = errno
     self.path = path
-    guard descriptor >= 0 else {
-      let isMissing = code == ENOENT
+    let status: FileStatus
+    do throws(SystemError) {
+      file = try OpenFile(path, .reading)
+      status = try file.status()
+    } catch {
       throw CheckpointError(
-        isMissing ? .missingFile : .unreadable, path: path,
-        isMissing
+        error.isMissing ? .missingFile : .unreadable, path: path,
+        error.isMissing
           ? "no such file; fetch the checkpoint again, it is incomplete"
-          : "cannot be opened: \(String(cString: strerror(code)))"
-            + (code == EMFILE ? "; raise the limit on open files (ulimit -n)" : ""))
+          : "\(error)" + (error.isShortOfFiles ? "; raise the limit on open files (ulimit -n)" : "")
+      )
     }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-      close(descriptor)
+    guard status.kind == .regular else {
       throw CheckpointError(.unreadable, path: path, "is not a regular file")
     }
-    byteCount = Int(status.st_size)
-    modificationTime = Self.modificationTime(status)
+    byteCount = status.byteCount
+    modificationTime = status.modificationTime
   }
-
-  deinit { close(descriptor) }
 
   /// Fills `buffer` with the bytes from `offset` on.
   ///
@@ -47,25 +39,28 @@ final class InputFile: Sendable {
   func read(
     from offset: Int, into buffer: UnsafeMutableRawBufferPointer
   ) throws(CheckpointError) {
-    var done = 0
-    while done < buffer.count {
-      let count = pread(
-        descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(offset + done))
-      if count < 0, errno == EINTR { continue }
-      guard count >= 0 else {
-        throw CheckpointError(
-          .unreadable, path: path,
-          "cannot be read at byte \(offset + done): \(String(cString: strerror(errno))); "
-            + "check the disk, or copy the file again")
-      }
-      guard count > 0 else {
-        throw CheckpointError(
-          .changed, path: path,
-          "ends at byte \(offset + done), but had \(byteCount) bytes when it was opened; "
-            + "it was cut while it was read, copy it again")
-      }
-      done += count
+    do throws(SystemError) {
+      try file.read(into: buffer, at: offset)
+    } catch {
+      throw failure(error)
     }
+  }
+
+  private func failure(_ error: SystemError) -> CheckpointError {
+    guard case .read(let offset) = error.attempt else {
+      return CheckpointError(
+        .unreadable, path: path, "cannot be asked for its size: \(error.message)")
+    }
+    guard error.isEndOfFile else {
+      return CheckpointError(
+        .unreadable, path: path,
+        "cannot be read at byte \(offset): \(error.message); check the disk, or copy the file again"
+      )
+    }
+    return CheckpointError(
+      .changed, path: path,
+      "ends at byte \(offset), but had \(byteCount) bytes when it was opened; "
+        + "it was cut while it was read, copy it again")
   }
 
   /// Throws `unsupportedFormat` where the file is what downloads leave in the place of it.
@@ -99,31 +94,27 @@ final class InputFile: Sendable {
 
   /// Throws `changed` where size or time of change are not those of the opening.
   func checkUnchanged() throws(CheckpointError) {
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else {
-      throw CheckpointError(
-        .unreadable, path: path, "cannot be asked for its size: \(String(cString: strerror(errno)))"
-      )
+    let status: FileStatus
+    do throws(SystemError) {
+      status = try file.status()
+    } catch {
+      throw failure(error)
     }
-    guard Int(status.st_size) == byteCount, Self.modificationTime(status) == modificationTime else {
+    guard status.byteCount == byteCount, status.modificationTime == modificationTime else {
       throw CheckpointError(
         .changed, path: path,
         "was changed while it was read (\(byteCount) bytes when it was opened, "
-          + "\(status.st_size) now); leave the checkpoint alone and start again")
+          + "\(status.byteCount) now); leave the checkpoint alone and start again")
     }
   }
 
   /// Asks the system to read `count` bytes from `offset` on ahead of their use.
   func prefetch(from offset: Int, count: Int) {
-    posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_WILLNEED)
+    file.willNeed(offset..<offset + count)
   }
 
   /// Gives `count` bytes from `offset` on back to the system, which may hold them in memory.
   func discard(from offset: Int, count: Int) {
-    posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_DONTNEED)
-  }
-
-  private static func modificationTime(_ status: stat) -> (seconds: Int, nanoseconds: Int) {
-    (Int(status.st_mtim.tv_sec), Int(status.st_mtim.tv_nsec))
+    file.forget(offset..<offset + count)
   }
 }

@@ -1,9 +1,3 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
-
 extension CheckpointTensor {
   /// Whether all elements have the same bits. Reads up to the first that differs, which is near the start in weights.
   public func isOneValue() throws(CheckpointError) -> Bool {
@@ -16,12 +10,23 @@ extension CheckpointTensor {
     while first + width < byteCount {
       let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(piece, byteCount - first)])
       try readBytes(from: first, into: part)
-      let start = part.baseAddress!
-      guard memcmp(start, start + width, part.count - width) == 0 else { return false }
+      guard Self.repeats(part, each: width) else { return false }
       first += part.count - width
       piece = buffer.count
     }
     return byteCount > 0
+  }
+
+  /// Whether every byte is the one `width` bytes before it, but for the first `width`.
+  private static func repeats(_ bytes: UnsafeMutableRawBufferPointer, each width: Int) -> Bool {
+    let count = bytes.count - width
+    let wordEnd = count - count % 8
+    for offset in stride(from: 0, to: wordEnd, by: 8) {
+      let word = bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+      let next = bytes.loadUnaligned(fromByteOffset: offset + width, as: UInt64.self)
+      if word != next { return false }
+    }
+    return (wordEnd..<count).allSatisfy { bytes[$0] == bytes[$0 + width] }
   }
 }
 

@@ -1,13 +1,7 @@
 import VARCheckpoint
-import VARKernels
 import VARQuantization
+import VARSystem
 import VQ4Format
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
 
 extension Conversion {
   /// Writes the file, which appears under its name only when it is complete.
@@ -54,7 +48,7 @@ extension Conversion {
 
   /// What was written by an earlier run, which may have ended before it could remove its journal.
   private func result(of file: VQ4File) -> Result {
-    if access(file.path + ".partial", F_OK) != 0 { Journal.remove(Journal.path(of: file.path)) }
+    if !FileTree.exists(file.path + ".partial") { Journal.remove(Journal.path(of: file.path)) }
     return Result(
       fileByteCount: file.byteCount, contentHash: file.contentHash, errors: [],
       resumedElementCount: plan.elementCount, wasFinished: true)

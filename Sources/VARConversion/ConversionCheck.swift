@@ -3,6 +3,7 @@ import VARJSON
 import VARKernels
 import VARModels
 import VARQuantization
+import VARSystem
 import VQ4Format
 
 /// Measures how far each tensor of a file is from the checkpoint it was made of.

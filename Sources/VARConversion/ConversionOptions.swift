@@ -1,5 +1,5 @@
-import VARKernels
 import VARQuantization
+import VARSystem
 import VQ4Format
 
 /// What the user decides about a conversion.

@@ -1,10 +1,5 @@
 import VARQuantization
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
+import VARSystem
 
 extension Recipe {
   private static let maximumFileByteCount = 1 << 20
@@ -17,19 +12,20 @@ extension Recipe {
       try self.init(builtIn: name)
       return
     }
-    guard let file = fopen(name, "rb") else {
-      throw QuantizationError(
-        .unknownRecipe, "recipe \(name)",
-        "cannot be opened: \(String(cString: strerror(errno))); check the path")
+    let bytes: [UInt8]?
+    do throws(SystemError) {
+      bytes = try WholeFile.read(name, atMost: Self.maximumFileByteCount)
+    } catch {
+      guard error.attempt == .open else { throw Self.unreadable(name) }
+      throw QuantizationError(.unknownRecipe, "recipe \(name)", "\(error); check the path")
     }
-    defer { fclose(file) }
-    var bytes = [UInt8](repeating: 0, count: Self.maximumFileByteCount + 1)
-    let count = fread(&bytes, 1, bytes.count, file)
-    guard ferror(file) == 0, count <= Self.maximumFileByteCount else {
-      throw QuantizationError(
-        .malformedRecipe, "recipe \(name)",
-        "cannot be read, or is larger than \(Self.maximumFileByteCount) bytes")
-    }
-    try self.init(parsing: String(decoding: bytes[..<count], as: UTF8.self), source: name)
+    guard let bytes else { throw Self.unreadable(name) }
+    try self.init(parsing: String(decoding: bytes, as: UTF8.self), source: name)
+  }
+
+  private static func unreadable(_ name: String) -> QuantizationError {
+    QuantizationError(
+      .malformedRecipe, "recipe \(name)",
+      "cannot be read, or is larger than \(maximumFileByteCount) bytes")
   }
 }

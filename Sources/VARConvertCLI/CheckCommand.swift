@@ -2,7 +2,7 @@ import ArgumentParser
 import VARCheckpoint
 import VARConversion
 import VARJSON
-import VARKernels
+import VARSystem
 
 /// `varconvert check SOURCE MODEL.vq4`.
 struct CheckCommand: ParsableCommand {

@@ -2,7 +2,7 @@ import ArgumentParser
 import VARCheckpoint
 import VARConversion
 import VARJSON
-import VARKernels
+import VARSystem
 import VQ4Format
 
 /// `varconvert SOURCE -o MODEL.vq4`.
@@ -29,14 +29,14 @@ struct ConvertCommand: ParsableCommand {
 
   func run() throws {
     catchInterrupts()
-    let start = ProgressLine.now()
+    let start = MonotonicClock.seconds()
     var options = try arguments.options()
     options.keepsProgress = true
     options.resumes = resume
     let conversion = try arguments.conversion(options)
     if !arguments.quiet { printNotes(conversion) }
     let result = try write(conversion)
-    let seconds = ProgressLine.now() - start
+    let seconds = MonotonicClock.seconds() - start
     if arguments.json {
       print(report(conversion, result, seconds).text)
     } else {

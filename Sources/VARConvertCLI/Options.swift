@@ -4,19 +4,14 @@ import VARConversion
 import VARKernels
 import VARQuantization
 import VARSharedCLI
+import VARSystem
 import VQ4Format
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
 
 /// `DIR[:SCALE]` of `--lora`.
 func adapterSource(_ text: String) throws -> CheckpointParts.AdapterSource {
   guard !text.isEmpty else { throw ValidationError("an adapter's directory has a name.") }
   // A directory may have a colon in its name.
-  guard access(text, F_OK) != 0, let colon = text.lastIndex(of: ":"), colon > text.startIndex,
+  guard !FileTree.exists(text), let colon = text.lastIndex(of: ":"), colon > text.startIndex,
     let scale = Double(text[text.index(after: colon)...])
   else { return CheckpointParts.AdapterSource(path: text) }
   guard scale.isFinite else {

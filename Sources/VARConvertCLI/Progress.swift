@@ -1,5 +1,6 @@
 import Synchronization
 import VARSharedCLI
+import VARSystem
 
 #if canImport(Glibc)
   import Glibc
@@ -21,7 +22,7 @@ func catchInterrupts() {
 struct ProgressLine {
   private let isTerminal = isatty(STDERR_FILENO) != 0
   private let isQuiet: Bool
-  private let start = ProgressLine.now()
+  private let start = MonotonicClock.seconds()
   private var shown = 0.0
 
   init(isQuiet: Bool) { self.isQuiet = isQuiet }
@@ -37,7 +38,7 @@ struct ProgressLine {
   mutating func show(
     _ subject: String, done: Int, total: Int, before: Int = 0, unit: String
   ) {
-    let time = Self.now() - start
+    let time = MonotonicClock.seconds() - start
     guard !isQuiet, time - shown >= (isTerminal ? 0.2 : 10) else { return }
     shown = time
     let percent = total > 0 ? Int(100 * Double(done) / Double(total)) : 100
@@ -58,12 +59,5 @@ struct ProgressLine {
   /// Clears the line.
   func finish() {
     if !isQuiet, isTerminal, shown > 0 { writeError("\r\u{1B}[K") }
-  }
-
-  /// Seconds on a clock that never goes back.
-  static func now() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
   }
 }

@@ -4,6 +4,7 @@ import VARConversion
 import VARModels
 import VARQuantization
 import VARSharedCLI
+import VARSystem
 import VARTokenizer
 import VQ4Format
 
@@ -127,8 +128,7 @@ func printError(_ text: String) { writeError(text + "\n") }
 
 /// Writes to stderr.
 func writeError(_ text: String) {
-  let bytes = Array(text.utf8)
-  _ = write(STDERR_FILENO, bytes, bytes.count)
+  try? Descriptor.write(Array(text.utf8), to: STDERR_FILENO)
 }
 
 /// Ends the process; inside a command `exit` is a member of the parser.

@@ -1,3 +1,5 @@
+import VARSystem
+
 /// The one block of memory that holds the buffers of a plan.
 package final class Arena {
   /// What the memory is cut into.

@@ -1,4 +1,5 @@
 import CVARKernels
+import VARSystem
 
 /// Kernels, threads and the scratch of quantized activations for one request.
 ///

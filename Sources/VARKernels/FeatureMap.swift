@@ -1,11 +1,5 @@
 import CVARKernels
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
-
 /// Element type of feature maps: a part of what a network computes, since f16 rounds.
 package enum MapType: Sendable {
   case f32
@@ -88,7 +82,7 @@ package struct FeatureMap {
   package func moved(to target: UnsafeMutableRawPointer) -> FeatureMap {
     let moved = FeatureMap(target, type: type, height: height, width: width, channels: channels)
     for y in (0..<height).reversed() {
-      memmove(moved.address(y, 0), address(y, 0), moved.rowByteCount)
+      moved.address(y, 0).copyMemory(from: address(y, 0), byteCount: moved.rowByteCount)
     }
     return moved
   }

@@ -1,4 +1,5 @@
 import CVARKernels
+import VARSystem
 
 /// Transformed weights of one layer for Winograd's F(4x4, 3x3): `[36, outputs, channels]` in tiles of 16 outputs.
 struct WinogradWeights {

@@ -1,12 +1,7 @@
 import Synchronization
 import VARModels
+import VARSystem
 import VARVision
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
 
 extension VARGPT {
   /// Answers a question; the text arrives in whole characters as it is written.
@@ -89,25 +84,8 @@ private final class CancellationFlag: Sendable {
 private enum WorkerThread {
   private static let stackBytes = 2 << 20
 
-  private final class Body {
-    let run: @Sendable () -> Void
-    init(_ run: @escaping @Sendable () -> Void) { self.run = run }
-  }
-
   static func start(_ body: @escaping @Sendable () -> Void) {
-    let context = Unmanaged.passRetained(Body(body)).toOpaque()
-    var attributes = pthread_attr_t()
-    pthread_attr_init(&attributes)
-    pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-    pthread_attr_setstacksize(&attributes, stackBytes)
-    var thread = pthread_t()
-    let failed = pthread_create(
-      &thread, &attributes,
-      { context in
-        Unmanaged<Body>.fromOpaque(context!).takeRetainedValue().run()
-        return nil
-      }, context)
-    pthread_attr_destroy(&attributes)
-    if failed != 0 { Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run() }
+    guard let thread = JoinableThread(stackBytes: stackBytes, body) else { return body() }
+    thread.detach()
   }
 }

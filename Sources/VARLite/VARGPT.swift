@@ -1,6 +1,7 @@
 import Synchronization
 import VARKernels
 import VARModels
+import VARSystem
 import VARTokenizer
 import VARVision
 import VQ4Format

@@ -1,6 +1,7 @@
 import ArgumentParser
 import VARLite
 import VARSharedCLI
+import VARSystem
 import VQ4Format
 
 @main

@@ -1,10 +1,5 @@
 import ArgumentParser
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
+import VARSystem
 
 /// A command that does not exist.
 public struct UnknownCommand: Error, CustomStringConvertible {
@@ -31,7 +26,7 @@ public enum CommandNames {
     let nearest = suggestion(for: first, among: names)
     // What is no command may be an argument of the default one.
     if root.configuration.defaultSubcommand != nil, !isHelp {
-      guard nearest != nil, access(first, F_OK) != 0 else { return }
+      guard nearest != nil, !FileTree.exists(first) else { return }
     }
     let program = root._commandName
     throw UnknownCommand(

@@ -1,5 +1,5 @@
 import CVARProgram
-import VARKernels
+import VARSystem
 
 #if canImport(Glibc)
   import Glibc

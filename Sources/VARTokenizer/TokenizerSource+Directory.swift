@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import VARSystem
 
 extension TokenizerSource {
   /// Reads the tokenizer of a checkpoint folder.
@@ -38,48 +32,25 @@ extension TokenizerSource {
     _ directory: String, _ name: String
   ) throws(TokenizerError) -> [UInt8]? {
     let path = directory + name
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else {
-      if errno == ENOENT { return nil }
-      throw TokenizerError(.unreadableFile, in: path, "cannot be opened (error \(errno))")
+    let file: OpenFile
+    do throws(SystemError) {
+      file = try OpenFile(path, .reading)
+    } catch {
+      if error.isMissing { return nil }
+      throw TokenizerError(.unreadableFile, in: path, "cannot be opened (error \(error.code))")
     }
-    defer { close(descriptor) }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+    guard let status = try? file.status(), status.kind == .regular else {
       throw TokenizerError(.unreadableFile, in: path, "no regular file")
     }
-    guard status.st_size <= maximumFileByteCount else {
+    let count = status.byteCount
+    guard count <= maximumFileByteCount else {
+      throw TokenizerError(.tooLarge, in: path, "\(count) bytes; at most \(maximumFileByteCount)")
+    }
+    let bytes = (try? file.bytes(at: 0, count: count)) ?? []
+    guard bytes.count == count else {
       throw TokenizerError(
-        .tooLarge, in: path, "\(status.st_size) bytes; at most \(maximumFileByteCount)")
-    }
-    let count = Int(status.st_size)
-    var filled = 0
-    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-      while filled < count {
-        let result = Self.readSome(descriptor, buffer.baseAddress! + filled, count - filled)
-        if result <= 0 { break }
-        filled += result
-      }
-      initialized = filled
-    }
-    guard filled == count else {
-      throw TokenizerError(.unreadableFile, in: path, "only \(filled) of \(count) bytes came")
+        .unreadableFile, in: path, "only \(bytes.count) of \(count) bytes came")
     }
     return bytes
-  }
-
-  private static func readSome(
-    _ descriptor: Int32, _ target: UnsafeMutablePointer<UInt8>, _ count: Int
-  ) -> Int {
-    while true {
-      #if canImport(Glibc)
-        let result = Glibc.read(descriptor, target, count)
-      #elseif canImport(Musl)
-        let result = Musl.read(descriptor, target, count)
-      #else
-        let result = Darwin.read(descriptor, target, count)
-      #endif
-      if result >= 0 || errno != EINTR { return result }
-    }
   }
 }

@@ -1,4 +1,5 @@
 import CImageIO
+import VARSystem
 
 /// What becomes of transparent pixels.
 public enum AlphaRule: Sendable, Equatable {
@@ -43,10 +44,17 @@ public enum ImageDecoder {
     path: String, limits: ImageLimits = ImageLimits(), target: ImageTarget = .understanding,
     alpha: AlphaRule = .onWhite
   ) throws(ImageError) -> RGBImage {
-    let bytes: [UInt8]
-    do throws(ImageError) {
-      bytes = try WholeFile.load(path, maximumBytes: limits.maximumFileBytes)
-    } catch { throw error.at(path) }
+    let bytes: [UInt8]?
+    do throws(SystemError) {
+      bytes = try WholeFile.read(path, atMost: limits.maximumFileBytes)
+    } catch {
+      throw ImageError(
+        .unreadable, path: path, error.isFolder ? "a directory; name a picture" : error.message)
+    }
+    guard let bytes else {
+      throw ImageError(
+        .tooLarge, path: path, "more than \(limits.maximumFileBytes) bytes of file")
+    }
     return try decode(bytes, name: path, limits: limits, target: target, alpha: alpha)
   }
 }

@@ -37,7 +37,7 @@ public enum JPEGEncoder {
     to path: String
   ) throws(ImageError) {
     do throws(ImageError) {
-      try WholeFile.store(encode(image, quality: quality, text: text), to: path)
+      try ImageFile.write(encode(image, quality: quality, text: text), to: path)
     } catch { throw error.at(path) }
   }
 

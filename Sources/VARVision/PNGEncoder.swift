@@ -39,7 +39,7 @@ public enum PNGEncoder {
     _ image: RGBImage, text: [(key: String, value: String)] = [], to path: String
   ) throws(ImageError) {
     do throws(ImageError) {
-      try WholeFile.store(encode(image, text: text), to: path)
+      try ImageFile.write(encode(image, text: text), to: path)
     } catch { throw error.at(path) }
   }
 

@@ -1,34 +1,19 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
+import VARSystem
 
 /// The bytes of an open file, read or mapped in parts as they are needed, or a private copy of bytes in memory.
 ///
 /// Sendable because nothing writes to the bytes after `init`.
 final class FileBytes: @unchecked Sendable {
-  let path: String
   let byteCount: Int
   /// The open file; nil for a copy in memory.
-  let descriptor: Int32?
+  let region: FileRegion?
   /// The copy in memory.
   let copy: UnsafeRawBufferPointer?
 
-  static let pageSize = Int(sysconf(Int32(_SC_PAGESIZE)))
-
   init(path: String) throws(VQ4Error) {
-    // Without O_NONBLOCK opening a pipe would wait for a writer.
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw Self.systemFailure("cannot be opened") }
-    do throws(VQ4Error) {
-      byteCount = try Self.checkedByteCount(descriptor)
-    } catch {
-      close(descriptor)
-      throw error
-    }
-    self.path = path
-    self.descriptor = descriptor
+    let (file, status) = try Self.open(path)
+    byteCount = try Self.checkedByteCount(status)
+    region = FileRegion(of: file, path: path, 0..<byteCount)
     copy = nil
   }
 
@@ -39,22 +24,27 @@ final class FileBytes: @unchecked Sendable {
     copy.copyMemory(from: source)
     self.copy = UnsafeRawBufferPointer(copy)
     byteCount = source.count
-    path = ""
-    descriptor = nil
+    region = nil
   }
 
-  deinit {
-    if let descriptor { close(descriptor) }
-    copy?.deallocate()
+  deinit { copy?.deallocate() }
+
+  private static func open(_ path: String) throws(VQ4Error) -> (OpenFile, FileStatus) {
+    do throws(SystemError) {
+      let file = try OpenFile(path, .reading)
+      return (file, try file.status())
+    } catch {
+      throw VQ4Error(
+        .cannotOpen, "\(error)", remedy: error.isShortOfFiles ? .allowFiles : .checkPath,
+        systemError: error.code)
+    }
   }
 
-  private static func checkedByteCount(_ descriptor: Int32) throws(VQ4Error) -> Int {
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else { throw systemFailure("cannot be examined") }
-    guard status.st_mode & S_IFMT == S_IFREG else {
+  private static func checkedByteCount(_ status: FileStatus) throws(VQ4Error) -> Int {
+    guard status.kind == .regular else {
       throw VQ4Error(.notARegularFile, "not a regular file", remedy: .checkPath)
     }
-    let size = Int(status.st_size)
+    let size = status.byteCount
     guard size > 0 else { throw VQ4Error(.emptyFile, "the file is empty") }
     guard size <= VQ4Limits.maximumFileBytes else {
       throw VQ4Error(
@@ -69,17 +59,14 @@ final class FileBytes: @unchecked Sendable {
   func read(
     into output: UnsafeMutableRawBufferPointer, at offset: Int
   ) throws(VQ4Error) {
-    guard let descriptor else {
+    guard let region else {
       output.copyMemory(from: copy!.part(offset, output.count))
       return
     }
-    var done = 0
-    while done < output.count {
-      let count = pread(
-        descriptor, output.baseAddress! + done, output.count - done, off_t(offset + done))
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { throw VQ4File.readFailure(count, at: offset + done) }
-      done += count
+    do throws(SystemError) {
+      try region.read(into: output, at: offset)
+    } catch {
+      throw VQ4Error(reading: error)
     }
   }
 
@@ -89,23 +76,18 @@ final class FileBytes: @unchecked Sendable {
     try read(into: buffer.prefix(range.count), at: range.lowerBound)
     return buffer
   }
-
-  /// Whether `mincore` tells the truth: for a file that the process neither owns nor may write, it says that everything
-  /// is there.
-  var tellsCached: Bool {
-    guard let descriptor else { return false }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else { return false }
-    return status.st_uid == geteuid() || access("/proc/self/fd/\(descriptor)", W_OK) == 0
-  }
-
-  static func systemFailure(_ problem: String) -> VQ4Error {
-    let code = errno
-    return VQ4Error(
-      .cannotOpen, "\(problem): \(systemMessage(code))",
-      remedy: code == EMFILE || code == ENFILE ? .allowFiles : .checkPath, systemError: code)
-  }
 }
 
-/// The system's words for an `errno`.
-func systemMessage(_ code: Int32) -> String { String(cString: strerror(code)) }
+extension VQ4Error {
+  /// A read that failed, or that met the end of the file.
+  init(reading error: SystemError) {
+    var offset: Int?
+    if case .read(let place) = error.attempt { offset = place }
+    guard !error.isEndOfFile else {
+      self.init(.truncated, "the file was cut short while it was in use", offsetBytes: offset)
+      return
+    }
+    self.init(
+      .readFailed, "\(error)", offsetBytes: offset, remedy: .checkDisk, systemError: error.code)
+  }
+}

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
+import VARSystem
 
 /// A file that appears under its name only when it is complete.
 ///
@@ -13,7 +9,8 @@ final class OutputFile {
   let path: String
   private let partialPath: String
   private let overwrite: Bool
-  private var descriptor: Int32
+  /// nil once the file is published or given up.
+  private var file: OpenFile?
   /// Whether what is written goes to the disk at once and need not stay in the system's memory, so that a long run does
   /// not push everything else out of it.
   var dropsCache = false
@@ -35,16 +32,16 @@ final class OutputFile {
     let partialPath = path + ".partial"
     self.partialPath = partialPath
     try Self.refuseExistingOutput(path, overwrite: overwrite)
-    var handle = open(
-      partialPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o644)
-    let code = errno
-    isInPlace =
-      handle < 0 && [EACCES, EPERM, EROFS].contains(code) && access(partialPath, F_OK) != 0
-      && access(path, F_OK) == 0
-    if isInPlace { handle = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK) }
-    descriptor = handle
-    if descriptor < 0 { errno = code }
-    guard descriptor >= 0 else { throw failure("cannot be created") }
+    do throws(SystemError) {
+      file = try OpenFile(partialPath, .creating)
+      isInPlace = false
+    } catch {
+      guard error.isFolderClosed, !FileTree.exists(partialPath), FileTree.exists(path),
+        let existing = try? OpenFile(path, .updating)
+      else { throw Self.failure(path, error) }
+      file = existing
+      isInPlace = true
+    }
     try lock(isResuming: isResuming)
   }
 
@@ -53,47 +50,40 @@ final class OutputFile {
   /// Takes over the partial file; one that an earlier, broken run left behind is emptied unless it is continued. A file
   /// that is written in place keeps its content until the first write.
   private func lock(isResuming: Bool) throws(VQ4Error) {
-    var opened = stat()
-    var named = stat()
-    // File systems without locks give other errors: there nobody can tell.
-    let isLocked = flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK
-    guard !isLocked, fstat(descriptor, &opened) == 0,
-      (isInPlace ? stat(path, &named) : lstat(partialPath, &named)) == 0,
-      opened.st_ino == named.st_ino, opened.st_dev == named.st_dev
+    guard let file else { return }
+    let named = isInPlace ? FileStatus(path) : FileStatus(partialPath, followsLinks: false)
+    guard file.lock(), let named, let opened = try? file.status(),
+      opened.identity == named.identity
     else {
       // The name may by now belong to another writer: leave it.
-      close(descriptor)
-      descriptor = -1
+      self.file = nil
       throw VQ4Error(
         .outputBusy, path: isInPlace ? path : partialPath, "another program is writing this file",
         remedy: .chooseOtherOutput)
     }
-    guard opened.st_mode & S_IFMT == S_IFREG,
-      isResuming || isInPlace || ftruncate(descriptor, 0) == 0
-    else {
-      throw failure("cannot be emptied")
+    try attempt("cannot be emptied") { () throws(SystemError) in
+      guard opened.kind == .regular else {
+        throw SystemError(.truncate, SystemError.invalidArgument)
+      }
+      if !isResuming, !isInPlace { try file.truncate(to: 0) }
     }
   }
 
   /// Bytes of the partial file.
   var byteCount: Int {
     guard !isInPlace || isEmptied else { return 0 }
-    var status = stat()
-    return fstat(descriptor, &status) == 0 ? Int(status.st_size) : 0
+    return (try? file?.status())?.byteCount ?? 0
   }
 
   /// Bytes of the disk that the partial file takes, or that the former content leaves to it.
-  var allocatedByteCount: Int {
-    var status = stat()
-    return fstat(descriptor, &status) == 0 ? Int(status.st_blocks) * 512 : 0
-  }
+  var allocatedByteCount: Int { (try? file?.status())?.allocatedByteCount ?? 0 }
 
   private static func refuseExistingOutput(_ path: String, overwrite: Bool) throws(VQ4Error) {
-    var status = stat()
-    guard lstat(path, &status) == 0 else { return }
-    let isFile = stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    guard let own = FileStatus(path, followsLinks: false) else { return }
+    let status = FileStatus(path) ?? own
+    let isFile = status.kind == .regular
     // An empty file holds a place, as one that a container mounts.
-    if isFile, status.st_size == 0 { return }
+    if isFile, status.byteCount == 0 { return }
     guard !isFile || overwrite else {
       throw VQ4Error(.outputExists, path: path, "the file exists", remedy: .chooseOutput)
     }
@@ -107,18 +97,18 @@ final class OutputFile {
   /// Whether nothing but a model is lost when the file of this name is replaced. One whose writer was killed begins
   /// with zeros.
   private static func isModel(_ path: String) throws(VQ4Error) -> Bool {
-    let handle = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard handle >= 0 else {
-      let code = errno
-      guard code == EMFILE || code == ENFILE else { return false }
+    let file: OpenFile
+    do throws(SystemError) {
+      file = try OpenFile(path, .reading)
+    } catch {
+      guard error.isShortOfFiles else { return false }
       throw VQ4Error(
-        .writeFailed, path: path, "cannot be looked at: \(systemMessage(code))",
-        remedy: .allowFiles, systemError: code)
+        .writeFailed, path: path, "cannot be looked at: \(error.message)", remedy: .allowFiles,
+        systemError: error.code)
     }
-    defer { close(handle) }
-    var start = [UInt8](repeating: 1, count: VQ4Limits.superblockBytes)
-    let count = start.withUnsafeMutableBytes { pread(handle, $0.baseAddress, $0.count, 0) }
-    return start.prefix(max(0, count)).starts(with: Format.magic) || start.allSatisfy { $0 == 0 }
+    let start = (try? file.bytes(at: 0, count: VQ4Limits.superblockBytes)) ?? []
+    return start.starts(with: Format.magic)
+      || start.count == VQ4Limits.superblockBytes && start.allSatisfy { $0 == 0 }
   }
 
   func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(VQ4Error) {
@@ -126,21 +116,8 @@ final class OutputFile {
       isEmptied = true
       try truncate(to: 0)
     }
-    try write(bytes, at: offset, to: descriptor)
+    try attempt { () throws(SystemError) in try file?.write(bytes, at: offset) }
     writeBehind(offset + bytes.count)
-  }
-
-  private func write(
-    _ bytes: UnsafeRawBufferPointer, at offset: Int, to file: Int32
-  ) throws(VQ4Error) {
-    var done = 0
-    while done < bytes.count {
-      let count = pwrite(
-        file, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
-      if count < 0 && errno == EINTR { continue }
-      guard count > 0 else { throw failure("cannot be written") }
-      done += count
-    }
   }
 
   /// Starts to write what lies before `end` to the disk, and gives up the memory of what has arrived there.
@@ -148,7 +125,7 @@ final class OutputFile {
     guard dropsCache, end - droppedEnd >= Self.droppedByteCount else { return }
     // The first call starts the writing, a later one finds the pages clean and drops them.
     let start = max(0, droppedEnd - 8 * Self.droppedByteCount)
-    posix_fadvise(descriptor, off_t(start), off_t(end - start), POSIX_FADV_DONTNEED)
+    file?.forget(start..<end)
     droppedEnd = end
   }
 
@@ -159,28 +136,23 @@ final class OutputFile {
   }
 
   func read(into output: UnsafeMutableRawBufferPointer, at offset: Int) throws(VQ4Error) {
-    var done = 0
-    while done < output.count {
-      let count = pread(
-        descriptor, output.baseAddress! + done, output.count - done, off_t(offset + done))
-      if count < 0 && errno == EINTR { continue }
-      guard count > 0 else { throw failure("cannot be read back") }
-      done += count
+    try attempt("cannot be read back") { () throws(SystemError) in
+      try file?.read(into: output, at: offset)
     }
   }
 
   func truncate(to count: Int) throws(VQ4Error) {
     guard !isInPlace || isEmptied else { return }
-    guard ftruncate(descriptor, off_t(count)) == 0 else { throw failure("cannot be cut") }
+    try attempt { () throws(SystemError) in try file?.truncate(to: count) }
   }
 
   /// The bytes and the size, but not the times.
   func synchronizeData() throws(VQ4Error) {
-    guard DiskFlush.data(descriptor) else { throw failure("cannot be flushed to the disk") }
+    try attempt { () throws(SystemError) in try file?.flushData() }
   }
 
   func synchronize() throws(VQ4Error) {
-    guard DiskFlush.all(descriptor) else { throw failure("cannot be flushed to the disk") }
+    try attempt { () throws(SystemError) in try file?.flush() }
   }
 
   /// Gives the complete file its name.
@@ -196,84 +168,91 @@ final class OutputFile {
           remedy: VQ4Error.Remedy(rawValue: error.remedy) ?? .chooseOutput,
           systemError: error.systemError)
       }
-      if rename(partialPath, path) != 0 { try fill(instead: errno) }
+      do throws(SystemError) {
+        try FileTree.rename(partialPath, to: path)
+      } catch {
+        try fill(instead: error)
+      }
     }
-    close(descriptor)
-    descriptor = -1
-    if !isInPlace { try synchronizeDirectory() }
+    file = nil
+    guard !isInPlace else { return }
+    try attempt("its directory cannot be flushed to the disk") { () throws(SystemError) in
+      try FileTree.flushFolder(of: path)
+    }
   }
 
   /// Copies the complete bytes into the file, which cannot be replaced: it is mounted by itself, or belongs to another
   /// user in a folder like /tmp.
   ///
-  /// - Parameter code: why it could not be renamed.
-  private func fill(instead code: Int32) throws(VQ4Error) {
-    let canCopy = [EBUSY, EPERM, EACCES, EXDEV, EROFS].contains(code)
-    let target = canCopy ? open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK) : -1
-    guard target >= 0 else {
-      errno = code
-      throw failure("cannot be renamed")
+  /// - Parameter reason: why it could not be renamed.
+  private func fill(instead reason: SystemError) throws(VQ4Error) {
+    guard reason.cannotReplace, let target = try? OpenFile(path, .overwriting) else {
+      throw failure(reason)
     }
-    defer { close(target) }
-    var status = stat()
     let count = byteCount
-    let former = fstat(target, &status) == 0 ? Int(status.st_blocks) * 512 : 0
+    let former = (try? target.status())?.allocatedByteCount ?? 0
     if let free = FreeSpace.byteCount(on: path), free + former < count {
-      errno = ENOSPC
-      throw failure("cannot be renamed, and a copy does not fit")
+      throw failure(
+        SystemError(.rename(), SystemError.noSpace), "cannot be renamed, and a copy does not fit")
     }
-    guard ftruncate(target, 0) == 0 else { throw failure("cannot be emptied") }
+    try attempt("cannot be emptied") { () throws(SystemError) in try target.truncate(to: 0) }
     do throws(VQ4Error) {
       try copy(count, to: target)
     } catch {
       // An empty file holds the place for the next attempt.
-      ftruncate(target, 0)
+      try? target.truncate(to: 0)
       throw error
     }
-    unlink(partialPath)
+    FileTree.remove(partialPath)
   }
 
   /// The beginning last: until then nobody takes the file for a finished one.
-  private func copy(_ count: Int, to target: Int32) throws(VQ4Error) {
+  private func copy(_ count: Int, to target: OpenFile) throws(VQ4Error) {
     let partBytes = 1 << 20
     let buffer = AlignedBuffer(count: partBytes)
     for offset in stride(from: 0, to: count, by: partBytes).reversed() {
       let part = buffer.prefix(min(partBytes, count - offset))
       try read(into: part, at: offset)
-      try write(UnsafeRawBufferPointer(part), at: offset, to: target)
+      try attempt { () throws(SystemError) in
+        try target.write(UnsafeRawBufferPointer(part), at: offset)
+      }
     }
-    guard DiskFlush.all(target) else { throw failure("cannot be flushed to the disk") }
-  }
-
-  private func synchronizeDirectory() throws(VQ4Error) {
-    let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
-    let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-    let handle = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    // Without the right to read the directory it cannot be flushed; the file itself is safe.
-    guard handle >= 0 else { return }
-    defer { close(handle) }
-    guard DiskFlush.all(handle) else {
-      throw failure("its directory cannot be flushed to the disk")
-    }
+    try attempt { () throws(SystemError) in try target.flush() }
   }
 
   /// Lets go of the partial file and removes it, unless it is complete or a later run is to continue it; without effect
   /// once the file is published. Of a file that was written in place nothing is left.
   func abandon() {
-    guard descriptor >= 0 else { return }
-    if isEmptied { ftruncate(descriptor, 0) }
-    if !keepsPartial, !isComplete, !isInPlace { unlink(partialPath) }
-    close(descriptor)
-    descriptor = -1
+    guard let file else { return }
+    if isEmptied { try? file.truncate(to: 0) }
+    if !keepsPartial, !isComplete, !isInPlace { FileTree.remove(partialPath) }
+    self.file = nil
   }
 
   /// Where the work is, if it is done.
   private var kept: String { isComplete ? "; the complete file is \(partialPath)" : "" }
 
-  private func failure(_ problem: String) -> VQ4Error {
-    let code = errno
+  /// - Parameter problem: what cannot be done, where that says more than the call that failed.
+  private func attempt(
+    _ problem: String? = nil, _ body: () throws(SystemError) -> Void
+  ) throws(VQ4Error) {
+    do throws(SystemError) {
+      try body()
+    } catch {
+      throw failure(error, problem)
+    }
+  }
+
+  private func failure(_ error: SystemError, _ problem: String? = nil) -> VQ4Error {
+    Self.failure(path, error, problem, kept)
+  }
+
+  private static func failure(
+    _ path: String, _ error: SystemError, _ problem: String? = nil, _ kept: String = ""
+  ) -> VQ4Error {
+    let text = problem.map { "\($0): \(error.message)" } ?? "\(error)"
     return VQ4Error(
-      .writeFailed, path: path, "\(problem): \(systemMessage(code))\(kept)",
-      remedy: code == EMFILE ? .allowFiles : .freeSpace, systemError: code)
+      .writeFailed, path: path, text + kept,
+      remedy: error.isShortOfFiles ? .allowFiles : .freeSpace, systemError: error.code)
   }
 }

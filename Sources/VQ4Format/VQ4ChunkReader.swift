@@ -1,50 +1,16 @@
-import CVARFiles
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
+import VARSystem
 
 /// A file opened a second time, for reads that leave the page cache as it is.
 package final class VQ4DirectFile: Sendable {
   package let file: VQ4File
-  /// Bypasses the page cache; -1 where the file system cannot.
-  let descriptor: Int32
-  /// Whether the system tells this process what of the file is in the page cache.
-  let tellsCached: Bool
-  /// Alignment of offsets, sizes and addresses that every file system takes.
-  static let blockBytes = 4096
+  /// nil for a copy in memory.
+  let direct: DirectFile?
 
   /// - Parameter isDirect: false reads through the page cache and forgets what was read.
   package init(_ file: VQ4File, isDirect: Bool = true) {
     self.file = file
-    tellsCached = file.bytes.tellsCached
-    let flag = cvar_open_direct_flag()
-    guard isDirect, flag != 0, let known = file.bytes.descriptor else {
-      descriptor = -1
-      return
-    }
-    // By the open descriptor, so that it is the same file even where its name has gone to another one.
-    let again = open("/proc/self/fd/\(known)", O_RDONLY | O_CLOEXEC | flag)
-    descriptor = again >= 0 ? again : Self.openByName(file.path, flag, sameAs: known)
+    direct = file.bytes.region.map { DirectFile($0, isDirect: isDirect) }
   }
-
-  /// For systems without `/proc`; -1 where the name has gone.
-  private static func openByName(_ path: String, _ flag: Int32, sameAs known: Int32) -> Int32 {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flag)
-    guard descriptor >= 0 else { return -1 }
-    var (first, second) = (stat(), stat())
-    if fstat(known, &first) == 0, fstat(descriptor, &second) == 0, first.st_dev == second.st_dev,
-      first.st_ino == second.st_ino
-    {
-      return descriptor
-    }
-    close(descriptor)
-    return -1
-  }
-
-  deinit { if descriptor >= 0 { close(descriptor) } }
 
   /// Reads past the page cache where the file system can, unchecked: to time the disk.
   ///
@@ -53,9 +19,7 @@ package final class VQ4DirectFile: Sendable {
   ///   - output: whole pages.
   /// - Returns: bytes that were read; 0 or less at the end of the file or where it cannot be read.
   package func readBlocks(at offset: Int, into output: UnsafeMutableRawBufferPointer) -> Int {
-    guard let descriptor = descriptor >= 0 ? descriptor : file.bytes.descriptor else { return 0 }
-    let start = offset / Self.blockBytes * Self.blockBytes
-    return pread(descriptor, output.baseAddress!, output.count, off_t(start))
+    direct?.readBlocks(at: offset, into: output) ?? 0
   }
 }
 
@@ -78,11 +42,10 @@ package struct VQ4ChunkTarget: Sendable {
 /// Reads and decodes chunks with system calls instead of through the mapping: a read that fails is an error and no
 /// signal, and the page cache is not filled. For one thread.
 package final class VQ4ChunkReader {
-  private let direct: VQ4DirectFile
-  private var file: VQ4File { direct.file }
-  private let staging: UnsafeMutableRawBufferPointer
+  private let file: VQ4File
+  /// nil for a copy in memory.
+  private let reader: DirectReader?
   private let decoder: VQ4ChunkDecoder
-  private var pageStates: [UInt8] = []
 
   /// Stored bytes that are read at once, unless one chunk has more.
   private static let batchBytes = 1 << 20
@@ -91,8 +54,8 @@ package final class VQ4ChunkReader {
   ///   disk is two to three times as fast where they lie in huge pages.
   package init(_ direct: VQ4DirectFile, staging: UnsafeMutableRawBufferPointer) {
     precondition(staging.count >= Self.stagingBytes(direct.file), "staging is too small")
-    self.direct = direct
-    self.staging = staging
+    file = direct.file
+    reader = direct.direct.map { DirectReader($0, staging: staging) }
     decoder = VQ4ChunkDecoder(planeBytes: direct.file.largestChunkOfPlanes)
   }
 
@@ -103,8 +66,7 @@ package final class VQ4ChunkReader {
 
   /// A batch, and the parts of a block before and after it.
   package static func stagingBytes(_ file: VQ4File) -> Int {
-    let block = VQ4DirectFile.blockBytes
-    return (max(batchBytes, file.largestStoredChunk) + block - 1) / block * block + 2 * block
+    DirectReader.stagingBytes(max(batchBytes, file.largestStoredChunk))
   }
 
   /// Divides chunks, which stand in the order of the file, into runs that are read at once.
@@ -154,59 +116,12 @@ package final class VQ4ChunkReader {
 
   /// Bytes of the file, valid until the next call. Nothing is left in the page cache that was not there.
   private func read(_ range: Range<Int>) throws(VQ4Error) -> UnsafeRawBufferPointer {
-    guard let descriptor = file.bytes.descriptor else {
-      return file.bytes.copy!.part(range.lowerBound, range.count)
+    guard let reader else { return file.bytes.copy!.part(range.lowerBound, range.count) }
+    do throws(SystemError) {
+      return try reader.read(range)
+    } catch {
+      throw VQ4Error(reading: error)
     }
-    let start = staging.baseAddress!
-    if isCached(range) {
-      _ = try read(
-        descriptor, range.lowerBound, range.count, atLeast: range.count, refusable: false)
-      return UnsafeRawBufferPointer(start: start, count: range.count)
-    }
-    let block = VQ4DirectFile.blockBytes
-    if direct.descriptor >= 0 {
-      let first = range.lowerBound / block * block
-      let count = (range.upperBound - first + block - 1) / block * block
-      let needed = range.upperBound - first
-      // What the file system refuses is read the other way.
-      if try read(direct.descriptor, first, count, atLeast: needed, refusable: true) {
-        return UnsafeRawBufferPointer(start: start + range.lowerBound - first, count: range.count)
-      }
-    }
-    _ = try read(
-      descriptor, range.lowerBound, range.count, atLeast: range.count, refusable: false)
-    posix_fadvise(
-      descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_DONTNEED)
-    return UnsafeRawBufferPointer(start: start, count: range.count)
-  }
-
-  /// Whether the page cache holds bytes of the file; asking brings none there.
-  private func isCached(_ range: Range<Int>) -> Bool {
-    // Mapped for the question alone: the file may be larger than what this process may map.
-    guard direct.tellsCached, let pages = try? FileView.map(range, of: file.bytes)
-    else { return false }
-    defer { munmap(pages.baseAddress, pages.count) }
-    let count = (pages.count + FileBytes.pageSize - 1) / FileBytes.pageSize
-    if pageStates.count < count { pageStates = [UInt8](repeating: 0, count: count) }
-    return mincore(pages.baseAddress!, pages.count, &pageStates) == 0
-      && pageStates[..<count].allSatisfy { $0 & 1 == 1 }
-  }
-
-  /// Reads into `staging`. Returns false where the system refuses the alignment.
-  private func read(
-    _ descriptor: Int32, _ offset: Int, _ count: Int, atLeast needed: Int, refusable: Bool
-  ) throws(VQ4Error) -> Bool {
-    var done = 0
-    while done < needed {
-      // A read past the end of the file is short, and the next one would not begin with a block.
-      if refusable, done % VQ4DirectFile.blockBytes != 0 { return false }
-      let got = pread(descriptor, staging.baseAddress! + done, count - done, off_t(offset + done))
-      if got < 0, errno == EINTR { continue }
-      if got < 0, errno == EINVAL, refusable { return false }
-      guard got > 0 else { throw VQ4File.readFailure(got, at: offset + done) }
-      done += got
-    }
-    return true
   }
 }
 
@@ -236,16 +151,5 @@ extension VQ4File {
     } catch {
       throw error.at("tensor \"\(tensors[tensor].name)\", \(role)").inFile(path)
     }
-  }
-
-  /// - Parameter result: what `pread` gave: -1, or 0 at the end of the file.
-  static func readFailure(_ result: Int, at offset: Int) -> VQ4Error {
-    guard result < 0 else {
-      return VQ4Error(.truncated, "the file was cut short while it was in use", offsetBytes: offset)
-    }
-    let code = errno
-    return VQ4Error(
-      .readFailed, "cannot be read: \(systemMessage(code))", offsetBytes: offset,
-      remedy: .checkDisk, systemError: code)
   }
 }

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
+import VARSystem
 
 /// Why a container was refused or could not be written.
 ///
@@ -89,7 +85,7 @@ public struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
   public var mayBeOverwritten: Bool { remedy == Remedy.chooseOutput.rawValue }
 
   /// Whether memory was refused, which is no fault of the file.
-  public var isOutOfMemory: Bool { systemError == ENOMEM }
+  public var isOutOfMemory: Bool { systemError == SystemError.outOfMemory }
 
   /// The same fault, named with the file it is in.
   func inFile(_ path: String) -> VQ4Error {

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
+import VARSystem
 
 extension VQ4File {
   /// Writes the same model with another storage layout; the content hash stays the same.
@@ -63,12 +59,8 @@ extension VQ4File {
   }
 
   private func isSameFile(_ output: String) -> Bool {
-    var own = stat()
-    var other = stat()
-    guard let descriptor = bytes.descriptor, fstat(descriptor, &own) == 0,
-      stat(output, &other) == 0
-    else { return false }
-    return own.st_dev == other.st_dev && own.st_ino == other.st_ino
+    guard let own = try? bytes.region?.status() else { return false }
+    return own.identity == FileStatus(output)?.identity
   }
 
   private func checkFreeSpace(

@@ -1,10 +1,5 @@
 import Synchronization
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
+import VARSystem
 
 /// A `.vq4` file, open for reading.
 ///
@@ -149,9 +144,9 @@ public final class VQ4File: Sendable {
 
   /// Lets a group's pages leave this process's memory; they stay in the page cache. Without effect on results.
   public func forgetPages(group index: Int) {
-    guard bytes.descriptor != nil, groupAlignment >= FileBytes.pageSize,
+    guard bytes.region != nil, groupAlignment >= MemoryPages.byteCount,
       let group = inPlace(groups[index].fileRange)
     else { return }
-    madvise(UnsafeMutableRawPointer(mutating: group.baseAddress), group.count, MADV_DONTNEED)
+    MemoryPages.forget(group)
   }
 }

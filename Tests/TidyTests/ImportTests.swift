@@ -14,67 +14,68 @@ import Testing
     ("CLineEditor", ["CEdit"]),
     ("CImageIO", ["CPNG", "CJPEG", "CWebP", "CZlib"]),
     ("CVARKernels", []),
-    ("CVARThreads", []),
-    ("CVARFiles", []),
+    ("CVARSystem", []),
     ("CVARProgram", []),
     ("CVARDemoModel", []),
-    ("VARKernels", ["CVARKernels", "CVARThreads"]),
+    ("VARSystem", ["CVARSystem"]),
+    ("VARKernels", ["CVARKernels", "VARSystem"]),
     ("VARJSON", []),
-    ("VQ4Format", ["CZstd", "CXXHash", "CVARFiles", "VARJSON"]),
-    ("VARTokenizer", ["VARJSON"]),
-    ("VARVision", ["CImageIO", "VARJSON"]),
-    ("VARModels", ["CVARKernels", "VARKernels", "VARJSON", "VQ4Format"]),
-    ("VARCheckpoint", ["VARJSON"]),
-    ("VARQuantization", ["CVARKernels", "VARKernels", "VARJSON", "VQ4Format"]),
+    ("VQ4Format", ["CZstd", "CXXHash", "VARSystem", "VARJSON"]),
+    ("VARTokenizer", ["VARSystem", "VARJSON"]),
+    ("VARVision", ["CImageIO", "VARSystem", "VARJSON"]),
+    ("VARModels", ["CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format"]),
+    ("VARCheckpoint", ["VARSystem", "VARJSON"]),
+    ("VARQuantization", ["CVARKernels", "VARJSON"]),
     (
       "VARConversion",
       [
-        "CVARKernels", "VARKernels", "VARJSON", "VARCheckpoint", "VARQuantization",
-        "VARTokenizer", "VARModels", "VQ4Format",
+        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer",
+        "VARModels", "VARCheckpoint", "VARQuantization",
       ]
     ),
     (
       "VARLite",
       [
-        "CVARKernels", "VARKernels", "VARModels", "VARTokenizer", "VARVision", "VARJSON",
-        "VQ4Format",
+        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer",
+        "VARVision", "VARModels",
       ]
     ),
     ("CVARProbes", []),
     (
       "VARBench",
       [
-        "CVARKernels", "CVARFiles", "CVARProbes", "VARKernels", "VARJSON", "VARQuantization",
-        "VARModels", "VARLite", "VQ4Format",
+        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARModels",
+        "VARQuantization", "VARLite", "CVARProbes",
       ]
     ),
-    ("VARSharedCLI", ["CVARProgram", "VARKernels", "VQ4Format", "ArgumentParser"]),
+    ("VARSharedCLI", ["CVARProgram", "VARSystem", "VARKernels", "VQ4Format", "ArgumentParser"]),
     (
       "VARLiteCLI",
       [
-        "CLineEditor", "VARSharedCLI", "VARLite", "CVARDemoModel", "VARJSON", "VARKernels",
-        "VARModels", "VARTokenizer",
-        "VARVision", "VQ4Format", "ArgumentParser",
+        "CLineEditor", "CVARDemoModel", "VARSystem", "VARKernels", "VARJSON", "VQ4Format",
+        "VARTokenizer", "VARVision", "VARModels", "VARLite", "VARSharedCLI", "ArgumentParser",
       ]
     ),
     (
       "VARConvertCLI",
       [
-        "VARSharedCLI", "VARConversion", "VARCheckpoint", "VARQuantization", "VARTokenizer",
-        "VARModels", "VARKernels", "VARJSON", "VQ4Format", "ArgumentParser",
+        "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer", "VARModels",
+        "VARCheckpoint", "VARQuantization", "VARConversion", "VARSharedCLI", "ArgumentParser",
       ]
     ),
     (
       "VARBenchCLI",
       [
-        "VARBench", "VARSharedCLI", "VARKernels", "VARJSON", "VARQuantization", "VARModels",
-        "VQ4Format", "ArgumentParser",
+        "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARModels", "VARQuantization",
+        "VARBench", "VARSharedCLI", "ArgumentParser",
       ]
     ),
   ]
 
+  private static let cLibraries: Set = ["Glibc", "Musl", "Darwin"]
+
   /// The C library, and what comes with the language. Foundation would link 58 MB.
-  static let everywhere: Set = ["Glibc", "Musl", "Darwin", "Synchronization"]
+  static let everywhere = cLibraries.union(["Synchronization"])
 
   private static let rows = Dictionary(
     uniqueKeysWithValues: table.map { ($0.target, $0.mayImport) })
@@ -131,6 +132,70 @@ import Testing
     var seen: [String] = []
     for name in named where order.contains(name) && !seen.contains(name) { seen.append(name) }
     #expect(seen.filter { $0 != "VARLite" } == order.filter { $0 != "VARLite" })
+  }
+
+  /// What the manifest says that each target depends on.
+  private static func declarations() throws -> [String: Set<String>] {
+    let package = try #require(SourceTree.files.first { $0.path == "Package.swift" })
+    let text = package.lines.filter { !$0.contains("// ") }.joined(separator: "\n")
+    var declarations: [String: Set<String>] = [:]
+    for part in text.split(separator: "arget(", omittingEmptySubsequences: false).dropFirst() {
+      let words = part.split(separator: "\"", omittingEmptySubsequences: false)
+      let name = try #require(words.count > 1 ? words[1] : nil)
+      guard let start = part.firstRange(of: "dependencies: [") else {
+        declarations[String(name)] = []
+        continue
+      }
+      let list = part[start.upperBound...].prefix { $0 != "]" }
+        .split(separator: "\"", omittingEmptySubsequences: false)
+      declarations[String(name)] = Set(
+        stride(from: 1, to: list.count, by: 2)
+          .filter { !list[$0 - 1].hasSuffix("package: ") }.map { String(list[$0]) })
+    }
+    return declarations
+  }
+
+  @Test func theManifestDeclaresWhatTheTableAllows() throws {
+    let declarations = try Self.declarations()
+    for (target, mayImport) in Self.table {
+      let declared = declarations[target] ?? []
+      #expect(declared == mayImport, "\(target)")
+    }
+  }
+
+  /// A target that is not declared may be built later than the one that imports it, or not be there.
+  @Test func whatIsImportedIsDeclaredAndTheOtherWayRound() throws {
+    var imported: [String: Set<String>] = [:]
+    for file in SourceTree.files where file.isSwift && file.path != "Package.swift" {
+      for (_, code) in file.code {
+        guard let module = Self.module(code), !Self.everywhere.contains(module) else { continue }
+        imported[file.target, default: []].insert(module)
+      }
+    }
+    let declarations = try Self.declarations()
+    #expect(declarations.count > 40)
+    for (target, modules) in imported {
+      let declared = try #require(declarations[target], "\(target)")
+      let missing = modules.subtracting(declared).subtracting(["Testing"])
+      #expect(missing.isEmpty, "\(target) imports and does not declare \(missing)")
+      // Programs that tests start, and files that lie beside a program, are not imported.
+      let unused = declared.subtracting(modules)
+        .filter { !$0.hasSuffix("CLI") && $0 != "CVARDemoModel" }
+      #expect(unused.isEmpty, "\(target) declares and does not import \(unused)")
+    }
+  }
+
+  /// Programs have what only a program does: its end, its signals, its terminal, its environment.
+  @Test func onlyTheSystemsLibraryCallsTheCLibrary() {
+    for file in SourceTree.files(below: "Sources") where file.isSwift {
+      for (number, code) in file.code {
+        #expect(!code.contains("@_exported"), "\(file.path):\(number): exports another module")
+        guard let module = Self.module(code), Self.cLibraries.contains(module) else { continue }
+        #expect(
+          file.target == "VARSystem" || file.target.hasSuffix("CLI"),
+          "\(file.path):\(number): call the system through VARSystem")
+      }
+    }
   }
 
   @Test func runtimeNeverLinksTheConverter() {

@@ -2,6 +2,7 @@ import Testing
 import VARCheckpoint
 import VARConversion
 import VARQuantization
+import VARSystem
 import VARTestSupport
 import VQ4Format
 

@@ -1,6 +1,7 @@
 import CVARKernels
 import Testing
 import VARKernels
+import VARSystem
 
 /// Threads and the memory of one convolution.
 struct StripMachine {

@@ -1,6 +1,7 @@
 import Synchronization
 import Testing
 import VARKernels
+import VARSystem
 
 #if canImport(Glibc)
   import Glibc

@@ -2,6 +2,7 @@ import Testing
 import VARKernels
 import VARLite
 import VARModels
+import VARSystem
 import VARTestSupport
 import VQ4Format
 

@@ -2,6 +2,7 @@ import CVARKernels
 import Testing
 import VARKernels
 import VARModels
+import VARSystem
 import VARTestSupport
 
 @Suite struct KVCacheTests {

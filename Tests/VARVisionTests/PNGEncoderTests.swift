@@ -2,6 +2,12 @@ import Testing
 import VARTestSupport
 import VARVision
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
 @Suite struct PNGEncoderTests {
   static let image = RGBImage(
     width: 5, height: 3, pixels: (0..<45).map { UInt8(truncatingIfNeeded: $0 * 37) })
@@ -51,5 +57,16 @@ import VARVision
     let error = #expect(throws: ImageError.self) { try PNGEncoder.write(other, to: missing) }
     #expect(error?.code == .notWritable)
     #expect(error?.description == "\(missing): No such file or directory")
+  }
+
+  /// Renaming would put a file in the place of the device, or of the name that leads to it.
+  @Test func devicesTakeThePictureThemselves() throws {
+    let folder = TemporaryDirectory()
+    let link = folder.file("null.png")
+    #expect(symlink("/dev/null", link) == 0)
+    try PNGEncoder.write(Self.image, to: link)
+    try JPEGEncoder.write(Self.image, to: link)
+    #expect(try Fixtures.readFile(link).isEmpty)
+    #expect(folder.names() == ["null.png"])
   }
 }

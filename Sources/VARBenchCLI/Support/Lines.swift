@@ -1,5 +1,6 @@
 import VARBench
 import VARJSON
+import VARSystem
 
 #if canImport(Glibc)
   import Glibc
@@ -16,15 +17,6 @@ enum Lines {
   static func writeError(_ line: String) { write(line + "\n", to: STDERR_FILENO) }
 
   private static func write(_ text: String, to descriptor: Int32) {
-    let bytes = Array(text.utf8)
-    var sent = 0
-    while sent < bytes.count {
-      let count = bytes.withUnsafeBytes {
-        Glibc.write(descriptor, $0.baseAddress! + sent, $0.count - sent)
-      }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { return }
-      sent += count
-    }
+    try? Descriptor.write(Array(text.utf8), to: descriptor)
   }
 }

@@ -2,12 +2,7 @@ import ArgumentParser
 import VARBench
 import VARKernels
 import VARSharedCLI
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
+import VARSystem
 
 extension PageKind: ExpressibleByArgument {}
 

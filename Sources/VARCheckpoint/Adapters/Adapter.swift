@@ -1,10 +1,5 @@
 import VARJSON
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
+import VARSystem
 
 /// A LoRA adapter as PEFT saves it: `adapter_config.json` and `adapter_model.safetensors` or `adapter_model.bin`.
 public struct Adapter: Sendable {
@@ -28,7 +23,7 @@ public struct Adapter: Sendable {
     precondition(scale.isFinite, "a scale is a number")
     let path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
     let configurationPath = "\(path)/\(Self.configurationName)"
-    guard access(configurationPath, F_OK) == 0 else {
+    guard FileTree.exists(configurationPath) else {
       throw CheckpointError(
         .missingFile, path: path,
         "holds no \(Self.configurationName); give the directory of an adapter that PEFT saved")
@@ -36,7 +31,7 @@ public struct Adapter: Sendable {
     configurationBytes = try Checkpoint.readBytes(path: configurationPath)
     configuration = try AdapterConfiguration(
       try Checkpoint.readJSON(path: configurationPath), path: configurationPath)
-    guard let name = Self.weightNames.first(where: { access("\(path)/\($0)", F_OK) == 0 }) else {
+    guard let name = Self.weightNames.first(where: { FileTree.exists("\(path)/\($0)") }) else {
       throw CheckpointError(
         .missingFile, path: path, "holds no \(Self.weightNames.joined(separator: " or "))")
     }

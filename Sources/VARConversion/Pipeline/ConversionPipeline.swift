@@ -1,5 +1,6 @@
 import VARKernels
 import VARQuantization
+import VARSystem
 import VQ4Format
 
 /// Reader, workers and writer of a conversion, each at its own pace.

@@ -1,12 +1,7 @@
 import CVARKernels
 import VARQuantization
+import VARSystem
 import VQ4Format
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
 
 /// The writer's side of a conversion: puts what the pipeline gives into the file and keeps the journal.
 struct ConversionRun {
@@ -15,8 +10,8 @@ struct ConversionRun {
   private let keeper: JournalKeeper?
   private let journalItemCount: Int?
   private var itemCount = 0
-  private let startTime = Self.now()
-  private var journalTime = Self.now()
+  private let startTime = MonotonicClock.seconds()
+  private var journalTime = MonotonicClock.seconds()
   /// Work that is written but not in the journal.
   private var records: [JournalRecord] = []
   private var group = ""
@@ -31,7 +26,7 @@ struct ConversionRun {
   private struct OpenWeight {
     let rowIndex: Int
     let codebook: [Int8]
-    let startTime = ConversionRun.now()
+    let startTime = MonotonicClock.seconds()
     var error = WeightError()
     var chunkCount = 0
     var source: JournalRecord.SourcePieces?
@@ -201,7 +196,7 @@ struct ConversionRun {
   /// Hands over what is not in the journal, if it is time.
   private mutating func keepJournal() throws {
     guard let keeper else { return }
-    let time = Self.now()
+    let time = MonotonicClock.seconds()
     itemCount += 1
     if let journalItemCount {
       guard itemCount % journalItemCount == 0 else { return }
@@ -235,13 +230,6 @@ struct ConversionRun {
       scales: writer.openScales(.scales, from: weight.journaled.scales),
       superscales: writer.openScales(.superscales, from: weight.journaled.superscales),
       source: weight.source)
-  }
-
-  /// Seconds on a clock that never goes back.
-  private static func now() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
   }
 }
 

@@ -1,4 +1,4 @@
-import VARKernels
+import VARSystem
 
 /// State that threads share: one at a time, and whoever waits for a change is woken by every change.
 final class SharedState<State>: @unchecked Sendable {

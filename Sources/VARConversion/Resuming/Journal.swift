@@ -1,10 +1,5 @@
+import VARSystem
 import VQ4Format
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
 
 /// The file `<model>.vq4.journal` beside `<model>.vq4.partial`: what a later run needs to go on.
 ///
@@ -29,7 +24,7 @@ final class Journal: @unchecked Sendable {
   private static let maximumContentByteCount = 1 << 30
 
   let path: String
-  private let descriptor: Int32
+  private let file: OpenFile
   private var end: Int
 
   static func path(of output: String) -> String { output + ".journal" }
@@ -40,13 +35,14 @@ final class Journal: @unchecked Sendable {
   init(path: String, keeping end: Int) throws(ConversionError) {
     self.path = path
     self.end = end
-    descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o644)
-    guard descriptor >= 0 else { throw Self.failure(path, "cannot be created") }
-    guard ftruncate(descriptor, off_t(end)) == 0 else { throw Self.failure(path, "cannot be cut") }
+    do throws(SystemError) {
+      file = try OpenFile(path, .creating)
+      try file.truncate(to: end)
+    } catch {
+      throw Self.failure(path, error)
+    }
     if end == 0 { try append(Self.magic) }
   }
-
-  deinit { close(descriptor) }
 
   /// Appends records, so that either all of each or nothing counts, and returns when they are on the disk.
   func append(_ records: [JournalRecord]) throws(ConversionError) {
@@ -62,39 +58,35 @@ final class Journal: @unchecked Sendable {
       bytes += content
     }
     try append(bytes)
-    guard DiskFlush.data(descriptor) else {
-      throw Self.failure(path, "cannot be flushed to the disk")
+    do throws(SystemError) {
+      try file.flushData()
+    } catch {
+      throw Self.failure(path, error)
     }
   }
 
   private func append(_ bytes: [UInt8]) throws(ConversionError) {
-    var done = 0
-    while done < bytes.count {
-      let count = bytes.withUnsafeBytes {
-        pwrite(descriptor, $0.baseAddress! + done, bytes.count - done, off_t(end))
-      }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { throw Self.failure(path, "cannot be written") }
-      done += count
-      end += count
+    do throws(SystemError) {
+      try file.write(bytes, at: end)
+    } catch {
+      throw Self.failure(path, error)
     }
+    end += bytes.count
   }
 
   /// Removes the journal of a finished or forsaken conversion.
-  static func remove(_ path: String) { unlink(path) }
+  static func remove(_ path: String) { FileTree.remove(path) }
 
   /// Calls `body` with the records of a journal up to the first that is cut, damaged or not wanted.
   ///
   /// - Parameter body: returns whether the record counts.
   /// - Returns: the bytes of the records that count; nil where there is no journal of this version.
   static func read(_ path: String, _ body: (JournalRecord) -> Bool) -> Int? {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-    guard descriptor >= 0 else { return nil }
-    defer { close(descriptor) }
-    guard let magic = bytes(descriptor, at: 0, count: Self.magic.count), magic == Self.magic
+    guard let file = try? OpenFile(path, .readingNoLink),
+      let magic = bytes(file, at: 0, count: Self.magic.count), magic == Self.magic
     else { return nil }
     var end = magic.count
-    while let header = bytes(descriptor, at: end, count: headerByteCount) {
+    while let header = bytes(file, at: end, count: headerByteCount) {
       let (count, kind, hash) = header.withUnsafeBytes { header in
         var decoder = ByteDecoder(header)
         let count = Int(decoder.next(UInt32.self))
@@ -102,7 +94,7 @@ final class Journal: @unchecked Sendable {
         return (count, kind, decoder.next(UInt64.self))
       }
       guard count <= maximumContentByteCount,
-        let content = bytes(descriptor, at: end + headerByteCount, count: count),
+        let content = bytes(file, at: end + headerByteCount, count: count),
         Self.hash(Array(header[..<8]), content) == hash,
         let record = JournalRecord(kind: kind, content: content), body(record)
       else { break }
@@ -111,21 +103,11 @@ final class Journal: @unchecked Sendable {
     return end
   }
 
-  private static func bytes(_ descriptor: Int32, at offset: Int, count: Int) -> [UInt8]? {
-    var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
-      count <= Int(status.st_size) - offset
+  private static func bytes(_ file: OpenFile, at offset: Int, count: Int) -> [UInt8]? {
+    guard let status = try? file.status(), status.kind == .regular,
+      count <= status.byteCount - offset, let bytes = try? file.bytes(at: offset, count: count),
+      bytes.count == count
     else { return nil }
-    var bytes = [UInt8](repeating: 0, count: count)
-    var done = 0
-    while done < count {
-      let got = bytes.withUnsafeMutableBytes {
-        pread(descriptor, $0.baseAddress! + done, count - done, off_t(offset + done))
-      }
-      if got < 0, errno == EINTR { continue }
-      guard got > 0 else { return nil }
-      done += got
-    }
     return bytes
   }
 
@@ -136,12 +118,11 @@ final class Journal: @unchecked Sendable {
     return hasher.value.low
   }
 
-  private static func failure(_ path: String, _ problem: String) -> ConversionError {
-    let code = errno
-    return ConversionError(
-      code == ENOSPC || code == EDQUOT || code == EFBIG ? .notEnoughDisk : .journal, path,
-      "\(problem): \(String(cString: strerror(code))); "
-        + (code == EMFILE
+  private static func failure(_ path: String, _ error: SystemError) -> ConversionError {
+    ConversionError(
+      error.isShortOfRoom ? .notEnoughDisk : .journal, path,
+      "\(error); "
+        + (error.isShortOfFiles
           ? "raise the limit on open files (ulimit -n)"
           : "check the free space and the rights of the directory"))
   }

@@ -1,4 +1,4 @@
-import VARKernels
+import VARSystem
 import VQ4Format
 
 /// Brings work to the disk and then its records into the journal, on a thread of its own, so that nobody waits for the

@@ -1,4 +1,5 @@
 import VARJSON
+import VARSystem
 import VARVision
 
 extension EvaluationSet {
@@ -10,12 +11,19 @@ extension EvaluationSet {
   /// Reads `eval.json` and the templates of a folder; throws ``EvaluationError``.
   public init(directory: String) throws(EvaluationError) {
     let path = "\(directory)/eval.json"
+    let bytes: [UInt8]?
+    do throws(SystemError) {
+      bytes = try WholeFile.read(path, atMost: Self.maximumFileBytes)
+    } catch {
+      throw EvaluationError(.unreadable, path: path, error.message)
+    }
+    guard let bytes else {
+      throw EvaluationError(
+        .unreadable, path: path, "more than \(Self.maximumFileBytes) bytes of file")
+    }
     let root: JSONValue
     do {
-      root = try JSONValue(
-        parsing: WholeFile.load(path, maximumBytes: Self.maximumFileBytes))
-    } catch let error as ImageError {
-      throw EvaluationError(.unreadable, path: path, error.detail)
+      root = try JSONValue(parsing: bytes)
     } catch {
       throw EvaluationError(.malformed, path: path, "\(error)")
     }

@@ -1,5 +1,5 @@
-import VARKernels
 import VARModels
+import VARSystem
 
 /// A turn of a conversation as far as memory is concerned.
 struct PlannedTurn {

@@ -1,13 +1,8 @@
 import CVARKernels
 import VARKernels
 import VARModels
+import VARSystem
 import VQ4Format
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
 
 /// What this machine does per second, from a measurement of about half a second.
 public struct MachineSpeed: Sendable {
@@ -63,7 +58,8 @@ private struct ProductProbe {
     }
     guard let arena = Arena(plan) else { return nil }
     // Pages that nothing was written to are all the same one. Zero weights take the time of others.
-    memset(arena.raw(streams[0]), 0, description.byteCount(of: .codes))
+    arena.raw(streams[0]).initializeMemory(
+      as: UInt8.self, repeating: 0, count: description.byteCount(of: .codes))
     for index in 0..<tokens * cols { arena.floats(input)[index] = Float(index % 13) - 6 }
     var matrix = cvar_matrix()
     matrix.type = Int32(type.rawValue)
@@ -85,14 +81,14 @@ private struct ProductProbe {
   /// Seconds of one product: the fastest within some tens of milliseconds, once the processor has its speed.
   func seconds() -> Double {
     var best = Double.infinity
-    let end = Clock.seconds() + 0.06
+    let end = MonotonicClock.seconds() + 0.06
     repeat {
-      let start = Clock.seconds()
+      let start = MonotonicClock.seconds()
       compute.linear(
         Activations(arena.floats(input), rows: tokens, cols: layer.cols), layer,
         into: arena.floats(output))
-      best = min(best, Clock.seconds() - start)
-    } while Clock.seconds() < end
+      best = min(best, MonotonicClock.seconds() - start)
+    } while MonotonicClock.seconds() < end
     return max(best, 1e-9)
   }
 }
@@ -108,20 +104,12 @@ private enum DiskProbe {
     memory.touchPages()
     let part = UnsafeMutableRawBufferPointer(start: memory.base, count: partByteCount)
     var done = 0
-    let start = Clock.seconds()
-    for index in 0..<partCount where Clock.seconds() - start < 0.25 {
+    let start = MonotonicClock.seconds()
+    for index in 0..<partCount where MonotonicClock.seconds() - start < 0.25 {
       let count = direct.readBlocks(at: file.byteCount / partCount * index, into: part)
       guard count > 0 else { break }
       done += count
     }
-    return Double(done) / max(Clock.seconds() - start, 1e-9)
-  }
-}
-
-private enum Clock {
-  static func seconds() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    return Double(done) / max(MonotonicClock.seconds() - start, 1e-9)
   }
 }

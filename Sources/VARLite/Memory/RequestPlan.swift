@@ -1,5 +1,6 @@
 import VARKernels
 import VARModels
+import VARSystem
 
 /// A part of a request that has weights and memory of its own; what only it needs is given back when it ends.
 public enum RequestPhase: String, Sendable, CaseIterable {

@@ -1,5 +1,6 @@
 import VARKernels
 import VARModels
+import VARSystem
 import VQ4Format
 
 /// Computes what a request takes: the buffers of each phase from the functions that the phases themselves reserve with.

@@ -1,6 +1,7 @@
 import CVARKernels
 import VARKernels
 import VARModels
+import VARSystem
 import VARTokenizer
 import VARVision
 

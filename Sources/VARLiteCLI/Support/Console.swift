@@ -1,5 +1,6 @@
 import Synchronization
 import VARLite
+import VARSystem
 
 #if canImport(Glibc)
   import Glibc
@@ -17,7 +18,7 @@ enum Console {
     let code = firstOutputError.load(ordering: .relaxed)
     guard code != 0 else { return nil }
     return GenerationError(
-      .cannotWrite, "standard output: cannot be written: \(String(cString: strerror(code)))")
+      .cannotWrite, "standard output: cannot be written: \(SystemError.message(code))")
   }
 
   static func error(_ line: String) { send(line + "\n", to: STDERR_FILENO) }
@@ -26,27 +27,15 @@ enum Console {
 
   static func output(_ bytes: [UInt8]) {
     guard firstOutputError.load(ordering: .relaxed) == 0 else { return }
-    if !send(bytes, to: STDOUT_FILENO) {
-      firstOutputError.store(max(errno, 1), ordering: .relaxed)
+    do throws(SystemError) {
+      try Descriptor.write(bytes, to: STDOUT_FILENO)
+    } catch {
+      firstOutputError.store(max(error.code, 1), ordering: .relaxed)
     }
   }
 
+  /// What cannot be written is lost: there is no other place to say so.
   static func send(_ text: String, to descriptor: Int32) {
-    send(Array(text.utf8), to: descriptor)
-  }
-
-  /// Returns false, with the reason in errno, where the other end is gone or full.
-  @discardableResult
-  static func send(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
-    var sent = 0
-    while sent < bytes.count {
-      let count = bytes.withUnsafeBytes {
-        write(descriptor, $0.baseAddress! + sent, bytes.count - sent)
-      }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { return false }
-      sent += count
-    }
-    return true
+    try? Descriptor.write(Array(text.utf8), to: descriptor)
   }
 }

@@ -1,5 +1,6 @@
 import VARLite
 import VARSharedCLI
+import VARSystem
 
 #if canImport(Glibc)
   import Glibc
@@ -64,7 +65,7 @@ enum DefaultModel {
     }
     let folder = name[..<(name.lastIndex(of: "/") ?? name.startIndex)]
     let path = folder + "/" + resource
-    guard access(path, R_OK) == 0 else {
+    guard FileTree.isReadable(path) else {
       throw GenerationError(
         .unusableModel,
         "the demo model is not at \(path); keep VARLite_CVARDemoModel.resources beside varlite, "

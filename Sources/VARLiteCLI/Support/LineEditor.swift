@@ -1,5 +1,6 @@
 import CLineEditor
 import VARLite
+import VARSystem
 
 #if canImport(Glibc)
   import Glibc
@@ -36,7 +37,7 @@ final class LineEditor {
     case Int32(CLINE_LINE): break
     default:
       throw GenerationError(
-        .invalidRequest, "standard input: cannot be read: \(String(cString: strerror(errno)))")
+        .invalidRequest, "standard input: cannot be read: \(SystemError.message(errno))")
     }
     guard let line, let text = String(validatingCString: line) else {
       throw GenerationError(.invalidRequest, "standard input: is not UTF-8 text")

@@ -1,10 +1,5 @@
 import VARLite
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
+import VARSystem
 
 /// Recognises what users give in the place of a model: a checkpoint that is not converted yet, or another program's
 /// model.
@@ -23,17 +18,16 @@ enum ModelFile {
     guard !path.isEmpty else {
       throw GenerationError(.invalidRequest, "the model has an empty name; name a file")
     }
-    var status = stat()
-    guard stat(path, &status) == 0 else { return }
-    if status.st_mode & S_IFMT == S_IFDIR {
+    let kind = FileStatus(path)?.kind
+    if kind == .folder {
       var folder = path
       while folder.count > 1, folder.hasSuffix("/") { folder.removeLast() }
-      if checkpointFiles.contains(where: { access("\(folder)/\($0)", F_OK) == 0 }) {
+      if checkpointFiles.contains(where: { FileTree.exists("\(folder)/\($0)") }) {
         throw unconverted(folder)
       }
       throw GenerationError(.unusableModel, "\(path): is a folder; give a .vq4 file")
     }
-    guard status.st_mode & S_IFMT == S_IFREG else { return }
+    guard kind == .regular else { return }
     let start = start(of: path)
     if start.starts(with: Array("GGUF".utf8)) {
       throw GenerationError(
@@ -60,11 +54,6 @@ enum ModelFile {
 
   /// The first bytes of a file; none where it cannot be read, which its reader will say.
   static func start(of path: String) -> [UInt8] {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { return [] }
-    defer { close(descriptor) }
-    var bytes = [UInt8](repeating: 0, count: 16)
-    let count = bytes.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
-    return Array(bytes.prefix(max(0, count)))
+    (try? OpenFile(path, .reading).bytes(at: 0, count: 16)) ?? []
   }
 }

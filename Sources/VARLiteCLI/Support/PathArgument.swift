@@ -1,3 +1,5 @@
+import VARSystem
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -14,7 +16,7 @@ enum PathArgument {
     if let quoted = unquoted(trimmed) { return localFile(quoted) ?? atHome(quoted) }
     let path = atHome(trimmed)
     // A backslash may be part of a name.
-    guard path.contains("\\"), access(path, F_OK) != 0 else { return path }
+    guard path.contains("\\"), !FileTree.exists(path) else { return path }
     return atHome(withoutBackslashes(trimmed))
   }
 

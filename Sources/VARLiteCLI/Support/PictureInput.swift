@@ -1,5 +1,6 @@
 import VARKernels
 import VARLite
+import VARSystem
 import VARVision
 
 /// Reads the pictures that a command names.

@@ -2,6 +2,7 @@ import VARJSON
 import VARKernels
 import VARLite
 import VARModels
+import VARSystem
 
 /// A plan as people and programs read it.
 struct PlanReport {

@@ -1,6 +1,7 @@
 import VARLite
 import VARModels
 import VARSharedCLI
+import VARSystem
 
 #if canImport(Glibc)
   import Glibc
@@ -19,7 +20,7 @@ final class Progress {
   private var isQuiet: Bool { detail == .none }
   /// Text of the model goes to standard output as it comes; else it counts as progress.
   private let printsText: Bool
-  private let start = Progress.now()
+  private let start = MonotonicClock.seconds()
   private var drawingStart = 0.0
   private var openLine = OpenLine.none
   private var lastUpdate = 0.0
@@ -50,16 +51,10 @@ final class Progress {
     self.init(detail: isQuiet ? .none : .steps, printsText: printsText)
   }
 
-  static func now() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
-  }
-
-  var elapsedSeconds: Double { Self.now() - start }
+  var elapsedSeconds: Double { MonotonicClock.seconds() - start }
 
   func report(_ event: GenerationEvent) {
-    if let part = event.part { parts.begin(part, at: Self.now()) }
+    if let part = event.part { parts.begin(part, at: MonotonicClock.seconds()) }
     switch event {
     case .planned(let plan): if detail == .everything { line(plan.verboseText) }
     case .shrunk, .enlarged, .unknownPictureSize, .unknownDrawingSize, .textLimited:
@@ -70,7 +65,7 @@ final class Progress {
       step("picture \(picture + 1): block \(block) of \(blockCount)", isLast: block == blockCount)
     case .reading(let tokenCount):
       step("reading \(tokenCount) tokens", isLast: true)
-    case .writing: writingStart = Self.now()
+    case .writing: writingStart = MonotonicClock.seconds()
     case .text(let text): show(text)
     case .drawing(let scale, let scaleCount, let drawnTokens, let tokenCount):
       // What a scale costs besides its tokens is worth about 16 of them.
@@ -96,13 +91,14 @@ final class Progress {
   private func drawing(scale: Int, scaleCount: Int, drawnShare: Double) {
     if scale == 0 {
       close()
-      drawingStart = Self.now()
+      drawingStart = MonotonicClock.seconds()
     }
     guard scale < scaleCount else { return }
     var (text, short) = ("scale \(scale + 1) of \(scaleCount)", "\(scale + 1)/\(scaleCount)")
     // The first scales are a few tokens: their time says little about the rest.
     if drawnShare >= 0.02 {
-      let left = Self.roughly((Self.now() - drawingStart) * (1 - drawnShare) / drawnShare)
+      let left = Self.roughly(
+        (MonotonicClock.seconds() - drawingStart) * (1 - drawnShare) / drawnShare)
       text += ", about \(left) left"
       short += ", \(left)"
     }
@@ -113,8 +109,8 @@ final class Progress {
   func textSummary(tokenCount: Int) -> String {
     let noun = tokenCount == 1 ? "token" : "tokens"
     let text = "\(tokenCount) \(noun) in \(Self.seconds(elapsedSeconds))"
-    guard let writingStart, Self.now() > writingStart else { return text }
-    let rate = min(Double(tokenCount) / (Self.now() - writingStart), 1e9)
+    guard let writingStart, MonotonicClock.seconds() > writingStart else { return text }
+    let rate = min(Double(tokenCount) / (MonotonicClock.seconds() - writingStart), 1e9)
     let shown = rate < 10 ? "\((rate * 10).rounded() / 10)" : "\(Int(rate.rounded()))"
     return text + ", \(shown) tokens per second"
   }
@@ -123,7 +119,9 @@ final class Progress {
   func finish() {
     close()
     guard detail == .everything else { return }
-    let times = parts.end(at: Self.now()).map { "\($0.part) \(Self.hundredths($0.seconds))" }
+    let times = parts.end(at: MonotonicClock.seconds()).map {
+      "\($0.part) \(Self.hundredths($0.seconds))"
+    }
     line("times: " + (times + ["all \(Self.hundredths(elapsedSeconds))"]).joined(separator: ", "))
   }
 
@@ -146,7 +144,7 @@ final class Progress {
   private func step(_ text: String, short: String? = nil, isLast: Bool) {
     guard !isQuiet else { return }
     if isTerminal {
-      let now = Self.now()
+      let now = MonotonicClock.seconds()
       guard isLast || now - lastUpdate > 0.1 else { return }
       lastUpdate = now
       if openLine == .text { close() }

@@ -1,4 +1,5 @@
 import VARLite
+import VARSystem
 
 #if canImport(Glibc)
   import Glibc
@@ -82,7 +83,7 @@ struct StandardInput {
       guard errno == EINTR || errno == EAGAIN else {
         throw GenerationError(
           .invalidRequest,
-          "\(Self.name): cannot be read: \(String(cString: strerror(errno)))")
+          "\(Self.name): cannot be read: \(SystemError.message(errno))")
       }
     }
   }

@@ -1,4 +1,4 @@
-import VARKernels
+import VARSystem
 import VQ4Format
 
 /// Blocks in memory of their own: read and decoded once, they stay until nobody needs them and their memory is wanted.

@@ -1,4 +1,4 @@
-import VARKernels
+import VARSystem
 import VQ4Format
 
 /// Has the system read a group of weights from the disk while the one before it is computed with.

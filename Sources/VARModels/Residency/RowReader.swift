@@ -1,4 +1,4 @@
-import VARKernels
+import VARSystem
 import VQ4Format
 
 /// Reads single units of streams, rows of a table or tiles of a matrix, without holding the stream.

@@ -1,4 +1,4 @@
-import VARKernels
+import VARSystem
 
 /// Has the system provide the memory of loads ahead of the readers: clearing a page, or getting it from the host of a
 /// virtual machine, takes about as long as reading one from a fast disk.

@@ -1,10 +1,5 @@
+import VARSystem
 import VQ4Format
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
 
 /// A part's streams, decoded, one after the other in one piece of memory.
 package struct WeightBlock: Sendable {
@@ -29,11 +24,7 @@ package struct WeightBlock: Sendable {
   package let storedBytes: Int
 
   /// Bytes that the block takes in memory of its own: whole pages.
-  package var memoryBytes: Int {
-    (byteCount + Self.pageBytes - 1) / Self.pageBytes * Self.pageBytes
-  }
-
-  private static let pageBytes = Int(sysconf(Int32(_SC_PAGESIZE)))
+  package var memoryBytes: Int { MemoryPages.roundedUp(byteCount) }
 }
 
 /// How a file's weights divide into blocks.

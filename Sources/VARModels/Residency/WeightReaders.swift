@@ -1,4 +1,4 @@
-import VARKernels
+import VARSystem
 import VQ4Format
 
 /// Threads that read and decode blocks, in the order in which they are asked for. Reading and decoding overlap, because

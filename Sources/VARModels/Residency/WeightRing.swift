@@ -1,4 +1,4 @@
-import VARKernels
+import VARSystem
 import VQ4Format
 
 /// The parts of one phase as they pass through the ring: one pass after the other, each part as soon as there is a

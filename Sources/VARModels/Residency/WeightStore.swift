@@ -1,5 +1,5 @@
 import Synchronization
-import VARKernels
+import VARSystem
 import VQ4Format
 
 /// The weights of a file, in three places:

@@ -1,5 +1,3 @@
-import VARKernels
-
 /// The memory that the system has, and what limits this process's share of it.
 public struct SystemMemory: Sendable, Equatable {
   /// Bytes of the machine, or of the tightest limit of a container where that is less.
@@ -8,12 +6,6 @@ public struct SystemMemory: Sendable, Equatable {
   public let availableBytes: Int
   /// What sets the bound: `machine`, or the folder of the control group.
   public let boundBy: String
-
-  /// Bytes that a request may take by itself where the user names no budget: the available ones but for a sixteenth of
-  /// the total, at least 64 MiB, which stays with the system.
-  public var defaultBudgetBytes: Int {
-    max(0, availableBytes - max(64 << 20, totalBytes / 16))
-  }
 
   /// Reads `/proc/meminfo` and the memory limits of control groups, versions 1 and 2, from this process's own group up
   /// to the root. Without `/proc` the kernel is asked, which does not count what caches would give back, and the limits

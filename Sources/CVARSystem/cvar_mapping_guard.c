@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cvar_files.h"
+#include "include/cvar_files.h"
 
 enum { SLOT_COUNT = 1024, LINE_BYTES = 4608 };
 

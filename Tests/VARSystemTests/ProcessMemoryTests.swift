@@ -1,5 +1,5 @@
 import Testing
-import VARKernels
+import VARSystem
 
 /// What the system says about this very process.
 @Suite struct ProcessMemoryTests {

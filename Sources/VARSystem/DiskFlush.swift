@@ -5,17 +5,17 @@
 #endif
 
 /// Waits until what was written is safely on the disk.
-package enum DiskFlush {
+enum DiskFlush {
   /// The bytes of an open file, its size and its times.
   ///
   /// - Returns: false, with the reason in errno, where the disk failed. File systems and devices that cannot be asked
   ///   have failed nothing; a disk that an error has made read-only has.
-  package static func all(_ descriptor: Int32) -> Bool {
+  static func all(_ descriptor: Int32) -> Bool {
     fsync(descriptor) == 0 || cannotBeAsked(errno)
   }
 
   /// The bytes and the size, but not the times; else as ``all(_:)``.
-  package static func data(_ descriptor: Int32) -> Bool {
+  static func data(_ descriptor: Int32) -> Bool {
     fdatasync(descriptor) == 0 || cannotBeAsked(errno)
   }
 

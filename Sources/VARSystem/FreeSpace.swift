@@ -10,10 +10,9 @@ package enum FreeSpace {
   ///
   /// That is its folder, or the file itself where the folder takes no new one: a container may mount it by itself.
   package static func byteCount(for path: String) -> Int? {
-    let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
-    let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-    let takesFiles = access(directory, W_OK) == 0 || access(path, F_OK) != 0
-    return byteCount(on: takesFiles ? directory : path)
+    let folder = FileTree.folder(of: path)
+    let takesFiles = access(folder, W_OK) == 0 || access(path, F_OK) != 0
+    return byteCount(on: takesFiles ? folder : path)
   }
 
   /// Bytes that are free on the disk of an existing file or folder; nil where the system does not say.

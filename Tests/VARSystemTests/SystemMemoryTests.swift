@@ -1,5 +1,5 @@
 import Testing
-import VARLite
+import VARSystem
 import VARTestSupport
 
 #if canImport(Glibc)
@@ -36,7 +36,6 @@ import VARTestSupport
     #expect(memory.totalBytes == 8_000_000 << 10)
     #expect(memory.availableBytes == 7_000_000 << 10)
     #expect(memory.boundBy == "machine")
-    #expect(memory.defaultBudgetBytes == 7_000_000 << 10 - 500_000 << 10)
   }
 
   @Test func oldKernelsEstimateNothing() throws {

@@ -1,4 +1,4 @@
-import CVARThreads
+import CVARSystem
 
 /// Resident memory of this process, in bytes.
 public struct ProcessMemory: Sendable, Equatable {

@@ -1,4 +1,4 @@
-import CVARThreads
+import CVARSystem
 import Testing
 import VARTestSupport
 

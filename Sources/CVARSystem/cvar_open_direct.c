@@ -1,7 +1,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 
-#include "cvar_files.h"
+#include "include/cvar_files.h"
 
 int cvar_open_direct_flag(void) {
 #ifdef O_DIRECT

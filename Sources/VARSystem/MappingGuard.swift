@@ -1,4 +1,4 @@
-import CVARFiles
+import CVARSystem
 
 /// What a program does when bytes of a mapped file vanish while it runs: the file was cut short, or its disk failed.
 ///

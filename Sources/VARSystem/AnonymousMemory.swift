@@ -12,14 +12,14 @@ package final class AnonymousMemory {
 
   package static let hugePageBytes = 2 << 20
   private static let smallestPage = 4096
-  private static let pageBytes = Int(sysconf(Int32(_SC_PAGESIZE)))
 
+  /// - Parameter isHuge: false asks for small pages whatever the size.
   /// - Returns: nil where the system refuses the memory.
-  package init?(byteCount: Int) {
+  package init?(byteCount: Int, isHuge wantsHuge: Bool = true) {
     self.byteCount = max(byteCount, 1)
-    mappedCount = (self.byteCount + Self.pageBytes - 1) / Self.pageBytes * Self.pageBytes
+    mappedCount = MemoryPages.roundedUp(self.byteCount)
     // Systems with pages of 16 or 64 KiB have huge pages of 32 or 512 MiB: most of the last one would be waste.
-    let isHuge = byteCount >= Self.hugePageBytes && Self.pageBytes == 4096
+    let isHuge = wantsHuge && byteCount >= Self.hugePageBytes && MemoryPages.byteCount == 4096
     // Where the system puts a block by itself, its first part may lie in small pages.
     let spareCount = isHuge ? Self.hugePageBytes : 0
     let flags = MAP_PRIVATE | MAP_ANONYMOUS
@@ -32,12 +32,15 @@ package final class AnonymousMemory {
       return nil
     }
     base = isHuge ? start.alignedUp(toMultipleOf: Self.hugePageBytes) : start
-    guard isHuge else { return }
+    let (madvHugePage, madvNoHugePage): (Int32, Int32) = (14, 15)
+    guard isHuge else {
+      if !wantsHuge { _ = madvise(base, mappedCount, madvNoHugePage) }
+      return
+    }
     // A limit on the address space would count what is not used, too.
     let before = base - start
     if before > 0 { munmap(start, before) }
     if before < spareCount { munmap(base + mappedCount, spareCount - before) }
-    let madvHugePage: Int32 = 14
     // A system without huge pages refuses, and gives small ones.
     _ = madvise(base, byteCount, madvHugePage)
   }

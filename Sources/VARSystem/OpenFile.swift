@@ -1,0 +1,155 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// How a file is opened. It never passes to programs that this process starts.
+package struct OpenMode: Sendable {
+  let flags: Int32
+  let attempt: SystemError.Attempt
+
+  private init(_ flags: Int32, _ attempt: SystemError.Attempt = .open) {
+    self.flags = flags | O_CLOEXEC
+    self.attempt = attempt
+  }
+
+  /// To be read; a pipe is not waited for.
+  package static let reading = OpenMode(O_RDONLY | O_NONBLOCK)
+  /// To be read, if the name is no link.
+  package static let readingNoLink = OpenMode(O_RDONLY | O_NONBLOCK | O_NOFOLLOW)
+  /// To be read from the beginning to the end; of a pipe the other end is waited for.
+  package static let streaming = OpenMode(O_RDONLY)
+  /// An existing file, to be written.
+  package static let overwriting = OpenMode(O_WRONLY | O_NONBLOCK)
+  /// An existing file, to be read and written.
+  package static let updating = OpenMode(O_RDWR | O_NONBLOCK)
+  /// To be read and written, created where nothing has that name, if the name is no link.
+  package static let creating = OpenMode(O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, .create)
+}
+
+/// An open file. It is closed with its owner.
+///
+/// Threads may share it: every read and write states its place.
+package final class OpenFile: Sendable {
+  let descriptor: Int32
+
+  /// - Parameter path: ends with 0, as a `String` does that is given here.
+  package init(_ path: UnsafePointer<CChar>, _ mode: OpenMode) throws(SystemError) {
+    descriptor = open(path, mode.flags, 0o644)
+    guard descriptor >= 0 else { throw SystemError(mode.attempt) }
+  }
+
+  deinit { close(descriptor) }
+
+  package func status() throws(SystemError) -> FileStatus {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw SystemError(.examine) }
+    return FileStatus(status)
+  }
+
+  /// Whether nobody else had the file for writing; this object has it from now on. File systems without locks say yes.
+  package func lock() -> Bool {
+    flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK
+  }
+
+  /// Waits until what was written is on the disk; see ``DiskFlush``.
+  package func flush() throws(SystemError) {
+    guard DiskFlush.all(descriptor) else { throw SystemError(.flush) }
+  }
+
+  /// The same for the bytes and the size, but not the times.
+  package func flushData() throws(SystemError) {
+    guard DiskFlush.data(descriptor) else { throw SystemError(.flush) }
+  }
+
+  package func truncate(to byteCount: Int) throws(SystemError) {
+    guard ftruncate(descriptor, off_t(byteCount)) == 0 else { throw SystemError(.truncate) }
+  }
+
+  /// Asks the system to read a part ahead of its use.
+  package func willNeed(_ range: Range<Int>) { advise(range, POSIX_FADV_WILLNEED) }
+
+  /// Asks the system to begin to write a part to the disk, and to give up its memory where it is there already.
+  package func forget(_ range: Range<Int>) { advise(range, POSIX_FADV_DONTNEED) }
+
+  /// Has the system forget what it holds of the file in memory.
+  package func forget() {
+    fsync(descriptor)
+    posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
+  }
+
+  private func advise(_ range: Range<Int>, _ advice: Int32) {
+    posix_fadvise(descriptor, off_t(range.lowerBound), off_t(range.count), advice)
+  }
+}
+
+// MARK: Reading and writing
+
+extension OpenFile {
+  /// Fills `output` with the bytes from `offset` on.
+  ///
+  /// - Throws: `read`, with the place where it failed or where the file ended.
+  package func read(
+    into output: UnsafeMutableRawBufferPointer, at offset: Int
+  ) throws(SystemError) {
+    let count = try readAvailable(into: output, at: offset)
+    guard count == output.count else { throw SystemError(.read(at: offset + count), 0) }
+  }
+
+  /// The bytes from `offset` on, fewer than `count` where the file ends before.
+  package func bytes(at offset: Int, count: Int) throws(SystemError) -> [UInt8] {
+    var failure: SystemError?
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initializedCount in
+      do throws(SystemError) {
+        initializedCount = try readAvailable(
+          into: UnsafeMutableRawBufferPointer(
+            rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count]),
+          at: offset)
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return bytes
+  }
+
+  /// Returns how many bytes came before the end of the file.
+  private func readAvailable(
+    into output: UnsafeMutableRawBufferPointer, at offset: Int
+  ) throws(SystemError) -> Int {
+    var done = 0
+    while done < output.count {
+      let count = pread(
+        descriptor, output.baseAddress! + done, output.count - done, off_t(offset + done))
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw SystemError(.read(at: offset + done)) }
+      guard count > 0 else { break }
+      done += count
+    }
+    return done
+  }
+
+  package func write(_ bytes: [UInt8], at offset: Int) throws(SystemError) {
+    var failure: SystemError?
+    bytes.withUnsafeBytes { buffer in
+      do throws(SystemError) {
+        try write(buffer, at: offset)
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(SystemError) {
+    var done = 0
+    while done < bytes.count {
+      let count = pwrite(
+        descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { throw SystemError(.write) }
+      done += count
+    }
+  }
+}

@@ -1,0 +1,29 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// A block of zeroed memory in the pages of a file that has no name, as those of a mapped file are.
+package final class UnnamedFileMemory {
+  package let base: UnsafeMutableRawPointer
+  private let byteCount: Int
+
+  /// - Parameter folder: whose disk takes the file.
+  /// - Throws: `create`, `reserve` where the disk has no room, or `map`.
+  package init(byteCount: Int, in folder: String) throws(SystemError) {
+    self.byteCount = byteCount
+    var template = Array((folder + "/varlite-XXXXXX").utf8CString)
+    let descriptor = mkstemp(&template)
+    guard descriptor >= 0 else { throw SystemError(.create) }
+    defer { close(descriptor) }
+    unlink(template)
+    let code = posix_fallocate(descriptor, 0, off_t(byteCount))
+    guard code == 0 else { throw SystemError(.reserve, code) }
+    let start = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
+    guard let start, start != MAP_FAILED else { throw SystemError(.map) }
+    base = start
+  }
+
+  deinit { munmap(base, byteCount) }
+}

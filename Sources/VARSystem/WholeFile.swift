@@ -1,0 +1,142 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// Files that are read or written as a whole.
+package enum WholeFile {
+  /// The bytes of a file, or all that comes through a pipe; nil where they are more than `maximumCount`.
+  package static func read(
+    _ path: String, atMost maximumCount: Int
+  ) throws(SystemError) -> [UInt8]? {
+    let file = try OpenFile(path, .streaming)
+    return try Descriptor.read(
+      file.descriptor, atMost: maximumCount, expectedCount: try file.status().byteCount)
+  }
+}
+
+// MARK: Writing
+
+/// A file is written beside its place and renamed over it: it appears whole or not at all, and is on the disk by then.
+///
+/// A file that is mounted by itself or that stands in a folder which takes no new file cannot be replaced; it is
+/// written in place. A device or a named pipe takes the bytes itself. Names are bytes here: a link may lead to one that
+/// is no text.
+extension WholeFile {
+  /// - Throws: `rename` with the name of the file that holds the bytes, where only the last step failed.
+  package static func write(_ bytes: [UInt8], to path: String) throws(SystemError) {
+    // Renaming would put a file in the place of a device.
+    if let kind = FileStatus(path)?.kind, kind != .regular {
+      let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+      guard descriptor >= 0 else { throw SystemError(.open) }
+      return try send(bytes, closing: descriptor)
+    }
+    let target = resolved(path)
+    let (partial, descriptor): ([CChar], Int32)
+    do throws(SystemError) {
+      (partial, descriptor) = try createPartial(of: target)
+    } catch {
+      guard error.isFolderClosed else { throw error }
+      return try overwrite(target, bytes, because: error)
+    }
+    do throws(SystemError) {
+      try send(bytes, closing: descriptor, isFlushed: true)
+    } catch {
+      unlink(partial)
+      throw error
+    }
+    if rename(partial, target) == 0 { return }
+    let reason = SystemError(.rename())
+    do throws(SystemError) {
+      guard reason.cannotReplace else { throw reason }
+      try overwrite(target, bytes, because: reason)
+    } catch {
+      throw SystemError(.rename(keptIn: text(partial)), error.code)
+    }
+    unlink(partial)
+  }
+
+  /// Tries before the work whether a file can be made at `path`.
+  package static func check(_ path: String) throws(SystemError) {
+    let kind = FileStatus(path)?.kind
+    guard kind == nil || access(path, W_OK) == 0 else { throw SystemError(.open) }
+    guard kind == nil || kind == .regular else { return }
+    do throws(SystemError) {
+      let (name, descriptor) = try createPartial(of: resolved(path))
+      close(descriptor)
+      unlink(name)
+    } catch {
+      if kind == nil || !error.isFolderClosed { throw error }
+    }
+  }
+
+  /// Whether two paths lead to the same place, there or not.
+  package static func isSamePlace(_ path: String, _ other: String) -> Bool {
+    resolved(path) == resolved(other)
+  }
+
+  /// The path without links, ended with 0; as it is where there is no such file.
+  private static func resolved(_ path: String) -> [CChar] {
+    guard let name = realpath(path, nil) else { return Array(path.utf8CString) }
+    defer { free(name) }
+    return Array(UnsafeBufferPointer(start: name, count: strlen(name) + 1))
+  }
+
+  /// For a message.
+  private static func text(_ name: [CChar]) -> String {
+    String(decoding: name.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+
+  /// Creates a file beside the target. What a process of the same number left behind is left alone.
+  private static func createPartial(
+    of target: [CChar]
+  ) throws(SystemError) -> (name: [CChar], descriptor: Int32) {
+    var number = 0
+    while true {
+      let end = number == 0 ? ".\(getpid()).partial" : ".\(getpid()).\(number).partial"
+      let name = Array(target.dropLast() + end.utf8CString)
+      let descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+      if descriptor >= 0 { return (name, descriptor) }
+      guard errno == EEXIST, number < 1000 else { throw SystemError(.create) }
+      number += 1
+    }
+  }
+
+  /// Replaces the content of an existing file. Where the room is missing, the former content stays.
+  ///
+  /// - Parameter reason: why no other file can take its place; what is thrown where there is none.
+  private static func overwrite(
+    _ name: [CChar], _ bytes: [UInt8], because reason: SystemError
+  ) throws(SystemError) {
+    let descriptor = open(name, O_WRONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw errno == ENOENT ? reason : SystemError(.open) }
+    var status = stat()
+    let earlier = fstat(descriptor, &status) == 0 ? Int(status.st_size) : 0
+    let code =
+      bytes.count > earlier
+      ? posix_fallocate(descriptor, off_t(earlier), off_t(bytes.count - earlier)) : 0
+    let failure = SystemError(.reserve, code)
+    guard !failure.isShortOfRoom else {
+      ftruncate(descriptor, off_t(earlier))
+      close(descriptor)
+      throw failure
+    }
+    try send(bytes, closing: descriptor, isFlushed: true, isCut: true)
+  }
+
+  /// Writes all bytes and closes the file.
+  private static func send(
+    _ bytes: [UInt8], closing descriptor: Int32, isFlushed: Bool = false, isCut: Bool = false
+  ) throws(SystemError) {
+    do throws(SystemError) {
+      try Descriptor.write(bytes, to: descriptor)
+      if isCut, ftruncate(descriptor, off_t(bytes.count)) != 0 { throw SystemError(.truncate) }
+      if isFlushed, !DiskFlush.all(descriptor) { throw SystemError(.flush) }
+    } catch {
+      close(descriptor)
+      throw error
+    }
+    guard close(descriptor) == 0 else { throw SystemError(.write) }
+  }
+}
