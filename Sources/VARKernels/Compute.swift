@@ -2,8 +2,7 @@ import CVARKernels
 
 /// Kernels, threads and the scratch of quantized activations for one request.
 ///
-/// Every operation works on rows of activations (tokens or pixels), `[rows, cols]` in f32 with a
-/// row stride in elements, and gives the same bits for every instruction set and number of threads.
+/// Every operation works on `Rows` and gives the same bits for every instruction set and number of threads.
 package final class Compute {
   package let kernels: UnsafePointer<cvar_kernels>
   package let pool: ThreadPool

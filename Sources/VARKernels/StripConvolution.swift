@@ -43,8 +43,8 @@ package enum ConvolutionOutput {
   /// Into a map, to which `adding` may be added first, and which may be `adding` itself; the sums of what is stored are
   /// gathered on request.
   case map(FeatureMap, adding: FeatureMap? = nil, sums: ChannelSums? = nil)
-  /// Strip by strip to the caller, as `[rows, width, outputs]` that it may change.
-  case rows((_ rows: Range<Int>, _ values: UnsafeMutablePointer<Float>) -> Void)
+  /// Strip by strip to the caller, which may change them: rows of the map, each `[width, outputs]`.
+  case rows((_ rows: Range<Int>, _ values: Rows) -> Void)
 }
 
 /// A 1x1 convolution of the input as it is, before it is doubled or normalized, and the map that it goes to.

@@ -291,7 +291,11 @@ extension StripRun {
   ///   - finished: the strip whose outputs are there; empty before the first.
   ///   - next: the strip to read for; nil after the last.
   func advance(from finished: Range<Int>, to next: Range<Int>?) {
-    if case .rows(let body) = target, !finished.isEmpty { body(finished, output) }
+    if case .rows(let body) = target, !finished.isEmpty {
+      body(
+        finished,
+        Rows(output, count: finished.count, columns: shape.outputWidth * shape.outputs))
+    }
     let columns = input.map.width
     let shares = shape.threadCount
     compute.pool.parallel(shares) { range in

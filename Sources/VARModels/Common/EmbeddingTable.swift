@@ -30,20 +30,21 @@ final class EmbeddingTable {
 
   deinit { unit.deallocate() }
 
-  /// `output[ids.count, cols]` = the rows of tokens. Each row is read once, in the order of the file.
+  /// `output` = the rows of tokens. Each row is read once, in the order of the file.
   func gather(
-    _ ids: ArraySlice<Int32>, into output: UnsafeMutablePointer<Float>, _ compute: Compute
+    _ ids: ArraySlice<Int32>, into output: Rows, _ compute: Compute
   ) throws(ModelError) {
-    let cols = description.cols
+    precondition(
+      output.count == ids.count && output.columns == description.cols, "a row for each token")
     if ids.count == 1 {
-      return try gather(row: Int(ids[ids.startIndex]), into: output, compute)
+      return try gather(row: Int(ids[ids.startIndex]), into: output[0], compute)
     }
     let order = ids.indices.sorted { (ids[$0], $0) < (ids[$1], $1) }
     var last: Int?
     for index in order {
-      let target = output + (index - ids.startIndex) * cols
+      let target = output[index - ids.startIndex]
       if let last, ids[last] == ids[index] {
-        target.update(from: output + (last - ids.startIndex) * cols, count: cols)
+        target.update(from: output[last - ids.startIndex], count: output.columns)
       } else {
         try gather(row: Int(ids[index]), into: target, compute)
       }
