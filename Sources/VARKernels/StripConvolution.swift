@@ -33,9 +33,10 @@ package struct ConvolutionInput {
     self.treatment = treatment
   }
 
-  var scale: Int { if case .doubled = treatment { 2 } else { 1 } }
-  var height: Int { map.height * scale }
-  var width: Int { map.width * scale }
+  /// How often each pixel is repeated along each side.
+  var repeats: Int { if case .doubled = treatment { 2 } else { 1 } }
+  var height: Int { map.height * repeats }
+  var width: Int { map.width * repeats }
 }
 
 /// Where the outputs of a convolution go.
@@ -81,17 +82,13 @@ extension Compute {
     precondition(
       shortcut?.layer.rows == shape.shortcut?.outputs
         && shortcut?.layer.groupSize == shape.shortcut?.groupSize, "a shortcut of another shape")
-    let run = StripRun(
-      compute: self, shape: shape, memory: memory, input: input, layer: layer,
-      shortcut: shortcut, output: output)
-    run.prepare()
-    var finished = 0..<0
-    for rows in RangeParts(0..<shape.outputHeight, of: shape.rows) {
-      try beforeStrip()
-      run.advance(from: finished, to: rows)
-      run.convolve(rows)
-      finished = rows
+    let buffers = StripBuffers(shape, memory)
+    if let groupSize = shape.groupSize {
+      let rows = QuantizedStripInput(self, buffers, groupSize: groupSize)
+      try StripRun(self, buffers, input, rows, layer, shortcut, output).run(beforeStrip)
+    } else {
+      let rows = FloatStripInput(self, buffers)
+      try StripRun(self, buffers, input, rows, layer, shortcut, output).run(beforeStrip)
     }
-    run.advance(from: finished, to: nil)
   }
 }

@@ -108,8 +108,8 @@ package final class VisionTower {
 
     // x += attn(LN1(x))
     //
-    // Attention is full: the first query looks at the last key. So the keys of all patches are stored by a loop of their
-    // own, and no query looks before that loop is done.
+    // Attention is full: the first query looks at the last key. So the keys of all patches are stored by a loop of
+    // their own, and no query looks before that loop is done.
     for rows in Compute.rowBlocks(count) {
       let buffers = state.buffers(rows.count)
       norm(state.hidden[rows], block.norm1, into: buffers.normed, compute)
