@@ -4,10 +4,13 @@ import CVARKernels
 package struct Linear {
   package let matrix: cvar_matrix
   package let bias: UnsafePointer<Float>?
+  /// What an observer knows the layer by; it never sees a layer without a site.
+  package let site: LinearSite?
 
-  package init(matrix: cvar_matrix, bias: UnsafePointer<Float>? = nil) {
+  package init(matrix: cvar_matrix, bias: UnsafePointer<Float>? = nil, site: LinearSite? = nil) {
     self.matrix = matrix
     self.bias = bias
+    self.site = site
   }
 
   package var rows: Int { Int(matrix.rows) }
@@ -111,6 +114,7 @@ extension Compute {
     let (layer, output) = (projection.layer, projection.output)
     precondition(
       output.count == input.count && output.columns == layer.rows, "an output of another shape")
+    observe(layer, input)
     return LinearProduct(
       kernels: kernels, layer: layer, input: input, codes: quantized.codes,
       scales: quantized.scales, sums: quantized.sums, output: output)
@@ -125,8 +129,9 @@ extension Compute {
       tiles, minimumPart: max(1, minimum), grain: product.layer.isQuantized ? 2 : 4, operation)
   }
 
-  /// One row of a matrix or table in f32.
-  package func gather(_ matrix: cvar_matrix, row: Int, into output: UnsafeMutablePointer<Float>) {
-    withUnsafePointer(to: matrix) { kernels.pointee.gather_row($0, Int32(row), output) }
+  /// `output` = one row of a matrix in f32.
+  package func gather(_ matrix: cvar_matrix, row: Int, into output: Rows) {
+    precondition(output.count == 1 && output.columns == matrix.cols, "a row of another shape")
+    withUnsafePointer(to: matrix) { kernels.pointee.gather_row($0, Int32(row), output.pointer) }
   }
 }

@@ -5,7 +5,7 @@ import VARModels
 package struct DrawnCodes {
   /// Bits of each scale that the picture consists of.
   var bits: [[UInt8]] = []
-  /// Bits that the model drew; others than `bits` only where bits were forced.
+  /// Bits that the model drew by itself. They differ from `bits` only where bits were forced.
   var ownBits: [[UInt8]]
   /// Sum of the codes on the final grid, `[tokens, codebookDim]`.
   package var codes: [Float] = []

@@ -101,6 +101,6 @@ extension Conversation {
 }
 
 extension RunContext {
-  /// The same run without a trace.
+  /// The same run without a trace; an observer goes on.
   var untraced: RunContext { RunContext(compute: compute, isCancelled: isCancelled) }
 }

@@ -21,10 +21,12 @@ package struct RunContext {
   /// Asked before every layer.
   package let isCancelled: () -> Bool
 
+  /// - Parameter observer: sees the inputs of all linear layers, those of convolutions not included.
   package init(
-    compute: Compute, trace: (any TraceSink)? = nil, isCancelled: @escaping () -> Bool = { false }
+    compute: Compute, trace: (any TraceSink)? = nil, observer: (any LinearObserver)? = nil,
+    isCancelled: @escaping () -> Bool = { false }
   ) {
-    self.compute = compute
+    self.compute = observer.map(compute.observed) ?? compute
     self.trace = trace
     self.isCancelled = isCancelled
   }

@@ -146,7 +146,8 @@ package final class Qwen2Model {
       guard !own.isEmpty else { continue }
       let part = own.lowerBound - rows.lowerBound..<own.upperBound - rows.lowerBound
       let position = sequence.cacheIndex(of: own.lowerBound)
-      // A cache in int8 keeps keys without their bias, which would take most of the codes' range.
+      // A cache in int8 keeps keys without their bias: it may be hundreds of times as large as the rest of a key and
+      // would leave the rest no codes.
       let cache = sequence.cache.layer(index, keyBias: key.bias)
       compute.store(
         cache, position: position, keys: buffers.keys[part], values: buffers.values[part])

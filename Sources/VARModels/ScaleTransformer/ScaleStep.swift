@@ -23,7 +23,7 @@ package struct ScaleStep: Sendable {
   }
 
   /// What a block of rows has of each branch, the conditional one first.
-  func parts(of rows: Range<Int>) -> BranchParts { BranchParts(self, rows) }
+  package func parts(of rows: Range<Int>) -> BranchParts { BranchParts(self, rows) }
 }
 
 extension ScaleSchedule {
@@ -42,16 +42,16 @@ extension ScaleSchedule {
 }
 
 /// The rows of one branch in a block of rows, which is cut from the rows of both.
-struct BranchPart {
-  let branch: Int
+package struct BranchPart {
+  package let branch: Int
   /// Places in the block.
-  let rows: Range<Int>
+  package let rows: Range<Int>
   /// Tokens of the scale that the rows stand for.
-  let tokens: Range<Int>
+  package let tokens: Range<Int>
 }
 
 /// The parts of a block of rows. A type of its own: a lazy map would allocate in every block.
-struct BranchParts: Sequence, IteratorProtocol {
+package struct BranchParts: Sequence, IteratorProtocol {
   private let scale: ScaleStep
   private let block: Range<Int>
   private var branch = 0
@@ -61,7 +61,7 @@ struct BranchParts: Sequence, IteratorProtocol {
     self.block = block
   }
 
-  mutating func next() -> BranchPart? {
+  package mutating func next() -> BranchPart? {
     while branch < scale.branchCount {
       let rows = scale.rows(ofBranch: branch)
       let own = rows.clamped(to: block)
