@@ -102,9 +102,8 @@ struct DecoderRun {
   var scratchBytes: Int { arena.plan.byteCount }
 
   func decode(_ codes: [Float]) throws {
-    try codes.withUnsafeBufferPointer { codes in
-      try decoder.decode(
-        codes.baseAddress!, grid: grid, workspace: workspace, run, pixels: { _, _ in })
+    try codes.withRows(columns: codes.count / grid.tokenCount) { codes in
+      try decoder.decode(codes, grid: grid, workspace: workspace, run, pixels: { _, _ in })
     }
   }
 }

@@ -58,25 +58,21 @@ public struct MatmulBenchmark {
     let (m, k) = (layers[0].rows, layers[0].cols)
     var plan = MemoryPlan()
     let scratch = Compute.reserve(&plan, maximumColumns: k)
-    let input = plan.reserve("input", floats: n * k)
-    let output = plan.reserve("output", floats: n * m)
+    let input = plan.reserve("input", rows: n, columns: k)
+    let output = plan.reserve("output", rows: n, columns: m)
     guard let arena = Arena(plan) else {
       throw BenchmarkError(.outOfMemory, "the system refused \(plan.byteCount >> 20) MiB")
     }
     let compute = Compute(
       instructionSet: conditions.instructionSet, pool: pool, arena: arena, scratch: scratch)
-    let (x, y) = (arena.floats(input), arena.floats(output))
+    let (x, y) = (arena.rows(input), arena.rows(output))
     var random = RandomBytes(seed: 2)
-    for index in 0..<n * k { x[index] = random.signed() }
+    for index in x.values.indices { x.values[index] = random.signed() }
     var turn = 0
     let seconds = Stopwatch.repeated(conditions.repeats) {
       let layer = layers[turn % layers.count]
       turn += 1
-      for rows in stride(from: 0, to: n, by: Compute.maximumBlockRows) {
-        let count = min(Compute.maximumBlockRows, n - rows)
-        compute.linear(
-          Activations(x + rows * k, rows: count, cols: k), layer, into: y + rows * m)
-      }
+      for rows in Compute.rowBlocks(n) { compute.linear(x[rows], layer, into: y[rows]) }
     }
     let operations = 2 * Double(m) * Double(k) * Double(n)
     let bytes = Double(source.description(ofTensor: 0).byteCount)

@@ -136,7 +136,7 @@ struct GeneratorFolding: Sendable {
       zip(row, offset).enumerated().map { index, pair in
         let sum = pair.1 + pair.0
         let part = Part(rawValue: index / width)
-        return part == .attentionScale || part == .feedForwardScale ? 1 + sum : sum
+        return part == .attentionFactor || part == .feedForwardFactor ? 1 + sum : sum
       }
     }
   }

@@ -31,4 +31,9 @@ package final class Arena {
   package func floats(_ id: MemoryPlan.ID) -> UnsafeMutablePointer<Float> {
     raw(id).assumingMemoryBound(to: Float.self)
   }
+
+  /// A buffer of rows.
+  package func rows(_ id: MemoryPlan.RowsID) -> Rows {
+    Rows(floats(id.buffer), count: id.rows, columns: id.columns)
+  }
 }

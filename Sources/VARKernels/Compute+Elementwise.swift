@@ -17,46 +17,39 @@ package enum ActivationFunction: Sendable {
 }
 
 extension Compute {
-  /// In place over `count` values.
-  package func apply(_ function: ActivationFunction, _ x: UnsafeMutablePointer<Float>, count: Int) {
-    let kernel = function.kernel(kernels)
-    pool.parallel(count, minimumPart: 8192, with: (kernel, x)) { operands, range in
-      let (kernel, x) = operands
-      kernel(x + range.lowerBound, x + range.lowerBound, range.count)
-    }
-  }
-
   /// `gate = silu(gate) * up`.
-  package func siluMultiply(
-    gate: UnsafeMutablePointer<Float>, up: UnsafePointer<Float>, count: Int
-  ) {
-    pool.parallel(count, minimumPart: 8192, with: (kernels, gate, up)) { operands, range in
-      let (kernels, gate, up) = operands
-      kernels.pointee.silu_multiply(
-        gate + range.lowerBound, up + range.lowerBound, gate + range.lowerBound, range.count)
-    }
-  }
-
-  /// `x += y`.
-  package func add(_ x: UnsafeMutablePointer<Float>, _ y: UnsafePointer<Float>, count: Int) {
-    pool.parallel(count, minimumPart: 32_768, with: (kernels, x, y)) { operands, range in
-      let (kernels, x, y) = operands
-      kernels.pointee.add(x + range.lowerBound, y + range.lowerBound, range.count)
-    }
-  }
-
-  /// `x[row] += y[row] * gain`, both `[rows, cols]` without gaps.
-  package func addScaled(
-    _ x: UnsafeMutablePointer<Float>, _ y: UnsafePointer<Float>, rows: Int, cols: Int,
-    gain: UnsafePointer<Float>
-  ) {
+  func siluMultiply(gate: Rows, up: Rows) {
+    precondition(gate.hasShape(of: up), "a gate is as wide as what it gates")
     pool.parallel(
-      rows, minimumPart: max(1, 32_768 / cols), with: (kernels, x, y, cols, gain)
+      gate.count, minimumPart: max(1, 8192 / gate.columns), with: (kernels, gate, up)
     ) { operands, range in
-      let (kernels, x, y, cols, gain) = operands
+      let (kernels, gate, up) = operands
+      for row in range {
+        kernels.pointee.silu_multiply(gate[row], up[row], gate[row], gate.columns)
+      }
+    }
+  }
+
+  /// `x += vector`, row by row.
+  package func add(_ vector: UnsafePointer<Float>, toEachOf x: Rows) {
+    pool.parallel(
+      x.count, minimumPart: max(1, 32_768 / x.columns), with: (kernels, x, vector)
+    ) { operands, range in
+      let (kernels, x, vector) = operands
+      for row in range { kernels.pointee.add(x[row], vector, x.columns) }
+    }
+  }
+
+  /// `x += y * gain`, row by row.
+  package func add(_ y: Rows, times gain: UnsafePointer<Float>, to x: Rows) {
+    precondition(y.hasShape(of: x), "rows of another shape")
+    pool.parallel(
+      x.count, minimumPart: max(1, 32_768 / x.columns), with: (kernels, x, y, gain)
+    ) { operands, range in
+      let (kernels, x, y, gain) = operands
       kernels.pointee.add_scaled(
-        x + range.lowerBound * cols, cols, y + range.lowerBound * cols, cols, Int32(range.count),
-        Int32(cols), gain)
+        x[range].pointer, x.stride, y[range].pointer, y.stride, Int32(range.count),
+        Int32(x.columns), gain)
     }
   }
 }

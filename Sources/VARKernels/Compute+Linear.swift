@@ -4,10 +4,13 @@ import CVARKernels
 package struct Linear {
   package let matrix: cvar_matrix
   package let bias: UnsafePointer<Float>?
+  /// What an observer knows the layer by; it never sees a layer without a site.
+  package let site: LinearSite?
 
-  package init(matrix: cvar_matrix, bias: UnsafePointer<Float>? = nil) {
+  package init(matrix: cvar_matrix, bias: UnsafePointer<Float>? = nil, site: LinearSite? = nil) {
     self.matrix = matrix
     self.bias = bias
+    self.site = site
   }
 
   package var rows: Int { Int(matrix.rows) }
@@ -22,37 +25,21 @@ package struct Linear {
   }
 }
 
-/// Rows of activations.
-package struct Activations {
-  package let pointer: UnsafePointer<Float>
-  package let rows: Int
-  package let cols: Int
-  /// Elements from one row to the next.
-  package let stride: Int
-
-  package init(_ pointer: UnsafePointer<Float>, rows: Int, cols: Int, stride: Int? = nil) {
-    self.pointer = pointer
-    self.rows = rows
-    self.cols = cols
-    self.stride = stride ?? cols
-  }
-}
-
-/// What is done with each part of a layer's output as soon as it is there; `x` is `[rows, layer.rows]`.
+/// What is done with each part of a layer's output as soon as it is there.
 package enum Epilogue {
   case none
   /// In place.
   case activation(ActivationFunction)
-  /// `x += output`.
-  case add(to: UnsafeMutablePointer<Float>)
+  /// `x += output`, for rows of the output's shape.
+  case add(to: Rows)
 }
 
-/// A layer and the place of its output `[input.rows, layer.rows]`.
+/// A layer and the place of its output, rows of `layer.rows` values.
 package struct Projection {
   let layer: Linear
-  let output: UnsafeMutablePointer<Float>
+  let output: Rows
 
-  package init(_ layer: Linear, into output: UnsafeMutablePointer<Float>) {
+  package init(_ layer: Linear, into output: Rows) {
     self.layer = layer
     self.output = output
   }
@@ -61,11 +48,13 @@ package struct Projection {
 // Quantized matrices get int8 activations, others the f32 values. What has the same input and the same activations runs
 // as one job of the pool.
 extension Compute {
-  /// `output[input.rows, layer.rows] = W x + bias`, then the epilogue.
+  /// `output = W input + bias`, row by row, then the epilogue.
   package func linear(
-    _ input: Activations, _ layer: Linear, into output: UnsafeMutablePointer<Float>,
-    then epilogue: Epilogue = .none
+    _ input: Rows, _ layer: Linear, into output: Rows, then epilogue: Epilogue = .none
   ) {
+    if case .add(let x) = epilogue {
+      precondition(x.hasShape(of: output), "a sum of rows of one shape")
+    }
     prepare(input, for: layer)
     let product = product(input, Projection(layer, into: output))
     run(product.tiles, of: product, FinishedProduct(product: product, epilogue: epilogue))
@@ -73,7 +62,7 @@ extension Compute {
 
   /// Three layers of the same input.
   package func linear(
-    _ input: Activations, _ first: Projection, _ second: Projection, _ third: Projection
+    _ input: Rows, _ first: Projection, _ second: Projection, _ third: Projection
   ) {
     guard first.layer.sharesActivations(with: second.layer),
       first.layer.sharesActivations(with: third.layer)
@@ -90,12 +79,12 @@ extension Compute {
   }
 
   /// `gate.output = silu(gate(x)) * up(x)`; `up.output` is scratch.
-  package func gatedLinear(_ input: Activations, gate: Projection, up: Projection) {
+  package func gatedLinear(_ input: Rows, gate: Projection, up: Projection) {
     precondition(gate.layer.rows == up.layer.rows, "a gate is as wide as what it gates")
     guard gate.layer.sharesActivations(with: up.layer) else {
       linear(input, gate.layer, into: gate.output)
       linear(input, up.layer, into: up.output)
-      siluMultiply(gate: gate.output, up: up.output, count: input.rows * gate.layer.rows)
+      siluMultiply(gate: gate.output, up: up.output)
       return
     }
     prepare(input, for: gate.layer)
@@ -103,43 +92,46 @@ extension Compute {
     run(products.gate.tiles, of: products.gate, products)
   }
 
-  private func prepare(_ input: Activations, for layer: Linear) {
-    precondition(input.cols == layer.cols, "activations of \(input.cols) meet \(layer.cols) inputs")
+  private func prepare(_ input: Rows, for layer: Linear) {
+    precondition(input.columns == layer.cols, "rows of \(input.columns) meet \(layer.cols) inputs")
     guard layer.isQuantized else { return }
-    precondition(input.rows * input.cols <= quantized.capacity, "activations pass the plan")
+    precondition(input.count * input.columns <= quantized.capacity, "activations pass the plan")
     let groupSize = Int(layer.matrix.group_size)
     pool.parallel(
-      input.rows, minimumPart: max(1, 16_384 / input.cols),
+      input.count, minimumPart: max(1, 16_384 / input.columns),
       with: (kernels, input, groupSize, quantized.codes, quantized.scales, quantized.sums)
-    ) { operands, rows in
+    ) { operands, range in
       let (kernels, input, groupSize, codes, scales, sums) = operands
-      let groups = input.cols / groupSize
+      let groups = input.columns / groupSize
       kernels.pointee.quantize_activations(
-        input.pointer + rows.lowerBound * input.stride, input.stride, Int32(rows.count),
-        Int32(input.cols), Int32(groupSize), codes + rows.lowerBound * input.cols,
-        scales + rows.lowerBound * groups, sums + rows.lowerBound * groups)
+        input[range].pointer, input.stride, Int32(range.count), Int32(input.columns),
+        Int32(groupSize), codes + range.lowerBound * input.columns,
+        scales + range.lowerBound * groups, sums + range.lowerBound * groups)
     }
   }
 
-  private func product(_ input: Activations, _ projection: Projection) -> LinearProduct {
-    LinearProduct(
-      kernels: kernels, layer: projection.layer, input: input, codes: quantized.codes,
-      scales: quantized.scales, sums: quantized.sums, output: projection.output)
+  private func product(_ input: Rows, _ projection: Projection) -> LinearProduct {
+    let (layer, output) = (projection.layer, projection.output)
+    precondition(
+      output.count == input.count && output.columns == layer.rows, "an output of another shape")
+    observe(layer, input)
+    return LinearProduct(
+      kernels: kernels, layer: layer, input: input, codes: quantized.codes,
+      scales: quantized.scales, sums: quantized.sums, output: output)
   }
 
   private func run<Operation: ParallelOperation>(
     _ tiles: Int, of product: LinearProduct, _ operation: Operation
   ) {
     // Tiles that take some 10 us: less is not worth waking a thread.
-    let minimum = 262_144 / (Int(CVAR_TILE_ROWS) * product.layer.cols * product.input.rows)
+    let minimum = 262_144 / (Int(CVAR_TILE_ROWS) * product.layer.cols * product.input.count)
     pool.parallel(
       tiles, minimumPart: max(1, minimum), grain: product.layer.isQuantized ? 2 : 4, operation)
   }
 
-  /// One row of a matrix or table in f32.
-  package func gather(
-    _ matrix: cvar_matrix, row: Int, into output: UnsafeMutablePointer<Float>
-  ) {
-    withUnsafePointer(to: matrix) { kernels.pointee.gather_row($0, Int32(row), output) }
+  /// `output` = one row of a matrix in f32.
+  package func gather(_ matrix: cvar_matrix, row: Int, into output: Rows) {
+    precondition(output.count == 1 && output.columns == matrix.cols, "a row of another shape")
+    withUnsafePointer(to: matrix) { kernels.pointee.gather_row($0, Int32(row), output.pointer) }
   }
 }

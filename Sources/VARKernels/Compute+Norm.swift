@@ -1,50 +1,49 @@
 import CVARKernels
 
 extension Compute {
+  /// `output = weight * input / sqrt(mean(input^2) + eps)`, row by row.
   package func rmsNorm(
-    _ input: Activations, weight: UnsafePointer<Float>, eps: Float,
-    into output: UnsafeMutablePointer<Float>
+    _ input: Rows, weight: UnsafePointer<Float>, eps: Float, into output: Rows
   ) {
+    precondition(output.hasShape(of: input), "a norm keeps the shape")
     pool.parallel(
-      input.rows, minimumPart: max(1, 16_384 / input.cols),
+      input.count, minimumPart: max(1, 16_384 / input.columns),
       with: (kernels, input, weight, eps, output)
-    ) { operands, rows in
+    ) { operands, range in
       let (kernels, input, weight, eps, output) = operands
       kernels.pointee.rms_norm(
-        input.pointer + rows.lowerBound * input.stride, input.stride, Int32(rows.count),
-        Int32(input.cols), weight, eps, output + rows.lowerBound * input.cols, input.cols)
+        input[range].pointer, input.stride, Int32(range.count), Int32(input.columns), weight, eps,
+        output[range].pointer, output.stride)
     }
   }
 
   /// LayerNorm; without `weight` and `bias` the plain normalisation.
   package func layerNorm(
-    _ input: Activations, weight: UnsafePointer<Float>?, bias: UnsafePointer<Float>?, eps: Float,
-    into output: UnsafeMutablePointer<Float>
+    _ input: Rows, weight: UnsafePointer<Float>?, bias: UnsafePointer<Float>?, eps: Float,
+    into output: Rows
   ) {
+    precondition(output.hasShape(of: input), "a norm keeps the shape")
     pool.parallel(
-      input.rows, minimumPart: max(1, 16_384 / input.cols),
+      input.count, minimumPart: max(1, 16_384 / input.columns),
       with: (kernels, input, weight, bias, eps, output)
-    ) { operands, rows in
+    ) { operands, range in
       let (kernels, input, weight, bias, eps, output) = operands
       kernels.pointee.layer_norm(
-        input.pointer + rows.lowerBound * input.stride, input.stride, Int32(rows.count),
-        Int32(input.cols), weight, bias, eps, output + rows.lowerBound * input.cols, input.cols)
+        input[range].pointer, input.stride, Int32(range.count), Int32(input.columns), weight, bias,
+        eps, output[range].pointer, output.stride)
     }
   }
 
-  /// In place: every head of every row gets length `headScale[head]`, or 1.
-  package func normalizeHeads(
-    _ x: UnsafeMutablePointer<Float>, stride: Int, rows: Int, heads: Int, headDim: Int,
-    headScale: UnsafePointer<Float>?
-  ) {
+  /// In place: every head of every row gets the length `lengths[head]`, or 1.
+  package func normalizeHeads(_ x: Rows, headDim: Int, lengths: UnsafePointer<Float>?) {
+    precondition(x.columns % headDim == 0, "heads of \(headDim) in \(x.columns) columns")
     pool.parallel(
-      rows, minimumPart: max(1, 16_384 / (heads * headDim)),
-      with: (kernels, x, stride, heads, headDim, headScale)
+      x.count, minimumPart: max(1, 16_384 / x.columns), with: (kernels, x, headDim, lengths)
     ) { operands, range in
-      let (kernels, x, stride, heads, headDim, headScale) = operands
+      let (kernels, x, headDim, lengths) = operands
       kernels.pointee.normalize_heads(
-        x + range.lowerBound * stride, stride, Int32(range.count), Int32(heads), Int32(headDim),
-        headScale)
+        x[range].pointer, x.stride, Int32(range.count), Int32(x.columns / headDim), Int32(headDim),
+        lengths)
     }
   }
 }

@@ -3,12 +3,13 @@ import VARSystem
 
 /// Kernels, threads and the scratch of quantized activations for one request.
 ///
-/// Every operation works on rows of activations (tokens or pixels), `[rows, cols]` in f32 with a
-/// row stride in elements, and gives the same bits for every instruction set and number of threads.
+/// Every operation works on `Rows` and gives the same bits for every instruction set and number of threads.
 package final class Compute {
   package let kernels: UnsafePointer<cvar_kernels>
   package let pool: ThreadPool
   let quantized: QuantizedActivations
+  /// Sees the inputs of linear layers; nil costs one branch for each product.
+  private let observer: (any LinearObserver)?
 
   /// Rows that pass through a layer at once; scratch buffers are sized by it.
   package static let maximumBlockRows = 256
@@ -19,6 +20,23 @@ package final class Compute {
     kernels = instructionSet.kernels
     self.pool = pool
     quantized = QuantizedActivations(arena: arena, scratch: scratch)
+    observer = nil
+  }
+
+  private init(_ other: Compute, observer: any LinearObserver) {
+    kernels = other.kernels
+    pool = other.pool
+    quantized = other.quantized
+    self.observer = observer
+  }
+
+  /// The same, with the same threads and scratch, where an observer sees the inputs of linear layers.
+  package func observed(by observer: any LinearObserver) -> Compute {
+    Compute(self, observer: observer)
+  }
+
+  func observe(_ layer: Linear, _ input: Rows) {
+    if let observer, let site = layer.site { observer.observe(site, input) }
   }
 
   /// Buffers for the activations of one block of rows in int8.

@@ -16,11 +16,11 @@ package struct ChannelSums {
 
 /// A factor and a summand for each channel.
 package struct ChannelGains {
-  let scale, shift: UnsafeMutablePointer<Float>
+  let gain, shift: UnsafeMutablePointer<Float>
 
   /// - Parameter values: two for each channel.
   package init(_ values: UnsafeMutablePointer<Float>, channels: Int) {
-    scale = values
+    gain = values
     shift = values + channels
   }
 }
@@ -59,7 +59,7 @@ package struct GroupNorm {
       let inverse = 1 / (variance + eps).squareRoot()
       for channel in group * size..<(group + 1) * size {
         let gain = inverse * Double(weight[channel])
-        gains.scale[channel] = Float(gain)
+        gains.gain[channel] = Float(gain)
         gains.shift[channel] = Float(Double(bias[channel]) - mean * gain)
       }
     }

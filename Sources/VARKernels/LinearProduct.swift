@@ -4,11 +4,11 @@ import CVARKernels
 struct LinearProduct {
   let kernels: UnsafePointer<cvar_kernels>
   let layer: Linear
-  let input: Activations
+  let input: Rows
   let codes: UnsafePointer<Int8>
   let scales: UnsafePointer<Float>
   let sums: UnsafePointer<Int32>
-  let output: UnsafeMutablePointer<Float>
+  let output: Rows
 
   var tiles: Int { layer.tileCount }
 
@@ -16,18 +16,18 @@ struct LinearProduct {
     withUnsafePointer(to: layer.matrix) { matrix in
       if layer.isQuantized {
         kernels.pointee.matmul_quantized(
-          matrix, codes, scales, sums, Int32(input.rows), layer.bias, output, layer.rows,
-          Int32(tiles.lowerBound), Int32(tiles.upperBound))
+          matrix, codes, scales, sums, Int32(input.count), layer.bias, output.pointer,
+          output.stride, Int32(tiles.lowerBound), Int32(tiles.upperBound))
       } else {
         kernels.pointee.matmul_float(
-          matrix, input.pointer, input.stride, 1, 0, Int32(input.rows), layer.bias, output,
-          layer.rows, Int32(tiles.lowerBound), Int32(tiles.upperBound))
+          matrix, input.pointer, input.stride, 1, 0, Int32(input.count), layer.bias, output.pointer,
+          output.stride, Int32(tiles.lowerBound), Int32(tiles.upperBound))
       }
     }
   }
 
-  /// The outputs of some tiles.
-  func outputs(_ tiles: Range<Int>) -> Range<Int> {
+  /// Columns of the output that some tiles make.
+  func columns(_ tiles: Range<Int>) -> Range<Int> {
     let tileRows = Int(CVAR_TILE_ROWS)
     return tiles.lowerBound * tileRows..<min(tiles.upperBound * tileRows, layer.rows)
   }
@@ -45,25 +45,21 @@ struct FinishedProduct: ParallelOperation {
     if case .none = epilogue { return product.multiply(tiles) }
     for part in RangeParts(tiles, of: finishedTiles) {
       product.multiply(part)
-      finish(product.outputs(part))
+      finish(product.columns(part))
     }
   }
 
-  private func finish(_ outputs: Range<Int>) {
-    let stride = product.layer.rows
-    let first = outputs.lowerBound
-    let output = product.output + first
-    let kernels = product.kernels.pointee
+  private func finish(_ columns: Range<Int>) {
+    let output = product.output[columns: columns]
     switch epilogue {
     case .none: break
     case .activation(let function):
       let kernel = function.kernel(product.kernels)
-      for row in 0..<product.input.rows {
-        kernel(output + row * stride, output + row * stride, outputs.count)
-      }
+      for row in 0..<output.count { kernel(output[row], output[row], columns.count) }
     case .add(let x):
-      for row in 0..<product.input.rows {
-        kernels.add(x + row * stride + first, output + row * stride, outputs.count)
+      let sum = x[columns: columns]
+      for row in 0..<output.count {
+        product.kernels.pointee.add(sum[row], output[row], columns.count)
       }
     }
   }
@@ -95,11 +91,11 @@ struct GatedProducts: ParallelOperation {
     for part in RangeParts(tiles, of: finishedTiles) {
       gate.multiply(part)
       up.multiply(part)
-      let outputs = gate.outputs(part)
-      for row in 0..<gate.input.rows {
-        let first = row * gate.layer.rows + outputs.lowerBound
+      let columns = gate.columns(part)
+      let (output, factor) = (gate.output[columns: columns], up.output[columns: columns])
+      for row in 0..<output.count {
         gate.kernels.pointee.silu_multiply(
-          gate.output + first, up.output + first, gate.output + first, outputs.count)
+          output[row], factor[row], output[row], columns.count)
       }
     }
   }

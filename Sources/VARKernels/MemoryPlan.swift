@@ -28,6 +28,24 @@ package struct MemoryPlan: Sendable {
     reserve(name, byteCount: count * MemoryLayout<Float>.stride)
   }
 
+  /// Place and shape of rows in the plan.
+  package struct RowsID: Sendable {
+    let buffer: ID
+    let rows, columns: Int
+
+    /// The same memory for what is needed at another time: other rows of the same number, or `rows` of them.
+    package func shared(rows: Int? = nil, columns: Int) -> RowsID {
+      let rows = rows ?? self.rows
+      precondition(rows * columns <= self.rows * self.columns, "rows pass the buffer they share")
+      return RowsID(buffer: buffer, rows: rows, columns: columns)
+    }
+  }
+
+  /// Adds a buffer of rows of f32 values.
+  package mutating func reserve(_ name: String, rows: Int, columns: Int) -> RowsID {
+    RowsID(buffer: reserve(name, floats: rows * columns), rows: rows, columns: columns)
+  }
+
   /// Size of the arena: every buffer on a cache line of its own.
   package var byteCount: Int { buffers.reduce(0) { $0 + Self.aligned($1.byteCount) } }
 

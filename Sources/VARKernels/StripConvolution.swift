@@ -33,9 +33,10 @@ package struct ConvolutionInput {
     self.treatment = treatment
   }
 
-  var scale: Int { if case .doubled = treatment { 2 } else { 1 } }
-  var height: Int { map.height * scale }
-  var width: Int { map.width * scale }
+  /// How often each pixel is repeated along each side.
+  var repeats: Int { if case .doubled = treatment { 2 } else { 1 } }
+  var height: Int { map.height * repeats }
+  var width: Int { map.width * repeats }
 }
 
 /// Where the outputs of a convolution go.
@@ -43,8 +44,8 @@ package enum ConvolutionOutput {
   /// Into a map, to which `adding` may be added first, and which may be `adding` itself; the sums of what is stored are
   /// gathered on request.
   case map(FeatureMap, adding: FeatureMap? = nil, sums: ChannelSums? = nil)
-  /// Strip by strip to the caller, as `[rows, width, outputs]` that it may change.
-  case rows((_ rows: Range<Int>, _ values: UnsafeMutablePointer<Float>) -> Void)
+  /// Strip by strip to the caller, which may change them: rows of the map, each `[width, outputs]`.
+  case rows((_ rows: Range<Int>, _ values: Rows) -> Void)
 }
 
 /// A 1x1 convolution of the input as it is, before it is doubled or normalized, and the map that it goes to.
@@ -81,17 +82,13 @@ extension Compute {
     precondition(
       shortcut?.layer.rows == shape.shortcut?.outputs
         && shortcut?.layer.groupSize == shape.shortcut?.groupSize, "a shortcut of another shape")
-    let run = StripRun(
-      compute: self, shape: shape, memory: memory, input: input, layer: layer,
-      shortcut: shortcut, output: output)
-    run.prepare()
-    var finished = 0..<0
-    for rows in RangeParts(0..<shape.outputHeight, of: shape.rows) {
-      try beforeStrip()
-      run.advance(from: finished, to: rows)
-      run.convolve(rows)
-      finished = rows
+    let buffers = StripBuffers(shape, memory)
+    if let groupSize = shape.groupSize {
+      let rows = QuantizedStripInput(self, buffers, groupSize: groupSize)
+      try StripRun(self, buffers, input, rows, layer, shortcut, output).run(beforeStrip)
+    } else {
+      let rows = FloatStripInput(self, buffers)
+      try StripRun(self, buffers, input, rows, layer, shortcut, output).run(beforeStrip)
     }
-    run.advance(from: finished, to: nil)
   }
 }

@@ -103,8 +103,11 @@ import VARKernels
       maximumColumns: 9 * test.channels)
     var output = [Float](repeating: 0, count: height * width * test.outputs)
     layer.with { linear in
-      machine.compute.linear(
-        Activations(rows, rows: height * width, cols: 9 * test.channels), linear, into: &output)
+      rows.withRows(columns: 9 * test.channels) { rows in
+        output.withMutableRows(columns: test.outputs) { output in
+          machine.compute.linear(rows, linear, into: output)
+        }
+      }
     }
     return output.map(\.bitPattern)
   }

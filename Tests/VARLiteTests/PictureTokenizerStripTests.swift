@@ -64,14 +64,14 @@ import VQ4Format
       let width = grid.width * model.configuration.vae.stride
       var pixels: [UInt32] = []
       var levels: [Int] = []
-      try codes.withUnsafeBufferPointer { codes in
+      try codes.withRows(columns: model.configuration.vae.codebookDim) { codes in
         try decoder.decode(
-          codes.baseAddress!, grid: grid, workspace: workspace, run,
+          codes, grid: grid, workspace: workspace, run,
           progress: { level, count in levels.append(10 * level + count) },
           pixels: { rows, values in
             #expect(rows.lowerBound == pixels.count / (width * 3))
-            pixels += UnsafeBufferPointer(start: values, count: rows.count * width * 3).map(
-              \.bitPattern)
+            #expect(values.count == rows.count && values.columns == width * 3)
+            pixels += values.values.map(\.bitPattern)
           })
       }
       #expect(levels == [15, 25, 35, 45, 55])

@@ -1,4 +1,5 @@
 import Testing
+import VARKernels
 import VARLite
 import VARTestSupport
 
@@ -27,23 +28,28 @@ import VARTestSupport
   @Test func drawsFollowTheirProbabilityAndTheirPlaceAlone() {
     let count = 4096
     let logits = (0..<2 * count).map { Float($0 % 2) }
-    var bits = [UInt8](repeating: 0, count: count)
     let sampler = Self.sampler(isGreedy: false)
-    sampler.draw(logits, tokenCount: count / 16, bitCount: 16, scale: 2, into: &bits)
+    func draw(tokens: Int, scale: Int) -> [UInt8] {
+      var bits = [UInt8](repeating: 0, count: 16 * tokens)
+      logits.withRows(columns: 32) { sampler.draw($0[..<tokens], scale: scale, into: &bits) }
+      return bits
+    }
+    let bits = draw(tokens: count / 16, scale: 2)
     let share = Double(bits.count { $0 == 1 }) / Double(count)
     // sigmoid(1) = 0.7311; four standard deviations of 4096 draws are 0.028.
     #expect(abs(share - 0.7311) < 0.028)
-    var fewer = [UInt8](repeating: 0, count: 160)
-    sampler.draw(logits, tokenCount: 10, bitCount: 16, scale: 2, into: &fewer)
-    #expect(Array(bits.prefix(160)) == fewer)
-    sampler.draw(logits, tokenCount: 10, bitCount: 16, scale: 3, into: &fewer)
-    #expect(Array(bits.prefix(160)) != fewer)
+    #expect(Array(bits.prefix(160)) == draw(tokens: 10, scale: 2))
+    #expect(Array(bits.prefix(160)) != draw(tokens: 10, scale: 3))
   }
 
   @Test func guidanceIsAppliedAfterTheTemperature() {
     var conditional: [Float] = [1, 2]
     let unconditional: [Float] = [0.5, -1]
-    Self.sampler(isGreedy: true).guide(&conditional, unconditional: unconditional, count: 2)
+    conditional.withMutableRows(columns: 2) { conditional in
+      unconditional.withRows(columns: 2) {
+        Self.sampler(isGreedy: true).guide(conditional, unconditional: $0)
+      }
+    }
     // 3 * 2 * 1 - 2 * 2 * 0.5 and 3 * 2 * 2 + 2 * 2 * 1.
     #expect(conditional == [4, 16])
   }

@@ -1,5 +1,6 @@
 import CVARKernels
 import Testing
+import VARKernels
 import VARModels
 import VARTestSupport
 
@@ -27,14 +28,23 @@ import VARTestSupport
     let sourceGrid = Self.grid(try golden.shape("interp.\(id).src"))
     let finalGrid = Self.grid(try golden.shape("interp.\(id).up_to_final"))
     let nextGrid = Self.grid(try golden.shape("interp.\(id).down_next"))
-    var final = [Float](repeating: 0, count: finalGrid.tokenCount * channels)
-    CodeMap.bilinear(source, from: sourceGrid, channels: channels, to: finalGrid, into: &final)
+    let final = resampled(source, from: sourceGrid, to: finalGrid, CodeMap.bilinear)
     try expect(final, "interp.\(id).up_to_final")
-    var next = [Float](repeating: 0, count: nextGrid.tokenCount * channels)
-    CodeMap.bilinear(final, from: finalGrid, channels: channels, to: nextGrid, into: &next)
-    try expect(next, "interp.\(id).down_next")
-    CodeMap.area(final, from: finalGrid, channels: channels, to: nextGrid, into: &next)
-    try expect(next, "interp.\(id).area_next")
+    try expect(
+      resampled(final, from: finalGrid, to: nextGrid, CodeMap.bilinear), "interp.\(id).down_next")
+    try expect(
+      resampled(final, from: finalGrid, to: nextGrid, CodeMap.area), "interp.\(id).area_next")
+
+    func resampled(
+      _ map: [Float], from: GridSize, to: GridSize,
+      _ resample: (Rows, GridSize, GridSize, Rows) -> Void
+    ) -> [Float] {
+      var result = [Float](repeating: 0, count: to.tokenCount * channels)
+      map.withRows(columns: channels) { map in
+        result.withMutableRows(columns: channels) { resample(map, from, to, $0) }
+      }
+      return result
+    }
 
     func expect(_ actual: [Float], _ name: String) throws {
       let expected = Self.channelsLast(try golden.floats(name), channels: channels)

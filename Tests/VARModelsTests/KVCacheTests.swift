@@ -51,18 +51,20 @@ import VARTestSupport
       for (index, layer) in data.enumerated() {
         layer.bias.withUnsafeBufferPointer { bias in
           let kv = cache.layer(index, keyBias: hasKeyBias ? bias.baseAddress : nil)
-          layer.keys.withUnsafeBufferPointer { keys in
-            layer.values.withUnsafeBufferPointer { values in
-              compute.store(
-                kv, position: first, rows: rows, keys: keys.baseAddress! + first * Self.width,
-                keyStride: Self.width, values: values.baseAddress! + first * Self.width,
-                valueStride: Self.width)
+          let new = first..<first + rows
+          layer.keys.withRows(columns: Self.width) { keys in
+            layer.values.withRows(columns: Self.width) { values in
+              compute.store(kv, position: first, keys: keys[new], values: values[new])
             }
           }
-          compute.attend(
-            kv, queries: layer.queries, queryStride: Self.heads * Self.headDim, rows: rows,
-            heads: Self.heads, mask: .full(count: first + rows), scale: 0.7,
-            into: &results[index], outputStride: Self.heads * Self.headDim)
+          let columns = Self.heads * Self.headDim
+          layer.queries.withRows(columns: columns) { queries in
+            results[index].withMutableRows(columns: columns) { output in
+              compute.attend(
+                kv, queries: queries[..<rows], mask: .full(count: new.upperBound),
+                softmaxFactor: 0.7, into: output[..<rows])
+            }
+          }
         }
       }
       first += rows
@@ -72,9 +74,11 @@ import VARTestSupport
 
   private func storeTables(_ cache: KVCache, _ positions: Int) {
     let angles = (0..<positions * Self.headDim / 2).map { Float($0) * 0.37 }
-    cache.storeRotary(
-      first: 0, rows: positions, cosines: angles.map { cvar_cos($0) },
-      sines: angles.map { cvar_sin($0) })
+    angles.map { cvar_cos($0) }.withRows(columns: Self.headDim / 2) { cosines in
+      angles.map { cvar_sin($0) }.withRows(columns: Self.headDim / 2) { sines in
+        cache.storeRotary(first: 0, RotaryTables(cosines: cosines, sines: sines))
+      }
+    }
   }
 
   /// Bodies that end within a block of 64 keys, within a group of 16, and before the first key; tails of some blocks.

@@ -68,11 +68,11 @@ extension Conversation {
     var picture = DecodedPicture(
       width: grid.width * vae.stride, height: grid.height * vae.stride,
       keepsFloats: run.trace != nil)
-    try codes.withUnsafeBufferPointer { codes in
+    try codes.withRows(columns: vae.codebookDim) { codes in
       try decoder.decode(
-        codes.baseAddress!, grid: grid, workspace: VAEWorkspace(layout, arena: arena), run,
+        codes, grid: grid, workspace: VAEWorkspace(layout, arena: arena), run,
         progress: { events(.decoding(level: $0, levelCount: $1)) },
-        pixels: { picture.append($1, rowCount: $0.count) })
+        pixels: { picture.append($1) })
     }
     guard !picture.hasFaults else {
       throw FiniteNumbers.failure("picture decoder", model.path)
@@ -104,13 +104,13 @@ private struct DecodedPicture {
     bytes.reserveCapacity(width * height * 3)
   }
 
-  /// - Parameter values: `[rowCount, width, 3]` within -1...1.
-  mutating func append(_ values: UnsafePointer<Float>, rowCount: Int) {
-    let row = UnsafeBufferPointer(start: values, count: rowCount * width * 3)
-    hasFaults = hasFaults || !FiniteNumbers.areFinite(row)
+  /// - Parameter rows: rows of the picture, each `[width, 3]` within -1...1.
+  mutating func append(_ rows: Rows) {
+    let values = UnsafeBufferPointer(rows.values)
+    hasFaults = hasFaults || !FiniteNumbers.areFinite(values)
     guard !hasFaults else { return }
     // The reference truncates.
-    bytes.append(contentsOf: row.lazy.map { UInt8(($0 + 1) / 2 * 255) })
-    if keepsFloats { floats.append(contentsOf: row) }
+    bytes.append(contentsOf: values.lazy.map { UInt8(($0 + 1) / 2 * 255) })
+    if keepsFloats { floats.append(contentsOf: values) }
   }
 }

@@ -37,8 +37,7 @@ private struct ProductProbe {
   private let compute: Compute
   private let layer: Linear
   private let arena: Arena
-  private let input, output: MemoryPlan.ID
-  private let tokens: Int
+  private let input, output: Rows
   let weightByteCount: Int
 
   init?(
@@ -51,8 +50,8 @@ private struct ProductProbe {
       codebook: type == .int4 ? (0..<16).map { Int8($0 * 16 - 120) } : [])
     var plan = MemoryPlan()
     let scratch = Compute.reserve(&plan, maximumColumns: cols)
-    input = plan.reserve("probe.input", floats: tokens * cols)
-    output = plan.reserve("probe.output", floats: tokens * rows)
+    let input = plan.reserve("probe.input", rows: tokens, columns: cols)
+    let output = plan.reserve("probe.output", rows: tokens, columns: rows)
     let streams = VQ4StreamRole.allCases.map { role in
       plan.reserve("probe.\(role)", byteCount: description.byteCount(of: role))
     }
@@ -60,7 +59,9 @@ private struct ProductProbe {
     // Pages that nothing was written to are all the same one. Zero weights take the time of others.
     arena.raw(streams[0]).initializeMemory(
       as: UInt8.self, repeating: 0, count: description.byteCount(of: .codes))
-    for index in 0..<tokens * cols { arena.floats(input)[index] = Float(index % 13) - 6 }
+    self.input = arena.rows(input)
+    self.output = arena.rows(output)
+    for index in 0..<tokens * cols { self.input.values[index] = Float(index % 13) - 6 }
     var matrix = cvar_matrix()
     matrix.type = Int32(type.rawValue)
     matrix.rows = Int32(rows)
@@ -73,10 +74,9 @@ private struct ProductProbe {
     compute = Compute(instructionSet: isa, pool: pool, arena: arena, scratch: scratch)
     weightByteCount = description.byteCount
     self.arena = arena
-    self.tokens = tokens
   }
 
-  var operations: Double { Double(tokens) * Double(layer.rows) * Double(layer.cols) }
+  var operations: Double { Double(input.count) * Double(layer.rows) * Double(layer.cols) }
 
   /// Seconds of one product: the fastest within some tens of milliseconds, once the processor has its speed.
   func seconds() -> Double {
@@ -84,9 +84,7 @@ private struct ProductProbe {
     let end = MonotonicClock.seconds() + 0.06
     repeat {
       let start = MonotonicClock.seconds()
-      compute.linear(
-        Activations(arena.floats(input), rows: tokens, cols: layer.cols), layer,
-        into: arena.floats(output))
+      compute.linear(input, layer, into: output)
       best = min(best, MonotonicClock.seconds() - start)
     } while MonotonicClock.seconds() < end
     return max(best, 1e-9)

@@ -1,4 +1,5 @@
 import CVARKernels
+import VARKernels
 
 /// Draws the bits of a picture from guided logits (ARCHITECTURE 9.3, 9.7).
 package struct BitSampler: Sendable {
@@ -20,16 +21,16 @@ package struct BitSampler: Sendable {
   }
 
   /// In place on the conditional rows: `cfg * conditional / tau + (1 - cfg) * unconditional / tau`.
-  package func guide(
-    _ conditional: UnsafeMutablePointer<Float>, unconditional: UnsafePointer<Float>?, count: Int
-  ) {
+  package func guide(_ conditional: Rows, unconditional: Rows?) {
     let inverse = 1 / tau
-    for index in 0..<count {
-      let logit = conditional[index] * inverse
-      if let unconditional {
-        conditional[index] = cfgScale * logit + (1 - cfgScale) * (unconditional[index] * inverse)
+    let (logits, others) = (conditional.values, unconditional?.values)
+    precondition(others.map { $0.count == logits.count } ?? true, "branches of other sizes")
+    for index in logits.indices {
+      let logit = logits[index] * inverse
+      if let others {
+        logits[index] = cfgScale * logit + (1 - cfgScale) * (others[index] * inverse)
       } else {
-        conditional[index] = logit
+        logits[index] = logit
       }
     }
   }
@@ -42,20 +43,19 @@ package struct BitSampler: Sendable {
     return probability
   }
 
-  /// `bits[tokenCount * bitCount]` from logits `[tokenCount, bitCount, 2]`.
-  package func draw(
-    _ logits: UnsafePointer<Float>, tokenCount: Int, bitCount: Int, scale: Int,
-    into bits: UnsafeMutablePointer<UInt8>
-  ) {
-    for token in 0..<tokenCount {
+  /// `bits` = drawn bits, one for each pair of logits; a row of logits is a token of a scale.
+  package func draw(_ logits: Rows, scale: Int, into bits: UnsafeMutablePointer<UInt8>) {
+    let bitCount = logits.columns / 2
+    for token in 0..<logits.count {
+      let pairs = logits[token]
       for bit in 0..<bitCount {
-        let index = token * bitCount + bit
-        let (zero, one) = (logits[2 * index], logits[2 * index + 1])
+        let (zero, one) = (pairs[2 * bit], pairs[2 * bit + 1])
         if isGreedy {
-          bits[index] = one > zero ? 1 : 0
+          bits[token * bitCount + bit] = one > zero ? 1 : 0
         } else {
           let probability = probabilityOfOne(zero: zero, one: one)
-          bits[index] = random.uniform(scale, token, bit) < probability ? 1 : 0
+          let draw = random.uniform(scale, token, bit)
+          bits[token * bitCount + bit] = draw < probability ? 1 : 0
         }
       }
     }

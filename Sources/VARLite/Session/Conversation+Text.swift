@@ -92,7 +92,7 @@ extension Conversation {
     recorder.record("greedy_ids", shape: [ids.count], integers: ids)
     stepLogits.withUnsafeBufferPointer { logits in
       recorder.record(
-        "step_logits", shape: [ids.count, session.logits.count], floats: logits.baseAddress!)
+        "step_logits", shape: [ids.count, session.logits.columns], floats: logits.baseAddress!)
     }
     let prompt = recorder.tensor("input_ids").map { $0.shape[1] } ?? 0
     let sequence = session.ids.prefix(prompt).map(Int.init) + ids
@@ -101,6 +101,6 @@ extension Conversation {
 }
 
 extension RunContext {
-  /// The same run without a trace.
+  /// The same run without a trace; an observer goes on.
   var untraced: RunContext { RunContext(compute: compute, isCancelled: isCancelled) }
 }

@@ -47,7 +47,7 @@ package final class Conversation {
 
   package init(
     _ model: VARGPT, options: Options, recorder: TraceRecorder? = nil,
-    isCancelled: @escaping () -> Bool = { false }
+    observer: (any LinearObserver)? = nil, isCancelled: @escaping () -> Bool = { false }
   ) throws {
     self.model = model
     self.options = options
@@ -63,7 +63,8 @@ package final class Conversation {
     computeArena = arena
     let compute = Compute(
       instructionSet: model.options.instructionSet, pool: pool, arena: arena, scratch: scratch)
-    run = RunContext(compute: compute, trace: recorder, isCancelled: isCancelled)
+    run = RunContext(
+      compute: compute, trace: recorder, observer: observer, isCancelled: isCancelled)
     requestWeights = RequestWeights(model.sources, model.options.residency.fixed ?? .map)
     weights = try ModelWeights(source: requestWeights, tensors: model.tensors)
     requestID = model.nextRequestID

@@ -27,9 +27,7 @@ package final class LanguageSession {
     let capacity: Capacity
     let state: Qwen2State.Layout
     let cache: KVCache.Layout
-    let logits: MemoryPlan.ID
-    let lastHidden: MemoryPlan.ID
-    let pastHidden: MemoryPlan.ID
+    let logits, lastHidden, pastHidden: MemoryPlan.RowsID
   }
 
   package static func reserve(
@@ -48,10 +46,10 @@ package final class LanguageSession {
         kvHeads: configuration.numKeyValueHeads, headDim: configuration.headDim,
         capacity: capacity.context + (drawing?.tokenCount ?? 0) - lastCount,
         tailCapacity: lastCount, hasKeyBias: true),
-      logits: plan.reserve("llm.logits", floats: configuration.vocabSize),
-      lastHidden: plan.reserve("llm.last_hidden", floats: width),
+      logits: plan.reserve("llm.logits", rows: 1, columns: configuration.vocabSize),
+      lastHidden: plan.reserve("llm.last_hidden", rows: 1, columns: width),
       pastHidden: plan.reserve(
-        "llm.past_hidden", floats: drawing == nil ? 0 : capacity.context * width))
+        "llm.past_hidden", rows: drawing == nil ? 0 : capacity.context, columns: width))
   }
 
   let model: Qwen2Model
@@ -59,10 +57,12 @@ package final class LanguageSession {
   let capacity: Capacity
   let state: Qwen2State
   let cache: KVCache
-  let logits: UnsafeMutableBufferPointer<Float>
-  private let lastHidden: UnsafeMutablePointer<Float>
-  /// `[ids.count, hiddenSize]` where pictures may be drawn.
-  let pastHidden: UnsafeMutablePointer<Float>
+  /// Logits of the token after the last one.
+  let logits: Rows
+  /// Final hidden state of the last token.
+  private let lastHidden: Rows
+  /// Final hidden states of all tokens, where pictures may be drawn.
+  let pastHidden: Rows
   package private(set) var ids: [Int32] = []
   private(set) var positions = Qwen2Positions()
   /// The one sequence of a call of `forward`, kept so that a token needs no new array.
@@ -76,10 +76,9 @@ package final class LanguageSession {
     capacity = layout.capacity
     state = Qwen2State(layout.state, arena: arena)
     cache = KVCache(layout.cache, arena: arena)
-    logits = UnsafeMutableBufferPointer(
-      start: arena.floats(layout.logits), count: configuration.languageModel.vocabSize)
-    lastHidden = arena.floats(layout.lastHidden)
-    pastHidden = arena.floats(layout.pastHidden)
+    logits = arena.rows(layout.logits)
+    lastHidden = arena.rows(layout.lastHidden)
+    pastHidden = arena.rows(layout.pastHidden)
     ids.reserveCapacity(capacity.context)
     positions.reserveCapacity(capacity.context)
   }
@@ -161,16 +160,16 @@ package final class LanguageSession {
   private func prefill(
     _ indices: Range<Int>, _ pictures: inout PictureRows, _ run: RunContext
   ) throws {
-    let width = configuration.languageModel.hiddenSize
     let rowIDs = ids[indices]
-    try model.embed(rowIDs, into: state.hidden, run)
+    let hidden = state.hidden[..<indices.count]
+    try model.embed(rowIDs, into: hidden, run)
     // A placeholder that the model wrote by itself is a token like any other.
     if !pictures.isEmpty {
       for (row, id) in rowIDs.enumerated() where Int(id) == configuration.specialTokens.imagePad {
-        pictures.copyNext(into: state.hidden + row * width, width: width)
+        pictures.copyNext(into: hidden[row..<row + 1])
       }
     }
-    run.trace?.record("embeds", shape: [1, indices.count, width], floats: state.hidden)
+    run.trace?.record("embeds", hidden, branches: 1)
     try model.prepareRotary(positions.positions[indices], state)
     sequences.removeAll(keepingCapacity: true)
     sequences.append(
@@ -178,38 +177,33 @@ package final class LanguageSession {
         rows: 0..<indices.count, cache: cache, firstIndex: indices.lowerBound))
     try model.forward(sequences, state: state, run)
     if capacity.drawing != nil {
-      try model.normalize(
-        0..<indices.count, state: state, into: pastHidden + indices.lowerBound * width, run)
-      lastHidden.update(from: pastHidden + (indices.upperBound - 1) * width, count: width)
+      try model.normalize(hidden, into: pastHidden[indices], run)
+      lastHidden.copy(from: pastHidden[indices].last)
     } else {
-      try model.normalize(
-        indices.count - 1..<indices.count, state: state, into: lastHidden, run)
+      try model.normalize(hidden.last, into: lastHidden, run)
     }
-    try traceLogits(rows: indices.count, run)
+    try traceLogits(hidden, run)
   }
 
   /// Records the final hidden states and the logits of all rows, which a run needs for no other purpose.
-  private func traceLogits(rows: Int, _ run: RunContext) throws {
+  private func traceLogits(_ hidden: Rows, _ run: RunContext) throws {
     guard let trace = run.trace, capacity.drawing == nil else { return }
-    let width = configuration.languageModel.hiddenSize
-    var hidden = [Float](repeating: 0, count: rows * width)
-    try model.normalize(0..<rows, state: state, into: &hidden, run)
-    trace.record("hidden_final_norm", shape: [1, rows, width], floats: hidden)
-    var values = [Float](repeating: 0, count: rows * logits.count)
-    try values.withUnsafeMutableBufferPointer { values in
-      for row in 0..<rows {
-        try model.logits(
-          of: Array(hidden[row * width..<(row + 1) * width]), rows: 1,
-          into: values.baseAddress! + row * logits.count, run)
+    var states = [Float](repeating: 0, count: hidden.count * hidden.columns)
+    var logits = [Float](repeating: 0, count: hidden.count * self.logits.columns)
+    try states.withMutableRows(columns: hidden.columns) { states in
+      try model.normalize(hidden, into: states, run)
+      trace.record("hidden_final_norm", states, branches: 1)
+      try logits.withMutableRows(columns: self.logits.columns) { logits in
+        try model.logits(of: states, into: logits, run)
+        trace.record("logits", logits, branches: 1)
       }
     }
-    trace.record("logits", shape: [1, rows, logits.count], floats: values)
   }
 
   /// Logits of the token after the last one, valid until the next call.
   package func nextLogits(_ run: RunContext) throws -> UnsafeMutableBufferPointer<Float> {
-    try model.logits(of: lastHidden, rows: 1, into: logits.baseAddress!, run)
-    return logits
+    try model.logits(of: lastHidden, into: logits, run)
+    return logits.values
   }
 }
 
@@ -230,14 +224,14 @@ private struct PictureRows {
 
   var isEmpty: Bool { pictures.isEmpty }
 
-  mutating func copyNext(into output: UnsafeMutablePointer<Float>, width: Int) {
+  mutating func copyNext(into output: Rows) {
     while picture < pictures.count, row == pictures[picture].grid.tokenCount {
       picture += 1
       row = 0
     }
     precondition(picture < pictures.count, "more picture tokens than pictures")
-    pictures[picture].embeddings.withUnsafeBufferPointer { values in
-      output.update(from: values.baseAddress! + row * width, count: width)
+    pictures[picture].embeddings.withRows(columns: output.columns) { rows in
+      output.copy(from: rows[row..<row + 1])
     }
     row += 1
   }

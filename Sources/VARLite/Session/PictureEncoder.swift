@@ -48,11 +48,10 @@ struct PictureEncoder {
         events(.unknownPictureSize(picture: index, size: size, known: known))
       }
       var embeddings = [Float](repeating: 0, count: merged.tokenCount * hiddenSize)
-      try picture.values.withUnsafeBufferPointer { patches in
-        try embeddings.withUnsafeMutableBufferPointer { output in
-          try tower.encode(
-            patches: patches.baseAddress!, grid: grid, into: output.baseAddress!, state: state, run
-          ) { done, count in
+      try picture.values.withRows(columns: configuration.vision.patchValues) { patches in
+        try embeddings.withMutableRows(columns: hiddenSize) { output in
+          try tower.encode(patches: patches, grid: grid, into: output, state: state, run) {
+            done, count in
             events(.encoding(picture: index, block: done, blockCount: count))
           }
         }

@@ -67,23 +67,24 @@ package final class VAEDecoder {
   }
 
   /// - Parameters:
-  ///   - codes: `[grid.height, grid.width, codebookDim]`.
+  ///   - codes: rows of `codebookDim` for the places of the grid.
   ///   - progress: called with the number of finished levels and of all.
-  ///   - pixels: gets rows of the picture from above to below, `[rows, width, 3]` within -1...1, with 16 pixels per
+  ///   - pixels: gets rows of the picture from above to below, each `[width, 3]` within -1...1, with 16 pixels per
   ///     token along each side.
   package func decode(
-    _ codes: UnsafePointer<Float>, grid: GridSize, workspace: VAEWorkspace, _ run: RunContext,
+    _ codes: Rows, grid: GridSize, workspace: VAEWorkspace, _ run: RunContext,
     progress: (Int, Int) -> Void = { _, _ in },
-    pixels: (_ rows: Range<Int>, _ values: UnsafePointer<Float>) -> Void
+    pixels: (_ rows: Range<Int>, _ values: Rows) -> Void
   ) throws(ModelError) {
-    let configuration = network.configuration
-    let width = grid.width * configuration.stride
+    precondition(
+      codes.isContiguous && codes.count == grid.tokenCount
+        && codes.columns == network.configuration.codebookDim, "codes of another grid")
     let source = FeatureMap(
-      reading: codes, height: grid.height, width: grid.width,
-      channels: configuration.codebookDim)
+      reading: codes.pointer, height: grid.height, width: grid.width, channels: codes.columns)
     let failure = withoutActuallyEscaping(pixels) { pixels -> ModelError? in
       var picture = VAERun(network, workspace: workspace, run, source: source) { rows, values in
-        for index in 0..<rows.count * width * 3 { values[index] = min(max(values[index], -1), 1) }
+        let all = values.values
+        for index in all.indices { all[index] = min(max(all[index], -1), 1) }
         pixels(rows, values)
       }
       do throws(ModelError) {

@@ -73,14 +73,10 @@ package final class VAEEncoder {
     let source = FeatureMap(
       reading: pixels, height: grid.height * configuration.stride,
       width: grid.width * configuration.stride, channels: 3)
-    let rowCount = grid.width * configuration.codebookDim
-    var features = [Float](repeating: 0, count: grid.height * rowCount)
+    let columns = grid.width * configuration.codebookDim
+    var features = [Float](repeating: 0, count: grid.height * columns)
     var picture = VAERun(network, workspace: workspace, run, source: source) { rows, values in
-      for (index, value) in UnsafeBufferPointer(start: values, count: rows.count * rowCount)
-        .enumerated()
-      {
-        features[rows.lowerBound * rowCount + index] = value
-      }
+      features.withMutableRows(columns: columns) { $0[rows].copy(from: values) }
     }
     try picture.run { _ in }
     return features

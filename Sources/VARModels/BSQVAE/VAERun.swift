@@ -6,7 +6,7 @@ struct VAERun {
   let workspace: VAEWorkspace
   let context: RunContext
   /// Gets the outputs of the last convolution, strip by strip.
-  let rows: (_ rows: Range<Int>, _ values: UnsafeMutablePointer<Float>) -> Void
+  let rows: (_ rows: Range<Int>, _ values: Rows) -> Void
   /// Size of what the first convolution reads.
   private let height, width: Int
   private var region: MapRegion?
@@ -15,7 +15,7 @@ struct VAERun {
   /// - Parameter source: what the first convolution reads.
   init(
     _ network: VAENetwork, workspace: VAEWorkspace, _ context: RunContext, source: FeatureMap,
-    rows: @escaping (_ rows: Range<Int>, _ values: UnsafeMutablePointer<Float>) -> Void
+    rows: @escaping (_ rows: Range<Int>, _ values: Rows) -> Void
   ) {
     self.network = network
     self.workspace = workspace

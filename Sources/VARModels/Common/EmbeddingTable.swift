@@ -30,20 +30,25 @@ final class EmbeddingTable {
 
   deinit { unit.deallocate() }
 
-  /// `output[ids.count, cols]` = the rows of tokens. Each row is read once, in the order of the file.
+  /// `output` = the rows of tokens. Each row is read once, in the order of the file.
   func gather(
-    _ ids: ArraySlice<Int32>, into output: UnsafeMutablePointer<Float>, _ compute: Compute
+    _ ids: ArraySlice<Int32>, into output: Rows, _ compute: Compute
   ) throws(ModelError) {
-    let cols = description.cols
+    precondition(
+      output.count == ids.count && output.columns == description.cols, "a row for each token")
     if ids.count == 1 {
       return try gather(row: Int(ids[ids.startIndex]), into: output, compute)
+    }
+    func row(of index: Int) -> Rows {
+      let row = index - ids.startIndex
+      return output[row..<row + 1]
     }
     let order = ids.indices.sorted { (ids[$0], $0) < (ids[$1], $1) }
     var last: Int?
     for index in order {
-      let target = output + (index - ids.startIndex) * cols
+      let target = row(of: index)
       if let last, ids[last] == ids[index] {
-        target.update(from: output + (last - ids.startIndex) * cols, count: cols)
+        target.copy(from: row(of: last))
       } else {
         try gather(row: Int(ids[index]), into: target, compute)
       }
@@ -52,7 +57,7 @@ final class EmbeddingTable {
   }
 
   private func gather(
-    row: Int, into output: UnsafeMutablePointer<Float>, _ compute: Compute
+    row: Int, into output: Rows, _ compute: Compute
   ) throws(ModelError) {
     let unitRows = description.layout == .tiles ? VQ4TensorDescription.tileRows : 1
     for role in VQ4StreamRole.allCases {
@@ -66,7 +71,7 @@ final class EmbeddingTable {
     if description.layout == .tiles {
       compute.gather(tile, row: row % unitRows, into: output)
     } else {
-      gatherRow(into: output)
+      gatherRow(into: output[0])
     }
   }
 

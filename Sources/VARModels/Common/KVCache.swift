@@ -134,21 +134,21 @@ package struct KVCache {
     return run
   }
 
-  /// Keeps the rotary tables `[rows, headDim / 2]` of positions `first..<first + rows`, where the cache needs them;
-  /// before the keys of these positions are stored.
-  package func storeRotary(
-    first: Int, rows: Int, cosines from: UnsafePointer<Float>, sines fromSines: UnsafePointer<Float>
-  ) {
+  /// Keeps the rotary tables of the rows that lie from position `first` on, where the cache needs them; before the keys
+  /// of these positions are stored.
+  package func storeRotary(first: Int, _ tables: RotaryTables) {
     guard let cosines, let sines else { return }
+    let rows = tables.cosines.count
     precondition(
       first + rows <= layout.capacity + layout.tailCapacity, "rotary tables pass the cache")
     let half = layout.headDim / 2
     let group = Int(CVAR_KEY_GROUP)
     for row in 0..<rows {
       let start = (first + row) / group * half * group + (first + row) % group
+      let (rowCosines, rowSines) = (tables.cosines[row], tables.sines[row])
       for index in 0..<half {
-        cosines[start + index * group] = from[row * half + index]
-        sines[start + index * group] = fromSines[row * half + index]
+        cosines[start + index * group] = rowCosines[index]
+        sines[start + index * group] = rowSines[index]
       }
     }
   }

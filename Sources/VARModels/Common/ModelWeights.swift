@@ -171,7 +171,8 @@ package final class ModelWeights {
         let rows = slabs.isEmpty ? wholeRows : slabs[index]
         var matrix = Self.matrix(tensor, in: source, slab: slabs.isEmpty ? nil : index)
         matrix.rows = Int32(rows.count)
-        body(rows, Linear(matrix: matrix))
+        // The slabs of a layer have one input, which is seen with the first of them.
+        body(rows, Linear(matrix: matrix, site: index == 0 ? LinearSite(tensor: tensor) : nil))
       }
     }
   }
@@ -190,7 +191,8 @@ package final class ModelWeights {
   func layer(_ reference: LinearReference) -> Linear {
     Linear(
       matrix: matrix(reference.weight),
-      bias: reference.bias.map { values(VectorReference(tensor: $0)) })
+      bias: reference.bias.map { values(VectorReference(tensor: $0)) },
+      site: LinearSite(tensor: reference.weight))
   }
 
   func matrix(_ tensor: Int) -> cvar_matrix { Self.matrix(tensor, in: source) }

@@ -5,6 +5,15 @@ package protocol TraceSink: AnyObject {
   func record(_ name: String, shape: [Int], floats: UnsafePointer<Float>)
 }
 
+extension TraceSink {
+  /// Records rows `[count, columns]`, or those of several branches `[branches, count / branches, columns]`.
+  package func record(_ name: String, _ rows: Rows, branches: Int? = nil) {
+    let shape = branches.map { [$0, rows.count / $0, rows.columns] } ?? [rows.count, rows.columns]
+    precondition(rows.isContiguous, "a trace of rows with gaps")
+    record(name, shape: shape, floats: rows.pointer)
+  }
+}
+
 /// What every forward pass of one request shares.
 package struct RunContext {
   package let compute: Compute
@@ -12,10 +21,12 @@ package struct RunContext {
   /// Asked before every layer.
   package let isCancelled: () -> Bool
 
+  /// - Parameter observer: sees the inputs of all linear layers, those of convolutions not included.
   package init(
-    compute: Compute, trace: (any TraceSink)? = nil, isCancelled: @escaping () -> Bool = { false }
+    compute: Compute, trace: (any TraceSink)? = nil, observer: (any LinearObserver)? = nil,
+    isCancelled: @escaping () -> Bool = { false }
   ) {
-    self.compute = compute
+    self.compute = observer.map(compute.observed) ?? compute
     self.trace = trace
     self.isCancelled = isCancelled
   }

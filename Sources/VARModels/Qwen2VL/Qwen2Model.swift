@@ -1,4 +1,3 @@
-import CVARKernels
 import VARKernels
 import VQ4Format
 
@@ -10,6 +9,8 @@ package final class Qwen2Model {
     package let cache: KVCache
     /// Cache index of the first row.
     package let firstIndex: Int
+
+    func cacheIndex(of row: Int) -> Int { firstIndex + row - rows.lowerBound }
 
     package init(rows: Range<Int>, cache: KVCache, firstIndex: Int) {
       self.rows = rows
@@ -60,18 +61,16 @@ package final class Qwen2Model {
       : weights.has(.llmHead) ? weights.linear("lm_head") : nil
   }
 
-  /// `output[ids.count, hiddenSize]` = the embeddings of tokens.
+  /// `output` = the embeddings of tokens.
   package func embed(
-    _ ids: ArraySlice<Int32>, into output: UnsafeMutablePointer<Float>, _ run: RunContext
-  )
-    throws(ModelError)
-  {
+    _ ids: ArraySlice<Int32>, into output: Rows, _ run: RunContext
+  ) throws(ModelError) {
     try weights.with("llm.embed") { () throws(ModelError) in
       try embedding.gather(ids, into: output, run.compute)
     }
   }
 
-  /// Fills cosines and sines of the rows' positions: `[rows, headDim / 2]` each.
+  /// Sets the angles of the first rows by their positions.
   package func prepareRotary(
     _ positions: ArraySlice<Qwen2Positions.Position>, _ state: Qwen2State
   ) throws(ModelError) {
@@ -80,149 +79,114 @@ package final class Qwen2Model {
     }
   }
 
-  /// The same for `count` rows from `firstRow` on, whose positions count up on all axes, as those of text do.
+  /// Sets the angles of a sequence whose positions are its cache indices on all axes.
   package func prepareRotary(
-    countingFrom position: Int, count: Int, firstRow: Int, _ state: Qwen2State
+    countingIn sequence: SequenceRows, _ state: Qwen2State
   ) throws(ModelError) {
     try weights.with("llm.embed") { () throws(ModelError) in
-      for offset in 0..<count {
-        setRotary(Qwen2Positions.Position(position + offset), row: firstRow + offset, state)
+      for row in sequence.rows {
+        setRotary(Qwen2Positions.Position(sequence.cacheIndex(of: row)), row: row, state)
       }
     }
   }
 
   private func setRotary(_ position: Qwen2Positions.Position, row: Int, _ state: Qwen2State) {
-    let half = configuration.headDim / 2
     let frequencies = weights.values(inverseFrequencies)
-    let sections = configuration.mropeSection
-    let cosines = state.cosines + row * half
-    let sines = state.sines + row * half
-    for index in 0..<half {
-      let turns = position.turning(frequency: index, sections: sections)
-      let angle = Float(turns) * frequencies[index]
-      cosines[index] = cvar_cos(angle)
-      sines[index] = cvar_sin(angle)
+    for index in 0..<configuration.headDim / 2 {
+      let turns = position.turning(frequency: index, sections: configuration.mropeSection)
+      state.rotary.set(Float(turns) * frequencies[index], row: row, index: index)
     }
   }
 
-  /// Runs all layers over `state.hidden[rows]` in place.
+  /// Runs all layers over the first rows of `state.hidden` in place: those of all sequences, one after the other.
   ///
   /// Rows of all sequences go through each layer together, so that an image needs one pass over the weights per scale.
   package func forward(
     _ sequences: [SequenceRows], state: Qwen2State, _ run: RunContext
   ) throws(ModelError) {
     let rowCount = sequences.last?.rows.upperBound ?? 0
-    let half = configuration.headDim / 2
     for sequence in sequences {
-      let offset = sequence.rows.lowerBound * half
-      sequence.cache.storeRotary(
-        first: sequence.firstIndex, rows: sequence.rows.count, cosines: state.cosines + offset,
-        sines: state.sines + offset)
+      sequence.cache.storeRotary(first: sequence.firstIndex, state.rotary[sequence.rows])
     }
     for (index, layer) in layers.enumerated() {
       try run.checkCancellation()
       try weights.with(layer.group) { () throws(ModelError) in
         for rows in Compute.rowBlocks(rowCount) {
-          attention(layer, index, rows, sequences, state, run.compute)
-          feedForward(layer, rows, state, run.compute)
+          forward(layer, index, rows, sequences, state, run.compute)
         }
       }
-      run.trace?.record(
-        "hidden_layer\(index + 1)", shape: [1, rowCount, configuration.hiddenSize],
-        floats: state.hidden)
+      run.trace?.record("hidden_layer\(index + 1)", state.hidden[..<rowCount], branches: 1)
     }
   }
 
-  private func attention(
+  /// One layer over a block of rows, in the order of ARCHITECTURE 8.
+  ///
+  /// Attention is causal and blocks come in order: the keys of a row lie in its own block, or in one that is done. So a
+  /// block goes through the whole layer before the next one begins, and the buffers hold one block only.
+  private func forward(
     _ layer: LayerReferences, _ index: Int, _ rows: Range<Int>, _ sequences: [SequenceRows],
     _ state: Qwen2State, _ compute: Compute
   ) {
-    let width = configuration.hiddenSize
-    let kvWidth = configuration.keyValueSize
-    let headDim = configuration.headDim
-    let hidden = state.hidden + rows.lowerBound * width
-    compute.rmsNorm(
-      Activations(hidden, rows: rows.count, cols: width), weight: weights.values(layer.inputNorm),
-      eps: Float(configuration.rmsNormEps), into: state.normed)
-    let normed = Activations(state.normed, rows: rows.count, cols: width)
+    let (eps, headDim) = (Float(configuration.rmsNormEps), configuration.headDim)
+    let (hidden, rotary) = (state.hidden[rows], state.rotary[rows])
+    let buffers = state.buffers(rows.count)
+
+    // x = x + W_o attention(q, k, v) of the normed rows; the three products share one int8 form of their input.
+    compute.rmsNorm(hidden, weight: weights.values(layer.inputNorm), eps: eps, into: buffers.normed)
     let key = weights.layer(layer.key)
     compute.linear(
-      normed, Projection(weights.layer(layer.query), into: state.queries),
-      Projection(key, into: state.keys),
-      Projection(weights.layer(layer.value), into: state.values))
-    let half = headDim / 2
-    let (cosines, sines) = (
-      state.cosines + rows.lowerBound * half, state.sines + rows.lowerBound * half
-    )
-    compute.rotate(
-      state.queries, stride: width, rows: rows.count, heads: configuration.numAttentionHeads,
-      headDim: headDim, cos: cosines, sin: sines, pairing: .half)
-    compute.rotate(
-      state.keys, stride: kvWidth, rows: rows.count, heads: configuration.numKeyValueHeads,
-      headDim: headDim, cos: cosines, sin: sines, pairing: .half)
+      buffers.normed, Projection(weights.layer(layer.query), into: buffers.queries),
+      Projection(key, into: buffers.keys),
+      Projection(weights.layer(layer.value), into: buffers.values))
+    compute.rotate(buffers.queries, by: rotary, pairing: .half)
+    compute.rotate(buffers.keys, by: rotary, pairing: .half)
+    // Linear layers do not care whose row it is; attention does, for each sequence has a cache of its own.
     for sequence in sequences {
-      let part = sequence.rows.clamped(to: rows)
-      guard !part.isEmpty else { continue }
-      let local = part.lowerBound - rows.lowerBound
-      let cacheIndex = sequence.firstIndex + part.lowerBound - sequence.rows.lowerBound
+      let own = sequence.rows.clamped(to: rows)
+      guard !own.isEmpty else { continue }
+      let part = own.lowerBound - rows.lowerBound..<own.upperBound - rows.lowerBound
+      let position = sequence.cacheIndex(of: own.lowerBound)
+      // A cache in int8 keeps keys without their bias: it may be hundreds of times as large as the rest of a key and
+      // would leave the rest no codes.
       let cache = sequence.cache.layer(index, keyBias: key.bias)
       compute.store(
-        cache, position: cacheIndex, rows: part.count, keys: state.keys + local * kvWidth,
-        keyStride: kvWidth, values: state.values + local * kvWidth, valueStride: kvWidth)
+        cache, position: position, keys: buffers.keys[part], values: buffers.values[part])
       compute.attend(
-        cache, queries: state.queries + local * width, queryStride: width, rows: part.count,
-        heads: configuration.numAttentionHeads, mask: .causal(first: cacheIndex),
-        scale: 1 / Float(headDim).squareRoot(), into: state.normed + local * width,
-        outputStride: width)
+        cache, queries: buffers.queries[part], mask: .causal(first: position),
+        softmaxFactor: 1 / Float(headDim).squareRoot(), into: buffers.attended[part])
     }
     compute.linear(
-      normed, weights.layer(layer.output), into: state.queries, then: .add(to: hidden))
-  }
+      buffers.attended, weights.layer(layer.output), into: buffers.attentionOutput,
+      then: .add(to: hidden))
 
-  private func feedForward(
-    _ layer: LayerReferences, _ rows: Range<Int>, _ state: Qwen2State, _ compute: Compute
-  ) {
-    let width = configuration.hiddenSize
-    let hidden = state.hidden + rows.lowerBound * width
+    // x = x + down(silu(gate x) * up x) of the normed rows.
     compute.rmsNorm(
-      Activations(hidden, rows: rows.count, cols: width),
-      weight: weights.values(layer.postAttentionNorm), eps: Float(configuration.rmsNormEps),
-      into: state.normed)
-    let normed = Activations(state.normed, rows: rows.count, cols: width)
+      hidden, weight: weights.values(layer.postAttentionNorm), eps: eps, into: buffers.normed)
     compute.gatedLinear(
-      normed, gate: Projection(weights.layer(layer.gate), into: state.gate),
-      up: Projection(weights.layer(layer.up), into: state.up))
+      buffers.normed, gate: Projection(weights.layer(layer.gate), into: buffers.gate),
+      up: Projection(weights.layer(layer.up), into: buffers.up))
     compute.linear(
-      Activations(state.gate, rows: rows.count, cols: configuration.intermediateSize),
-      weights.layer(layer.down), into: state.queries, then: .add(to: hidden))
+      buffers.gate, weights.layer(layer.down), into: buffers.feedForwardOutput,
+      then: .add(to: hidden))
   }
 
-  /// `output[rows.count, hiddenSize]` = the final norm of `state.hidden[rows]`.
-  package func normalize(
-    _ rows: Range<Int>, state: Qwen2State, into output: UnsafeMutablePointer<Float>,
-    _ run: RunContext
-  ) throws(ModelError) {
-    let width = configuration.hiddenSize
+  /// `output` = the final norm of residual rows.
+  package func normalize(_ hidden: Rows, into output: Rows, _ run: RunContext) throws(ModelError) {
     try weights.with("llm.norm") { () throws(ModelError) in
       run.compute.rmsNorm(
-        Activations(state.hidden + rows.lowerBound * width, rows: rows.count, cols: width),
-        weight: weights.values(finalNorm), eps: Float(configuration.rmsNormEps), into: output)
+        hidden, weight: weights.values(finalNorm), eps: Float(configuration.rmsNormEps),
+        into: output)
     }
   }
 
-  /// `logits[rows, vocabSize]` of hidden states after the final norm. The file must hold the head.
-  package func logits(
-    of hidden: UnsafePointer<Float>, rows: Int, into logits: UnsafeMutablePointer<Float>,
-    _ run: RunContext
-  ) throws(ModelError) {
+  /// `logits` = rows of `vocabSize` for hidden states after the final norm. The file must hold the head.
+  package func logits(of hidden: Rows, into logits: Rows, _ run: RunContext) throws(ModelError) {
     guard let head else { preconditionFailure("logits without a head") }
     try run.checkCancellation()
-    let (width, vocabSize) = (configuration.hiddenSize, configuration.vocabSize)
     try weights.forEachSlab(of: head.weight) { outputs, layer in
-      for row in 0..<rows {
+      for row in 0..<hidden.count {
         run.compute.linear(
-          Activations(hidden + row * width, rows: 1, cols: width), layer,
-          into: logits + row * vocabSize + outputs.lowerBound)
+          hidden[row..<row + 1], layer, into: logits[row..<row + 1][columns: outputs])
       }
     }
   }

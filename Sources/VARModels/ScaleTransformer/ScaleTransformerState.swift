@@ -2,17 +2,52 @@ import VARKernels
 
 /// Buffers of the generator for one image.
 package struct ScaleTransformerState {
-  /// Tokens of the current scale, all branches: `[branches * scaleTokens, embedDim]`.
-  package let tokens: UnsafeMutablePointer<Float>
-  let queries, cosines, sines, normed, wide: UnsafeMutablePointer<Float>
-  /// Self-attention over the scales, per branch.
-  let caches: [KVCache]
-  /// Cross-attention to the text features, per branch.
-  let textCaches: [KVCache]
+  /// Tokens of the scale at work, those of all branches. First they are the embeddings of its codes, then the projected
+  /// states of the language model, which the blocks change in place.
+  package let tokens: Rows
+  /// Queries of the scale: they wait until the keys of all its rows are stored.
+  let queries: Rows
+  /// Angles of the scale's tokens, the same for all branches.
+  let rotary: RotaryTables
+  /// Buffers of the rows that go through a block together.
+  private let buffers: BlockBuffers<Rows>
+  /// The conditional branch and, with guidance, the unconditional one.
+  package let branches: [Branch]
+
+  /// What a branch looks at.
+  package struct Branch {
+    /// Self-attention: keys and values of the scales.
+    let cache: KVCache
+    /// Cross-attention: keys and values of the text features.
+    let textCache: KVCache
+    /// Rows of text features.
+    package let textLength: Int
+  }
+
+  /// What a block of rows becomes on its way through a layer. Names in one line share memory: each is read for the last
+  /// time before the next one is written.
+  struct BlockBuffers<Place> {
+    let normed, attended, feedForwardOutput: Place
+    let qkv, attentionOutput, crossQueries, crossOutput, feedForwardHidden: Place
+    let textKeysAndValues, inwardHidden, outwardHidden: Place
+
+    func map<Other>(_ transform: (Place) -> Other) -> BlockBuffers<Other> {
+      BlockBuffers<Other>(
+        normed: transform(normed), attended: transform(attended),
+        feedForwardOutput: transform(feedForwardOutput), qkv: transform(qkv),
+        attentionOutput: transform(attentionOutput), crossQueries: transform(crossQueries),
+        crossOutput: transform(crossOutput), feedForwardHidden: transform(feedForwardHidden),
+        textKeysAndValues: transform(textKeysAndValues), inwardHidden: transform(inwardHidden),
+        outwardHidden: transform(outwardHidden))
+    }
+  }
 
   package struct Layout: Sendable {
-    let tokens, queries, cosines, sines, normed, wide: MemoryPlan.ID
+    let tokens, queries: MemoryPlan.RowsID
+    let rotary: RotaryTables.Layout
+    let buffers: BlockBuffers<MemoryPlan.RowsID>
     let caches, textCaches: [KVCache.Layout]
+    let textLengths: [Int]
   }
 
   /// - Parameter textLengths: rows of text features per branch.
@@ -21,12 +56,13 @@ package struct ScaleTransformerState {
     schedule: ScaleSchedule, textLengths: [Int], kvType: KVType
   ) -> Layout {
     let width = configuration.embedDim
-    let half = configuration.headDim / 2
-    let branches = textLengths.count
     let scaleTokens = schedule.largestTokenCount
-    let rows = branches * scaleTokens
-    let block = Compute.maximumBlockRows
-    let wide = max(3 * width, configuration.intermediateSize, hiddenSize)
+    let rows = textLengths.count * scaleTokens
+    let tokens = plan.reserve("generator.tokens", rows: rows, columns: width)
+    let queries = plan.reserve("generator.queries", rows: rows, columns: width)
+    let rotary = RotaryTables.reserve(
+      &plan, "generator.rotary", rows: scaleTokens, headDim: configuration.headDim)
+    let buffers = reserveBuffers(&plan, configuration, hiddenSize: hiddenSize)
     func caches(
       _ name: String, _ capacities: [Int], tailCapacity: Int = 0
     ) -> [KVCache.Layout] {
@@ -38,26 +74,44 @@ package struct ScaleTransformerState {
       }
     }
     return Layout(
-      tokens: plan.reserve("generator.tokens", floats: rows * width),
-      queries: plan.reserve("generator.queries", floats: rows * width),
-      cosines: plan.reserve("generator.rotary.cos", floats: scaleTokens * half),
-      sines: plan.reserve("generator.rotary.sin", floats: scaleTokens * half),
-      normed: plan.reserve("generator.normed", floats: block * width),
-      wide: plan.reserve("generator.wide", floats: block * wide),
+      tokens: tokens, queries: queries, rotary: rotary, buffers: buffers,
       caches: caches(
         "generator.kv", textLengths.map { _ in schedule.tokenCount - schedule.lastTokenCount },
         tailCapacity: schedule.lastTokenCount),
-      textCaches: caches("generator.text_kv", textLengths))
+      textCaches: caches("generator.text_kv", textLengths), textLengths: textLengths)
+  }
+
+  private static func reserveBuffers(
+    _ plan: inout MemoryPlan, _ configuration: ScaleTransformerConfiguration, hiddenSize: Int
+  ) -> BlockBuffers<MemoryPlan.RowsID> {
+    let block = Compute.maximumBlockRows
+    let (width, intermediate) = (configuration.embedDim, configuration.intermediateSize)
+    let normed = plan.reserve("generator.normed", rows: block, columns: width)
+    let wide = plan.reserve(
+      "generator.wide", rows: block, columns: max(3 * width, intermediate, hiddenSize))
+    return BlockBuffers(
+      normed: normed, attended: normed, feedForwardOutput: normed,
+      qkv: wide.shared(columns: 3 * width), attentionOutput: wide.shared(columns: width),
+      crossQueries: wide.shared(columns: width), crossOutput: wide.shared(columns: width),
+      feedForwardHidden: wide.shared(columns: intermediate),
+      textKeysAndValues: wide.shared(columns: 2 * width),
+      inwardHidden: wide.shared(columns: width), outwardHidden: wide.shared(columns: hiddenSize))
   }
 
   package init(_ layout: Layout, arena: Arena) {
-    tokens = arena.floats(layout.tokens)
-    queries = arena.floats(layout.queries)
-    cosines = arena.floats(layout.cosines)
-    sines = arena.floats(layout.sines)
-    normed = arena.floats(layout.normed)
-    wide = arena.floats(layout.wide)
-    caches = layout.caches.map { KVCache($0, arena: arena) }
-    textCaches = layout.textCaches.map { KVCache($0, arena: arena) }
+    tokens = arena.rows(layout.tokens)
+    queries = arena.rows(layout.queries)
+    rotary = RotaryTables(layout.rotary, arena: arena)
+    buffers = layout.buffers.map(arena.rows)
+    branches = layout.textLengths.indices.map {
+      Branch(
+        cache: KVCache(layout.caches[$0], arena: arena),
+        textCache: KVCache(layout.textCaches[$0], arena: arena), textLength: layout.textLengths[$0])
+    }
   }
+
+  /// The buffers of a block of `count` rows.
+  func buffers(_ count: Int) -> BlockBuffers<Rows> { buffers.map { $0[..<count] } }
 }
+
+extension ScaleTransformerState.BlockBuffers: Sendable where Place: Sendable {}

@@ -3,9 +3,9 @@
 /// All adaLN vectors are constants of the checkpoint; the converter folds them into `ada` and `head_ada`, so the
 /// conditioning network is not here. Row 0 is the conditional, row 1 the unconditional branch.
 package enum ScaleTransformerWeights {
-  /// Order of the six vectors in a block's `ada`; the scales are stored as `1 + s`.
+  /// Order of the six vectors in a block's `ada`, g1, g2, s1, s2, b1, b2; the factors are stored as `1 + s`.
   package enum Modulation: Int, CaseIterable {
-    case attentionGain, feedForwardGain, attentionScale, feedForwardScale, attentionShift
+    case attentionGain, feedForwardGain, attentionFactor, feedForwardFactor, attentionShift
     case feedForwardShift
   }
 
