@@ -27,6 +27,10 @@ package struct FileRegion: Sendable {
   package func read(
     into output: UnsafeMutableRawBufferPointer, at offset: Int
   ) throws(SystemError) {
+    // The region ends as a file does, whatever stands behind it.
+    guard offset + output.count <= range.count else {
+      throw SystemError(.read(at: range.count), 0)
+    }
     do throws(SystemError) {
       try file.read(into: output, at: range.lowerBound + offset)
     } catch {
