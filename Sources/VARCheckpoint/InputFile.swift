@@ -23,8 +23,7 @@ final class InputFile: Sendable {
         error.isMissing ? .missingFile : .unreadable, path: path,
         error.isMissing
           ? "no such file; fetch the checkpoint again, it is incomplete"
-          : "\(error)" + (error.isShortOfFiles ? "; raise the limit on open files (ulimit -n)" : "")
-      )
+          : "\(error)\(error.advice)")
     }
     guard status.kind == .regular else {
       throw CheckpointError(.unreadable, path: path, "is not a regular file")

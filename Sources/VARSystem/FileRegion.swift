@@ -1,12 +1,4 @@
-import CVARSystem
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
-
-/// A part of an open file, which its own bytes begin at 0: a file inside another one, or the whole file.
+/// A part of an open file that counts its bytes from its own beginning: a file inside another one, or the whole file.
 package struct FileRegion: Sendable {
   let file: OpenFile
   /// The file as the caller named it.
@@ -35,6 +27,10 @@ package struct FileRegion: Sendable {
   package func read(
     into output: UnsafeMutableRawBufferPointer, at offset: Int
   ) throws(SystemError) {
+    // The region ends as a file does, whatever stands behind it.
+    guard offset + output.count <= range.count else {
+      throw SystemError(.read(at: range.count), 0)
+    }
     do throws(SystemError) {
       try file.read(into: output, at: range.lowerBound + offset)
     } catch {
@@ -46,49 +42,5 @@ package struct FileRegion: Sendable {
   func relative(_ error: SystemError) -> SystemError {
     guard case .read(let offset) = error.attempt else { return error }
     return SystemError(.read(at: offset - range.lowerBound), error.code)
-  }
-}
-
-/// A part of a file in place: its own pages, mapped read-only and shared with others where the file system can do that.
-///
-/// A file that shrinks while a part of it is mapped cannot be guarded against here: reading beyond its new end raises
-/// SIGBUS, for which `MappingGuard` knows the mapping. Sendable because nothing writes to the bytes.
-package final class FileMapping: @unchecked Sendable {
-  /// The bytes of the part.
-  package let bytes: UnsafeRawBufferPointer
-  private let pages: UnsafeRawBufferPointer
-
-  /// - Throws: `map`. The reason is taken out of errno: whoever goes on without the memory shall not end with it.
-  package init(_ part: Range<Int>, of region: FileRegion) throws(SystemError) {
-    let range = region.absolute(part)
-    pages = try Self.map(range, of: region.file)
-    bytes = UnsafeRawBufferPointer(rebasing: pages[(pages.count - range.count)...])
-    cvar_mapping_add(pages.baseAddress, pages.count, region.path, range.upperBound - pages.count)
-  }
-
-  deinit {
-    cvar_mapping_remove(pages.baseAddress)
-    Self.unmap(pages)
-  }
-
-  /// The whole pages of a part of the file, up to its end.
-  static func map(
-    _ range: Range<Int>, of file: OpenFile
-  ) throws(SystemError) -> UnsafeRawBufferPointer {
-    let start = range.lowerBound / MemoryPages.byteCount * MemoryPages.byteCount
-    let count = max(range.upperBound - start, 1)
-    // File systems of programs may refuse pages that are shared with others.
-    for sharing in [MAP_SHARED, MAP_PRIVATE] {
-      let address = mmap(nil, count, PROT_READ, sharing, file.descriptor, off_t(start))
-      if let address, address != MAP_FAILED {
-        return UnsafeRawBufferPointer(start: address, count: count)
-      }
-    }
-    defer { errno = 0 }
-    throw SystemError(.map)
-  }
-
-  static func unmap(_ pages: UnsafeRawBufferPointer) {
-    munmap(UnsafeMutableRawPointer(mutating: pages.baseAddress), pages.count)
   }
 }

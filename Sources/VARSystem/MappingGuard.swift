@@ -7,7 +7,7 @@ import CVARSystem
 public enum MappingGuard {
   /// Has the process end with one line on standard error that names file and offset, and an exit code.
   ///
-  /// A SIGBUS elsewhere than in a mapped `.vq4` file or checkpoint is handled as before. Call it once, at the start.
+  /// A SIGBUS elsewhere than in a `FileMapping` is handled as before. Call it once, at the start.
   public static func install(program: String, exitStatus: Int32 = 3) {
     cvar_mapping_guard(program, exitStatus)
   }

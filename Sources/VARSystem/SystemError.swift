@@ -62,10 +62,11 @@ extension SystemError: CustomStringConvertible {
 }
 
 extension SystemError {
-  /// The end of a message that says where the bytes are, where only the last step failed.
-  package var keptText: String {
-    guard case .rename(let place?) = attempt else { return "" }
-    return "; the result is in \(place)"
+  /// The end of a message, where there is more to say: what to do, or where the bytes are.
+  package var advice: String {
+    let remedy = isShortOfFiles ? "; raise the limit on open files (ulimit -n)" : ""
+    guard case .rename(let place?) = attempt else { return remedy }
+    return "\(remedy); the result is in \(place)"
   }
 }
 

@@ -7,7 +7,7 @@ enum ImageFile {
     do throws(SystemError) {
       try WholeFile.write(bytes, to: path)
     } catch {
-      throw ImageError(.notWritable, error.message + error.keptText)
+      throw ImageError(.notWritable, error.message + error.advice)
     }
   }
 }

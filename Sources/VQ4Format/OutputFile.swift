@@ -79,11 +79,11 @@ final class OutputFile {
   var allocatedByteCount: Int { (try? file?.status())?.allocatedByteCount ?? 0 }
 
   private static func refuseExistingOutput(_ path: String, overwrite: Bool) throws(VQ4Error) {
-    guard let own = FileStatus(path, followsLinks: false) else { return }
-    let status = FileStatus(path) ?? own
-    let isFile = status.kind == .regular
+    guard FileStatus(path, followsLinks: false) != nil else { return }
+    let status = FileStatus(path)
+    let isFile = status?.kind == .regular
     // An empty file holds a place, as one that a container mounts.
-    if isFile, status.byteCount == 0 { return }
+    if isFile, status?.byteCount == 0 { return }
     guard !isFile || overwrite else {
       throw VQ4Error(.outputExists, path: path, "the file exists", remedy: .chooseOutput)
     }

@@ -30,6 +30,17 @@ import VARTestSupport
     #expect(error == SystemError(.read(at: region.byteCount), 0))
   }
 
+  @Test func nothingBehindTheRegionIsRead() throws {
+    let region = try region(777..<5000)
+    var bytes = [UInt8](repeating: 0, count: 23)
+    try bytes.withUnsafeMutableBytes { try region.read(into: $0, at: 4200) }
+    #expect(bytes.elementsEqual(Self.content[4977..<5000]))
+    let error = #expect(throws: SystemError.self) {
+      try bytes.withUnsafeMutableBytes { try region.read(into: $0, at: 4201) }
+    }
+    #expect(error == SystemError(.read(at: 4223), 0))
+  }
+
   @Test(arguments: starts) func partsAreMappedInPlace(start: Int) throws {
     let region = try region(start..<Self.byteCount)
     for part in [0..<10, 5000..<20_001, 0..<region.byteCount, 100..<100] {

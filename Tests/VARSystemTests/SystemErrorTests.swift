@@ -20,10 +20,12 @@ import VARSystem
     #expect("\(SystemError(.flush, EIO))" == "cannot be flushed to the disk: Input/output error")
   }
 
-  @Test func aCompleteFileThatCannotGetItsNameIsNamed() {
-    #expect(SystemError(.rename(keptIn: "a.7.partial"), EIO).keptText.contains("a.7.partial"))
-    #expect(SystemError(.rename(), EIO).keptText.isEmpty)
-    #expect(SystemError(.write, EIO).keptText.isEmpty)
+  @Test func thereIsMoreToSayOfSome() {
+    #expect(SystemError(.rename(keptIn: "a.7.partial"), EIO).advice.contains("a.7.partial"))
+    #expect(SystemError(.open, EMFILE).advice.contains("ulimit -n"))
+    for attempt in [SystemError.Attempt.rename(), .write] {
+      #expect(SystemError(attempt, EIO).advice.isEmpty)
+    }
   }
 
   @Test func reasonsOfAKindAreTreatedAlike() {

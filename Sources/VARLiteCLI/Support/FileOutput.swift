@@ -73,8 +73,7 @@ enum FileOutput {
   static func isSpecial(_ path: String) -> Bool { FileStatus(path)?.kind == .special }
 
   private static func failure(_ path: String, _ error: SystemError) -> GenerationError {
-    let remedy = error.isShortOfFiles ? "; raise the limit on open files (ulimit -n)" : ""
-    return GenerationError(
-      .cannotWrite, "\(path): cannot be written: \(error.message)\(remedy)\(error.keptText)")
+    GenerationError(
+      .cannotWrite, "\(path): cannot be written: \(error.message)\(error.advice)")
   }
 }

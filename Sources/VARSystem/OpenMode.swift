@@ -1,0 +1,29 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// How a file is opened. It never passes to programs that this process starts.
+package struct OpenMode: Sendable {
+  let flags: Int32
+  let attempt: SystemError.Attempt
+
+  private init(_ flags: Int32, _ attempt: SystemError.Attempt = .open) {
+    self.flags = flags | O_CLOEXEC
+    self.attempt = attempt
+  }
+
+  /// To be read; a pipe is not waited for.
+  package static let reading = OpenMode(O_RDONLY | O_NONBLOCK)
+  /// To be read, if the name is no link.
+  package static let readingNoLink = OpenMode(O_RDONLY | O_NONBLOCK | O_NOFOLLOW)
+  /// To be read from the beginning to the end; of a pipe the other end is waited for.
+  package static let streaming = OpenMode(O_RDONLY)
+  /// An existing file, to be written.
+  package static let overwriting = OpenMode(O_WRONLY | O_NONBLOCK)
+  /// An existing file, to be read and written.
+  package static let updating = OpenMode(O_RDWR | O_NONBLOCK)
+  /// To be read and written, created where nothing has that name, if the name is no link.
+  package static let creating = OpenMode(O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, .create)
+}
