@@ -56,7 +56,7 @@ let package = Package(
     // Byte-level BPE, special tokens, chat template.
     .target(name: "VARTokenizer", dependencies: ["VARSystem", "VARJSON"]),
     // Picture decode and encode, resize, patches.
-    .target(name: "VARVision", dependencies: ["CImageIO", "VARSystem", "VARJSON"]),
+    .target(name: "VARVision", dependencies: ["CImageIO", "CVARKernels", "VARSystem", "VARJSON"]),
     // Configurations, weight tables and forward passes of the networks.
     .target(
       name: "VARModels",
@@ -79,6 +79,9 @@ let package = Package(
         "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer",
         "VARVision", "VARModels",
       ]),
+    // Reads an evaluation set of small scenes, has a model do its cases, and judges what comes.
+    .target(
+      name: "VAREvaluation", dependencies: ["VARSystem", "VARJSON", "VARVision", "VARLite"]),
     // Peak loops and the allocation counter of the benchmarks.
     .target(name: "CVARProbes"),
     // Measures the machine, the kernels and whole models of synthetic weights.
@@ -100,7 +103,7 @@ let package = Package(
       name: "VARLiteCLI",
       dependencies: [
         "CLineEditor", "CVARDemoModel", "VARSystem", "VARKernels", "VARJSON", "VQ4Format",
-        "VARTokenizer", "VARVision", "VARModels", "VARLite", "VARSharedCLI",
+        "VARTokenizer", "VARVision", "VARModels", "VARLite", "VAREvaluation", "VARSharedCLI",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -157,7 +160,13 @@ let package = Package(
       name: "VARLiteTests",
       dependencies: [
         "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARVision", "VARModels",
-        "VARCheckpoint", "VARQuantization", "VARConversion", "VARLite", "VARTestSupport",
+        "VARCheckpoint", "VARQuantization", "VARConversion", "VARLite", "VAREvaluation",
+        "VARTestSupport",
+      ]),
+    .testTarget(
+      name: "VAREvaluationTests",
+      dependencies: [
+        "VARJSON", "VQ4Format", "VARVision", "VARLite", "VAREvaluation", "VARTestSupport",
       ]),
     .testTarget(
       name: "VARLiteCLITests",

@@ -22,7 +22,7 @@ import Testing
     ("VARJSON", []),
     ("VQ4Format", ["CZstd", "CXXHash", "VARSystem", "VARJSON"]),
     ("VARTokenizer", ["VARSystem", "VARJSON"]),
-    ("VARVision", ["CImageIO", "VARSystem", "VARJSON"]),
+    ("VARVision", ["CImageIO", "CVARKernels", "VARSystem", "VARJSON"]),
     ("VARModels", ["CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format"]),
     ("VARCheckpoint", ["VARSystem", "VARJSON"]),
     ("VARQuantization", ["CVARKernels", "VARJSON"]),
@@ -40,6 +40,7 @@ import Testing
         "VARVision", "VARModels",
       ]
     ),
+    ("VAREvaluation", ["VARSystem", "VARJSON", "VARVision", "VARLite"]),
     ("CVARProbes", []),
     (
       "VARBench",
@@ -53,7 +54,8 @@ import Testing
       "VARLiteCLI",
       [
         "CLineEditor", "CVARDemoModel", "VARSystem", "VARKernels", "VARJSON", "VQ4Format",
-        "VARTokenizer", "VARVision", "VARModels", "VARLite", "VARSharedCLI", "ArgumentParser",
+        "VARTokenizer", "VARVision", "VARModels", "VARLite", "VAREvaluation", "VARSharedCLI",
+        "ArgumentParser",
       ]
     ),
     (

@@ -1,4 +1,5 @@
 import Testing
+import VAREvaluation
 import VARLite
 import VARModels
 import VARTestSupport

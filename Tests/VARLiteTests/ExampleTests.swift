@@ -7,7 +7,8 @@ import VARVision
 @Suite struct ExampleTests {
   @Test func theExampleDrawsAndDescribes() async throws {
     let folder = TemporaryDirectory()
-    let (demo, circle) = (DemoModelTests.path, folder.file("circle.png"))
+    let demo = Fixtures.path("../../Sources/CVARDemoModel/Resources/shapes.vq4")
+    let circle = folder.file("circle.png")
     var answer = ""
     func print(_ text: String = "", terminator: String = "\n") { answer += text + terminator }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import VAREvaluation
 import VARJSON
 import VARLite
 import VARModels

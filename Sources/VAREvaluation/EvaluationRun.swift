@@ -1,4 +1,4 @@
-import VARModels
+import VARLite
 import VARVision
 
 /// Runs a model over an evaluation set: greedy text, the more probable bits, the model's own guidance.

@@ -1,5 +1,5 @@
 import Testing
-import VARLite
+import VAREvaluation
 import VARTestSupport
 import VARVision
 

@@ -1,5 +1,4 @@
 import CVARKernels
-import VARVision
 
 /// The peak signal-to-noise ratio of two pictures of the same extents, in dB; 99 for equal pictures.
 public func peakSignalToNoise(_ image: RGBImage, _ target: RGBImage) -> Double {

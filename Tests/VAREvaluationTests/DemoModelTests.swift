@@ -1,11 +1,12 @@
 import Testing
+import VAREvaluation
 import VARLite
 import VARTestSupport
 import VQ4Format
 
 /// The demo model that ships with the project, on the first cases of its evaluation set.
 @Suite struct DemoModelTests {
-  static let path =
+  private static let path =
     Fixtures.path("../../Sources/CVARDemoModel/Resources/shapes.vq4")
 
   @Test func everyByteIsRight() throws { try VQ4File(path: Self.path).verify() }

@@ -1,6 +1,6 @@
 import Testing
+import VAREvaluation
 import VARJSON
-import VARLite
 import VARTestSupport
 
 #if canImport(Glibc)
