@@ -43,9 +43,10 @@ public final class BenchmarkModel {
     tensors = try TensorMaker.tensors(
       configuration.tensors, recipe: try Recipe(builtIn: precision)
     ).filter { components.contains($0.specification.component) }
-    let groups = Dictionary(
-      tensors.map { ($0.specification.group, 0) }, uniquingKeysWith: { first, _ in first }
-    ).keys.sorted().enumerated().reduce(into: [String: Int]()) { $0[$1.element] = $1.offset }
+    var groups: [TensorGroup: Int] = [:]
+    for tensor in tensors where groups[tensor.specification.group] == nil {
+      groups[tensor.specification.group] = groups.count
+    }
     let source = try SyntheticWeights(
       tensors.map { ($0.description, groups[$0.specification.group] ?? 0) }, seed: 1,
       pages: conditions.pages, temporaryFolder: temporaryFolder)

@@ -62,16 +62,10 @@ public struct DecodeBenchmark {
     let stride = model.configuration.vae.stride
     let products = model.tensors.reduce(0) { sum, tensor in
       guard tensor.specification.kind == .convolution else { return sum }
-      let parts = tensor.specification.group.split(separator: ".")
+      // An up-sampling convolution works on the finer level's map.
       let level =
-        switch parts.last.map(String.init) {
-        case "input": model.configuration.vae.levelCount - 1
-        case "output": 0
-        // An up-sampling convolution works on the finer level's map.
-        case let number?:
-          Int(number)! - (tensor.specification.name.contains(".upsample.") ? 1 : 0)
-        case nil: 0
-        }
+        model.configuration.vae.halvings(of: tensor.specification.group)
+        - (tensor.specification.name.contains(".upsample.") ? 1 : 0)
       let pixels = grid.tokenCount * (stride >> level) * (stride >> level)
       return sum + pixels * tensor.description.elementCount
     }

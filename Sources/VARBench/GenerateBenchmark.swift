@@ -95,15 +95,14 @@ public struct GenerateBenchmark {
 
   /// Multiplications and additions of all matrices, without attention.
   private func transformerOperations(_ model: BenchmarkModel) -> Double {
-    func isCross(_ name: String) -> Bool { name.hasSuffix(".ca.mat_kv.weight") }
     let language = model.matrixElements { $0.component == .llm }
     let generator = model.matrixElements {
-      $0.component == .generator && !isCross($0.name) && $0.name != "vargpt_gen.word_embed.weight"
+      $0.component == .generator && $0.access != .apart && $0.group != .generatorEmbedding
     }
-    let cross = model.matrixElements { isCross($0.name) }
-    let outward = model.matrixElements { $0.group == "projector.out" }
+    let cross = model.matrixElements { $0.access == .apart }
+    let outward = model.matrixElements { $0.group == .projectorOut }
     let inward = model.matrixElements {
-      $0.group == "projector.in" || $0.name == "vargpt_gen.word_embed.weight"
+      $0.group == .projectorIn || $0.group == .generatorEmbedding
     }
     let rows = branches * schedule.tokenCount
     let context = branches * promptTokens

@@ -75,7 +75,7 @@ public struct UnderstandBenchmark {
 
   /// Bytes of the keys and values of all layers.
   private func keyValueBytes(_ plan: MemoryPlan) -> Int {
-    plan.buffers.reduce(0) { $0 + ($1.name.hasPrefix("llm.kv") ? $1.byteCount : 0) }
+    plan.buffers.reduce(0) { $0 + ($1.content == .keysAndValues ? $1.byteCount : 0) }
   }
 
   private func makeMemory(

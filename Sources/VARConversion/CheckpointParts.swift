@@ -1,7 +1,7 @@
 import VARCheckpoint
 import VARJSON
 
-/// Files that stand in for parts of a checkpoint, as training leaves them (ARCHITECTURE 2.5).
+/// Files that stand in for parts of a checkpoint, as training leaves them (MODEL 2.5).
 public struct CheckpointParts: Sendable, Equatable {
   /// A state dict of the generator (`infinity_*.pth`), a file of Infinity's trainer, or a VARGPT checkpoint.
   public var generator: String?

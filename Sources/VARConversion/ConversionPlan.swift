@@ -153,7 +153,7 @@ extension ConversionPlan.Row {
       case .table: .table
       case .matrix, .convolution: .tiles
       }
-    group = entry.specification.group
+    group = entry.specification.group.name
     component = entry.specification.component.rawValue
     shape = entry.specification.shape
     self.precision = precision

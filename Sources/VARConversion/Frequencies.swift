@@ -3,7 +3,7 @@ import VARModels
 
 /// Inverse frequencies of the rotary embeddings, computed once here so that the runtime needs no powers.
 enum Frequencies {
-  /// The values of a `rotary_inverse_frequencies` tensor, or nil for other tensors (ARCHITECTURE 7, 8, 9.5).
+  /// The values of a `rotary_inverse_frequencies` tensor, or nil for other tensors (MODEL 7, 8, 9.5).
   static func values(
     of specification: TensorSpecification, configuration: VARGPTConfiguration
   ) -> [Float]? {

@@ -2,7 +2,7 @@ import CVARKernels
 import VARCheckpoint
 import VARModels
 
-/// The generator's constants: all conditioning vectors are the same for every prompt (ARCHITECTURE 9.2).
+/// The generator's constants: all conditioning vectors are the same for every prompt (MODEL 9.2).
 struct GeneratorFolding: Sendable {
   private let width: Int
   private let numHeads: Int

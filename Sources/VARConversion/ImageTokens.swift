@@ -8,7 +8,7 @@ struct ImageTokens {
 
   /// Nil where the configuration names its special tokens or nothing tells the ids.
   ///
-  /// `sos_embedding` ends with the row of the first one (ARCHITECTURE 2.3).
+  /// `sos_embedding` ends with the row of the first one (MODEL 2.3).
   /// - Parameter config: the flat document.
   init?(added checkpoint: Checkpoint, config: JSONValue) {
     guard config["special_tokens"] == nil,

@@ -2,7 +2,7 @@ import VARCheckpoint
 import VARJSON
 import VARModels
 
-/// How a checkpoint wants pictures prepared, checked and with every value stated (ARCHITECTURE 6).
+/// How a checkpoint wants pictures prepared, checked and with every value stated (MODEL 6).
 ///
 /// Versions of transformers keep the settings in `preprocessor_config.json` or, from 5 on, in `processor_config.json`
 /// under `image_processor`, which wins as it does there.

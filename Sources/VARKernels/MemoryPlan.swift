@@ -4,6 +4,14 @@ package struct MemoryPlan: Sendable {
   package struct Buffer: Sendable, Equatable {
     package let name: String
     package let byteCount: Int
+    package let content: Content
+  }
+
+  /// What a buffer is for, as far as people are told.
+  package enum Content: Sendable {
+    /// Grows with the tokens that are remembered.
+    case keysAndValues
+    case scratch
   }
 
   /// Place of a buffer in the plan.
@@ -17,9 +25,11 @@ package struct MemoryPlan: Sendable {
   package init() {}
 
   /// Adds a buffer of bytes.
-  package mutating func reserve(_ name: String, byteCount: Int) -> ID {
+  package mutating func reserve(
+    _ name: String, byteCount: Int, _ content: Content = .scratch
+  ) -> ID {
     precondition(byteCount >= 0, "a buffer has no negative size")
-    buffers.append(Buffer(name: name, byteCount: byteCount))
+    buffers.append(Buffer(name: name, byteCount: byteCount, content: content))
     return ID(index: buffers.count - 1)
   }
 

@@ -37,7 +37,7 @@ package struct StripShape: Sendable {
 
   /// - Parameters:
   ///   - height: rows of the input; where it is doubled, after doubling, as `width`.
-  ///   - stride: 1 pads one pixel on each side, 2 pads right and below only (ARCHITECTURE 11).
+  ///   - stride: 1 pads one pixel on each side, 2 pads right and below only (MODEL 11).
   ///   - groupSize: of a quantized layer's inputs.
   ///   - rows: outputs in a strip, rounded up to whole patches; by default what keeps all threads busy.
   package init(

@@ -13,7 +13,7 @@ extension VARGPT {
     AsyncThrowingStream { continuation in
       let flag = CancellationFlag()
       continuation.onTermination = { _ in flag.cancel() }
-      WorkerThread.start {
+      let isStarted = WorkerThread.start {
         do {
           _ = try self.understand(
             Prompt(question, images: images), sampling: sampling, isCancelled: { flag.isCancelled }
@@ -25,6 +25,7 @@ extension VARGPT {
           continuation.finish(throwing: error)
         }
       }
+      if !isStarted { continuation.finish(throwing: WorkerThread.refusal) }
     }
   }
 
@@ -54,7 +55,7 @@ extension VARGPT {
     let flag = CancellationFlag()
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
-        WorkerThread.start {
+        let isStarted = WorkerThread.start {
           continuation.resume(
             with: Result {
               do {
@@ -66,6 +67,7 @@ extension VARGPT {
               }
             })
         }
+        if !isStarted { continuation.resume(throwing: WorkerThread.refusal) }
       }
     } onCancel: {
       flag.cancel()
@@ -84,8 +86,12 @@ private final class CancellationFlag: Sendable {
 private enum WorkerThread {
   private static let stackBytes = 2 << 20
 
-  static func start(_ body: @escaping @Sendable () -> Void) {
-    guard let thread = JoinableThread(stackBytes: stackBytes, body) else { return body() }
+  static let refusal = GenerationError(.outOfMemory, "the system refused a thread for the request")
+
+  /// Returns false, without a part of the work done, where the system refuses the thread.
+  static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
+    guard let thread = JoinableThread(stackBytes: stackBytes, body) else { return false }
     thread.detach()
+    return true
   }
 }

@@ -13,7 +13,7 @@ public struct Reconstruction: Sendable {
 }
 
 extension VARGPT {
-  /// Turns a picture into bits per scale and back (ARCHITECTURE 11).
+  /// Turns a picture into bits per scale and back (MODEL 11).
   ///
   /// The picture is cropped to the shape of the nearest template and resized.
   public func reconstruct(

@@ -2,10 +2,10 @@ import Testing
 
 /// What the texts name exists.
 @Suite struct DocumentationTests {
-  private static let architecture = "Sources/VARModels/VARModels.docc/ARCHITECTURE.md"
+  private static let model = "Sources/VARModels/VARModels.docc/MODEL.md"
   private static let codeMap = "Sources/VARLite/VARLite.docc/CodeMap.md"
   private static let pages = [
-    "README.md", architecture, "formats/vq4.md", "formats/packed_types.md",
+    "README.md", model, "formats/vq4.md", "formats/packed_types.md",
     "formats/attachments.md", "formats/tensors.md", "formats/tokenizer_tables.md",
     "formats/sample.md", "Sources/VARLite/VARLite.docc/Converting.md",
     "Sources/VARLite/VARLite.docc/Memory.md", "Sources/VARLite/VARLite.docc/Measurements.md",
@@ -54,9 +54,9 @@ import Testing
     #expect(pages.count > 50)
   }
 
-  /// Comments cite `ARCHITECTURE.md` as (ARCHITECTURE 9.2, 11).
+  /// Comments cite `MODEL.md` as (MODEL 9.2, 11).
   @Test func citedSectionsExist() throws {
-    let headings = try text(Self.architecture).split(separator: "\n").filter { $0.hasPrefix("##") }
+    let headings = try text(Self.model).split(separator: "\n").filter { $0.hasPrefix("##") }
     let sections = Set(
       headings.map { heading in
         let number = heading.drop { $0 == "#" || $0 == " " }.prefix { $0.isNumber || $0 == "." }
@@ -65,7 +65,7 @@ import Testing
     var count = 0
     for file in SourceTree.files where file.target != "TidyTests" {
       for line in file.lines {
-        for part in line.split(separator: "(ARCHITECTURE ").dropFirst() {
+        for part in line.split(separator: "(MODEL ").dropFirst() {
           for section in part.prefix(while: { $0 != ")" }).split(separator: ",") {
             let section = String(section.filter { $0 != " " })
             count += 1

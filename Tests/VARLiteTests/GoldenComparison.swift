@@ -7,7 +7,7 @@ struct Tolerance {
   let absolute: Float
   let relative: Float
 
-  /// Hidden states and logits in fp32 (ARCHITECTURE 17).
+  /// Hidden states and logits in fp32 (MODEL 17).
   static let hidden = Tolerance(absolute: 2e-4, relative: 2e-3)
   /// Guidance multiplies errors.
   static let guidedLogits = Tolerance(absolute: 5e-3, relative: 2e-3)

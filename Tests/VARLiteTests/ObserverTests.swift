@@ -87,7 +87,7 @@ import VARTestSupport
     var expected = [String: [Int]]()
     for layer in layers {
       expected[layer.name] =
-        layer.group == "vision.merger" ? blocks(patches).map { $0 / 4 } : blocks(patches)
+        layer.group == .visionMerger ? blocks(patches).map { $0 / 4 } : blocks(patches)
     }
     for layer in matrices(model, [.llm]) { expected[layer.name] = blocks(session.ids.count) }
     expect(seen, of: conversation, expected, in: layers + matrices(model, [.llm]))

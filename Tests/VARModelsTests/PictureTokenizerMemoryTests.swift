@@ -70,7 +70,7 @@ private final class DirectoryOnly: WeightSource, TensorDirectory {
     }
     indices = Dictionary(
       descriptions.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { $1 })
-    var numbers: [String: Int] = [:]
+    var numbers: [TensorGroup: Int] = [:]
     groups = tensors.map { tensor in
       numbers[tensor.group] = numbers[tensor.group] ?? numbers.count
       return numbers[tensor.group]!

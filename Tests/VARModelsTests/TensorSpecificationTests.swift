@@ -14,7 +14,9 @@ import VARTestSupport
     ).tensors
     #expect(expected.count == found.count)
     for (expected, found) in zip(expected, found) { #expect(expected == ExpectedTensor(found)) }
-    let groups = found.reduce(into: [String]()) { if $0.last != $1.group { $0.append($1.group) } }
+    let groups = found.reduce(into: [TensorGroup]()) {
+      if $0.last != $1.group { $0.append($1.group) }
+    }
     #expect(
       registry.text.contains("has \(found.count) tensors in \(groups.count) groups"),
       "\(found.count) tensors in \(groups.count) groups")
@@ -44,7 +46,7 @@ private struct ExpectedTensor: Equatable {
 extension ExpectedTensor {
   init(_ tensor: TensorSpecification) {
     self.init(
-      name: tensor.name, shape: tensor.shape, kind: tensor.kind, group: tensor.group,
+      name: tensor.name, shape: tensor.shape, kind: tensor.kind, group: tensor.group.name,
       component: tensor.component.rawValue, layer: tensor.layer)
   }
 }

@@ -1,6 +1,6 @@
 """Measures the picture tokenizer's decoder in PyTorch, as `varbench decode` measures VARLite's.
 
-The network is written from its specification (ARCHITECTURE.md, section 10); weights are random.
+The network is written from its specification (MODEL.md, section 10); weights are random.
 Prints one line of JSON per quantity.
 """
 

@@ -1,7 +1,7 @@
 import VARKernels
 import VARModels
 
-/// The steps by which a picture is drawn, scale by scale (ARCHITECTURE 9.3), and what they work on.
+/// The steps by which a picture is drawn, scale by scale (MODEL 9.3), and what they work on.
 struct DrawingPass {
   /// The scales in their order.
   let scales: [ScaleStep]
@@ -29,7 +29,7 @@ struct DrawingPass {
       codebookDim: drawing.configuration.generator.codebookDim, schedule: drawing.schedule)
     scales = drawing.schedule.steps(branchCount: drawing.branches)
     // The conditional branch continues the conversation; the unconditional one begins anew with each scale and has no
-    // history (ARCHITECTURE 9.4).
+    // history (MODEL 9.4).
     sequences = scales.map { scale in
       (0..<scale.branchCount).map { branch in
         Qwen2Model.SequenceRows(
@@ -71,7 +71,7 @@ struct DrawingPass {
     if scale.branchCount == 2 { hidden[scale.rows(ofBranch: 1)].copy(from: conditional) }
   }
 
-  /// Both branches in one pass over the layers (ARCHITECTURE 9.4).
+  /// Both branches in one pass over the layers (MODEL 9.4).
   func runLanguageModel(_ scale: ScaleStep) throws {
     let (language, hidden) = (session.model, hidden(scale))
     run.trace?.record("s\(scale.index).llm_in", hidden, branches: scale.branchCount)

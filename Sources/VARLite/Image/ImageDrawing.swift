@@ -16,7 +16,7 @@ package struct DrawnCodes {
   }
 }
 
-/// Draws one picture after a conversation (ARCHITECTURE 9.3).
+/// Draws one picture after a conversation (MODEL 9.3).
 package struct ImageDrawing {
   let model: ScaleTransformer
   let modelPath: String

@@ -21,7 +21,7 @@ public enum ImageAspect: Sendable, Equatable {
   case nearest(width: Double, height: Double)
 }
 
-/// Picks the scales that a request is drawn with (ARCHITECTURE 9.1).
+/// Picks the scales that a request is drawn with (MODEL 9.1).
 package enum ScheduleSelection {
   package static func schedule(
     _ configuration: VARGPTConfiguration, size: ImageSize, aspect: ImageAspect

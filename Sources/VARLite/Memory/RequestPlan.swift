@@ -36,6 +36,14 @@ public struct RequestPlan: Sendable {
   public struct Buffer: Sendable, Equatable {
     public let name: String
     public let byteCount: Int
+    /// Whether it grows with the tokens that are remembered.
+    public let holdsKeysAndValues: Bool
+
+    init(name: String, byteCount: Int, holdsKeysAndValues: Bool = false) {
+      self.name = name
+      self.byteCount = byteCount
+      self.holdsKeysAndValues = holdsKeysAndValues
+    }
   }
 
   /// One phase, in the order in which they run.

@@ -107,7 +107,10 @@ struct RequestPlanner {
     var plan = MemoryPlan()
     reserve(&plan)
     return plan.buffers.filter { $0.byteCount > 0 }
-      .map { RequestPlan.Buffer(name: $0.name, byteCount: $0.byteCount) }
+      .map {
+        RequestPlan.Buffer(
+          name: $0.name, byteCount: $0.byteCount, holdsKeysAndValues: $0.content == .keysAndValues)
+      }
   }
 
   /// What the kernels take of the threads' stacks. The system provides it at the first use and keeps it.
@@ -134,8 +137,8 @@ struct RequestPlanner {
     }
     var work = PhaseWork()
     for count in patches {
-      work.add(model, rows: count) { $0.component == .vision && $0.group != "vision.merger" }
-      work.add(model, rows: count / 4) { $0.group == "vision.merger" }
+      work.add(model, rows: count) { $0.component == .vision && $0.group != .visionMerger }
+      work.add(model, rows: count / 4) { $0.group == .visionMerger }
       work.addAttention(rows: count, keys: count, width: vision.embedDim, layers: vision.depth)
     }
     return Phase(
@@ -180,7 +183,7 @@ struct RequestPlanner {
     func readsText(_ tensor: TensorSpecification) -> Bool { tensor.access == .apart }
     var context = PhaseWork()
     context.add(model, rows: drawing.branches * shape.contextTokens, where: readsText)
-    context.add(model, rows: shape.contextTokens) { $0.group == "projector.out" }
+    context.add(model, rows: shape.contextTokens) { $0.group == .projectorOut }
     var work = PhaseWork()
     var cached = 0
     for scale in drawing.schedule.scales {
@@ -234,10 +237,7 @@ struct RequestPlanner {
     var work = PhaseWork()
     let stride = model.configuration.vae.stride
     for tensor in model.tensors where tensor.component == component {
-      // A level's number is how often its map's sides are halved.
-      let level = tensor.group.split(separator: ".").last.flatMap { Int($0) }
-      let isCoarse = ["vae.decoder.input", "vae.encoder.output"].contains(tensor.group)
-      let shift = level ?? (isCoarse ? stride.trailingZeroBitCount : 0)
+      let shift = model.configuration.vae.halvings(of: tensor.group)
       let pixels = (grid.height * stride >> shift) * (grid.width * stride >> shift)
       work.add(tensor, of: model, rows: pixels)
     }

@@ -40,10 +40,3 @@ extension RequestPlan.Phase {
     return [("keys and values", cached), ("scratch", bufferByteCount - cached)]
   }
 }
-
-extension RequestPlan.Buffer {
-  /// Whether it grows with the tokens that are remembered.
-  public var holdsKeysAndValues: Bool {
-    name.split(separator: ".").contains { $0 == "kv" || $0 == "text_kv" }
-  }
-}

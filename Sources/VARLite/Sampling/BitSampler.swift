@@ -1,7 +1,7 @@
 import CVARKernels
 import VARKernels
 
-/// Draws the bits of a picture from guided logits (ARCHITECTURE 9.3, 9.7).
+/// Draws the bits of a picture from guided logits (MODEL 9.3, 9.7).
 package struct BitSampler: Sendable {
   package var cfgScale: Float
   package var tau: Float

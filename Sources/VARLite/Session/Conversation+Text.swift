@@ -21,7 +21,7 @@ package struct WrittenText {
 
 extension Conversation {
   /// Lets the model write until it ends the text, starts a picture or reaches the limit of tokens or of the context
-  /// (ARCHITECTURE 5).
+  /// (MODEL 5).
   package func write(
     _ sampling: TextSampling, mayDraw: Bool, events: (GenerationEvent) -> Void
   ) throws -> WrittenText {

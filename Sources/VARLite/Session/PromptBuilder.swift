@@ -1,7 +1,7 @@
 import VARModels
 import VARTokenizer
 
-/// Turns of a conversation to token ids (ARCHITECTURE 4).
+/// Turns of a conversation to token ids (MODEL 4).
 struct PromptBuilder {
   let model: VARGPT
 

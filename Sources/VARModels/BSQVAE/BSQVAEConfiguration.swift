@@ -1,6 +1,6 @@
 import VARJSON
 
-/// Hyper-parameters of the picture tokenizer (ARCHITECTURE 2.4).
+/// Hyper-parameters of the picture tokenizer (MODEL 2.4).
 public struct BSQVAEConfiguration: Sendable, Equatable {
   public var baseChannels: Int
   /// Channel multiplier of each level, finest first; each level but the last halves the picture.
@@ -64,5 +64,16 @@ public struct BSQVAEConfiguration: Sendable, Equatable {
         ("group_norm_groups", .integer(groupNormGroups)),
         ("group_norm_eps", .number(groupNormEps)),
       ]))
+  }
+}
+
+extension BSQVAEConfiguration {
+  /// How often the sides of a picture are halved on the map that a group of tensors works on.
+  package func halvings(of group: TensorGroup) -> Int {
+    switch group {
+    case .decoderLevel(let level), .encoderLevel(let level): level
+    case .decoderInput, .encoderOutput: stride.trailingZeroBitCount
+    default: 0
+    }
   }
 }

@@ -1,17 +1,16 @@
-/// The tensors of the picture tokenizer's decoder and encoder (ARCHITECTURE 2.4).
+/// The tensors of the picture tokenizer's decoder and encoder (MODEL 2.4).
 package enum BSQVAEWeights {
   package static func decoderTensors(_ vae: BSQVAEConfiguration) -> [TensorSpecification] {
-    var table = TensorTable(.vaeDecoder)
+    var table = TensorTable(.vaeDecoder, .decoderInput)
     let root = "vae_local.decoder"
     let last = vae.levelCount - 1
     let deepest = vae.channels(level: last)
-    table.group = "vae.decoder.input"
     table.convolution(root + ".conv_in", deepest, vae.codebookDim, kernelSize: 3)
     table.residualBlock(root + ".mid.block_1", deepest, deepest)
     table.residualBlock(root + ".mid.block_2", deepest, deepest)
     var channels = deepest
     for level in (0...last).reversed() {
-      table.group = "vae.decoder.up.\(level)"
+      table.group = .decoderLevel(level)
       table.layer = last - level
       let out = vae.channels(level: level)
       for block in 0...vae.numResBlocks {
@@ -22,7 +21,7 @@ package enum BSQVAEWeights {
         table.convolution("\(root).up.\(level).upsample.conv", out, out, kernelSize: 3)
       }
     }
-    table.group = "vae.decoder.output"
+    table.group = .decoderOutput
     table.layer = nil
     table.norm(root + ".norm_out.norm", channels)
     table.convolution(root + ".conv_out", 3, channels, kernelSize: 3)
@@ -30,14 +29,13 @@ package enum BSQVAEWeights {
   }
 
   package static func encoderTensors(_ vae: BSQVAEConfiguration) -> [TensorSpecification] {
-    var table = TensorTable(.vaeEncoder)
+    var table = TensorTable(.vaeEncoder, .encoderInput)
     let root = "vae_local.encoder"
     let last = vae.levelCount - 1
-    table.group = "vae.encoder.input"
     table.convolution(root + ".conv_in", vae.baseChannels, 3, kernelSize: 3)
     var channels = vae.baseChannels
     for level in 0...last {
-      table.group = "vae.encoder.down.\(level)"
+      table.group = .encoderLevel(level)
       table.layer = level
       let out = vae.channels(level: level)
       for block in 0..<vae.numResBlocks {
@@ -48,7 +46,7 @@ package enum BSQVAEWeights {
         table.convolution("\(root).down.\(level).downsample.conv", out, out, kernelSize: 3)
       }
     }
-    table.group = "vae.encoder.output"
+    table.group = .encoderOutput
     table.layer = nil
     table.residualBlock(root + ".mid.block_1", channels, channels)
     table.residualBlock(root + ".mid.block_2", channels, channels)

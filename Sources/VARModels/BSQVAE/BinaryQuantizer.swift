@@ -27,7 +27,7 @@ package struct BinaryQuantizer {
     for index in sum.indices { sum[index] += summand[index] }
   }
 
-  /// Bits of every scale, coarse to fine, of raw features `[finalGrid, codebookDim]` (ARCHITECTURE 11).
+  /// Bits of every scale, coarse to fine, of raw features `[finalGrid, codebookDim]` (MODEL 11).
   package func quantize(_ features: [Float]) -> [[UInt8]] {
     let grid = schedule.finalGrid
     let count = grid.tokenCount

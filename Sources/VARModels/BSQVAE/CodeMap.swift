@@ -1,6 +1,6 @@
 import VARKernels
 
-/// Resampling of code maps, a row for each place of a grid (ARCHITECTURE 9.3, 11).
+/// Resampling of code maps, a row for each place of a grid (MODEL 9.3, 11).
 package enum CodeMap {
   /// Where a pixel of a resampled axis reads from: align_corners false, no antialiasing.
   private struct Tap {

@@ -1,6 +1,6 @@
 import VARKernels
 
-/// Codes on the final grid to pixels (ARCHITECTURE 10).
+/// Codes on the final grid to pixels (MODEL 10).
 ///
 /// Maps are in f16, or in f32 where all weights of the file's decoder are.
 package final class VAEDecoder {
@@ -13,7 +13,7 @@ package final class VAEDecoder {
     var channels = configuration.channels(level: last)
     var stages = [
       VAENetwork.Stage(
-        group: "vae.decoder.input",
+        group: .decoderInput,
         operations: [
           .input(VAENetwork.convolution(root + ".conv_in", weights), next: channels),
           .record("dec.conv_in"),
@@ -37,11 +37,11 @@ package final class VAEDecoder {
       }
       operations.append(.record("dec.up\(level)"))
       stages.append(
-        VAENetwork.Stage(group: "vae.decoder.up.\(level)", operations: operations))
+        VAENetwork.Stage(group: .decoderLevel(level), operations: operations))
     }
     stages.append(
       VAENetwork.Stage(
-        group: "vae.decoder.output",
+        group: .decoderOutput,
         operations: [
           .output(
             VAENetwork.norm(root + ".norm_out", weights),

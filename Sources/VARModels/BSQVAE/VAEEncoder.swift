@@ -1,6 +1,6 @@
 import VARKernels
 
-/// Pixels to raw features on the final grid (ARCHITECTURE 11).
+/// Pixels to raw features on the final grid (MODEL 11).
 ///
 /// Maps are in f32, for the signs of the features are the bits of a picture.
 package final class VAEEncoder {
@@ -12,7 +12,7 @@ package final class VAEEncoder {
     var channels = configuration.baseChannels
     var stages = [
       VAENetwork.Stage(
-        group: "vae.encoder.input",
+        group: .encoderInput,
         operations: [
           .input(
             VAENetwork.convolution(root + ".conv_in", weights),
@@ -33,11 +33,11 @@ package final class VAEEncoder {
             next: configuration.channels(level: level + 1)))
       }
       stages.append(
-        VAENetwork.Stage(group: "vae.encoder.down.\(level)", operations: operations))
+        VAENetwork.Stage(group: .encoderLevel(level), operations: operations))
     }
     stages.append(
       VAENetwork.Stage(
-        group: "vae.encoder.output",
+        group: .encoderOutput,
         operations: [
           VAENetwork.residualBlock(root + ".mid.block_1", hasShortcut: false, weights),
           VAENetwork.residualBlock(root + ".mid.block_2", hasShortcut: false, weights),

@@ -1,7 +1,7 @@
 import VARKernels
 import VQ4Format
 
-/// The picture tokenizer's encoder or decoder as a list of operations (ARCHITECTURE 10, 11).
+/// The picture tokenizer's encoder or decoder as a list of operations (MODEL 10, 11).
 struct VAENetwork {
   let configuration: BSQVAEConfiguration
   let weights: ModelWeights
@@ -11,7 +11,7 @@ struct VAENetwork {
 
   /// Operations whose weights are in one group.
   struct Stage {
-    let group: String
+    let group: TensorGroup
     var operations: [Operation]
   }
 

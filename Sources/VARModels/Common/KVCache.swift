@@ -66,10 +66,13 @@ package struct KVCache {
       }
       return Layout(
         type: type, layerCount: layerCount, kvHeads: kvHeads, headDim: headDim, capacity: body,
-        tailCapacity: tail, body: plan.reserve(name, byteCount: layerCount * byteCount(body)),
-        tail: tail == 0 ? nil : plan.reserve(name + ".tail", byteCount: byteCount(tail)),
+        tailCapacity: tail,
+        body: plan.reserve(name, byteCount: layerCount * byteCount(body), .keysAndValues),
+        tail: tail == 0
+          ? nil : plan.reserve(name + ".tail", byteCount: byteCount(tail), .keysAndValues),
         rotary: hasKeyBias && type == .int8
-          ? plan.reserve(name + ".rotary", floats: (body + tail) * headDim) : nil)
+          ? plan.reserve(name + ".rotary", byteCount: (body + tail) * headDim * 4, .keysAndValues)
+          : nil)
     }
 
     private static func wholeGroups(_ positions: Int) -> Int {

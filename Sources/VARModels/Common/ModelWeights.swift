@@ -19,7 +19,7 @@ package final class ModelWeights {
   private let directory: any TensorDirectory
   private let blocks: WeightBlocks?
   private let specifications: [String: TensorSpecification]
-  private let groups: [String: Int]
+  private let groups: [TensorGroup: Int]
 
   /// - Parameter tensors: what the configuration asks for; a component none of whose tensors is in the file counts as
   ///   left out by the recipe.
@@ -30,7 +30,7 @@ package final class ModelWeights {
     self.source = source
     let directory = source.directory
     var specifications: [String: TensorSpecification] = [:]
-    var groups: [String: Int] = [:]
+    var groups: [TensorGroup: Int] = [:]
     for component in TensorSpecification.Component.allCases {
       let members = tensors.filter { $0.component == component }
       let isPresent = members.contains { directory.tensorIndex(named: $0.name) != nil }
@@ -46,7 +46,7 @@ package final class ModelWeights {
         guard groups.updateValue(group, forKey: member.group) ?? group == group else {
           throw ModelError(
             .mismatchedTensor,
-            "tensor \"\(member.name)\" lies apart from the other tensors of \(member.group); "
+            "tensor \"\(member.name)\" lies apart from the other tensors of \(member.group.name); "
               + "convert the model again")
         }
       }
@@ -136,17 +136,17 @@ package final class ModelWeights {
 
   /// Runs `body` while the weights of a group can be read, without those that are read apart.
   func with<Result>(
-    _ name: String, body: () throws(ModelError) -> Result
+    _ group: TensorGroup, body: () throws(ModelError) -> Result
   ) throws(ModelError) -> Result {
-    try with(.group(group(name)), body)
+    try with(.group(number(of: group)), body)
   }
 
   /// Runs `body` while the weights of a group that are read apart from the others, and those of another group, can be
   /// read.
   func with<Result>(
-    apart name: String, _ other: String, body: () throws(ModelError) -> Result
+    apart group: TensorGroup, _ other: TensorGroup, body: () throws(ModelError) -> Result
   ) throws(ModelError) -> Result {
-    try with(.apart(group(name))) { () throws(ModelError) in try with(other, body: body) }
+    try with(.apart(number(of: group))) { () throws(ModelError) in try with(other, body: body) }
   }
 
   private func with<Result>(
@@ -177,9 +177,9 @@ package final class ModelWeights {
     }
   }
 
-  private func group(_ name: String) -> Int {
-    guard let group = groups[name] else { preconditionFailure("no group \(name)") }
-    return group
+  private func number(of group: TensorGroup) -> Int {
+    guard let number = groups[group] else { preconditionFailure("no group \(group.name)") }
+    return number
   }
 
   // Valid while the tensor's group is acquired.

@@ -46,8 +46,7 @@ package struct TensorSpecification: Sendable, Equatable {
   package let shape: [Int]
   package let kind: Kind
   package let access: Access
-  /// Tensors of one group are needed together and lie together in the file.
-  package let group: String
+  package let group: TensorGroup
   package let component: Component
   /// Index of the layer or block inside the component, where there is one.
   package let layer: Int?
@@ -57,10 +56,13 @@ package struct TensorSpecification: Sendable, Equatable {
 struct TensorTable {
   let component: TensorSpecification.Component
   private(set) var tensors: [TensorSpecification] = []
-  var group = ""
+  var group: TensorGroup
   var layer: Int?
 
-  init(_ component: TensorSpecification.Component) { self.component = component }
+  init(_ component: TensorSpecification.Component, _ group: TensorGroup) {
+    self.component = component
+    self.group = group
+  }
 
   mutating func add(
     _ name: String, _ shape: [Int], _ kind: TensorSpecification.Kind,

@@ -11,10 +11,10 @@ public struct GridSize: Sendable, Equatable, Hashable {
   public var tokenCount: Int { height * width }
 }
 
-/// The grids that a picture is drawn on, coarse to fine (ARCHITECTURE 9.1).
+/// The grids that a picture is drawn on, coarse to fine (MODEL 9.1).
 public struct ScaleSchedule: Sendable, Equatable {
   public var scales: [GridSize]
-  /// The grid that normalises rotary positions: the last one of the same template's 1M budget (ARCHITECTURE 9.5).
+  /// The grid that normalises rotary positions: the last one of the same template's 1M budget (MODEL 9.5).
   public var ropeReference: GridSize
 
   public init(scales: [GridSize], ropeReference: GridSize) {

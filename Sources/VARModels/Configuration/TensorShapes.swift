@@ -1,5 +1,5 @@
 /// Hyper-parameters that the official `config.json` lacks and that tensor shapes of a checkpoint reveal
-/// (ARCHITECTURE 3).
+/// (MODEL 3).
 public struct TensorShapes: Sendable {
   struct Generator: Sendable {
     var depth, embedDim, numHeads, intermediateSize, textMaxLength, codebookDim, numLevels: Int

@@ -106,7 +106,7 @@ public struct VARGPTConfiguration: Sendable, Equatable {
   }
 }
 
-/// Sampling of bits when the request says nothing (ARCHITECTURE 13).
+/// Sampling of bits when the request says nothing (MODEL 13).
 public struct ImageSamplingDefaults: Sendable, Equatable {
   /// Guidance strength; 1 switches guidance off.
   public var cfgScale: Double

@@ -1,7 +1,7 @@
 import VARKernels
 import VQ4Format
 
-/// The language model: pre-norm decoder layers with grouped-query attention and M-RoPE (ARCHITECTURE 8).
+/// The language model: pre-norm decoder layers with grouped-query attention and M-RoPE (MODEL 8).
 package final class Qwen2Model {
   /// A run of rows that belong to one sequence and continue its cache.
   package struct SequenceRows {
@@ -29,7 +29,7 @@ package final class Qwen2Model {
   private let head: LinearReference?
 
   private struct LayerReferences {
-    let group: String
+    let group: TensorGroup
     let inputNorm, postAttentionNorm: VectorReference
     let query, key, value, output, gate, up, down: LinearReference
   }
@@ -40,7 +40,7 @@ package final class Qwen2Model {
     layers = (0..<configuration.numHiddenLayers).map { index in
       let layer = "model.layers.\(index)"
       return LayerReferences(
-        group: "llm.layers.\(index)",
+        group: .languageLayer(index),
         inputNorm: weights.vector(layer + ".input_layernorm.weight"),
         postAttentionNorm: weights.vector(layer + ".post_attention_layernorm.weight"),
         query: weights.linear(layer + ".self_attn.q_proj"),
@@ -65,7 +65,7 @@ package final class Qwen2Model {
   package func embed(
     _ ids: ArraySlice<Int32>, into output: Rows, _ run: RunContext
   ) throws(ModelError) {
-    try weights.with("llm.embed") { () throws(ModelError) in
+    try weights.with(.languageEmbedding) { () throws(ModelError) in
       try embedding.gather(ids, into: output, run.compute)
     }
   }
@@ -74,7 +74,7 @@ package final class Qwen2Model {
   package func prepareRotary(
     _ positions: ArraySlice<Qwen2Positions.Position>, _ state: Qwen2State
   ) throws(ModelError) {
-    try weights.with("llm.embed") { () throws(ModelError) in
+    try weights.with(.languageEmbedding) { () throws(ModelError) in
       for (row, position) in positions.enumerated() { setRotary(position, row: row, state) }
     }
   }
@@ -83,7 +83,7 @@ package final class Qwen2Model {
   package func prepareRotary(
     countingIn sequence: SequenceRows, _ state: Qwen2State
   ) throws(ModelError) {
-    try weights.with("llm.embed") { () throws(ModelError) in
+    try weights.with(.languageEmbedding) { () throws(ModelError) in
       for row in sequence.rows {
         setRotary(Qwen2Positions.Position(sequence.cacheIndex(of: row)), row: row, state)
       }
@@ -119,7 +119,7 @@ package final class Qwen2Model {
     }
   }
 
-  /// One layer over a block of rows, in the order of ARCHITECTURE 8.
+  /// One layer over a block of rows, in the order of MODEL 8.
   ///
   /// Attention is causal and blocks come in order: the keys of a row lie in its own block, or in one that is done. So a
   /// block goes through the whole layer before the next one begins, and the buffers hold one block only.
@@ -172,7 +172,7 @@ package final class Qwen2Model {
 
   /// `output` = the final norm of residual rows.
   package func normalize(_ hidden: Rows, into output: Rows, _ run: RunContext) throws(ModelError) {
-    try weights.with("llm.norm") { () throws(ModelError) in
+    try weights.with(.languageNorm) { () throws(ModelError) in
       run.compute.rmsNorm(
         hidden, weight: weights.values(finalNorm), eps: Float(configuration.rmsNormEps),
         into: output)

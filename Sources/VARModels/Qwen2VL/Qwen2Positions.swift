@@ -1,4 +1,4 @@
-/// Positions of tokens on the temporal, height and width axes (ARCHITECTURE 8).
+/// Positions of tokens on the temporal, height and width axes (MODEL 8).
 public struct Qwen2Positions: Sendable, Equatable {
   public struct Position: Sendable, Equatable {
     public var temporal, height, width: Int
@@ -16,7 +16,7 @@ public struct Qwen2Positions: Sendable, Equatable {
     }
 
     /// The position that turns a frequency: the first `sections[0]` frequencies turn by the temporal position, the next
-    /// `sections[1]` by the height, the others by the width (ARCHITECTURE 8). A section may be empty.
+    /// `sections[1]` by the height, the others by the width (MODEL 8). A section may be empty.
     package func turning(frequency index: Int, sections: [Int]) -> Int {
       if index < sections[0] { return temporal }
       return index < sections[0] + sections[1] ? height : width

@@ -1,16 +1,15 @@
-/// The tensors of the vision tower (ARCHITECTURE 2.2).
+/// The tensors of the vision tower (MODEL 2.2).
 package enum VisionWeights {
   package static func tensors(
     _ vision: VisionConfiguration, hiddenSize: Int
   ) -> [TensorSpecification] {
-    var table = TensorTable(.vision)
+    var table = TensorTable(.vision, .visionEmbedding)
     let width = vision.embedDim
-    table.group = "vision.embed"
     // Both frames of a still picture are equal: the converter adds the two temporal slices of the kernel.
     table.linear("visual.patch_embed.proj", width, vision.patchValues, bias: false)
     table.vector("visual.rotary_inverse_frequencies", vision.headDim / 4)
     for index in 0..<vision.depth {
-      table.group = "vision.blocks.\(index)"
+      table.group = .visionBlock(index)
       table.layer = index
       let block = "visual.blocks.\(index)"
       table.norm(block + ".norm1", width)
@@ -20,7 +19,7 @@ package enum VisionWeights {
       table.linear(block + ".mlp.fc1", vision.intermediateSize, width)
       table.linear(block + ".mlp.fc2", width, vision.intermediateSize)
     }
-    table.group = "vision.merger"
+    table.group = .visionMerger
     table.layer = nil
     table.norm("visual.merger.ln_q", width)
     table.linear("visual.merger.mlp.0", vision.mergedSize, vision.mergedSize)
@@ -29,15 +28,14 @@ package enum VisionWeights {
   }
 }
 
-/// The tensors of the language model (ARCHITECTURE 2.1).
+/// The tensors of the language model (MODEL 2.1).
 package enum Qwen2Weights {
   package static func tensors(_ model: Qwen2Configuration) -> [TensorSpecification] {
     embedding(model) + layers(model) + head(model)
   }
 
   private static func embedding(_ model: Qwen2Configuration) -> [TensorSpecification] {
-    var table = TensorTable(.llmEmbedding)
-    table.group = "llm.embed"
+    var table = TensorTable(.llmEmbedding, .languageEmbedding)
     // A tied table serves as the head too, so it lies in tiles and rows are gathered from them.
     table.add(
       "model.embed_tokens.weight", [model.vocabSize, model.hiddenSize],
@@ -48,10 +46,10 @@ package enum Qwen2Weights {
   }
 
   private static func layers(_ model: Qwen2Configuration) -> [TensorSpecification] {
-    var table = TensorTable(.llm)
+    var table = TensorTable(.llm, .languageLayer(0))
     let width = model.hiddenSize
     for index in 0..<model.numHiddenLayers {
-      table.group = "llm.layers.\(index)"
+      table.group = .languageLayer(index)
       table.layer = index
       let layer = "model.layers.\(index)"
       table.vector(layer + ".input_layernorm.weight", width)
@@ -64,7 +62,7 @@ package enum Qwen2Weights {
       table.linear(layer + ".mlp.up_proj", model.intermediateSize, width, bias: false)
       table.linear(layer + ".mlp.down_proj", width, model.intermediateSize, bias: false)
     }
-    table.group = "llm.norm"
+    table.group = .languageNorm
     table.layer = nil
     table.vector("model.norm.weight", width)
     return table.tensors
@@ -72,8 +70,7 @@ package enum Qwen2Weights {
 
   private static func head(_ model: Qwen2Configuration) -> [TensorSpecification] {
     guard !model.tieWordEmbeddings else { return [] }
-    var table = TensorTable(.llmHead)
-    table.group = "llm.head"
+    var table = TensorTable(.llmHead, .languageHead)
     // By far the largest matrix, and no other weights are needed with it.
     table.linear("lm_head", model.vocabSize, model.hiddenSize, bias: false, .inSlabs)
     return table.tensors

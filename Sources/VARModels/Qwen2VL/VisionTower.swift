@@ -1,6 +1,6 @@
 import VARKernels
 
-/// The vision tower with its merger: patches of one picture to embeddings of the language model (ARCHITECTURE 7).
+/// The vision tower with its merger: patches of one picture to embeddings of the language model (MODEL 7).
 package final class VisionTower {
   let configuration: VisionConfiguration
   private let hiddenSize: Int
@@ -23,7 +23,7 @@ package final class VisionTower {
   }
 
   private struct BlockReferences {
-    let group: String
+    let group: TensorGroup
     let norm1, norm2: NormReferences
     let qkv, projection, fc1, fc2: LinearReference
   }
@@ -37,7 +37,7 @@ package final class VisionTower {
     blockReferences = (0..<configuration.depth).map { index in
       let block = "visual.blocks.\(index)"
       return BlockReferences(
-        group: "vision.blocks.\(index)",
+        group: .visionBlock(index),
         norm1: NormReferences(block + ".norm1", weights),
         norm2: NormReferences(block + ".norm2", weights),
         qkv: weights.linear(block + ".attn.qkv"),
@@ -62,7 +62,7 @@ package final class VisionTower {
     let count = grid.tokenCount
     precondition(patches.count == count, "\(patches.count) patches on a grid of \(count)")
     let hidden = state.hidden[..<count]
-    try weights.with("vision.embed") { () throws(ModelError) in
+    try weights.with(.visionEmbedding) { () throws(ModelError) in
       prepareRotary(grid, state.rotary)
       for rows in Compute.rowBlocks(count) {
         run.compute.linear(patches[rows], weights.layer(patchEmbedding), into: hidden[rows])
@@ -79,7 +79,7 @@ package final class VisionTower {
       progress(index + 1, blockReferences.count)
     }
     run.trace?.record("block_last", hidden)
-    try weights.with("vision.merger") { () throws(ModelError) in
+    try weights.with(.visionMerger) { () throws(ModelError) in
       merge(hidden, state, into: output, run.compute)
     }
     run.trace?.record("merged", output)
@@ -99,7 +99,7 @@ package final class VisionTower {
     }
   }
 
-  /// One block over the patches of a picture, in the order of ARCHITECTURE 7.
+  /// One block over the patches of a picture, in the order of MODEL 7.
   private func forward(
     _ block: BlockReferences, _ count: Int, _ state: VisionState, _ compute: Compute
   ) {

@@ -50,11 +50,11 @@ extension WeightPass {
       }
       return found
     }
-    func group(_ name: String) -> [WeightPart] { parts([.withGroup]) { $0.group == name } }
+    func group(_ group: TensorGroup) -> [WeightPart] { parts([.withGroup]) { $0.group == group } }
     func component(_ component: TensorSpecification.Component) -> [WeightPart] {
       parts([.withGroup]) { $0.component == component }
     }
-    let embedding = group("generator.embed")
+    let embedding = group(.generatorEmbedding)
     switch phase {
     case .vision(let pictureCount):
       self.init(parts: component(.vision), passCount: pictureCount)
@@ -63,12 +63,12 @@ extension WeightPass {
       self.init(parts: component(.llmEmbedding) + component(.llm) + head)
     case .drawingContext:
       self.init(
-        parts: group("projector.out") + embedding + parts([.apart]) { $0.component == .generator },
+        parts: group(.projectorOut) + embedding + parts([.apart]) { $0.component == .generator },
         held: Set(embedding), passCount: 1)
     case .drawing(let scaleCount):
       self.init(
-        parts: embedding + group("projector.in") + component(.llmEmbedding) + component(.llm)
-          + group("projector.out") + component(.generator).filter { !embedding.contains($0) },
+        parts: embedding + group(.projectorIn) + component(.llmEmbedding) + component(.llm)
+          + group(.projectorOut) + component(.generator).filter { !embedding.contains($0) },
         held: Set(embedding), passCount: scaleCount)
     case .decoding: self.init(parts: component(.vaeDecoder), passCount: 1)
     case .encoding: self.init(parts: component(.vaeEncoder), passCount: 1)

@@ -11,7 +11,7 @@ struct GeneratorBlock {
   let state: ScaleTransformerState
   let compute: Compute
 
-  /// Changes the tokens of the scale, those of both branches, in the order of ARCHITECTURE 9.5.
+  /// Changes the tokens of the scale, those of both branches, in the order of MODEL 9.5.
   ///
   /// Linear layers take rows of both branches together. Where the branches differ, in their modulation and in what they
   /// look at, each takes its part of the rows.

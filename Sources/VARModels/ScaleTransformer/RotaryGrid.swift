@@ -1,4 +1,4 @@
-/// Where the tokens of a scale stand on the grid that normalises rotary positions (ARCHITECTURE 9.5).
+/// Where the tokens of a scale stand on the grid that normalises rotary positions (MODEL 9.5).
 package enum RotaryGrid {
   /// `index * reference / size`, rounded half to even, in exact arithmetic.
   package static func position(_ index: Int, of size: Int, reference: Int) -> Int {

@@ -1,6 +1,6 @@
 /// One scale of a schedule as it is drawn: its tokens, what was drawn before, and the rows that stand for its tokens.
 ///
-/// Rows of both guidance branches go through every layer together (ARCHITECTURE 9.3). A scale of n tokens has
+/// Rows of both guidance branches go through every layer together (MODEL 9.3). A scale of n tokens has
 ///
 ///     rows      0 ..< n        n ..< 2n
 ///     branch    conditional    unconditional, with guidance alone

@@ -1,13 +1,13 @@
 import VARKernels
 
-// Between the generator and the language model (ARCHITECTURE 9.3).
+// Between the generator and the language model (MODEL 9.3).
 extension ScaleTransformer {
   /// A projector, `W2 gelu_erf(W1 x + b1) + b2`.
   struct Projector {
-    let group: String
+    let group: TensorGroup
     let first, second: LinearReference
 
-    init(_ name: String, group: String, _ weights: ModelWeights) {
+    init(_ name: String, group: TensorGroup, _ weights: ModelWeights) {
       self.group = group
       first = weights.linear(name + ".mlp.0")
       second = weights.linear(name + ".mlp.2")
@@ -19,7 +19,7 @@ extension ScaleTransformer {
     into output: Rows, state: ScaleTransformerState, _ run: RunContext
   ) throws(ModelError) {
     let tokens = state.tokens[..<output.count]
-    try weights.with("generator.embed") { () throws(ModelError) in
+    try weights.with(.generatorEmbedding) { () throws(ModelError) in
       tokens.copy(
         from: weights.rows(startTokens, count: 2, columns: tokens.columns)[..<output.count])
     }
@@ -32,7 +32,7 @@ extension ScaleTransformer {
     _ run: RunContext
   ) throws(ModelError) {
     let tokens = state.tokens[..<codes.count]
-    try weights.with("generator.embed") { () throws(ModelError) in
+    try weights.with(.generatorEmbedding) { () throws(ModelError) in
       for rows in Compute.rowBlocks(codes.count) {
         run.compute.linear(codes[rows], weights.layer(wordEmbedding), into: tokens[rows])
       }

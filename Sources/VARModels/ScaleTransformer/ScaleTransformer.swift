@@ -1,6 +1,6 @@
 import VARKernels
 
-/// The next-scale generator with its two projectors (ARCHITECTURE 9).
+/// The next-scale generator with its two projectors (MODEL 9).
 ///
 /// Rows of both branches go through every block together: `ScaleStep` says which rows are whose.
 package final class ScaleTransformer {
@@ -16,7 +16,7 @@ package final class ScaleTransformer {
   let inwardProjector, outwardProjector: Projector
 
   struct BlockReferences {
-    let group: String
+    let group: TensorGroup
     let modulation, queryLengths, crossNormWeight, crossNormBias: VectorReference
     let qkv, projection, crossQuery, crossKeyValue, crossProjection, fc1, fc2: LinearReference
   }
@@ -30,7 +30,7 @@ package final class ScaleTransformer {
     blockReferences = (0..<configuration.depth).map { index in
       let block = "vargpt_gen.blocks.\(index)"
       return BlockReferences(
-        group: "generator.blocks.\(index)", modulation: weights.vector(block + ".ada"),
+        group: .generatorBlock(index), modulation: weights.vector(block + ".ada"),
         queryLengths: weights.vector(block + ".sa.head_scale"),
         crossNormWeight: weights.vector(block + ".ca_norm.weight"),
         crossNormBias: weights.vector(block + ".ca_norm.bias"),
@@ -47,8 +47,8 @@ package final class ScaleTransformer {
     wordEmbedding = weights.linear("vargpt_gen.word_embed")
     head = weights.linear("vargpt_gen.head")
     headModulation = weights.vector("vargpt_gen.head_ada")
-    inwardProjector = Projector("image_gen_projector", group: "projector.in", weights)
-    outwardProjector = Projector("image_gen_projector_out", group: "projector.out", weights)
+    inwardProjector = Projector("image_gen_projector", group: .projectorIn, weights)
+    outwardProjector = Projector("image_gen_projector_out", group: .projectorOut, weights)
   }
 
   /// Keys and values of the text features of both branches, once per image.
@@ -61,7 +61,7 @@ package final class ScaleTransformer {
     let width = configuration.embedDim
     for (index, block) in blockReferences.enumerated() {
       try run.checkCancellation()
-      try weights.with(apart: block.group, "generator.embed") { () throws(ModelError) in
+      try weights.with(apart: block.group, .generatorEmbedding) { () throws(ModelError) in
         for branch in state.branches.indices {
           let features = textFeatures(branch, context, state)
           for rows in Compute.rowBlocks(features.count) {
@@ -95,7 +95,7 @@ package final class ScaleTransformer {
     _ scale: ScaleStep, state: ScaleTransformerState, logits: Rows, _ run: RunContext
   ) throws(ModelError) {
     let tokens = state.tokens[..<scale.rowCount]
-    try weights.with("generator.embed") { () throws(ModelError) in
+    try weights.with(.generatorEmbedding) { () throws(ModelError) in
       let levels = weights.rows(
         levelEmbedding, count: configuration.numLevels, columns: configuration.embedDim)
       run.compute.add(levels[scale.index], toEachOf: tokens)
@@ -115,7 +115,7 @@ package final class ScaleTransformer {
           branches: scale.branchCount)
       }
     }
-    try weights.with("generator.head") { () throws(ModelError) in
+    try weights.with(.generatorHead) { () throws(ModelError) in
       computeLogits(scale, state, into: logits, run.compute)
     }
   }
@@ -133,7 +133,7 @@ package final class ScaleTransformer {
     }
   }
 
-  /// `head( LN(X) * (1 + s) + b )` with each branch's own s and b (ARCHITECTURE 9.3).
+  /// `head( LN(X) * (1 + s) + b )` with each branch's own s and b (MODEL 9.3).
   private func computeLogits(
     _ scale: ScaleStep, _ state: ScaleTransformerState, into logits: Rows, _ compute: Compute
   ) {
@@ -156,7 +156,7 @@ package final class ScaleTransformer {
   ) throws(ModelError) {
     guard let trace = run.trace else { return }
     var values: [Float] = []
-    try weights.with("generator.embed") { () throws(ModelError) in
+    try weights.with(.generatorEmbedding) { () throws(ModelError) in
       for branch in state.branches.indices { values += textFeatures(branch, context, state).values }
     }
     let width = configuration.embedDim

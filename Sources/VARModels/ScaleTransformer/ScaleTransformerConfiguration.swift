@@ -1,6 +1,6 @@
 import VARJSON
 
-/// Hyper-parameters of the next-scale generator (ARCHITECTURE 2.3).
+/// Hyper-parameters of the next-scale generator (MODEL 2.3).
 public struct ScaleTransformerConfiguration: Sendable, Equatable {
   public var depth: Int
   /// Width of a token.

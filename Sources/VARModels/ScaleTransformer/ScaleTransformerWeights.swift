@@ -1,4 +1,4 @@
-/// The tensors of the generator and of the two projectors between it and the language model (ARCHITECTURE 2.3, 9.2).
+/// The tensors of the generator and of the two projectors between it and the language model (MODEL 2.3, 9.2).
 ///
 /// All adaLN vectors are constants of the checkpoint; the converter folds them into `ada` and `head_ada`, so the
 /// conditioning network is not here. Row 0 is the conditional, row 1 the unconditional branch.
@@ -12,13 +12,11 @@ package enum ScaleTransformerWeights {
   package static func tensors(
     _ generator: ScaleTransformerConfiguration, hiddenSize: Int
   ) -> [TensorSpecification] {
-    var input = TensorTable(.projector)
+    var input = TensorTable(.projector, .projectorIn)
     let width = generator.embedDim
-    input.group = "projector.in"
     input.linear("image_gen_projector.mlp.0", width, width)
     input.linear("image_gen_projector.mlp.2", hiddenSize, width)
-    var output = TensorTable(.projector)
-    output.group = "projector.out"
+    var output = TensorTable(.projector, .projectorOut)
     output.linear("image_gen_projector_out.mlp.0", hiddenSize, hiddenSize)
     output.linear("image_gen_projector_out.mlp.2", width, hiddenSize)
     return input.tensors + output.tensors + generatorTensors(generator)
@@ -27,16 +25,15 @@ package enum ScaleTransformerWeights {
   private static func generatorTensors(
     _ generator: ScaleTransformerConfiguration
   ) -> [TensorSpecification] {
-    var table = TensorTable(.generator)
+    var table = TensorTable(.generator, .generatorEmbedding)
     let width = generator.embedDim
-    table.group = "generator.embed"
     table.vector("vargpt_gen.start_tokens", 2, width)
     table.vector("vargpt_gen.lvl_embed.weight", generator.numLevels, width)
     table.vector("vargpt_gen.rotary_inverse_frequencies", generator.headDim / 4)
     table.vector("vargpt_gen.cfg_uncond", generator.textMaxLength, width)
     table.linear("vargpt_gen.word_embed", width, generator.codebookDim)
     for index in 0..<generator.depth {
-      table.group = "generator.blocks.\(index)"
+      table.group = .generatorBlock(index)
       table.layer = index
       let block = "vargpt_gen.blocks.\(index)"
       table.vector(block + ".ada", 2, Modulation.allCases.count, width)
@@ -51,7 +48,7 @@ package enum ScaleTransformerWeights {
       table.linear(block + ".ffn.fc1", generator.intermediateSize, width)
       table.linear(block + ".ffn.fc2", width, generator.intermediateSize)
     }
-    table.group = "generator.head"
+    table.group = .generatorHead
     table.layer = nil
     table.vector("vargpt_gen.head_ada", 2, 2, width)
     table.linear("vargpt_gen.head", 2 * generator.codebookDim, width)
