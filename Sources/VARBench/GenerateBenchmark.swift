@@ -141,17 +141,14 @@ public struct GenerateBenchmark {
     try session.append(
       model.tokens(count: promptTokens, seed: 4) + [start], pictures: [], model.run)
     var run = Run()
-    var marks: [Double] = []
-    marks.reserveCapacity(schedule.scales.count + 1)
-    var counts = [Int](repeating: 0, count: schedule.scales.count + 1)
+    let marks = ScaleMarks(scaleCount: schedule.scales.count)
     var codes: [Float] = []
     run.drawing = try Stopwatch.seconds {
-      codes = try drawing.draw(session, layout: layout, arena: arena, model.run) { _, _ in
-        counts[marks.count] = Int(cvar_allocation_count())
-        marks.append(MonotonicClock.seconds())
-      }.codes
+      let buffers = DrawingBuffers(layout, arena: arena)
+      codes = try drawing.draw(session, buffers, model.run, marks).codes
     }
-    run.scales = zip(marks, marks.dropFirst()).map { $1 - $0 }
+    run.scales = zip(marks.seconds, marks.seconds.dropFirst()).map { $1 - $0 }
+    let counts = marks.allocationCounts
     if counts[0] >= 0 { run.allocations = counts[counts.count - 1] - counts[0] }
     run.vae = try decode(codes, model)
     return run
@@ -160,5 +157,32 @@ public struct GenerateBenchmark {
   private func decode(_ codes: [Float], _ model: BenchmarkModel) throws -> Double {
     let decoder = try DecoderRun(model, grid: schedule.finalGrid)
     return try Stopwatch.seconds { try decoder.decode(codes) }
+  }
+}
+
+/// Takes the time and the number of allocations when each scale begins, and when the last one ends.
+private final class ScaleMarks: DrawingSteps {
+  private(set) var seconds: [Double] = []
+  private(set) var allocationCounts: [Int]
+  private let scaleCount: Int
+
+  init(scaleCount: Int) {
+    self.scaleCount = scaleCount
+    seconds.reserveCapacity(scaleCount + 1)
+    allocationCounts = [Int](repeating: 0, count: scaleCount + 1)
+  }
+
+  func beginScales() {}
+
+  func begin(_ scale: ScaleStep) { mark() }
+
+  func end(_ scale: ScaleStep, bits: [[UInt8]], sum: Rows) -> Bool {
+    if scale.index + 1 == scaleCount { mark() }
+    return true
+  }
+
+  private func mark() {
+    allocationCounts[seconds.count] = Int(cvar_allocation_count())
+    seconds.append(MonotonicClock.seconds())
   }
 }

@@ -8,16 +8,16 @@ public struct EvaluationRun {
     case vqa, generation, edit, vae
   }
 
-  public let model: VARGPT
+  public let model: Model
   /// A model to hold the other against, bit by bit and picture by picture.
-  public let reference: VARGPT?
+  public let reference: Model?
   public let set: EvaluationSet
   public let parts: [Part]
   /// Cases of each part to run at most.
   public let limit: Int
 
   public init(
-    _ model: VARGPT, reference: VARGPT? = nil, set: EvaluationSet, parts: [Part] = Part.allCases,
+    _ model: Model, reference: Model? = nil, set: EvaluationSet, parts: [Part] = Part.allCases,
     limit: Int = .max
   ) {
     self.model = model
@@ -29,7 +29,7 @@ public struct EvaluationRun {
 
   /// - Parameter progress: called before each case with the part, finished cases and all cases.
   public func run(
-    isCancelled: @escaping () -> Bool = { false }, progress: (Part, Int, Int) -> Void
+    stop: StopSignal = StopSignal(), progress: (Part, Int, Int) -> Void
   ) throws -> (report: EvaluationReport, fidelity: Fidelity?) {
     var report = EvaluationReport()
     var fidelity = Fidelity()
@@ -38,26 +38,26 @@ public struct EvaluationRun {
       switch part {
       case .vqa:
         try each(set.questions, part, progress) { question in
-          let prompt = try self.prompt(question.question, picture: question.image)
-          let answer = try model.understand(prompt, isCancelled: isCancelled)
+          let prompt = try self.request(question.question, picture: question.image)
+          let answer = try model.run(prompt, stop: stop)
           report.add(answer: answer.text, to: question)
           if let reference {
-            fidelity.add(
-              sameAnswer: try reference.understand(prompt, isCancelled: isCancelled).text
-                == answer.text)
+            fidelity.add(sameAnswer: try reference.run(prompt, stop: stop).text == answer.text)
           }
         }
       case .generation, .edit:
         try each(part == .edit ? set.edits : set.generations, part, progress) { drawing in
-          let prompt = try self.prompt(drawing.instruction, picture: drawing.source)
-          let drawn = try draw(model, prompt, isCancelled: isCancelled)
+          var prompt = try self.request(drawing.instruction, picture: drawing.source)
+          prompt.drawing = DrawingRequest(isGreedy: true)
+          prompt.drawing?.start = .whereTheModelStarts
+          let drawn = try model.run(prompt, stop: stop)
           try add(drawn, to: drawing, part, judge, &report)
-          try compare(drawn, prompt, &fidelity, isCancelled)
+          try compare(drawn, prompt, &fidelity, stop)
         }
       case .vae:
         try each(set.generations, part, progress) { drawing in
           let target = try picture(drawing.target)
-          let image = try model.reconstruct(target, isCancelled: isCancelled).image
+          let image = try model.reconstruct(target, stop: stop).image
           let verdict = try judge.judge(image, against: drawing.scene)
           report.add(
             image, verdict: verdict, target: target, isReplyExact: true, for: drawing, task: .vae)
@@ -83,53 +83,43 @@ public struct EvaluationRun {
     try ImageDecoder.decode(path: set.path(name))
   }
 
-  private func prompt(_ text: String, picture name: String?) throws -> Prompt {
-    Prompt(text, images: try name.map { [try picture($0)] } ?? [])
-  }
-
-  private func draw(
-    _ model: VARGPT, _ prompt: Prompt, forcedBits: [[UInt8]]? = nil,
-    isCancelled: @escaping () -> Bool
-  ) throws -> Drawing? {
-    do {
-      return try model.draw(
-        prompt, options: DrawingOptions(isGreedy: true), letsModelDecide: true,
-        forcedBits: forcedBits, isCancelled: isCancelled)
-    } catch let error as GenerationError where error.code == .nothingDrawn {
-      return nil
-    }
+  private func request(_ text: String, picture name: String?) throws -> Request {
+    Request(
+      messages: [
+        try Message(typed: text, pictures: try name.map { [Picture(try picture($0))] } ?? [])
+      ])
   }
 
   private func add(
-    _ drawn: Drawing?, to drawing: EvaluationSet.DrawingCase, _ part: Part, _ judge: SceneJudge,
+    _ drawn: Response, to drawing: EvaluationSet.DrawingCase, _ part: Part, _ judge: SceneJudge,
     _ report: inout EvaluationReport
   ) throws {
     let target = try picture(drawing.target)
     // A model that does not draw gets the verdict of a black picture.
     let image =
-      drawn?.image
+      drawn.picture
       ?? RGBImage(
         width: target.width, height: target.height,
         pixels: [UInt8](repeating: 0, count: target.pixels.count))
     let reply = part == .edit ? set.editReply : set.generationReply
     let verdict = try judge.judge(image, against: drawing.scene)
     // The space before a picture belongs to neither.
-    let isReplyExact = drawn?.text == reply
+    let isReplyExact = drawn.text == reply
     report.add(
       image, verdict: verdict, target: target, isReplyExact: isReplyExact, for: drawing,
       task: part == .edit ? .edit : .generation)
   }
 
   private func compare(
-    _ drawn: Drawing?, _ prompt: Prompt, _ fidelity: inout Fidelity,
-    _ isCancelled: @escaping () -> Bool
+    _ drawn: Response, _ prompt: Request, _ fidelity: inout Fidelity, _ stop: StopSignal
   ) throws {
-    guard let reference, let drawn else { return }
-    guard let expected = try draw(reference, prompt, isCancelled: isCancelled),
-      let forced = try draw(model, prompt, forcedBits: expected.bits, isCancelled: isCancelled)
-    else { return }
+    guard let reference, let picture = drawn.picture else { return }
+    let expected = try reference.run(prompt, stop: stop)
+    guard let expectedPicture = expected.picture, let bits = expected.drawing?.bits else { return }
+    let forced = try model.run(prompt, instruments: Instruments(forcedBits: bits), stop: stop)
+    guard forced.picture != nil else { return }
     fidelity.add(
-      bits: forced.ownBits, expected: expected.bits,
-      psnrDecibels: peakSignalToNoise(drawn.image, expected.image))
+      bits: forced.ownBits, expected: bits,
+      psnrDecibels: peakSignalToNoise(picture, expectedPicture))
   }
 }

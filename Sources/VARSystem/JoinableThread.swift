@@ -41,6 +41,9 @@ package struct JoinableThread: Sendable {
   /// Waits for its end; called once.
   package func join() { pthread_join(thread, nil) }
 
+  /// Whether it is the thread that asks.
+  package var isCurrent: Bool { pthread_equal(thread, pthread_self()) != 0 }
+
   /// Lets it end by itself, in the place of `join`.
   package func detach() { pthread_detach(thread) }
 }

@@ -7,7 +7,10 @@ public struct ChatMessage: Sendable, Equatable {
 
   /// A piece of a message.
   public enum Part: Sendable, Equatable {
+    /// Text in which special tokens are found, as in the reference.
     case text(String)
+    /// Text that is taken as it is: nothing in it becomes a special token.
+    case plainText(String)
     /// The place of a picture; the i-th place belongs to the i-th picture.
     case image
   }
@@ -41,27 +44,54 @@ public enum ChatTemplate {
     _ messages: [ChatMessage], addDefaultSystem: Bool = true, addVisionID: Bool = false,
     addGenerationPrompt: Bool = true
   ) -> String {
-    var text = ""
+    pieces(
+      messages, addDefaultSystem: addDefaultSystem, addVisionID: addVisionID,
+      addGenerationPrompt: addGenerationPrompt
+    ).map(\.text).joined()
+  }
+
+  /// A stretch of a conversation's text.
+  package struct Piece: Equatable {
+    package var text: String
+    /// Whether special tokens are found in it. Text that is taken as it is stands in pieces of its own, with the words
+    /// of the template around it up to the next special token, so that it is cut into tokens as in one text.
+    package let isTemplate: Bool
+  }
+
+  /// The text of a conversation in pieces, each for a call of `Tokenizer.encode`.
+  package static func pieces(
+    _ messages: [ChatMessage], addDefaultSystem: Bool = true, addVisionID: Bool = false,
+    addGenerationPrompt: Bool = true
+  ) -> [Piece] {
+    var pieces = PieceList()
     var imageCount = 0
     if addDefaultSystem, let first = messages.first, first.role != .system {
-      text += "<|im_start|>system\n\(defaultSystemPrompt)<|im_end|>\n"
+      pieces.append(special: "<|im_start|>")
+      pieces.append(words: "system\n\(defaultSystemPrompt)")
+      pieces.append(special: "<|im_end|>")
+      pieces.append(words: "\n")
     }
     for message in messages {
-      text += "<|im_start|>\(message.role.rawValue)\n"
+      pieces.append(special: "<|im_start|>")
+      pieces.append(words: "\(message.role.rawValue)\n")
       for part in message.parts {
         switch part {
-        case .text(let words):
-          text += words
+        case .text(let text): pieces.append(words: text, isTemplate: true)
+        case .plainText(let text): pieces.append(words: text, isTemplate: false)
         case .image:
           imageCount += 1
-          if addVisionID { text += "Picture \(imageCount): " }
-          text += imagePlaceholder
+          if addVisionID { pieces.append(words: "Picture \(imageCount): ") }
+          pieces.append(special: imagePlaceholder)
         }
       }
-      text += "<|im_end|>\n"
+      pieces.append(special: "<|im_end|>")
+      pieces.append(words: "\n")
     }
-    if addGenerationPrompt { text += "<|im_start|>assistant\n" }
-    return text
+    if addGenerationPrompt {
+      pieces.append(special: "<|im_start|>")
+      pieces.append(words: "assistant\n")
+    }
+    return pieces.closed
   }
 
   /// Repeats the i-th image placeholder as often as the i-th picture has merged patches.
@@ -92,5 +122,48 @@ public enum ChatTemplate {
       }
     }
     return output
+  }
+}
+
+/// Collects the text of a conversation: stretches of words between special tokens.
+private struct PieceList {
+  private var pieces: [ChatTemplate.Piece] = []
+  private var words = ""
+  /// Whether special tokens are found in the words; nil where they are the template's, which have none.
+  private var findsTokens: Bool?
+
+  mutating func append(special text: String) {
+    closeWords()
+    add(text, isTemplate: true)
+  }
+
+  /// - Parameter isTemplate: nil for words of the template itself, which go with any others.
+  mutating func append(words text: String, isTemplate: Bool? = nil) {
+    if let isTemplate {
+      if let findsTokens, findsTokens != isTemplate { closeWords() }
+      findsTokens = isTemplate
+    }
+    words += text
+  }
+
+  private mutating func closeWords() {
+    add(words, isTemplate: findsTokens ?? true)
+    words = ""
+    findsTokens = nil
+  }
+
+  private mutating func add(_ text: String, isTemplate: Bool) {
+    guard !text.isEmpty else { return }
+    if isTemplate, let last = pieces.last, last.isTemplate {
+      pieces[pieces.count - 1].text += text
+    } else {
+      pieces.append(ChatTemplate.Piece(text: text, isTemplate: isTemplate))
+    }
+  }
+
+  var closed: [ChatTemplate.Piece] {
+    var copy = self
+    copy.closeWords()
+    return copy.pieces
   }
 }

@@ -44,6 +44,44 @@ public enum ImageDecoder {
     path: String, limits: ImageLimits = ImageLimits(), target: ImageTarget = .understanding,
     alpha: AlphaRule = .onWhite
   ) throws(ImageError) -> RGBImage {
+    try decode(
+      try file(path, limits), name: path, limits: limits, target: target, alpha: alpha)
+  }
+
+  /// Width and height of a decoded picture, in pixels, upright.
+  public struct Extents: Sendable, Equatable {
+    public let width, height: Int
+
+    package init(width: Int, height: Int) {
+      self.width = width
+      self.height = height
+    }
+  }
+
+  /// The extents that a file in memory would be decoded to. Reads and checks its header, as decoding does.
+  public static func extents(
+    _ bytes: [UInt8], name: String? = nil, limits: ImageLimits = ImageLimits(),
+    target: ImageTarget = .understanding
+  ) throws(ImageError) -> Extents {
+    var result = Result<Extents, ImageError>.failure(ImageError(.corrupt, "nothing was read"))
+    bytes.withUnsafeBytes { buffer in
+      result = Result { () throws(ImageError) in
+        try PictureFile(buffer, limits: limits, target: target).extents
+      }
+    }
+    do throws(ImageError) { return try result.get() } catch { throw error.at(name) }
+  }
+
+  /// The same of the file at `path`.
+  public static func extents(
+    path: String, limits: ImageLimits = ImageLimits(), target: ImageTarget = .understanding
+  ) throws(ImageError) -> Extents {
+    try extents(try file(path, limits), name: path, limits: limits, target: target)
+  }
+
+  private static func file(
+    _ path: String, _ limits: ImageLimits
+  ) throws(ImageError) -> [UInt8] {
     let bytes: [UInt8]?
     do throws(SystemError) {
       bytes = try WholeFile.read(path, atMost: limits.maximumFileBytes)
@@ -55,7 +93,7 @@ public enum ImageDecoder {
       throw ImageError(
         .tooLarge, path: path, "more than \(limits.maximumFileBytes) bytes of file")
     }
-    return try decode(bytes, name: path, limits: limits, target: target, alpha: alpha)
+    return bytes
   }
 }
 
@@ -113,6 +151,14 @@ private struct PictureFile {
       .outOfMemory,
       "decoding \(header.width) x \(header.height) pixels takes \(needed >> 20) MiB of memory, "
         + "\(max(0, available) >> 20) MiB are there for it; shrink the picture first")
+  }
+
+  var extents: ImageDecoder.Extents {
+    let width = ImageTarget.reduced(Int(header.width), reduction)
+    let height = ImageTarget.reduced(Int(header.height), reduction)
+    return orientation.swapsSides
+      ? ImageDecoder.Extents(width: height, height: width)
+      : ImageDecoder.Extents(width: width, height: height)
   }
 
   func decode(alpha: AlphaRule) throws(ImageError) -> RGBImage {

@@ -15,7 +15,7 @@ import VQ4Format
   /// below what 30 cases of such a model give, and far above what a broken one gives.
   @Test func answersDrawsAndEdits() throws {
     let set = try EvaluationSet(directory: Fixtures.path("shapes-eval"))
-    let model = try VARGPT(path: Self.path)
+    let model = try Runtime().open(Self.path)
     let run = EvaluationRun(model, set: set, limit: 30)
     let (report, _) = try run.run { _, _, _ in }
     #expect(report.answers.count(where: \.isExact) >= 28)

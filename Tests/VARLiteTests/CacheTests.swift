@@ -8,11 +8,11 @@ import VARTestSupport
 /// Types and sizes of cached keys and values.
 @Suite struct CacheTests {
   @Test(arguments: [("f32", KVType.f32), ("balanced", .int8), ("int8", .int8), ("int4", .int8)])
-  func theFileDecidesTheType(recipe: String, type: KVType) throws {
+  func theFileDecidesTheType(recipe: String, type: VARModels.KVType) throws {
     let path = try TinyModel.path(recipe: recipe)
-    #expect(try VARGPT(path: path).kvType == type)
+    #expect(try Model(path: path).kvType == type)
     for asked in KVType.allCases {
-      #expect(try VARGPT(path: path, options: .init(kvType: asked)).kvType == asked)
+      #expect(try Model(path: path, options: .init(kvType: asked)).kvType == asked)
     }
   }
 

@@ -7,7 +7,7 @@ import VARVision
 /// Conversations of many turns, with the reference checkpoint in f32.
 @Suite struct ChatTests {
   private static let sampling = TextSampling(maximumTokens: 24)
-  private static let drawing = DrawingOptions(cfgScale: 3, tau: 0.5, isGreedy: true)
+  private static let drawing = DrawingRequest(cfgScale: 3, tau: 0.5, isGreedy: true)
   /// What ends an answer and starts the next turn.
   private static let nextTurn = "<|im_end|>\n<|im_start|>user\n"
   private static let answer = "<|im_end|>\n<|im_start|>assistant\n"
@@ -26,10 +26,10 @@ import VARVision
     #expect(second.text == whole.text)
     let ids = try #require(chat.conversation.session).ids
     #expect(
-      Array(ids.prefix(whole.promptTokens + whole.tokens.count)).suffix(whole.tokens.count)
+      Array(ids.prefix(whole.usage.promptTokens + whole.tokens.count)).suffix(whole.tokens.count)
         == whole.tokens[...])
-    let text = model.tokenizer.decode(Array(ids.prefix(whole.promptTokens)))
-    #expect(model.tokenizer.encode(text) == Array(ids.prefix(whole.promptTokens)))
+    let text = model.tokenizer.decode(Array(ids.prefix(whole.usage.promptTokens)))
+    #expect(model.tokenizer.encode(text) == Array(ids.prefix(whole.usage.promptTokens)))
     #expect(
       text.utf8.elementsEqual(
         ("<|im_start|>system\nYou are a helpful assistant." + Self.nextTurn + "Who are you?"
@@ -46,9 +46,9 @@ import VARVision
     var history = "Who are you?" + Self.answer + first.text + Self.nextTurn
     // A picture is drawn with the whole conversation in view.
     history += "Please paint a red circle."
-    let drawn = try chat.say(Prompt("Please paint a red circle."), forcesDrawing: true)
-    let alone = try model.draw(Prompt(history), options: Self.drawing, forcesDrawing: true)
-    #expect(drawn.image == alone.image && drawn.image != nil)
+    let drawn = try chat.say(Prompt("Please paint a red circle."), .atOnce)
+    let alone = try model.draw(Prompt(history), options: Self.drawing, .atOnce)
+    #expect(drawn.image == alone.image && drawn.picture != nil)
     // Keys and values of the drawing are gone, its start and end are there. This time the model draws by itself.
     history += Self.answer + "<|image_gen_start|><|image_gen_end|>" + Self.nextTurn
     let picture = try TinyModel.picture("scene_2")
@@ -63,7 +63,7 @@ import VARVision
   @Test func aFullContextCutsTheTextAndKeepsTheConversation() throws {
     let model = try TinyModel.f32()
     let whole = try model.understand(Prompt("Who are you?"), sampling: Self.sampling)
-    let context = whole.promptTokens + 8
+    let context = whole.usage.promptTokens + 8
     let chat = try Chat(model, contextTokens: context, sampling: Self.sampling)
     let cut = try chat.say(Prompt("Who are you?"))
     #expect(!cut.text.isEmpty && whole.text.hasPrefix(cut.text) && cut.text != whole.text)
@@ -72,14 +72,14 @@ import VARVision
     #expect {
       try chat.say(Prompt("What is two plus three?"))
     } throws: {
-      ($0 as? GenerationError)?.code == .contextFull
+      ($0 as? VARLiteError)?.category == .contextFull
     }
     #expect(chat.tokenCount == before)
     let narrow = try Chat(model, contextTokens: 8, sampling: Self.sampling)
     #expect {
       try narrow.say(Prompt("Who are you?"))
     } throws: {
-      ($0 as? GenerationError)?.code == .contextFull
+      ($0 as? VARLiteError)?.category == .contextFull
     }
   }
 
@@ -87,16 +87,17 @@ import VARVision
   @Test(arguments: [2, 5, 12], [false, true])
   func aCancelledTurnLeavesNoTrace(layers: Int, forcesDrawing: Bool) throws {
     let model = try TinyModel.f32()
-    let budget = Budget()
-    let chat = try Chat(
-      model, drawing: Self.drawing, sampling: Self.sampling, isCancelled: { budget.isSpent })
+    let budget = Countdown()
+    let chat = try Chat(model, drawing: Self.drawing, sampling: Self.sampling)
+    chat.stop = budget.stop
     let first = try chat.say(Prompt("Who are you?"))
     let before = chat.tokenCount
     budget.left = layers
     #expect {
-      try chat.say(Prompt("Please paint a red circle."), forcesDrawing: forcesDrawing)
+      try chat.say(
+        Prompt("Please paint a red circle."), forcesDrawing ? .atOnce : .whereTheModelStarts)
     } throws: {
-      ($0 as? ModelError)?.code == .cancelled
+      ($0 as? VARLiteError)?.category == .cancelled
     }
     budget.left = nil
     #expect(chat.tokenCount == before)
@@ -106,15 +107,5 @@ import VARVision
         "Who are you?" + Self.answer + first.text + Self.nextTurn + "What is two plus three?"),
       sampling: Self.sampling)
     #expect(second.text == whole.text)
-  }
-
-  /// Cancels after so many questions; nil never does.
-  private final class Budget {
-    var left: Int?
-    var isSpent: Bool {
-      guard let left else { return false }
-      self.left = left - 1
-      return left <= 0
-    }
   }
 }

@@ -8,7 +8,7 @@ import VARVision
 /// A model that is told to draw draws, at the latest behind its own words.
 @Suite struct DrawWhenToldTests {
   private static let words = "I am a very small test model, and I can paint."
-  private static let drawing = DrawingOptions(cfgScale: 3, tau: 0.5, isGreedy: true)
+  private static let drawing = DrawingRequest(cfgScale: 3, tau: 0.5, isGreedy: true)
 
   /// The reference's picture of the same start behind three tokens of the model's words.
   @Test func aTextThatIsCutIsDrawnBehind() throws {
@@ -24,37 +24,30 @@ import VARVision
   /// The token that ended the text is not in the way; that the text is cut exactly there changes nothing.
   @Test func aTextThatHasEndedIsDrawnBehind() throws {
     let model = try TinyModel.f32()
-    let conversation = try Conversation(
-      model, options: Conversation.Options(drawing: Self.drawing, maximumTextTokens: 128))
-    try conversation.append(Prompt("Who are you?")) { _ in }
-    var written = try conversation.write(
-      TextSampling(maximumTokens: 128), mayDraw: true
-    ) { _ in }
-    #expect(written.end == .endOfSequence && written.text == Self.words)
-    try conversation.startPicture(after: &written)
-    #expect(written.end == .drawing)
-    let start = Int32(model.configuration.specialTokens.imageGenStart)
-    let ids = try #require(conversation.session).ids
-    #expect(ids.suffix(written.ids.count) == (written.ids.dropLast() + [start])[...])
-    let image = try conversation.draw { _ in }.image
-
     let drawn = try model.draw(Prompt("Who are you?"), options: Self.drawing)
-    #expect(drawn.image == image && drawn.text == Self.words)
+    #expect(drawn.text == Self.words)
+    let start = Int32(model.configuration.specialTokens.imageGenStart)
+    let ended = try #require(drawn.tokens.last)
+    #expect(model.generationDefaults.endOfSequenceTokens.contains(Int(ended)))
+    #expect(drawn.drawing?.answerTokens == drawn.tokens.dropLast() + [start])
     let cut = try model.draw(
       Prompt("Who are you?"), options: Self.drawing,
-      text: TextSampling(maximumTokens: written.ids.count - 1))
-    #expect(cut.image == image && cut.text == Self.words)
+      text: TextSampling(maximumTokens: drawn.tokens.count - 1))
+    #expect(cut.image == drawn.image && cut.text == Self.words && cut.picture != nil)
   }
 
   @Test func theDecisionCanBeLeftToTheModel() throws {
     let model = try TinyModel.f32()
+    let answer = try model.draw(
+      Prompt("Who are you?"), options: Self.drawing, .whereTheModelStarts)
+    #expect(answer.text == Self.words && answer.end == .finished && answer.drawing == nil)
     #expect {
-      _ = try model.draw(Prompt("Who are you?"), options: Self.drawing, letsModelDecide: true)
+      _ = try answer.requiredPicture()
     } throws: {
-      ($0 as? GenerationError)?.code == .nothingDrawn
+      ($0 as? VARLiteError)?.category == .nothingDrawn
     }
     let prompt = Prompt("Please paint a red circle.")
-    let own = try model.draw(prompt, options: Self.drawing, letsModelDecide: true)
+    let own = try model.draw(prompt, options: Self.drawing, .whereTheModelStarts)
     #expect(try model.draw(prompt, options: Self.drawing).image == own.image)
   }
 
@@ -67,19 +60,19 @@ import VARVision
     let per =
       try model.understand(
         Prompt(filler + filler), sampling: TextSampling(maximumTokens: 1)
-      ).promptTokens - few.promptTokens
+      ).usage.promptTokens - few.usage.promptTokens
     try #require(per == 1)
-    let count = limit - left - few.promptTokens + 1
+    let count = limit - left - few.usage.promptTokens + 1
     let prompt = Prompt(String(repeating: filler, count: count))
     var limits: [Int] = []
-    let options = DrawingOptions(cfgScale: 1, isGreedy: true)
+    let options = DrawingRequest(cfgScale: 1, isGreedy: true)
     let text = TextSampling(maximumTokens: 100, ignoresEndOfSequence: true)
     let drawn = try model.draw(
       prompt, options: options, text: text,
       events: { event in
-        if case .textLimited(let count) = event { limits.append(count) }
+        if let note = event.note, note.kind == .limitedText { limits.append(note.tokenCount ?? 0) }
       })
-    #expect(drawn.promptTokens == limit - left && limits == [left])
+    #expect(drawn.usage.promptTokens == limit - left && limits == [left])
     #expect(drawn.image.width == 128)
   }
 
@@ -88,13 +81,13 @@ import VARVision
     let sampling = TextSampling(maximumTokens: 128)
     let alone = try model.draw(Prompt("Who are you?"), options: Self.drawing)
     let chat = try Chat(model, drawing: Self.drawing, sampling: sampling)
-    let turn = try chat.say(Prompt("Who are you?"), drawsAfterText: true)
+    let turn = try chat.say(Prompt("Who are you?"), .afterText)
     #expect(turn.image == alone.image && turn.text == alone.text)
     // A context that the words fill has room for the start of the picture and the end of the turn.
-    let full = alone.promptTokens + 8
+    let full = alone.usage.promptTokens + 8
     let narrow = try Chat(model, contextTokens: full, drawing: Self.drawing, sampling: sampling)
-    let cut = try narrow.say(Prompt("Who are you?"), drawsAfterText: true)
-    #expect(cut.image != nil && Self.words.hasPrefix(cut.text) && cut.text != Self.words)
+    let cut = try narrow.say(Prompt("Who are you?"), .afterText)
+    #expect(cut.picture != nil && Self.words.hasPrefix(cut.text) && cut.text != Self.words)
     #expect(narrow.tokenCount <= full)
   }
 
@@ -110,7 +103,7 @@ import VARVision
     let folder = TemporaryDirectory()
     let model = try TinyModel.changed(
       replacing: [",\n      [\n        1,\n        8,\n        8\n      ]": ""], in: folder)
-    let drawn = try model.draw(Prompt("Who are you?"), options: DrawingOptions(isGreedy: true))
+    let drawn = try model.draw(Prompt("Who are you?"), options: DrawingRequest(isGreedy: true))
     #expect(drawn.image.width == 96 && drawn.text == Self.words)
 
     let (report, _) = try EvaluationRun(model, set: set, parts: [.generation], limit: 1)
@@ -135,16 +128,13 @@ import VARVision
       var said: [String] = []
       _ = try model.draw(
         Prompt("a", images: picture.map { [$0] } ?? []),
-        options: DrawingOptions(size: size, cfgScale: 1), forcesDrawing: true,
-        pixels: PixelBounds(maximum: maximumPixels),
+        options: DrawingRequest(size: size, cfgScale: 1), .atOnce, maximumPixels: maximumPixels,
         events: { event in
-          switch event {
-          case .unknownPictureSize(let index, let size, let known):
-            said.append("\(index): \(size.width)x\(size.height), not \(known.map(\.width))")
-          case .unknownDrawingSize(let size, let known):
-            said.append("drawing: \(size.width)x\(size.height), not \(known.map(\.width))")
-          default: break
-          }
+          guard let note = event.note, let size = note.size else { return }
+          let name = note.picture.map { "\($0)" } ?? "drawing"
+          guard [.unknownPictureSize, .unknownDrawingSize].contains(note.kind) else { return }
+          said.append(
+            "\(name): \(size.width)x\(size.height), not \(note.knownSizes.map(\.width))")
         })
       return said
     }

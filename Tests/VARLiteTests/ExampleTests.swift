@@ -13,11 +13,12 @@ import VARVision
     func print(_ text: String = "", terminator: String = "\n") { answer += text + terminator }
 
     let firstLine = #line + 1
-    let model = try VARGPT(path: demo)
-    let image = try await model.generate("Draw a big red circle.", options: DrawingOptions(seed: 7))
-    let edited = try await model.edit(image, instruction: "Turn the red circle blue.")
+    let runtime = try Runtime()
+    let model = try runtime.open(demo)
+    let image = try await model.generate("Draw a big red circle.", drawing: DrawingRequest(seed: 7))
+    let edited = try await model.edit(Picture(image), instruction: "Turn the red circle blue.")
     try PNGEncoder.write(edited, to: circle)
-    for try await text in model.understand("Describe the image.", images: [edited]) {
+    for try await text in model.understand("Describe the image.", pictures: [Picture(edited)]) {
       print(text, terminator: "")
     }
     print()
@@ -36,7 +37,7 @@ import VARVision
         .split(separator: "\n", omittingEmptySubsequences: false)
     }
     func withoutPlaces(_ line: Substring) -> String {
-      String(line).replacing(/(path|to): [^)]*/) { "\($0.1):" }
+      String(line).replacing(/(open\(|to: )[^)]*/) { "\($0.1)" }
     }
     let ours = try lines(#filePath)[(numbers.lowerBound - 1)..<numbers.upperBound]
       .map { withoutPlaces($0.dropFirst(4)) }
@@ -45,23 +46,23 @@ import VARVision
   }
 
   @Test func requestsAtOnceDoNotMeet() async throws {
-    let model = try VARGPT(path: TinyModel.path(recipe: "f32"), options: .init(threadCount: 2))
+    let model = try Model(path: TinyModel.path(recipe: "f32"), options: .init(threadCount: 2))
     let prompt = "Please paint a red circle."
-    async let first = model.generate(prompt, options: DrawingOptions(seed: 3))
-    async let second = model.generate(prompt, options: DrawingOptions(seed: 4))
+    async let first = model.generate(prompt, drawing: DrawingRequest(seed: 3))
+    async let second = model.generate(prompt, drawing: DrawingRequest(seed: 4))
     let (left, right) = try await (first, second)
-    #expect(try await model.generate(prompt, options: DrawingOptions(seed: 3)) == left)
-    #expect(try await model.generate(prompt, options: DrawingOptions(seed: 4)) == right)
+    #expect(try await model.generate(prompt, drawing: DrawingRequest(seed: 3)) == left)
+    #expect(try await model.generate(prompt, drawing: DrawingRequest(seed: 4)) == right)
   }
 
   @Test(.timeLimit(.minutes(3))) func cancelledTasksStop() async throws {
-    let model = try VARGPT(path: TinyModel.path(recipe: "f32"))
+    let model = try Model(path: TinyModel.path(recipe: "f32"))
     let task = Task { try await model.generate("Please paint a red circle.") }
     task.cancel()
     await #expect(throws: CancellationError.self) { try await task.value }
 
     // Who stops listening stops the work: with streamed weights the next request would wait for it.
-    let streaming = try VARGPT(
+    let streaming = try Model(
       path: TinyModel.path(recipe: "f32"), options: .init(residency: .stream))
     let endless = TextSampling(maximumTokens: 100_000, ignoresEndOfSequence: true)
     for try await _ in streaming.understand("Who are you?", sampling: endless) { break }

@@ -32,8 +32,8 @@ import VARVision
     let pictures = try test.picture.map { [try TinyModel.picture($0)] } ?? []
     _ = try TinyModel.f32().draw(
       Prompt(test.prompt, images: pictures),
-      options: DrawingOptions(size: test.size, cfgScale: test.cfgScale, tau: 0.5, isGreedy: true),
-      recorder: recorder)
+      options: DrawingRequest(size: test.size, cfgScale: test.cfgScale, tau: 0.5, isGreedy: true),
+      instruments: Instruments(recorder: recorder))
     let golden = try SafetensorsFile(fixture: "golden/\(test.id).safetensors")
     let comparison = GoldenComparison(golden: golden, recorder: recorder)
     try comparison.expectEqual("input_ids")
@@ -66,16 +66,11 @@ import VARVision
   func forcedStartMatchesTheReference(id: String, prompt: String, textTokens: Int) throws {
     let recorder = TraceRecorder()
     let model = try TinyModel.f32()
-    let options = Conversation.Options(
-      drawing: DrawingOptions(cfgScale: 3, tau: 0.5, isGreedy: true), maximumTextTokens: 8)
-    let conversation = try Conversation(model, options: options, recorder: recorder)
-    try conversation.append(Prompt(prompt), forcesDrawing: textTokens == 0) { _ in }
-    if textTokens > 0 {
-      let sampling = TextSampling(maximumTokens: textTokens)
-      var written = try conversation.write(sampling, mayDraw: false) { _ in }
-      try conversation.startPicture(after: &written)
-    }
-    _ = try conversation.draw { _ in }
+    let options = DrawingRequest(cfgScale: 3, tau: 0.5, isGreedy: true)
+    _ = try model.draw(
+      Prompt(prompt), options: options, textTokens == 0 ? .atOnce : .afterText,
+      text: TextSampling(maximumTokens: textTokens),
+      instruments: Instruments(recorder: recorder))
     let golden = try SafetensorsFile(fixture: "golden/\(id).safetensors")
     try Self.expectStages(GoldenComparison(golden: golden, recorder: recorder))
   }

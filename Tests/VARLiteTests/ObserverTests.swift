@@ -23,7 +23,7 @@ import VARTestSupport
 
   /// The weights of all linear layers of some parts of the model.
   private func matrices(
-    _ model: VARGPT, _ components: Set<TensorSpecification.Component>
+    _ model: Model, _ components: Set<TensorSpecification.Component>
   ) -> [TensorSpecification] {
     model.configuration.tensors.filter {
       $0.kind == .matrix && components.contains($0.component)
@@ -50,13 +50,12 @@ import VARTestSupport
 
   /// Two passes over a long prompt, a token, and the logits after it.
   @Test(arguments: ["f32", "balanced"]) func textIsSeen(recipe: String) throws {
-    let model = try VARGPT(path: TinyModel.path(recipe: recipe))
+    let model = try Model(path: TinyModel.path(recipe: recipe))
     let text = (0..<25).map { "Word \($0) of a long text." }.joined(separator: " ")
     func logits(_ observer: SeenInputs?) throws -> ([Float], Conversation, promptCount: Int) {
-      var options = Conversation.Options(maximumTextTokens: 4)
-      options.rowsPerPass = 300
-      let conversation = try Conversation(model, options: options, observer: observer)
-      try conversation.append(Prompt(text)) { _ in }
+      let conversation = try Conversation(
+        model, instruments: Instruments(observer: observer, rowsPerPass: 300))
+      try conversation.append(Prompt(text))
       let session = try #require(conversation.session)
       let count = session.ids.count
       try session.append(7, conversation.run)
@@ -78,8 +77,8 @@ import VARTestSupport
   @Test func picturesAreSeen() throws {
     let model = try TinyModel.f32()
     let seen = SeenInputs()
-    let conversation = try Conversation(model, options: .init(), observer: seen)
-    try conversation.append(Prompt("A", images: [TinyModel.picture("scene_1")])) { _ in }
+    let conversation = try Conversation(model, instruments: Instruments(observer: seen))
+    try conversation.append(Prompt("A", images: [TinyModel.picture("scene_1")]))
     let session = try #require(conversation.session)
     let placeholder = Int32(model.configuration.specialTokens.imagePad)
     let patches = 4 * session.ids.count { $0 == placeholder }
@@ -96,16 +95,15 @@ import VARTestSupport
   /// With guidance and without.
   @Test(arguments: [3.0, 1.0], ["f32", "balanced"])
   func drawingIsSeen(cfgScale: Double, recipe: String) throws {
-    let model = try VARGPT(path: TinyModel.path(recipe: recipe))
-    let options = DrawingOptions(cfgScale: cfgScale, tau: 0.5, seed: 7)
+    let model = try Model(path: TinyModel.path(recipe: recipe))
+    let options = DrawingRequest(cfgScale: cfgScale, tau: 0.5, seed: 7)
     let seen = SeenInputs()
-    let conversation = try Conversation(
-      model, options: .init(drawing: options, maximumTextTokens: 1), observer: seen)
-    try conversation.append(Prompt("Please paint a red circle."), forcesDrawing: true) { _ in }
-    seen.rows = [:]
-    // The session ends with the drawing. Its last token starts the picture and is no text.
-    let textCount = try #require(conversation.session).ids.count - 1
-    let drawn = try conversation.draw { _ in }
+    var request = Request("Please paint a red circle.", drawing: options)
+    request.drawing?.start = .atOnce
+    let conversation = try Conversation(model, instruments: Instruments(observer: seen))
+    let drawn = try conversation.answer(request)
+    // The token that starts the picture is read behind the prompt, and is no text.
+    let textCount = drawn.usage.promptTokens
 
     let branches = cfgScale == 1 ? 1 : 2
     let scales = model.configuration.schedule.scales.map(\.tokenCount)
@@ -115,7 +113,9 @@ import VARTestSupport
     let embedded = scales.dropFirst().flatMap { blocks($0) }
     let layers = matrices(model, [.llm, .projector, .generator])
     var expected = [String: [Int]]()
-    for layer in layers { expected[layer.name] = rows }
+    for layer in layers {
+      expected[layer.name] = (layer.component == .llm ? context + [1] : []) + rows
+    }
     for index in 0..<model.configuration.generator.depth {
       expected["vargpt_gen.blocks.\(index).ca.mat_kv.weight"] =
         context + (branches == 2 ? context : [])
@@ -128,7 +128,7 @@ import VARTestSupport
     expect(seen, of: conversation, expected, in: layers)
 
     let unseen = try model.draw(
-      Prompt("Please paint a red circle."), options: options, forcesDrawing: true)
+      Prompt("Please paint a red circle."), options: options, .atOnce)
     #expect(unseen.bits == drawn.bits && unseen.image == drawn.image)
   }
 }

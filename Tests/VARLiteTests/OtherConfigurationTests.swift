@@ -15,7 +15,7 @@ import VARVision
                    "rope_reference_hw": [40, 24], "sampling": {"cfg": 2.5, "tau": 0.8}},
     """
 
-  private func model(_ folder: TemporaryDirectory, recipe: String) throws -> VARGPT {
+  private func model(_ folder: TemporaryDirectory, recipe: String) throws -> Model {
     let config = SmallCheckpoint.config
     let start = try #require(config.firstIndex(of: "{"))
     let extended = "{" + Self.schedule + config[config.index(after: start)...]
@@ -23,7 +23,7 @@ import VARVision
     let path = folder.path + "/small.vq4"
     let options = ConversionOptions(recipe: try Recipe(builtIn: recipe))
     _ = try Conversion(of: Checkpoint(path: folder.path), options: options).write(to: path)
-    return try VARGPT(path: path)
+    return try Model(path: path)
   }
 
   @Test(arguments: ["f32", "balanced", "int4"]) func allTasksRun(recipe: String) throws {
@@ -32,7 +32,7 @@ import VARVision
     let pixels = (0..<64 * 96 * 3).map { UInt8(truncatingIfNeeded: $0 * 7) }
     let picture = RGBImage(width: 96, height: 64, pixels: pixels)
     let drawing = try model.draw(
-      Prompt("Draw: ", images: [picture]), options: DrawingOptions(seed: 5), forcesDrawing: true)
+      Prompt("Draw: ", images: [picture]), options: DrawingRequest(seed: 5), .atOnce)
     #expect(drawing.image.height == 80 && drawing.image.width == 48)
     #expect(drawing.bits.map(\.count) == [32, 64, 192, 480])
     // Bits that are all equal, or a flat picture, would hide a part that is not connected.
@@ -44,12 +44,10 @@ import VARVision
       Prompt("What?", images: [picture]), sampling: TextSampling(maximumTokens: 6))
     #expect(!answer.tokens.isEmpty)
 
-    var options = model.options
-    options.instructionSet = .scalar
-    options.threadCount = 3
-    let scalar = try VARGPT(path: model.path, options: options)
+    let options = RunOptions(threadCount: 3, instructionSet: .scalar)
+    let scalar = try Model(path: model.path, options: options)
     let again = try scalar.draw(
-      Prompt("Draw: ", images: [picture]), options: DrawingOptions(seed: 5), forcesDrawing: true)
+      Prompt("Draw: ", images: [picture]), options: DrawingRequest(seed: 5), .atOnce)
     #expect(again.image == drawing.image)
   }
 }

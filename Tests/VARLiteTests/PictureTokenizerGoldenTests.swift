@@ -9,7 +9,7 @@ import VARVision
   func roundTripMatchesTheReference(id: String, picture: String) throws {
     let recorder = TraceRecorder()
     let result = try TinyModel.f32().reconstruct(
-      TinyModel.picture(picture), recorder: recorder)
+      TinyModel.picture(picture), instruments: Instruments(recorder: recorder))
     let golden = try SafetensorsFile(fixture: "golden/\(id).safetensors")
     let comparison = GoldenComparison(golden: golden, recorder: recorder)
     try comparison.expectClose("raw_features", .hidden)
@@ -27,7 +27,7 @@ import VARVision
   /// The decoder's convolutions are int8 then, the encoder stays f16.
   @Test(arguments: ["int8", "int4"], ["scene_3", "scene_7"])
   func quantizedDecodersStayClose(recipe: String, picture: String) throws {
-    let quantized = try VARGPT(path: TinyModel.path(recipe: recipe))
+    let quantized = try Model(path: TinyModel.path(recipe: recipe))
     let types = quantized.file.tensors.map(\.description)
     let convolutions = types.filter {
       $0.name.hasPrefix("vae_local.decoder.up.") && $0.shape.count == 4

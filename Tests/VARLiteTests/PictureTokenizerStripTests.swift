@@ -22,14 +22,14 @@ import VQ4Format
 
   /// A decoder or encoder with threads.
   private struct Machine {
-    let model: VARGPT
+    let model: Model
     let weights: ModelWeights
     let run: RunContext
     let threadCount: Int
     private let arena: Arena
 
     init(recipe: String, threadCount: Int) throws {
-      model = try VARGPT(path: TinyModel.path(recipe: recipe))
+      model = try Model(path: TinyModel.path(recipe: recipe))
       weights = try ModelWeights(
         source: model.sources.source(.map), tensors: model.configuration.tensors)
       self.threadCount = threadCount

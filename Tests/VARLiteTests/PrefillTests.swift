@@ -11,11 +11,10 @@ import VARTestSupport
     return Prompt("Look: <image> " + text + " <image> What is it?", images: pictures)
   }
 
-  private func logits(_ model: VARGPT, rowsPerPass: Int?) throws -> [Float] {
-    var options = Conversation.Options(maximumTextTokens: 4)
-    options.rowsPerPass = rowsPerPass
-    let conversation = try Conversation(model, options: options)
-    try conversation.append(Self.prompt()) { _ in }
+  private func logits(_ model: Model, rowsPerPass: Int?) throws -> [Float] {
+    let conversation = try Conversation(
+      model, instruments: Instruments(rowsPerPass: rowsPerPass))
+    try conversation.append(Self.prompt())
     let session = try #require(conversation.session)
     #expect(session.ids.count > 600)
     return Array(try session.nextLogits(conversation.run))
@@ -23,7 +22,7 @@ import VARTestSupport
 
   @Test(arguments: ["f32", "balanced"])
   func passesDoNotMatter(recipe: String) throws {
-    let model = try VARGPT(path: TinyModel.path(recipe: recipe))
+    let model = try Model(path: TinyModel.path(recipe: recipe))
     let whole = try logits(model, rowsPerPass: nil)
     #expect(whole.allSatisfy { $0.isFinite })
     for rows in [37, 256, 300] {
@@ -33,10 +32,8 @@ import VARTestSupport
 
   @Test func aPlaceholderOfTheModelsOwnIsATokenLikeAnyOther() throws {
     let model = try TinyModel.f32()
-    let conversation = try Conversation(model, options: .init(maximumTextTokens: 4))
-    try conversation.append(
-      Prompt("What is it?", images: [TinyModel.picture("scene_1")])
-    ) { _ in }
+    let conversation = try Conversation(model)
+    try conversation.append(Prompt("What is it?", images: [TinyModel.picture("scene_1")]))
     let session = try #require(conversation.session)
     let tokens = model.configuration.specialTokens
     let ids = [tokens.visionStart, tokens.imagePad, tokens.imagePad].map { Int32($0) }
@@ -47,23 +44,23 @@ import VARTestSupport
   /// fp16 keeps 11 bits of a key or value; 5e-3 is ten times its unit in the last place at 1. int8 is off by at most
   /// half of 1/127 of a head's largest number, 4e-3.
   @Test(arguments: [(KVType.f16, Float(5e-3)), (.int8, 4e-2)])
-  func narrowCachesStayClose(type: KVType, bound: Float) throws {
+  func narrowCachesStayClose(type: VARModels.KVType, bound: Float) throws {
     let path = try TinyModel.path(recipe: "f32")
-    let full = try logits(VARGPT(path: path), rowsPerPass: nil)
-    let narrow = try logits(VARGPT(path: path, options: .init(kvType: type)), rowsPerPass: nil)
+    let full = try logits(Model(path: path), rowsPerPass: nil)
+    let narrow = try logits(Model(path: path, options: .init(kvType: type)), rowsPerPass: nil)
     let largest = full.map(abs).max()!
     let worst = zip(full, narrow).map { abs($0 - $1) }.max()!
     #expect(worst > 0 && worst <= bound * largest, "\(worst) of \(largest)")
   }
 
   @Test(arguments: [(KVType.f16, 1), (.int8, 2)])
-  func narrowCachesDrawAlmostTheSameBits(type: KVType, percent: Int) throws {
+  func narrowCachesDrawAlmostTheSameBits(type: VARModels.KVType, percent: Int) throws {
     let path = try TinyModel.path(recipe: "f32")
-    let options = DrawingOptions(cfgScale: 3, tau: 0.5, isGreedy: true)
+    let options = DrawingRequest(cfgScale: 3, tau: 0.5, isGreedy: true)
     let prompt = Prompt("Please paint a red circle.")
-    let full = try VARGPT(path: path).draw(prompt, options: options, forcesDrawing: true)
-    let narrow = try VARGPT(path: path, options: .init(kvType: type))
-      .draw(prompt, options: options, forcesDrawing: true, forcedBits: full.bits)
+    let full = try Model(path: path).draw(prompt, options: options, .atOnce)
+    let narrow = try Model(path: path, options: .init(kvType: type))
+      .draw(prompt, options: options, .atOnce, instruments: Instruments(forcedBits: full.bits))
     let pairs = zip(full.bits.joined(), narrow.ownBits.joined())
     let count = full.bits.reduce(0) { $0 + $1.count }
     let different = pairs.count { $0 != $1 }

@@ -7,8 +7,8 @@ import VARVision
 @Suite struct PromptTests {
   private func rendered(_ prompt: Prompt) throws -> String {
     let model = try TinyModel.f32()
-    let conversation = try Conversation(model, options: .init(maximumTextTokens: 1))
-    try conversation.append(prompt) { _ in }
+    let conversation = try Conversation(model)
+    try conversation.append(prompt)
     let ids = try #require(conversation.session).ids
     let pad = Int32(model.configuration.specialTokens.imagePad)
     // One placeholder for each picture.
@@ -53,7 +53,7 @@ import VARVision
       #expect {
         try rendered(Prompt(text, images: images))
       } throws: {
-        ($0 as? GenerationError)?.code == .invalidRequest
+        ($0 as? VARLiteError)?.category == .request
       }
     }
   }

@@ -8,7 +8,7 @@ import VQ4Format
 @Suite struct ResidencyTests {
   private func streamed(
     _ path: String, share: Double, threadCount: Int
-  ) throws -> (model: VARGPT, source: BudgetedWeightSource) {
+  ) throws -> (model: Model, source: BudgetedWeightSource) {
     let file = try VQ4File(path: path)
     // Slabs of a few tiles, so that the small model's head has many.
     let blocks = WeightBlocks(
@@ -16,7 +16,7 @@ import VQ4Format
     let source = BudgetedWeightSource(
       WeightStore(blocks, .stream, threadCount: threadCount, poisonsReleased: true), share: share)
     return (
-      try VARGPT(file: file, source: source, options: .init(threadCount: threadCount)), source
+      try Model(file: file, source: source, options: .init(threadCount: threadCount)), source
     )
   }
 
@@ -24,9 +24,9 @@ import VQ4Format
   func residencyAndLayoutDoNotMatter(layout: VQ4StorageLayout) throws {
     let path = try TinyModel.path(recipe: "balanced", layout: layout)
     let reference = try SameBytesTests.run(
-      VARGPT(path: TinyModel.path(recipe: "balanced"), options: .init(threadCount: 1)))
+      Model(path: TinyModel.path(recipe: "balanced"), options: .init(threadCount: 1)))
     for residency in [Residency.map, .load, .stream] {
-      let model = try VARGPT(path: path, options: .init(threadCount: 2, residency: residency))
+      let model = try Model(path: path, options: .init(threadCount: 2, residency: residency))
       #expect(try SameBytesTests.run(model) == reference, "\(residency)")
     }
     for (share, threadCount) in [(0.0, 1), (0.0, 4), (0.1, 2), (0.6, 2)] {
@@ -40,17 +40,17 @@ import VQ4Format
     for recipe in ["f32", "int4"] {
       let path = try TinyModel.path(recipe: recipe)
       let (model, _) = try streamed(path, share: 0.3, threadCount: 2)
-      #expect(try SameBytesTests.run(model) == SameBytesTests.run(VARGPT(path: path)), "\(recipe)")
+      #expect(try SameBytesTests.run(model) == SameBytesTests.run(Model(path: path)), "\(recipe)")
     }
   }
 
   /// A conversation of many turns changes its phase often, and another one takes its turns in between.
   @Test func chatsTakeTurns() throws {
     let path = try TinyModel.path(recipe: "balanced", layout: .compact)
-    func replies(_ model: VARGPT) throws -> [String] {
+    func replies(_ model: Model) throws -> [String] {
       let sampling = TextSampling(temperature: 0, seed: 1, maximumTokens: 6)
       let chats = try (0..<2).map { _ in
-        try Chat(model, drawing: DrawingOptions(seed: 4), sampling: sampling)
+        try Chat(model, drawing: DrawingRequest(seed: 4), sampling: sampling)
       }
       var replies: [String] = []
       for turn in 0..<2 {
@@ -59,15 +59,15 @@ import VQ4Format
           replies.append(try chat.say(Prompt("What is it?", images: pictures)).text)
         }
       }
-      let drawn = try chats[0].say(Prompt("Draw it."), forcesDrawing: true)
-      let sum = drawn.image?.pixels.reduce(0) { $0 &* 31 &+ Int($1) } ?? 0
+      let drawn = try chats[0].say(Prompt("Draw it."), .atOnce)
+      let sum = drawn.image.pixels.reduce(0) { $0 &* 31 &+ Int($1) }
       return replies + ["\(sum)", try chats[1].say(Prompt("And now?")).text]
     }
-    let expected = try replies(VARGPT(path: path))
+    let expected = try replies(Model(path: path))
     for share in [0.0, 0.5] {
       #expect(try replies(streamed(path, share: share, threadCount: 2).model) == expected)
     }
-    let loaded = try VARGPT(path: path, options: .init(residency: .load))
+    let loaded = try Model(path: path, options: .init(residency: .load))
     #expect(try replies(loaded) == expected)
   }
 
@@ -75,8 +75,8 @@ import VQ4Format
   @Test(arguments: [Residency.map, .load, .stream])
   func requestsFromManyThreads(residency: Residency) async throws {
     let path = try TinyModel.path(recipe: "balanced", layout: .compact)
-    let reference = try SameBytesTests.run(VARGPT(path: path))
-    let model = try VARGPT(path: path, options: .init(threadCount: 1, residency: residency))
+    let reference = try SameBytesTests.run(Model(path: path))
+    let model = try Model(path: path, options: .init(threadCount: 1, residency: residency))
     let results = try await withThrowingTaskGroup(of: SameBytesTests.Result.self) { group in
       for _ in 0..<3 { group.addTask { try SameBytesTests.run(model) } }
       return try await group.reduce(into: []) { $0.append($1) }
@@ -87,27 +87,23 @@ import VQ4Format
   @Test func aBudgetThatIsTooSmallIsTold() throws {
     let path = try TinyModel.path(recipe: "balanced")
     for residency in [Residency.load, .stream] {
-      let model = try VARGPT(
+      let model = try Model(
         path: path, options: .init(residency: residency, memoryBudgetBytes: 1 << 20))
-      let error = try #require(throws: GenerationError.self) { try SameBytesTests.run(model) }
-      #expect(error.code == .outOfMemory && error.detail.contains("at least"))
+      let error = try #require(throws: VARLiteError.self) { try SameBytesTests.run(model) }
+      #expect(error.category == .memory && error.detail.contains("at least"))
     }
   }
 
   /// Cancelled in the middle of a pass, a request ends soon, and the next one finds everything in order.
   @Test func cancelledRequestsLeaveNothingBehind() throws {
     let path = try TinyModel.path(recipe: "balanced")
-    let reference = try SameBytesTests.run(VARGPT(path: path))
+    let reference = try SameBytesTests.run(Model(path: path))
     let (model, _) = try streamed(path, share: 0, threadCount: 2)
     for limit in [1, 7, 20, 40] {
-      var asked = 0
-      #expect(throws: (any Error).self) {
+      #expect(throws: VARLiteError.self) {
         try model.draw(
-          Prompt("Make it blue.", images: [TinyModel.picture("scene_0")]), forcesDrawing: true,
-          isCancelled: {
-            asked += 1
-            return asked > limit
-          })
+          Prompt("Make it blue.", images: [TinyModel.picture("scene_0")]), .atOnce,
+          stop: Countdown(limit).stop)
       }
     }
     #expect(try SameBytesTests.run(model) == reference)
@@ -122,12 +118,12 @@ import VQ4Format
     bytes[file.groups[group].fileRange.lowerBound + 5000] ^= 1
     folder.write("m.vq4", bytes)
     for residency in [Residency.load, .stream] {
-      let model = try VARGPT(path: folder.file("m.vq4"), options: .init(residency: residency))
+      let model = try Model(path: folder.file("m.vq4"), options: .init(residency: residency))
       for _ in 0..<2 {
-        let error = try #require(throws: ModelError.self) {
-          try model.draw(Prompt("a"), forcesDrawing: true)
+        let error = try #require(throws: VARLiteError.self) {
+          try model.draw(Prompt("a"), .atOnce)
         }
-        #expect(error.code == .unreadableWeights && error.detail.contains("m.vq4: tensor"))
+        #expect(error.category == .model && error.detail.contains("m.vq4: tensor"))
       }
       // What does not read them is answered.
       _ = try model.understand(Prompt("Who are you?"), sampling: TextSampling(maximumTokens: 2))

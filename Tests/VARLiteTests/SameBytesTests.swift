@@ -13,10 +13,10 @@ import VQ4Format
     let tokens: [Int32]
   }
 
-  static func run(_ model: VARGPT) throws -> Result {
+  static func run(_ model: Model) throws -> Result {
     let drawing = try model.draw(
       Prompt("Make it blue.", images: [TinyModel.picture("scene_0")]),
-      options: DrawingOptions(cfgScale: 3, tau: 0.5, seed: 7))
+      options: DrawingRequest(cfgScale: 3, tau: 0.5, seed: 7))
     let answer = try model.understand(
       Prompt("What is in this picture?", images: [TinyModel.picture("scene_2")]),
       sampling: TextSampling(temperature: 0.8, topP: 0.9, seed: 3, maximumTokens: 16))
@@ -28,10 +28,10 @@ import VQ4Format
   func threadsAndInstructionSetsDoNotMatter(recipe: String) throws {
     let path = try TinyModel.path(recipe: recipe)
     let reference = try Self.run(
-      VARGPT(path: path, options: .init(threadCount: 1, instructionSet: .scalar)))
+      Model(path: path, options: .init(threadCount: 1, instructionSet: .scalar)))
     for instructionSet in InstructionSet.supported where instructionSet != .scalar {
       for threadCount in [1, 3] {
-        let model = try VARGPT(
+        let model = try Model(
           path: path, options: .init(threadCount: threadCount, instructionSet: instructionSet))
         let result = try Self.run(model)
         #expect(result == reference, "\(recipe), \(instructionSet), \(threadCount) threads")
@@ -40,8 +40,8 @@ import VQ4Format
   }
 
   @Test func layoutsDoNotMatter() throws {
-    let map = try VARGPT(path: TinyModel.path(recipe: "balanced", layout: .map))
-    let compact = try VARGPT(path: TinyModel.path(recipe: "balanced", layout: .compact))
+    let map = try Model(path: TinyModel.path(recipe: "balanced", layout: .map))
+    let compact = try Model(path: TinyModel.path(recipe: "balanced", layout: .compact))
     #expect(map.contentHash == compact.contentHash)
     #expect(try Self.run(map) == Self.run(compact))
   }
@@ -51,8 +51,8 @@ import VQ4Format
   func poisonedWeightsDoNotMatter(recipe: String) throws {
     let path = try TinyModel.path(recipe: recipe)
     let file = try VQ4File(path: path)
-    let poisoned = try VARGPT(
-      file: file, source: PoisoningWeightSource(file: file), options: VARGPT.Options())
-    #expect(try Self.run(poisoned) == Self.run(VARGPT(path: path)))
+    let poisoned = try Model(
+      file: file, source: PoisoningWeightSource(file: file), options: RunOptions())
+    #expect(try Self.run(poisoned) == Self.run(Model(path: path)))
   }
 }

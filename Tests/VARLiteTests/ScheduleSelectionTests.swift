@@ -10,12 +10,12 @@ import VARTestSupport
     try VARGPTConfiguration(config: JSONValue(parsing: Fixtures.bytes("tiny/config.json")))
   }
 
-  private func code(_ body: () throws -> ScaleSchedule) -> GenerationError.Code? {
+  private func code(_ body: () throws -> ScaleSchedule) -> VARLiteError.Category? {
     do {
       _ = try body()
       return nil
     } catch {
-      return (error as? GenerationError)?.code
+      return (error as? VARLiteError)?.category
     }
   }
 
@@ -40,7 +40,7 @@ import VARTestSupport
   }
 
   @Test(arguments: AspectTemplate.all, PixelBudget.allCases)
-  func everyShapeHasEveryBudget(template: AspectTemplate, budget: PixelBudget) throws {
+  func everyShapeHasEveryBudget(template: AspectTemplate, budget: VARModels.PixelBudget) throws {
     let configuration = try Self.configuration()
     let schedule = try ScheduleSelection.schedule(
       configuration, size: .budget(budget),
@@ -78,8 +78,8 @@ import VARTestSupport
       try ScheduleSelection.schedule(configuration, size: size, aspect: aspect)
     }
     #expect(try select(.modelDefault, .modelDefault) == own)
-    #expect(code { try select(.modelDefault, .ratio(width: 1, height: 1)) } == .invalidRequest)
-    #expect(code { try select(.pixels(80), .modelDefault) } == .invalidRequest)
+    #expect(code { try select(.modelDefault, .ratio(width: 1, height: 1)) } == .request)
+    #expect(code { try select(.pixels(80), .modelDefault) } == .request)
     let named = try select(.pixels(256), .modelDefault)
     #expect(named == AspectTemplate.nearest(heightOverWidth: 0.4).schedule(scaleCount: 7))
   }
@@ -120,7 +120,7 @@ import VARTestSupport
     let refused = code {
       try ScheduleSelection.schedule(configuration, size: .modelDefault, aspect: line)
     }
-    #expect(refused == .invalidRequest)
+    #expect(refused == .request)
   }
 
   @Test func scalesOfNoTemplateStayTheirOwnForAnyPicture() throws {
@@ -139,13 +139,13 @@ import VARTestSupport
     }
     for (width, height) in [(0.0, 1.0), (1, 0), (-1, 1), (.nan, 1), (1, .infinity)] {
       let aspect = ImageAspect.ratio(width: width, height: height)
-      #expect(code { try select(.budget(.budget006M), aspect) } == .invalidRequest, "\(aspect)")
+      #expect(code { try select(.budget(.budget006M), aspect) } == .request, "\(aspect)")
     }
     for pixels in [-1, 0, 255, 4096] {
-      #expect(code { try select(.pixels(pixels), .modelDefault) } == .invalidRequest)
+      #expect(code { try select(.pixels(pixels), .modelDefault) } == .request)
     }
     configuration.generator.numLevels = 9
-    #expect(code { try select(.budget(.budget025M), .modelDefault) } == .invalidRequest)
+    #expect(code { try select(.budget(.budget025M), .modelDefault) } == .request)
     #expect(code { try select(.budget(.budget006M), .modelDefault) } == nil)
   }
 }

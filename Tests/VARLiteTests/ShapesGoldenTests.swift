@@ -26,14 +26,14 @@ import VARVision
     let path = folder.path + "/shapes-f32.vq4"
     let options = ConversionOptions(recipe: try Recipe(builtIn: "f32"))
     _ = try Conversion(of: checkpoint, options: options).write(to: path)
-    let model = try VARGPT(path: path)
+    let model = try Model(path: path)
     let cases = try JSONValue(parsing: try Fixtures.bytes("shapes-golden/cases.json"))
     for test in try #require(cases["cases"]?.arrayValue) {
       try check(test, model)
     }
   }
 
-  private func check(_ test: JSONValue, _ model: VARGPT) throws {
+  private func check(_ test: JSONValue, _ model: Model) throws {
     let id = try #require(test["id"]?.stringValue)
     let text = try #require(test["text"]?.stringValue)
     var prompt = Prompt(text)
@@ -48,8 +48,9 @@ import VARVision
       answer = try model.understand(prompt, recorder: recorder).text
       #expect(try comparison.integers("greedy_ids") == golden.integers("\(id).output_ids"), "\(id)")
     } else {
-      let options = DrawingOptions(cfgScale: 1, tau: 1, isGreedy: true)
-      let drawing = try model.draw(prompt, options: options, recorder: recorder)
+      let options = DrawingRequest(cfgScale: 1, tau: 1, isGreedy: true)
+      let drawing = try model.draw(
+        prompt, options: options, instruments: Instruments(recorder: recorder))
       answer = drawing.text
       try checkDrawing(drawing, id, comparison)
     }
@@ -66,7 +67,7 @@ import VARVision
   }
 
   private func checkDrawing(
-    _ drawing: Drawing, _ id: String, _ comparison: GoldenComparison
+    _ drawing: Response, _ id: String, _ comparison: GoldenComparison
   ) throws {
     for (scale, bits) in drawing.bits.enumerated() {
       #expect(

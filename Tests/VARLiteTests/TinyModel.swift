@@ -21,19 +21,19 @@ enum TinyModel {
     try store.path(recipe: recipe, layout: layout)
   }
 
-  static func f32() throws -> VARGPT { try VARGPT(path: path(recipe: "f32")) }
+  static func f32() throws -> Model { try Model(path: path(recipe: "f32")) }
 
   /// A conversion of the reference checkpoint with changes in its `config.json`.
   ///
   /// - Parameter replacing: texts of `config.json` and what stands there instead.
   static func changed(
     replacing: [String: String], in folder: TemporaryDirectory
-  ) throws -> VARGPT {
+  ) throws -> Model {
     try ChangedFixture.make("tiny", changing: "config.json", replacing: replacing, in: folder)
     let path = folder.file("changed.vq4")
     let options = ConversionOptions(recipe: try Recipe(builtIn: "f32"), layout: .map)
     _ = try Conversion(of: Checkpoint(path: folder.path), options: options).write(to: path)
-    return try VARGPT(path: path)
+    return try Model(path: path)
   }
 
   /// What the networks know of the tensors of a model.

@@ -2,76 +2,92 @@ import VARKernels
 import VARModels
 import VARVision
 
+/// What stands before a drawing: the prompt, and the words up to the start of the picture.
+struct DrawingHistory {
+  let promptHash: String
+  let answerTokens: [Int32]
+}
+
 extension Conversation {
-  /// Draws the picture that the conversation's last token starts.
-  ///
-  /// - Parameter forcedBits: bits to use instead of drawing, per scale.
-  package func draw(
-    forcedBits: [[UInt8]]? = nil, events: (GenerationEvent) -> Void
-  ) throws -> (image: RGBImage, bits: [[UInt8]], ownBits: [[UInt8]]) {
-    guard let session, var drawing = try options.drawing?.drawing(model, weights: weights) else {
-      preconditionFailure("the conversation was made without drawing")
+  /// Draws the picture that the conversation's last token starts, and puts it into the response.
+  func draw(_ turn: PreparedRequest, _ history: DrawingHistory, _ response: inout Response) throws {
+    guard let session, let request = turn.request.drawing else {
+      preconditionFailure("a picture starts that was not asked for")
     }
-    if let forcedBits { try drawing.force(forcedBits) }
-    let grid = drawing.schedule.finalGrid
-    if !model.configuration.knows(grid) {
-      let stride = model.configuration.vae.stride
-      events(
-        .unknownDrawingSize(
-          PixelSize(height: grid.height * stride, width: grid.width * stride),
-          known: model.configuration.training.sizes))
-    }
+    var drawing = try request.drawing(model, weights: weights)
+    if let forced = instruments.forcedBits { try drawing.force(forced) }
     if plan?.phase(.drawing) == nil {
-      // A later turn's answer turned out to be a picture.
-      let plan = try planner.fittingPlan(PlannedTurn(promptTokens: 0, forcesDrawing: true))
-      adopt(plan)
-      events(.planned(plan))
+      // A session's answer turned out to be a picture.
+      try admit(turn, isRead: true)
     }
-    let drawn = try drawCodes(drawing, session, events)
-    if options.contextTokens == nil { releaseSession() }
-    let image = try decode(drawn.codes, grid: drawing.schedule.finalGrid, events: events)
-    return (image, drawn.bits, drawn.ownBits)
+    var state = DrawingState(model: model, request, history, drawing)
+    if let earlier = request.history {
+      try earlier.require(sameAs: state)
+      drawing.keep(Array(earlier.bits.prefix(request.keptScaleCount)))
+    }
+    reportUnknownSize(drawing)
+    let steps = DrawingRun(self, request, drawing, state)
+    let drawn = try drawCodes(drawing, session, steps)
+    releaseSession()
+    state.bits = drawn.bits
+    response.drawing = state
+    response.ownBits = drawn.ownBits
+    response.usage.drawnTokens = drawing.schedule.scales.prefix(drawn.bits.count)
+      .reduce(0) { $0 + $1.tokenCount }
+    response.end = state.isComplete ? .drawn : .stoppedAfterScale
+    response.picture = try decode(drawn.codes, grid: drawing.schedule.finalGrid)
+  }
+
+  private func reportUnknownSize(_ drawing: ImageDrawing) {
+    let grid = drawing.schedule.finalGrid
+    guard !model.configuration.knows(grid) else { return }
+    let stride = model.configuration.vae.stride
+    var note = Note(.unknownDrawingSize)
+    note.size = PixelSize(height: grid.height * stride, width: grid.width * stride)
+    note.knownSizes = model.configuration.training.sizes
+    reporter.report(.note(note))
   }
 
   private func drawCodes(
-    _ drawing: ImageDrawing, _ session: LanguageSession, _ events: (GenerationEvent) -> Void
+    _ drawing: ImageDrawing, _ session: LanguageSession, _ steps: DrawingRun
   ) throws -> DrawnCodes {
+    let scales = drawing.schedule.scales
     recorder?.record(
-      "scale_schedule", shape: [drawing.schedule.scales.count, 3],
-      integers: drawing.schedule.scales.flatMap { [1, $0.height, $0.width] })
+      "scale_schedule", shape: [scales.count, 3],
+      integers: scales.flatMap { [1, $0.height, $0.width] })
     // Weights of the conversation leave the memory before that of the drawing is taken.
-    try begin(.drawingContext, events: events)
+    try begin(.drawingContext)
     var plan = MemoryPlan()
     let layout = drawing.reserve(
-      &plan, contextTokens: session.ids.count - 1, kvType: model.kvType)
-    guard let arena = Arena(plan) else { throw GenerationError.noMemory(plan.byteCount) }
-    return try drawing.draw(
-      session, layout: layout, arena: arena, run, begin: { try begin($0, events: events) },
-      progress: { scale, drawnTokens in
-        events(
-          .drawing(
-            scale: scale, scaleCount: drawing.schedule.scales.count, drawnTokens: drawnTokens,
-            tokenCount: drawing.schedule.tokenCount))
-      })
+      &plan, contextTokens: session.ids.count - 1, kvType: kvType ?? model.kvType)
+    guard let arena = Arena(plan) else { throw VARLiteError.noMemory(plan.byteCount) }
+    return try drawing.draw(session, DrawingBuffers(layout, arena: arena), run, steps)
   }
 
   /// Pixels of codes `[grid, codebookDim]`.
-  func decode(
-    _ codes: [Float], grid: GridSize, events: (GenerationEvent) -> Void
-  ) throws -> RGBImage {
+  func decode(_ codes: [Float], grid: GridSize, as kind: RequestPhase = .decoding) throws
+    -> RGBImage
+  {
     let vae = model.configuration.vae
-    try begin(.decoding, events: events)
+    try begin(.decoding, as: kind)
     let decoder = VAEDecoder(vae, weights: weights)
     var plan = MemoryPlan()
-    let layout = decoder.reserve(&plan, grid: grid, threadCount: model.options.threadCount)
-    guard let arena = Arena(plan) else { throw GenerationError.noMemory(plan.byteCount) }
+    let layout = decoder.reserve(
+      &plan, grid: grid, threadCount: model.runtime.options.threadCount)
+    guard let arena = Arena(plan) else { throw VARLiteError.noMemory(plan.byteCount) }
+    let run = kind == .preview ? run.untraced : run
     var picture = DecodedPicture(
       width: grid.width * vae.stride, height: grid.height * vae.stride,
       keepsFloats: run.trace != nil)
     try codes.withRows(columns: vae.codebookDim) { codes in
       try decoder.decode(
         codes, grid: grid, workspace: VAEWorkspace(layout, arena: arena), run,
-        progress: { events(.decoding(level: $0, levelCount: $1)) },
+        progress: { level, count in
+          guard kind == .decoding else { return }
+          reporter.begin(
+            Progress(.decoding, done: level, total: count),
+            done: Double(level) / Double(count), share: 0)
+        },
         pixels: { picture.append($1) })
     }
     guard !picture.hasFaults else {
@@ -82,8 +98,89 @@ extension Conversation {
         "image_float", height: picture.height, width: picture.width, channels: 3,
         map: picture.floats)
     }
-    recorder?.record("image_u8", shape: [picture.height, picture.width, 3], bytes: picture.bytes)
+    if kind == .decoding {
+      recorder?.record("image_u8", shape: [picture.height, picture.width, 3], bytes: picture.bytes)
+    }
     return RGBImage(width: picture.width, height: picture.height, pixels: picture.bytes)
+  }
+}
+
+/// What a request does between the scales of its drawing: it tells how far it is, shows previews, and stops.
+private struct DrawingRun: DrawingSteps {
+  private let conversation: Conversation
+  private let request: DrawingRequest
+  private let schedule: ScaleSchedule
+  private let layerCount: Int
+  private let state: DrawingState
+
+  init(
+    _ conversation: Conversation, _ request: DrawingRequest, _ drawing: ImageDrawing,
+    _ state: DrawingState
+  ) {
+    self.conversation = conversation
+    self.request = request
+    self.state = state
+    schedule = drawing.schedule
+    let configuration = drawing.configuration
+    layerCount = configuration.languageModel.numHiddenLayers + configuration.generator.depth
+  }
+
+  private var scaleCount: Int { schedule.scales.count }
+
+  func beginScales() throws { try conversation.begin(.drawing(scaleCount: scaleCount)) }
+
+  func begin(_ scale: ScaleStep) {
+    // What a scale costs besides its tokens is worth about 16 of them.
+    let all = Double(schedule.tokenCount + 16 * scaleCount)
+    conversation.reporter.begin(
+      Progress(.drawing, index: scale.index, done: scale.index, total: scaleCount),
+      done: Double(scale.cachedTokens + 16 * scale.index) / all,
+      share: Double(scale.tokenCount + 16) / all, layerCount: layerCount)
+  }
+
+  func end(_ scale: ScaleStep, bits: [[UInt8]], sum: Rows) throws -> Bool {
+    let reporter = conversation.reporter
+    var state = state
+    state.bits = bits
+    reporter.report(.scale(DrawnScale(index: scale.index, count: scaleCount, state: state)))
+    let isLast = scale.index + 1 == scaleCount
+    if isLast {
+      reporter.begin(
+        Progress(.drawing, index: scale.index, done: scaleCount, total: scaleCount), done: 1,
+        share: 0)
+    }
+    let goesOn = !reporter.stop.isRequested
+    if goesOn, request.hasPreview(afterScale: scale.index, of: scaleCount) {
+      let picture = try conversation.decode(
+        Array(sum.values), grid: schedule.finalGrid, as: .preview)
+      reporter.report(.preview(Preview(scaleCount: scale.index + 1, picture: picture)))
+      try beginScales()
+    }
+    return goesOn
+  }
+}
+
+extension DrawingState {
+  fileprivate init(
+    model: Model, _ request: DrawingRequest, _ history: DrawingHistory, _ drawing: ImageDrawing
+  ) {
+    let settings = request.settings(model.configuration.imageSampling)
+    self.init(
+      model: model.contentHash, promptHash: history.promptHash, schedule: drawing.schedule,
+      cfgScale: settings.cfgScale, tau: settings.tau, topP: settings.topP,
+      isGreedy: settings.isGreedy, seed: request.seed, answerTokens: history.answerTokens, bits: [])
+  }
+
+  /// Throws `request` where a drawing would go on with another model or prompt than it began with.
+  fileprivate func require(sameAs other: DrawingState) throws(VARLiteError) {
+    guard model == other.model else {
+      throw VARLiteError(
+        .request, "the saved drawing was made by another model (\(model), not \(other.model))")
+    }
+    guard promptHash == other.promptHash else {
+      throw VARLiteError(
+        .request, "the saved drawing was made with another prompt, or with other pictures")
+    }
   }
 }
 

@@ -10,7 +10,7 @@ struct DrawingPass {
 
   private let drawing: ImageDrawing
   private let session: LanguageSession
-  private let state: DrawingState
+  private let state: DrawingBuffers
   private let run: RunContext
   private let quantizer: BinaryQuantizer
   /// The rows of each scale as sequences of the language model, made before the first so that no scale allocates.
@@ -19,7 +19,7 @@ struct DrawingPass {
   private var model: ScaleTransformer { drawing.model }
 
   init(
-    _ drawing: ImageDrawing, _ session: LanguageSession, _ state: DrawingState, _ run: RunContext
+    _ drawing: ImageDrawing, _ session: LanguageSession, _ state: DrawingBuffers, _ run: RunContext
   ) {
     self.drawing = drawing
     self.session = session

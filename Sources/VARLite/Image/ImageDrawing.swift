@@ -16,6 +16,20 @@ package struct DrawnCodes {
   }
 }
 
+/// What a caller of a drawing does between its scales.
+package protocol DrawingSteps {
+  /// The text is read; the scales, whose weights are others, come next.
+  func beginScales() throws
+  func begin(_ scale: ScaleStep)
+  /// A scale is drawn.
+  ///
+  /// - Parameters:
+  ///   - bits: those of all scales so far.
+  ///   - sum: the codes of all scales so far on the final grid.
+  /// - Returns: whether the drawing goes on.
+  func end(_ scale: ScaleStep, bits: [[UInt8]], sum: Rows) throws -> Bool
+}
+
 /// Draws one picture after a conversation (MODEL 9.3).
 package struct ImageDrawing {
   let model: ScaleTransformer
@@ -25,6 +39,8 @@ package struct ImageDrawing {
   let sampler: BitSampler
   /// Bits to use instead of drawing, per scale: measures a model with the history forced.
   private(set) var forcedBits: [[UInt8]]?
+  /// Bits of the first scales, which are taken over from an earlier drawing.
+  private var keptBits: [[UInt8]] = []
 
   package init(
     model: ScaleTransformer, modelPath: String, configuration: VARGPTConfiguration,
@@ -38,14 +54,22 @@ package struct ImageDrawing {
     self.forcedBits = forcedBits
   }
 
-  /// - Throws: `invalidRequest` unless `bits` are `[tokens, codebookDim]` for each scale.
-  mutating func force(_ bits: [[UInt8]]) throws(GenerationError) {
+  /// - Throws: `request` unless `bits` are `[tokens, codebookDim]` for each scale.
+  mutating func force(_ bits: [[UInt8]]) throws(VARLiteError) {
     let counts = schedule.scales.map { $0.tokenCount * configuration.generator.codebookDim }
     guard bits.map(\.count) == counts else {
-      throw GenerationError(
-        .invalidRequest, "forced bits of \(bits.map(\.count)), the scales take \(counts)")
+      throw VARLiteError(
+        .request, "forced bits of \(bits.map(\.count)), the scales take \(counts)")
     }
     forcedBits = bits
+  }
+
+  /// Takes over the bits of the first scales. Their passes are still run: they fill the caches.
+  mutating func keep(_ bits: [[UInt8]]) { keptBits = bits }
+
+  /// The bits of a scale where they are not the model's own.
+  private func givenBits(_ index: Int) -> [UInt8]? {
+    forcedBits?[index] ?? (index < keptBits.count ? keptBits[index] : nil)
   }
 
   var branches: Int { sampler.cfgScale == 1 ? 1 : 2 }
@@ -53,40 +77,47 @@ package struct ImageDrawing {
   /// Rows that the language model gets per scale at most.
   package var largestRows: Int { branches * schedule.largestTokenCount }
 
+  /// Throws `request` unless a session's state has room for the drawing.
+  func requireFit(_ capacity: LanguageSession.Capacity) throws(VARLiteError) {
+    guard capacity.drawing == schedule, largestRows <= capacity.rows else {
+      throw VARLiteError(
+        .request,
+        "the session was begun for other pictures; begin another one for this size and guidance")
+    }
+  }
+
   /// - Parameter contextTokens: tokens of the conversation before the one that starts the picture.
   package func reserve(
     _ plan: inout MemoryPlan, contextTokens: Int, kvType: KVType
-  ) -> DrawingState.Layout {
-    DrawingState.reserve(
+  ) -> DrawingBuffers.Layout {
+    DrawingBuffers.reserve(
       &plan, configuration, schedule, branches: branches, contextTokens: contextTokens,
       kvType: kvType)
   }
 
   /// - Parameters:
   ///   - session: a conversation whose last token starts the picture.
-  ///   - begin: called before the scales, whose weights are others than those of the text features.
-  ///   - progress: called before each scale and at the end, with the number of scales and tokens that are drawn.
+  ///   - steps: what is done between the scales.
   package func draw(
-    _ session: LanguageSession, layout: DrawingState.Layout, arena: Arena, _ run: RunContext,
-    begin: (WeightPhase) throws -> Void = { _ in },
-    progress: (Int, Int) -> Void
+    _ session: LanguageSession, _ buffers: DrawingBuffers, _ run: RunContext,
+    _ steps: some DrawingSteps
   ) throws -> DrawnCodes {
-    let pass = DrawingPass(self, session, DrawingState(layout, arena: arena), run)
+    let pass = DrawingPass(self, session, buffers, run)
     try pass.readText()
-    try begin(.drawing(scaleCount: schedule.scales.count))
+    try steps.beginScales()
     var drawn = DrawnCodes(schedule, codebookDim: configuration.generator.codebookDim)
     // From here on nothing allocates.
     for scale in pass.scales {
-      progress(scale.index, scale.cachedTokens)
+      steps.begin(scale)
       try pass.embed(scale)
       try pass.runLanguageModel(scale)
       try pass.projectStates(scale)
       try pass.runGenerator(scale)
       try pass.sampleBits(scale, into: &drawn.ownBits[scale.index])
-      drawn.bits.append(forcedBits?[scale.index] ?? drawn.ownBits[scale.index])
+      drawn.bits.append(givenBits(scale.index) ?? drawn.ownBits[scale.index])
       pass.addCodes(drawn.bits[scale.index], scale)
+      guard try steps.end(scale, bits: drawn.bits, sum: pass.sum) else { break }
     }
-    progress(schedule.scales.count, schedule.tokenCount)
     drawn.codes = Array(pass.sum.values)
     return drawn
   }

@@ -25,7 +25,7 @@ public enum ImageAspect: Sendable, Equatable {
 package enum ScheduleSelection {
   package static func schedule(
     _ configuration: VARGPTConfiguration, size: ImageSize, aspect: ImageAspect
-  ) throws(GenerationError) -> ScaleSchedule {
+  ) throws(VARLiteError) -> ScaleSchedule {
     let own = configuration.schedule
     if size == .modelDefault, aspect == .modelDefault { return own }
     let template: AspectTemplate
@@ -43,17 +43,17 @@ package enum ScheduleSelection {
     let count = try scaleCount(configuration, size)
     let schedule = template.schedule(scaleCount: count)
     guard count <= configuration.generator.numLevels else {
-      throw GenerationError(
-        .invalidRequest,
+      throw VARLiteError(
+        .request,
         "this size needs \(count) scales, the model knows \(configuration.generator.numLevels)")
     }
     return schedule
   }
 
-  private static func ratio(width: Double, height: Double) throws(GenerationError) -> Double {
+  private static func ratio(width: Double, height: Double) throws(VARLiteError) -> Double {
     let ratio = height / width
     guard width > 0, height > 0, ratio > 0, ratio.isFinite else {
-      throw GenerationError(.invalidRequest, "\(width):\(height) is no shape of a picture")
+      throw VARLiteError(.request, "\(width):\(height) is no shape of a picture")
     }
     return ratio
   }
@@ -82,7 +82,7 @@ package enum ScheduleSelection {
 
   private static func scaleCount(
     _ configuration: VARGPTConfiguration, _ size: ImageSize
-  ) throws(GenerationError) -> Int {
+  ) throws(VARLiteError) -> Int {
     let own = configuration.schedule
     let stride = configuration.vae.stride
     let ownCount = own.scales.count
@@ -91,8 +91,8 @@ package enum ScheduleSelection {
     case .budget(let budget): return budget.scaleCount
     case .modelDefault:
       guard isPrefix else {
-        throw GenerationError(
-          .invalidRequest,
+        throw VARLiteError(
+          .request,
           "the model's own scales belong to no official shape; name a size with the shape")
       }
       return ownCount
@@ -106,7 +106,7 @@ package enum ScheduleSelection {
       var sizes = PixelBudget.allCases.map(\.squareSizePixels)
       if isPrefix { sizes.append(max(own.finalGrid.height, own.finalGrid.width) * stride) }
       let list = Set(sizes).sorted().map(String.init).joined(separator: ", ")
-      throw GenerationError(.invalidRequest, "no size of \(pixels) px; there are \(list)")
+      throw VARLiteError(.request, "no size of \(pixels) px; there are \(list)")
     }
   }
 }

@@ -17,12 +17,12 @@ struct PhaseWork: Sendable {
 
   /// Adds the products of a model's matrices that fulfil a condition with `rows` rows of activations.
   mutating func add(
-    _ model: VARGPT, rows: Int, where condition: (TensorSpecification) -> Bool
+    _ model: Model, rows: Int, where condition: (TensorSpecification) -> Bool
   ) {
     for tensor in model.tensors where condition(tensor) { add(tensor, of: model, rows: rows) }
   }
 
-  mutating func add(_ specification: TensorSpecification, of model: VARGPT, rows: Int) {
+  mutating func add(_ specification: TensorSpecification, of model: Model, rows: Int) {
     guard let tensor = model.file.tensorIndex(named: specification.name) else { return }
     let description = model.file.tensors[tensor].description
     guard description.layout == .tiles else { return }

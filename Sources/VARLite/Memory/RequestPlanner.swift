@@ -5,20 +5,19 @@ import VQ4Format
 
 /// Computes what a request takes: the buffers of each phase from the functions that the phases themselves reserve with.
 struct RequestPlanner {
-  let model: VARGPT
+  let model: Model
   let kvType: KVType
+  /// Where weights are; `automatic` decides by what fits.
   let residency: Residency
 
-  /// - Parameter system: memory of the system; decides the budget where the options name none.
-  /// - Throws: `memoryUnknown` where neither says how much there is.
-  func plan(_ shape: RequestShape, system: SystemMemory?) throws -> RequestPlan {
+  func plan(
+    _ shape: RequestShape, _ budget: MemoryBudget
+  ) throws(VARLiteError) -> RequestPlan {
     let phases = try self.phases(shape)
-    guard let budget = model.options.memoryBudgetBytes ?? system?.defaultBudgetBytes else {
-      throw GenerationError(.memoryUnknown, "the system does not tell how much memory it has")
-    }
     if let fixed = residency.fixed { return plan(phases, fixed, budget) }
     let mapped = plan(phases, .map, budget)
-    if mapped.peakByteCount <= budget, mapped.shortfallByteCount == 0,
+    if mapped.peakByteCount <= budget.namedBytes - budget.claimedBytes,
+      mapped.shortfallByteCount == 0,
       (try? model.file.mapWeights()) != nil
     {
       return mapped
@@ -32,9 +31,9 @@ struct RequestPlanner {
   private func limit(_ residency: WeightResidency) -> Int? {
     guard let room = model.openedRoomBytes else { return nil }
     let isMapped = residency == .map || model.file.isPayloadMapped
-    let threadCount = model.options.threadCount
+    let threadCount = model.runtime.options.threadCount
     let stacks = threadCount + WeightSources.readerCount(threadCount: threadCount) + 2
-    return model.openedMemory.byteCount + room - (isMapped ? model.file.payloadByteCount : 0)
+    return model.runtime.program.byteCount + room - (isMapped ? model.file.payloadByteCount : 0)
       - stacks * JoinableThread.stackBytes - Self.smallPartsBytes
   }
 
@@ -42,11 +41,11 @@ struct RequestPlanner {
   private static let smallPartsBytes = 12 << 20
 
   private func plan(
-    _ phases: [Phase], _ residency: WeightResidency, _ named: Int
+    _ phases: [Phase], _ residency: WeightResidency, _ memory: MemoryBudget
   ) -> RequestPlan {
-    let program = model.openedMemory
-    let limit = limit(residency) ?? named
-    let budget = max(0, min(named, limit))
+    let program = model.runtime.program
+    let limit = limit(residency) ?? memory.namedBytes
+    let budget = max(0, min(memory.namedBytes, limit) - memory.claimedBytes)
     let weights = model.sources.plans(
       residency,
       phases.map { phase in
@@ -60,7 +59,7 @@ struct RequestPlanner {
     }
     return RequestPlan(
       phases: planned, residency: residency, kvType: kvType, program: program,
-      budgetByteCount: budget, isBoundByLimit: limit < named)
+      budgetByteCount: budget, isBoundByLimit: limit < memory.namedBytes)
   }
 
   private struct Phase {
@@ -71,7 +70,7 @@ struct RequestPlanner {
     let work: PhaseWork
   }
 
-  private func phases(_ shape: RequestShape) throws -> [Phase] {
+  private func phases(_ shape: RequestShape) throws(VARLiteError) -> [Phase] {
     let compute = buffers { _ = model.reserveCompute(&$0) } + [stacks]
     let session =
       shape.capacity.map { capacity in
@@ -89,16 +88,21 @@ struct RequestPlanner {
       phases.append(conversation(shape, compute + session + embeddings))
     }
     if let drawing = shape.drawing {
-      phases += self.drawing(drawing, shape, compute + session)
-      phases.append(
-        try decoding(drawing.schedule.finalGrid, compute + (shape.keepsSession ? session : [])))
+      let scales = self.drawing(drawing, shape, compute + session)
+      let grid = drawing.schedule.finalGrid
+      phases += scales
+      if shape.hasPreviews {
+        phases.append(try decoding(grid, scales[scales.count - 1].buffers, as: .preview))
+      }
+      phases.append(try decoding(grid, compute + (shape.keepsSession ? session : [])))
       // The end of the answer is read behind the picture, also where the prompt was planned with an earlier turn.
       if shape.keepsSession, shape.promptTokens == 0 {
         phases.append(conversation(shape, compute + session))
       }
     }
-    if let grid = shape.roundTripGrid {
-      phases += [try encoding(grid, compute), try decoding(grid, compute)]
+    if let grid = shape.decodedGrid {
+      if shape.encodes { phases.append(try encoding(grid, compute)) }
+      phases.append(try decoding(grid, compute))
     }
     return phases
   }
@@ -115,7 +119,7 @@ struct RequestPlanner {
 
   /// What the kernels take of the threads' stacks. The system provides it at the first use and keeps it.
   private var stacks: RequestPlan.Buffer {
-    let options = model.options
+    let options = model.runtime.options
     return RequestPlan.Buffer(
       name: "threads.stacks",
       byteCount: options.threadCount * options.instructionSet.stackByteCount)
@@ -211,20 +215,24 @@ struct RequestPlanner {
     ]
   }
 
-  private func decoding(_ grid: GridSize, _ others: [RequestPlan.Buffer]) throws -> Phase {
+  private func decoding(
+    _ grid: GridSize, _ others: [RequestPlan.Buffer], as kind: RequestPhase = .decoding
+  ) throws(VARLiteError) -> Phase {
     let decoder = VAEDecoder(model.configuration.vae, weights: try model.namedWeights())
     let own = buffers {
-      _ = decoder.reserve(&$0, grid: grid, threadCount: model.options.threadCount)
+      _ = decoder.reserve(&$0, grid: grid, threadCount: model.runtime.options.threadCount)
     }
     return Phase(
-      kind: .decoding, weights: .decoding, buffers: others + own, passCount: 1,
+      kind: kind, weights: .decoding, buffers: others + own, passCount: 1,
       work: convolutions(.vaeDecoder, grid))
   }
 
-  private func encoding(_ grid: GridSize, _ others: [RequestPlan.Buffer]) throws -> Phase {
+  private func encoding(
+    _ grid: GridSize, _ others: [RequestPlan.Buffer]
+  ) throws(VARLiteError) -> Phase {
     let encoder = VAEEncoder(model.configuration.vae, weights: try model.namedWeights())
     let own = buffers {
-      _ = encoder.reserve(&$0, grid: grid, threadCount: model.options.threadCount)
+      _ = encoder.reserve(&$0, grid: grid, threadCount: model.runtime.options.threadCount)
     }
     return Phase(
       kind: .encoding, weights: .encoding, buffers: others + own, passCount: 1,

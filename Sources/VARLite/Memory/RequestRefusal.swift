@@ -1,14 +1,14 @@
 import VARKernels
 
 extension RequestPlan {
-  /// Throws `outOfMemory` unless the request fits.
+  /// Throws `memory` unless the request fits.
   ///
   /// - Parameter remedies: changes with which it would fit, each by itself.
-  func requireFit(remedies: () -> [Remedy]) throws(GenerationError) {
+  func requireFit(remedies: () -> [Remedy]) throws(VARLiteError) {
     guard shortfallByteCount > 0, let budgetByteCount else { return }
     let needed = budgetByteCount + shortfallByteCount
-    throw GenerationError(
-      .outOfMemory,
+    throw VARLiteError(
+      .memory,
       "the request takes at least \(ByteCount(needed).text) (\(largestParts())), "
         + "\(ByteCount(budgetByteCount).text) are there for it: "
         + "\(ByteCount(shortfallByteCount).text) short",

@@ -1,22 +1,25 @@
-import VARKernels
 import VARModels
 
-/// What decides how much memory a request takes.
+/// What of a request decides how much memory it takes: sizes, no contents.
 struct RequestShape {
   /// What the language model's state holds; nil where the request has no text.
   var capacity: LanguageSession.Capacity?
   /// Tokens of the prompt, those of pictures included.
   var promptTokens = 0
-  /// Tokens to write at most, those that are read again.
+  /// Tokens to write at most that are read again.
   var textTokens = 0
   /// Patches along each side of the pictures that the model looks at.
   var pictureGrids: [GridSize] = []
   /// The picture to draw; nil: none.
   var drawing: ImageDrawing?
+  /// Whether pictures are decoded between the scales.
+  var hasPreviews = false
   /// Text features that the drawing sees.
   var contextTokens = 0
-  /// Final grid of codes that become pixels without being drawn, and the other way round; nil: none.
-  var roundTripGrid: GridSize?
+  /// Final grid of codes that become pixels without being drawn; nil: none.
+  var decodedGrid: GridSize?
+  /// Whether those codes come of a picture's pixels.
+  var encodes = false
   /// Whether a conversation goes on after the picture, so that its state stays in memory.
   var keepsSession = false
   /// Tokens that the conversation has already.

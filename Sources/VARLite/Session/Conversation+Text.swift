@@ -2,44 +2,57 @@ import VARModels
 import VARTokenizer
 
 /// How a text ended.
-package enum TextEnd {
+enum TextEnd {
   /// The model ended it.
   case endOfSequence
+  /// A stop string came.
+  case stopString
   /// The limit of tokens was reached.
   case length
   /// The model starts a picture; the token that starts it is in the conversation.
   case drawing
+
+  var reason: Response.End {
+    switch self {
+    case .endOfSequence: .finished
+    case .stopString: .stopString
+    case .length: .length
+    case .drawing: .drawn
+    }
+  }
 }
 
 /// A text that the model wrote.
-package struct WrittenText {
-  package var text = ""
+struct WrittenText {
+  var text = ""
   /// Picked tokens; the one that ends the text included.
-  package var ids: [Int32] = []
-  package var end = TextEnd.length
+  var ids: [Int32] = []
+  var end = TextEnd.length
 }
 
 extension Conversation {
   /// Lets the model write until it ends the text, starts a picture or reaches the limit of tokens or of the context
   /// (MODEL 5).
-  package func write(
-    _ sampling: TextSampling, mayDraw: Bool, events: (GenerationEvent) -> Void
-  ) throws -> WrittenText {
+  ///
+  /// - Parameter count: tokens to write at most.
+  func write(_ sampling: TextSampling, count: Int, mayDraw: Bool) throws -> WrittenText {
     guard let session else { preconditionFailure("a conversation starts with a turn") }
     if !model.configuration.languageModel.tieWordEmbeddings {
       try model.require(.llmHead, to: "write")
     }
-    try begin(.conversation(writesText: true), events: events)
-    events(.writing)
+    try begin(.conversation(writesText: true))
+    let run = run
+    let share = 1 / Double(max(count, 1))
+    reporter.begin(Progress(.writing, total: count), done: 0, share: share)
     let tokens = model.configuration.specialTokens
     let penalty = sampling.repetitionPenalty ?? model.generationDefaults.repetitionPenalty
     var sampler = TextSampler(
       sampling, repetitionPenalty: Float(penalty), banned: mayDraw ? [] : [tokens.imageGenStart],
       prompt: session.ids)
-    var decoder = StreamingDecoder(model.tokenizer, skipSpecial: true)
+    var output = TextOutput(model.tokenizer, sampling.stopStrings, reporter)
     var written = WrittenText()
     var stepLogits: [Float] = []
-    while written.ids.count < sampling.maximumTokens {
+    while written.ids.count < count {
       let logits = try session.nextLogits(run)
       if recorder != nil { stepLogits += logits }
       guard let id = sampler.pick(logits, step: written.ids.count) else {
@@ -51,24 +64,20 @@ extension Conversation {
         written.end = .drawing
         break
       }
-      let text = decoder.append(id)
-      if !text.isEmpty {
-        written.text += text
-        events(.text(text))
-      }
+      output.append(id)
       let ends = model.generationDefaults.endOfSequenceTokens.contains(Int(id))
       if ends, !sampling.ignoresEndOfSequence {
         written.end = .endOfSequence
         break
       }
-      guard written.ids.count < sampling.maximumTokens, session.hasRoom else { break }
+      if output.hasEnded {
+        written.end = .stopString
+        break
+      }
+      guard written.ids.count < count, session.hasRoom else { break }
       try session.append(id, run.untraced)
     }
-    let rest = decoder.finish()
-    if !rest.isEmpty {
-      written.text += rest
-      events(.text(rest))
-    }
+    written.text = output.finish()
     trace(written, stepLogits)
     return written
   }
@@ -76,10 +85,10 @@ extension Conversation {
   /// Starts a picture behind the model's own words, where the model has started none.
   ///
   /// A token that ended the text is left out: the turn goes on.
-  package func startPicture(after written: inout WrittenText) throws {
+  func startPicture(after written: inout WrittenText) throws {
     guard let session, written.end != .drawing else { return }
     // The last word of a text that was cut is not in the cache yet. A full context has no place but for the start.
-    if written.end == .length, let last = written.ids.last, session.hasRoom {
+    if written.end != .endOfSequence, let last = written.ids.last, session.hasRoom {
       try session.append(last, run.untraced)
     }
     try session.append(Int32(model.configuration.specialTokens.imageGenStart), run.untraced)
@@ -100,7 +109,39 @@ extension Conversation {
   }
 }
 
+/// Tokens to words, which are told as soon as they are certain.
+private struct TextOutput {
+  private var decoder: StreamingDecoder
+  private var stops: StopStrings
+  private let reporter: RequestReporter
+  private var text = ""
+
+  init(_ tokenizer: Tokenizer, _ stopStrings: [String], _ reporter: RequestReporter) {
+    decoder = StreamingDecoder(tokenizer, skipSpecial: true)
+    stops = StopStrings(stopStrings)
+    self.reporter = reporter
+  }
+
+  var hasEnded: Bool { stops.hasEnded }
+
+  mutating func append(_ id: Int32) { tell(stops.append(decoder.append(id))) }
+
+  mutating func finish() -> String {
+    tell(stops.append(decoder.finish()))
+    tell(stops.finish())
+    return text
+  }
+
+  private mutating func tell(_ words: String) {
+    guard !words.isEmpty else { return }
+    text += words
+    reporter.report(.text(words))
+  }
+}
+
 extension RunContext {
   /// The same run without a trace; an observer goes on.
-  var untraced: RunContext { RunContext(compute: compute, isCancelled: isCancelled) }
+  var untraced: RunContext {
+    RunContext(compute: compute, isCancelled: isCancelled, layerBegins: layerBegins)
+  }
 }

@@ -1,157 +1,227 @@
 import CVARKernels
 import VARKernels
 import VARModels
-import VARSystem
-import VARTokenizer
 import VARVision
 
-/// One conversation with its memory: turns go in, text and pictures come out.
+/// One conversation with its memory: requests go in, text and pictures come out.
 ///
-/// Not for use from several tasks at once; each request or chat has its own.
+/// A request is prepared (words to ids, headers of pictures), planned, and admitted by the ledger. From then on it owns
+/// what was planned: scratch of the kernels, the language model's state, the weights of the phase that runs. Where the
+/// conversation goes on, the state stays, and the ledger holds its bytes.
+///
+/// Not for use from several threads at once; each request or session has its own.
 package final class Conversation {
-  /// What a conversation can hold and how it runs.
-  package struct Options {
-    /// Text and picture tokens of all turns; nil sizes it for one turn alone.
-    package var contextTokens: Int?
-    /// Size of pictures to draw; nil where none may be drawn.
-    package var drawing: DrawingOptions?
-    /// Tokens of text to write in a turn at most.
-    package var maximumTextTokens: Int
-    /// Bounds on the pixels of a picture that is looked at; nil takes the model's.
-    package var minimumPixels, maximumPixels: Int?
-    /// Rows of a prompt that go through the layers at once; nil picks. Changes no result.
-    package var rowsPerPass: Int?
-
-    package init(
-      contextTokens: Int? = nil, drawing: DrawingOptions? = nil, maximumTextTokens: Int = 512
-    ) {
-      self.contextTokens = contextTokens
-      self.drawing = drawing
-      self.maximumTextTokens = maximumTextTokens
-    }
-  }
-
-  let model: VARGPT
-  private(set) var options: Options
-  package let run: RunContext
+  let model: Model
+  let instruments: Instruments
   package let weights: ModelWeights
-  let recorder: TraceRecorder?
-  private let requestID: Int
-  private let computeArena: Arena
-  private var sessionArena: Arena?
+  /// Text and picture tokens of all turns; nil sizes the state for one turn alone.
+  let contextTokens: Int?
   package private(set) var session: LanguageSession?
-  private var turnCount = 0
-  private let requestWeights: RequestWeights
   /// What was planned for the turn that runs.
   package private(set) var plan: RequestPlan?
+  /// Tells how far the turn is.
+  private(set) var reporter = RequestReporter()
+  private var turnCount = 0
+  private let requestID: Int
+  private let requestWeights: RequestWeights
+  private var compute: Compute?
+  /// Type of the cached keys and values; nil before the first turn.
+  private(set) var kvType: KVType?
+  private var arenas: (compute: Arena?, session: Arena?)
+  /// What the ledger knows of this conversation.
+  private var admission: MemoryLedger.Admission?
+
+  var recorder: TraceRecorder? { instruments.recorder }
 
   package init(
-    _ model: VARGPT, options: Options, recorder: TraceRecorder? = nil,
-    observer: (any LinearObserver)? = nil, isCancelled: @escaping () -> Bool = { false }
-  ) throws {
+    _ model: Model, contextTokens: Int? = nil, instruments: Instruments = Instruments()
+  ) throws(VARLiteError) {
+    try model.runtime.requireOpen()
     self.model = model
-    self.options = options
-    self.recorder = recorder
-    guard let pool = ThreadPool(threadCount: model.options.threadCount) else {
-      throw GenerationError(
-        .outOfMemory, "the system refused \(model.options.threadCount) threads",
-        remedies: [Remedy(.fewerThreads)])
+    self.contextTokens = contextTokens
+    self.instruments = instruments
+    let requestWeights = RequestWeights(model.sources, model.options.residency.fixed ?? .map)
+    self.requestWeights = requestWeights
+    weights = try VARLiteError.wrapping {
+      try ModelWeights(source: requestWeights, tensors: model.tensors)
     }
+    requestID = model.runtime.nextRequestID
+  }
+
+  deinit {
+    endReading()
+    if let admission { model.runtime.ledger.end(admission.id) }
+  }
+
+  /// What every forward pass of the turn shares.
+  package var run: RunContext {
+    guard let compute else { preconditionFailure("a pass begins before the turn is admitted") }
+    let reporter = reporter
+    return RunContext(
+      compute: compute, trace: recorder, observer: instruments.observer,
+      isCancelled: { reporter.stop.isNow }, layerBegins: { reporter.layerBegins() })
+  }
+
+  // MARK: Admission
+
+  /// Plans a request and waits until the ledger admits it. From then on the memory of the plan is this conversation's.
+  func admit(_ turn: PreparedRequest, isRead: Bool = false) throws {
+    let planner = TurnPlanner(model: model, scope: scope, turn: turn, isRead: isRead)
+    kvType = planner.kvType
+    try admit(
+      MemoryLedger.Candidate(
+        model: model, plan: planner.plan, remedies: planner.remedies, replaced: admission?.id,
+        waits: !isRead && turn.request.whenBusy == .waits))
+  }
+
+  /// The same for a request without words.
+  func admit(_ candidate: MemoryLedger.Candidate) throws {
+    let admission = try model.runtime.ledger.admit(candidate, reporter.stop) { [reporter] place in
+      var progress = Progress(.waiting)
+      progress.total = place
+      reporter.report(.progress(progress))
+    }
+    self.admission = admission
+    requestWeights.use(admission.plan.residency, for: WeightRequest(id: requestID))
+    plan = admission.plan
+    reporter.begin(admission.plan)
+    if compute == nil { try makeCompute() }
+  }
+
+  private var scope: ConversationScope {
+    ConversationScope(
+      contextTokens: contextTokens, rowsPerPass: instruments.rowsPerPass,
+      capacity: session?.capacity, tokenCount: session?.ids.count ?? 0,
+      kvType: session == nil ? nil : kvType)
+  }
+
+  private func makeCompute() throws {
+    let pool = try model.runtime.threads()
     var plan = MemoryPlan()
     let scratch = model.reserveCompute(&plan)
-    guard let arena = Arena(plan) else { throw GenerationError.noMemory(plan.byteCount) }
-    computeArena = arena
-    let compute = Compute(
-      instructionSet: model.options.instructionSet, pool: pool, arena: arena, scratch: scratch)
-    run = RunContext(
-      compute: compute, trace: recorder, observer: observer, isCancelled: isCancelled)
-    requestWeights = RequestWeights(model.sources, model.options.residency.fixed ?? .map)
-    weights = try ModelWeights(source: requestWeights, tensors: model.tensors)
-    requestID = model.nextRequestID
+    guard let arena = Arena(plan) else { throw VARLiteError.noMemory(plan.byteCount) }
+    arenas.compute = arena
+    compute = Compute(
+      instructionSet: model.runtime.options.instructionSet, pool: pool, arena: arena,
+      scratch: scratch)
   }
-
-  deinit { endReading() }
 
   /// Says that what follows is a phase of the plan, whose weights are read.
-  func begin(_ phase: WeightPhase, events: (GenerationEvent) -> Void) throws {
-    guard let planned = plan?.phase(phase) else {
+  func begin(_ phase: WeightPhase, as kind: RequestPhase? = nil) throws {
+    guard let planned = plan?.phase(kind ?? RequestPhase(phase)) else {
       preconditionFailure("a phase begins that was not planned")
     }
-    let request = WeightRequest(id: requestID, isCancelled: run.isCancelled)
+    let request = WeightRequest(id: requestID, isCancelled: { [reporter] in reporter.stop.isNow })
     try weights.begin(planned.weights, for: request) { done, total in
-      events(.loading(doneBytes: done, totalBytes: total))
+      reporter.report(.progress(Progress(.loading, done: done, total: total)))
     }
   }
 
-  /// Takes up a plan: weights are where it says from now on.
-  func adopt(_ plan: RequestPlan) {
-    requestWeights.use(plan.residency, for: WeightRequest(id: requestID))
-    self.plan = plan
+  /// A turn begins, with who is told of it.
+  func beginTurn(_ reporter: RequestReporter) { self.reporter = reporter }
+
+  /// A turn ends. Weights are not read until the next one begins, and only the conversation's own state is held.
+  func endTurn() {
+    reporter.end()
+    endReading()
+    guard let admission else { return }
+    let ledger = model.runtime.ledger
+    guard contextTokens != nil, session != nil else {
+      (compute, arenas) = (nil, (nil, nil))
+      session = nil
+      ledger.end(admission.id)
+      self.admission = nil
+      return
+    }
+    let held = [arenas.compute, arenas.session].reduce(0) { $0 + ($1?.plan.byteCount ?? 0) }
+    ledger.hold(admission.id, bytes: held)
   }
 
-  /// Draws pictures with another seed from now on.
-  func reseed(_ seed: UInt64) { options.drawing?.seed = seed }
+  private func endReading() { weights.end(WeightRequest(id: requestID)) }
 
-  func adoptRoundTrip(grid: GridSize, events: (GenerationEvent) -> Void) throws {
-    let plan = try planner.roundTripPlan(grid: grid)
-    adopt(plan)
-    events(.planned(plan))
-  }
-
-  /// Gives the conversation's own memory back: it ends here.
+  /// Gives the language model's state back, where no other turn follows.
   func releaseSession() {
+    guard contextTokens == nil else { return }
     session = nil
-    sessionArena = nil
+    arenas.session = nil
   }
 
-  /// Plans turns of this conversation.
-  var planner: ConversationPlanner {
-    ConversationPlanner(
-      model: model, options: options, session: session.map { ($0.capacity, $0.ids.count) })
-  }
+  // MARK: Turns
 
-  /// Says that weights are not read until a new phase begins: other requests may take them over.
-  func endReading() { weights.end(WeightRequest(id: requestID)) }
-
-  /// Appends a user turn and the start of the answer. Where that fails, the conversation stays as it was.
-  ///
-  /// - Returns: what was planned for the turn before it ran.
-  @discardableResult
-  package func append(
-    _ prompt: Prompt, forcesDrawing: Bool = false, events: (GenerationEvent) -> Void
-  ) throws -> RequestPlan {
-    let builder = PromptBuilder(model: model)
-    let preprocessing = try model.preprocessing(
-      minimumPixels: options.minimumPixels, maximumPixels: options.maximumPixels)
-    let encoder = PictureEncoder(model: model, weights: weights, preprocessing: preprocessing)
-    // Everything is checked before the tower looks at a picture, which takes long.
-    let ids = try builder.ids(prompt, isFirstTurn: turnCount == 0, forcesDrawing: forcesDrawing)
-    let patches = try encoder.patches(prompt.images)
-    let expanded = try builder.expand(ids, pictures: patches.map(\.tokenCount))
-    let turn = PlannedTurn(
-      promptTokens: expanded.count,
-      pictureGrids: patches.map { GridSize(height: $0.gridHeight, width: $0.gridWidth) },
-      forcesDrawing: forcesDrawing, mayDraw: options.contextTokens == nil)
+  /// Words and pictures of a request, and what they are to be read with.
+  func prepare(_ request: Request) throws(VARLiteError) -> PreparedRequest {
+    let turn = try model.prepare(request, isFirstTurn: turnCount == 0)
     try model.require(.llmEmbedding, .llm, to: "read a prompt")
-    try self.session?.requireRoom(for: expanded.count + (self.session?.capacity.closing ?? 0))
-    let planner = self.planner
-    let capacity = try planner.capacity(turn)
-    let plan = try planner.fittingPlan(turn)
-    adopt(plan)
-    events(.planned(plan))
-    if let limit = planner.textLimit(turn) { events(.textLimited(tokenCount: limit)) }
-    let pictures = try encoder.encode(patches, run, events: events) { phase in
-      try begin(phase, events: events)
+    if let session {
+      try session.requireRoom(for: turn.promptTokens + session.capacity.closing)
+      try request.drawing?.drawing(model, weights: weights).requireFit(session.capacity)
+    } else {
+      _ = try request.drawing?.drawing(model, weights: weights)
     }
-    try begin(.conversation(writesText: !forcesDrawing), events: events)
+    return turn
+  }
+
+  /// Reads a turn that was admitted, up to the start of the answer. Where that fails, the conversation stays as it was.
+  ///
+  /// - Returns: hash of the prompt's tokens and pictures.
+  func read(_ turn: PreparedRequest) throws -> String {
+    let planner = TurnPlanner(model: model, scope: scope, turn: turn)
+    if let limit = planner.textLimit {
+      reporter.report(.note(Note(.limitedText, tokenCount: limit)))
+    }
+    let capacity = try planner.capacity()
+    let builder = PromptBuilder(model: model)
+    var hash = PromptHash()
+    let pictures = try encode(turn, &hash)
+    let expanded = try builder.expand(turn.ids, pictures: turn.pictureTokens)
+    hash.add(expanded)
+    try begin(.conversation(writesText: !turn.drawsAtOnce))
     let session = try self.session ?? makeSession(capacity)
-    try session.requireRoom(for: expanded.count + session.capacity.closing)
-    events(.reading(tokenCount: expanded.count))
-    try session.append(expanded, pictures: pictures, run)
+    let count = expanded.count + turn.answer.count
+    try session.requireRoom(for: count + session.capacity.closing)
+    let passes = (count + capacity.rows - 1) / capacity.rows
+    reporter.begin(
+      Progress(.reading, total: count), done: 0, share: 1,
+      layerCount: passes * model.configuration.languageModel.numHiddenLayers)
+    let mark = session.mark
+    do {
+      try session.append(expanded, pictures: pictures, run)
+      if !turn.answer.isEmpty { try session.append(turn.answer, pictures: [], run) }
+    } catch {
+      session.rewind(to: mark)
+      throw error
+    }
     self.session = session
     turnCount += 1
-    tracePrompt(session, forcesDrawing: forcesDrawing)
-    return plan
+    tracePrompt(session, answerCount: turn.answer.count)
+    return hash.text
+  }
+
+  private func encode(
+    _ turn: PreparedRequest, _ hash: inout PromptHash
+  ) throws -> [EncodedPicture] {
+    guard !turn.grids.isEmpty else { return [] }
+    let target = ImageTarget.area(turn.preprocessing.maxPixels)
+    let patches = try turn.request.pictures.map { picture in
+      try turn.preprocessing.patches(
+        of: picture.decoded(target: target, limits: model.runtime.imageLimits))
+    }
+    for picture in patches { hash.add(picture.values) }
+    try begin(.vision(pictureCount: patches.count))
+    let encoder = PictureEncoder(model: model, weights: weights, reporter: reporter)
+    return try encoder.encode(patches, run)
+  }
+
+  private func makeSession(_ capacity: LanguageSession.Capacity) throws -> LanguageSession {
+    let configuration = model.configuration
+    var plan = MemoryPlan()
+    let layout = LanguageSession.reserve(
+      &plan, configuration.languageModel, capacity: capacity, kvType: kvType ?? model.kvType)
+    guard let arena = Arena(plan) else { throw VARLiteError.noMemory(plan.byteCount) }
+    arenas.session = arena
+    return LanguageSession(
+      layout, arena: arena, model: Qwen2Model(configuration.languageModel, weights: weights),
+      configuration: configuration)
   }
 
   /// Where a conversation stands between two turns, to come back to.
@@ -171,34 +241,22 @@ package final class Conversation {
   /// Ends the answer in the form that the next turn continues.
   ///
   /// - Parameter pending: the last picked token, where it is not in the cache.
-  func endAnswer(pending: Int32?, events: (GenerationEvent) -> Void) throws {
+  func endAnswer(pending: Int32?) throws {
     guard let session else { return }
-    try begin(.conversation(writesText: true), events: events)
+    try begin(.conversation(writesText: true))
     let builder = PromptBuilder(model: model)
     let drew =
       session.ids.last.map(Int.init) == model.configuration.specialTokens.imageGenStart
     try session.append(builder.endOfAnswer(pending: pending, drew: drew), pictures: [], run)
   }
 
-  private func makeSession(_ capacity: LanguageSession.Capacity) throws -> LanguageSession {
-    let configuration = model.configuration
-    var plan = MemoryPlan()
-    let layout = LanguageSession.reserve(
-      &plan, configuration.languageModel, capacity: capacity, kvType: model.kvType)
-    guard let arena = Arena(plan) else { throw GenerationError.noMemory(plan.byteCount) }
-    sessionArena = arena
-    return LanguageSession(
-      layout, arena: arena, model: Qwen2Model(configuration.languageModel, weights: weights),
-      configuration: configuration)
-  }
-
-  /// A token that forces a drawing counts as the model's own, not as the prompt's.
-  private func tracePrompt(_ session: LanguageSession, forcesDrawing: Bool) {
+  /// Tokens that begin the answer count as the model's own, not as the prompt's.
+  private func tracePrompt(_ session: LanguageSession, answerCount: Int) {
     guard let recorder else { return }
     let count = session.ids.count
     let ids = session.ids.map(Int.init)
-    let prompt = forcesDrawing ? ids.dropLast() : ids[...]
-    recorder.record("input_ids", shape: [1, prompt.count], integers: Array(prompt))
+    recorder.record(
+      "input_ids", shape: [1, count - answerCount], integers: Array(ids.dropLast(answerCount)))
     recorder.record("sequence", shape: [1, count], integers: ids)
     let positions = session.positions.positions
     recorder.record(
@@ -208,7 +266,7 @@ package final class Conversation {
   }
 }
 
-extension VARGPT {
+extension Model {
   /// Scratch of quantized activations, which every phase uses.
   func reserveCompute(_ plan: inout MemoryPlan) -> Compute.ScratchIDs {
     Compute.reserve(&plan, maximumColumns: largestQuantizedInput)
@@ -220,29 +278,5 @@ extension VARGPT {
       tensor.description.elementType.isQuantized && tensor.description.layout == .tiles
         ? max(largest, tensor.description.cols) : largest
     }
-  }
-
-  /// Sizes that the pictures of the training have when the vision tower looks at them; nil where the file names none.
-  func knownPictureSizes() -> [PixelSize]? {
-    let sizes = configuration.training.sizes.compactMap { size -> PixelSize? in
-      let resized = try? imagePreprocessing.smartResize(height: size.height, width: size.width)
-      return resized.map { PixelSize(height: $0.height, width: $0.width) }
-    }
-    return sizes.isEmpty ? nil : sizes
-  }
-
-  /// - Throws: `invalidRequest` for bounds that no picture can meet.
-  func preprocessing(
-    minimumPixels: Int?, maximumPixels: Int?
-  ) throws(GenerationError) -> ImagePreprocessing {
-    for (name, bound) in [("least", minimumPixels), ("largest", maximumPixels)] {
-      guard let bound else { continue }
-      try GenerationError.require(bound, in: 1...1 << 30, "\(name) number of pixels")
-    }
-    var preprocessing = imagePreprocessing.limited(
-      maximumTokens: ImagePreprocessing.defaultMaximumTokens)
-    if let maximumPixels { preprocessing.maxPixels = maximumPixels }
-    preprocessing.minPixels = min(minimumPixels ?? preprocessing.minPixels, preprocessing.maxPixels)
-    return preprocessing
   }
 }

@@ -2,10 +2,10 @@
 /// is checked, so that they end a request instead of becoming text or pixels.
 enum FiniteNumbers {
   /// - Parameter part: what computed the numbers.
-  /// - Throws: `GenerationError` with `unusableModel`, naming the model's file.
+  /// - Throws: `VARLiteError` with `model`, naming the model's file.
   static func require(
     _ values: UnsafeBufferPointer<Float>, of part: String, modelPath: String
-  ) throws(GenerationError) {
+  ) throws(VARLiteError) {
     guard areFinite(values) else { throw failure(part, modelPath) }
   }
 
@@ -16,9 +16,9 @@ enum FiniteNumbers {
     return faults == 0
   }
 
-  static func failure(_ part: String, _ modelPath: String) -> GenerationError {
-    GenerationError(
-      .unusableModel,
+  static func failure(_ part: String, _ modelPath: String) -> VARLiteError {
+    VARLiteError(
+      .model,
       "\(modelPath): the \(part) gives values that are no numbers; varlite verify tells whether "
         + "the file is damaged")
   }

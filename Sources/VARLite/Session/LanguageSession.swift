@@ -87,9 +87,9 @@ package final class LanguageSession {
   var hasRoom: Bool { ids.count + capacity.closing < capacity.context }
 
   /// Throws `contextFull` unless the context holds `count` more tokens.
-  func requireRoom(for count: Int) throws(GenerationError) {
+  func requireRoom(for count: Int) throws(VARLiteError) {
     guard ids.count + count <= capacity.context else {
-      throw GenerationError(
+      throw VARLiteError(
         .contextFull,
         "the conversation has \(ids.count + count) tokens, the context holds \(capacity.context); "
           + "shorten it or use fewer pictures")

@@ -4,30 +4,18 @@ import VARVision
 
 /// Runs pictures through the vision tower in a memory of its own, which is given back before the language model starts.
 struct PictureEncoder {
-  let model: VARGPT
+  let model: Model
   let weights: ModelWeights
-  let preprocessing: ImagePreprocessing
+  let reporter: RequestReporter
 
-  /// The pictures as the vision tower takes them.
-  func patches(_ images: [RGBImage]) throws -> [ImagePatches] {
-    if !images.isEmpty { try model.require(.vision, to: "look at pictures") }
-    return try images.map { try preprocessing.patches(of: $0) }
-  }
-
-  /// - Parameter begin: called with the phase before weights are read.
   /// - Returns: merged grid and embeddings of each picture.
-  func encode(
-    _ pictures: [ImagePatches], _ run: RunContext, events: (GenerationEvent) -> Void,
-    begin: (WeightPhase) throws -> Void
-  ) throws -> [EncodedPicture] {
-    guard !pictures.isEmpty else { return [] }
-    try begin(.vision(pictureCount: pictures.count))
+  func encode(_ pictures: [ImagePatches], _ run: RunContext) throws -> [EncodedPicture] {
     let configuration = model.configuration
     let patchCapacity = pictures.map(\.patchCount).max() ?? 0
     var plan = MemoryPlan()
     let layout = VisionState.reserve(
       &plan, configuration.vision, patchCapacity: patchCapacity)
-    guard let arena = Arena(plan) else { throw GenerationError.noMemory(plan.byteCount) }
+    guard let arena = Arena(plan) else { throw VARLiteError.noMemory(plan.byteCount) }
     let state = VisionState(layout, arena: arena)
     let hiddenSize = configuration.languageModel.hiddenSize
     let tower = VisionTower(configuration.vision, hiddenSize: hiddenSize, weights: weights)
@@ -35,24 +23,16 @@ struct PictureEncoder {
     for (index, picture) in pictures.enumerated() {
       let grid = GridSize(height: picture.gridHeight, width: picture.gridWidth)
       let merged = GridSize(height: grid.height / 2, width: grid.width / 2)
-      let (from, to) = (
-        (picture.sourceWidth, picture.sourceHeight), (picture.resizedWidth, picture.resizedHeight)
-      )
-      if picture.isShrunk {
-        events(.shrunk(picture: index, from: from, to: to, tokenCount: picture.tokenCount))
-      } else if picture.isEnlarged {
-        events(.enlarged(picture: index, from: from, to: to, tokenCount: picture.tokenCount))
-      }
-      let size = PixelSize(height: picture.resizedHeight, width: picture.resizedWidth)
-      if let known = model.knownPictureSizes(), !known.contains(size) {
-        events(.unknownPictureSize(picture: index, size: size, known: known))
-      }
+      report(picture, index)
       var embeddings = [Float](repeating: 0, count: merged.tokenCount * hiddenSize)
       try picture.values.withRows(columns: configuration.vision.patchValues) { patches in
         try embeddings.withMutableRows(columns: hiddenSize) { output in
           try tower.encode(patches: patches, grid: grid, into: output, state: state, run) {
             done, count in
-            events(.encoding(picture: index, block: done, blockCount: count))
+            reporter.begin(
+              Progress(.looking, index: index, done: done, total: count),
+              done: (Double(index) + Double(done) / Double(count)) / Double(pictures.count),
+              share: 0)
           }
         }
       }
@@ -60,6 +40,27 @@ struct PictureEncoder {
     }
     trace(pictures, run)
     return encoded
+  }
+
+  /// Says what a person may want to know of a picture's size.
+  private func report(_ picture: ImagePatches, _ index: Int) {
+    let size = PixelSize(height: picture.resizedHeight, width: picture.resizedWidth)
+    func say(_ kind: Note.Kind, _ known: [PixelSize] = []) {
+      var note = Note(kind, tokenCount: picture.tokenCount)
+      note.picture = index
+      note.givenSize = PixelSize(height: picture.sourceHeight, width: picture.sourceWidth)
+      note.size = size
+      note.knownSizes = known
+      reporter.report(.note(note))
+    }
+    if picture.isShrunk {
+      say(.shrunkPicture)
+    } else if picture.isEnlarged {
+      say(.enlargedPicture)
+    }
+    if let known = model.knownPictureSizes(), !known.contains(size) {
+      say(.unknownPictureSize, known)
+    }
   }
 
   private func trace(_ pictures: [ImagePatches], _ run: RunContext) {
@@ -72,5 +73,16 @@ struct PictureEncoder {
     recorder.record(
       "image_grid_thw", shape: [pictures.count, 3],
       integers: pictures.flatMap { [1, $0.gridHeight, $0.gridWidth] })
+  }
+}
+
+extension Model {
+  /// Sizes that the pictures of the training have when the vision tower looks at them; nil where the file names none.
+  fileprivate func knownPictureSizes() -> [PixelSize]? {
+    let sizes = configuration.training.sizes.compactMap { size -> PixelSize? in
+      let resized = try? imagePreprocessing.smartResize(height: size.height, width: size.width)
+      return resized.map { PixelSize(height: $0.height, width: $0.width) }
+    }
+    return sizes.isEmpty ? nil : sizes
   }
 }

@@ -1,28 +1,43 @@
 import VARModels
 import VARTokenizer
 
-/// Turns of a conversation to token ids (MODEL 4).
+/// Messages to token ids (MODEL 4).
 struct PromptBuilder {
-  let model: VARGPT
+  let model: Model
 
   private var tokens: SpecialTokens { model.configuration.specialTokens }
 
-  /// Ids of a user turn and the start of the answer, one placeholder per picture.
-  func ids(
-    _ prompt: Prompt, isFirstTurn: Bool, forcesDrawing: Bool
-  ) throws(GenerationError) -> [Int32] {
-    let user = ChatMessage(.user, try prompt.parts())
-    let system = prompt.system.map { [ChatMessage(.system, $0)] } ?? []
-    let text = ChatTemplate.render(system + [user], addDefaultSystem: isFirstTurn)
-    var ids = model.tokenizer.encode(text)
+  /// Ids of messages and the start of the answer, one placeholder per picture.
+  ///
+  /// - Parameter isFirstTurn: whether the conversation begins here; it then has a system message.
+  func ids(_ messages: [Message], isFirstTurn: Bool) throws(VARLiteError) -> [Int32] {
+    guard messages.last?.role == .user else {
+      throw VARLiteError(.request, "the last message is not the user's; there is nothing to answer")
+    }
+    let pieces = ChatTemplate.pieces(
+      messages.map(\.template), addDefaultSystem: isFirstTurn)
+    let ids = pieces.flatMap { piece in
+      model.tokenizer.encode(
+        piece.text, addedTokens: piece.isTemplate ? .recognize : .plainText)
+    }
     let placeholders = ids.count { Int($0) == tokens.imagePad }
-    guard placeholders == prompt.images.count else {
-      throw GenerationError(
-        .invalidRequest,
+    guard placeholders == messages.reduce(0, { $0 + $1.pictures.count }) else {
+      throw VARLiteError(
+        .request,
         "the text holds the model's own picture placeholder; write <image> where a picture goes")
     }
-    if forcesDrawing { ids.append(Int32(tokens.imageGenStart)) }
     return ids
+  }
+
+  /// Throws `request` unless tokens can stand behind the prompt of a drawing.
+  func check(_ answer: [Int32]) throws(VARLiteError) {
+    let vocabulary = Int32(model.configuration.languageModel.vocabSize)
+    guard let last = answer.last else { return }
+    guard answer.allSatisfy({ (0..<vocabulary).contains($0) }),
+      Int(last) == tokens.imageGenStart
+    else {
+      throw VARLiteError(.request, "the saved drawing does not begin with tokens of this model")
+    }
   }
 
   /// Repeats the i-th placeholder once for each token of the i-th picture.
@@ -45,4 +60,25 @@ struct PromptBuilder {
 
   /// Tokens that `endOfAnswer` adds at most, with the token that starts a picture.
   var largestEndOfAnswer: Int { 1 + endOfAnswer(pending: nil, drew: true).count }
+}
+
+extension Message {
+  /// The message as the chat template takes it.
+  fileprivate var template: ChatMessage {
+    let role: ChatMessage.Role =
+      switch self.role {
+      case .system: .system
+      case .user: .user
+      case .assistant: .assistant
+      }
+    return ChatMessage(
+      role,
+      parts.map { part in
+        switch part.content {
+        case .text(let text): .plainText(text)
+        case .templateText(let text): .text(text)
+        case .picture: .image
+        }
+      })
+  }
 }

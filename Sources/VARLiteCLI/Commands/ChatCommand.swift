@@ -63,12 +63,10 @@ struct ChatCommand: ParsableCommand {
     let settings = ChatSettings(
       outputFolder: outputFolder, letsModelDecide: letModelDecide, hasMetadata: !noMetadata,
       detail: self.model.detail, ram: self.model.ram)
-    var loop = try ChatLoop(settings: settings, seed: seedOption.seed.value) { seed in
-      try Chat(
-        model, contextTokens: context, drawing: DrawingOptions(seed: seed),
-        sampling: TextSampling(temperature: temperature, seed: seed, maximumTokens: maxTokens),
-        isCancelled: { Interruption.shouldStop })
+    var loop = try ChatLoop(settings: settings, seed: seedOption.seed.value) {
+      try ChatSession(model, contextTokens: context)
     }
+    loop.sampling = TextSampling(temperature: temperature, maximumTokens: maxTokens)
     let name = model.path.split(separator: "/").last.map(String.init) ?? model.path
     try loop.run(model: name)
   }

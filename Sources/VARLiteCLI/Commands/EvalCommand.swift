@@ -40,18 +40,17 @@ struct EvalCommand: ParsableCommand {
   func run() throws {
     let set = try EvaluationSet(directory: directory)
     let model = try self.model.open()
-    var referenceOptions = model.options
-    referenceOptions.kvType = nil
+    let options = Model.Options(residency: model.options.residency)
     let reference = try self.reference.map { path in
       try ModelFile.check(path)
-      return try VARGPT(path: path, options: referenceOptions)
+      return try model.runtime.open(path, options: options)
     }
     let run = EvaluationRun(
       model, reference: reference, set: set,
       parts: parts.isEmpty ? EvaluationRun.Part.allCases : parts, limit: limit ?? .max)
     let progress = self.model.progress()
     let (report, fidelity) = try run.run(
-      isCancelled: { Interruption.shouldStop },
+      stop: Interruption.stop,
       progress: { part, done, count in
         progress.percent("\(part.rawValue), \(count) cases", done: done, total: count)
       })

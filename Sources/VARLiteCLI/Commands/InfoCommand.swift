@@ -16,7 +16,7 @@ struct InfoCommand: ParsableCommand {
   var json = false
 
   func run() throws {
-    let model = try VARGPT(path: file.path())
+    let model = try Runtime().open(file.path())
     let summary = ModelSummary(model)
     if json {
       Console.output(summary.json(withTensors: tensors).text + "\n")

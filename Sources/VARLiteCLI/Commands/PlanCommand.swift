@@ -74,26 +74,28 @@ struct PlanCommand: ParsableCommand {
   func run() throws {
     let model = try self.model.open(file)
     let request = try self.request()
-    let plan = try model.plan(request)
+    let plan = try model.plan(request, promptTokens: promptTokens)
     let speed = MachineSpeed.measure(model)
     let report = PlanReport(plan: plan, speed: speed, title: title(model), listsBuffers: all)
     Console.output(self.model.json ? report.json.text + "\n" : report.text)
-    try model.requireFit(request)
+    try model.requireFit(request, promptTokens: promptTokens)
   }
 
-  private func title(_ model: VARGPT) -> String { "\(task.rawValue) with \(model.path)" }
+  private func title(_ model: Model) -> String { "\(task.rawValue) with \(model.path)" }
 
-  private func request() throws -> RequestDescription {
-    let draws = task != .understand
+  private func request() throws -> Request {
     let count = images ?? (task == .edit || imageSize != nil ? 1 : 0)
     let size = imageSize ?? PictureSize(width: 448, height: 448)
-    return RequestDescription(
-      promptTokens: promptTokens, textTokens: maxTokens ?? (draws ? 128 : 512),
-      pictures: Array(repeating: (size.width, size.height), count: count), pixels: pixels.bounds,
-      drawing: draws
-        ? try picture.drawingOptions(
-          sourceSize: task == .edit ? (size.width, size.height) : nil) : nil,
-      forcesDrawing: draws && picture.forceImage)
+    let picture = Picture(width: size.width, height: size.height)
+    var request = Request(
+      "", pictures: Array(repeating: picture, count: count),
+      sampling: TextSampling(maximumTokens: maxTokens))
+    pixels.apply(to: &request)
+    if task != .understand {
+      request.drawing = try self.picture.drawing(
+        ofSize: task == .edit ? (size.width, size.height) : nil)
+    }
+    return request
   }
 }
 

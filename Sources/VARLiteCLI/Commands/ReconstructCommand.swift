@@ -46,7 +46,7 @@ struct ReconstructCommand: ParsableCommand {
     defer { progress.close() }
     let result = try model.reconstruct(
       picture, size: size.map { .pixels($0) } ?? .modelDefault,
-      isCancelled: { Interruption.shouldStop }, events: progress.report)
+      stop: Interruption.stop, events: progress.report)
     progress.finish()
     try file.write(result.image)
     let decibels = (result.psnr * 100).rounded() / 100

@@ -51,12 +51,12 @@ struct RepackCommand: ParsableCommand {
 
   func run() throws {
     guard !output.isEmpty else {
-      throw GenerationError(.invalidRequest, "the output has an empty name; name a file")
+      throw VARLiteError(.request, "the output has an empty name; name a file")
     }
     let input = self.file ?? model ?? ""
     try ModelFile.check(input)
     let file = try VQ4File(path: input)
-    let progress = Progress(isQuiet: quiet, printsText: false)
+    let progress = ProgressLine(isQuiet: quiet, printsText: false)
     defer { progress.close() }
     let result = try write(file, progress)
     progress.close()
@@ -74,16 +74,16 @@ struct RepackCommand: ParsableCommand {
     }
   }
 
-  private func write(_ file: VQ4File, _ progress: Progress) throws -> VQ4Writer.Result {
+  private func write(_ file: VQ4File, _ progress: ProgressLine) throws -> VQ4Writer.Result {
     do throws(VQ4Error) {
       return try file.repack(
         to: output, layout: layout, overwrite: force,
         progress: { progress.percent("repacking", done: $0, total: $1) },
         isCancelled: { Interruption.shouldStop })
     } catch {
-      if error.code == .cancelled { throw GenerationError(.cancelled, "interrupted") }
+      if error.code == .cancelled { throw VARLiteError(.cancelled, "interrupted") }
       guard error.code == .outputExists, !force else { throw error }
-      throw GenerationError(.invalidRequest, "\(output): the file exists; --force replaces it")
+      throw VARLiteError(.request, "\(output): the file exists; --force replaces it")
     }
   }
 }

@@ -81,7 +81,7 @@ struct TokenizeCommand: ParsableCommand {
     }
     let choice = try DefaultModel.choice(option: model)
     if !quiet { choice.announce() }
-    return try VARGPT(path: choice.path).tokenizer
+    return try Runtime().open(choice.path).tokenizer
   }
 
   private func id(_ text: String) throws -> Int32 {

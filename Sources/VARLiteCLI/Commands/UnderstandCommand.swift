@@ -23,17 +23,19 @@ struct UnderstandCommand: ParsableCommand {
       try TraceOutput.check(trace, sparing: pictures.images + [try self.model.path()])
     }
     let question = try promptOption.text(self.question, "question")
-    let prompt = try input.prompt(question, images: pictures.images, ram: self.model.ram)
+    var request = try input.request(question, images: pictures.images)
+    request.text = text.sampling
     let model = try self.model.open()
     let progress = self.model.progress(printsText: !self.model.json)
     defer { progress.close() }
     let recorder = input.trace == nil ? nil : TraceRecorder()
-    let answer = try model.understand(
-      prompt, sampling: text.sampling, pixels: input.pixels.bounds, recorder: recorder,
-      isCancelled: { Interruption.shouldStop }, events: progress.report)
+    let answer = try model.run(
+      request, instruments: Instruments(recorder: recorder), stop: Interruption.stop,
+      events: progress.report)
+    let isCut = answer.end == .length
     let summary =
       progress.textSummary(tokenCount: answer.tokens.count)
-      + (answer.isCut ? ", cut at --max-tokens" : "") + ", seed \(text.seed)"
+      + (isCut ? ", cut at --max-tokens" : "") + ", seed \(text.seed)"
     if let recorder, let path = input.trace {
       try FileOutput.write(recorder.safetensors(), to: path)
     }
@@ -46,10 +48,10 @@ struct UnderstandCommand: ParsableCommand {
     }
     progress.finish()
     let object = JSONObject([
-      ("text", .string(answer.text)), ("prompt_tokens", .integer(answer.promptTokens)),
+      ("text", .string(answer.text)), ("prompt_tokens", .integer(answer.usage.promptTokens)),
       ("tokens", .array(answer.tokens.map { .integer(Int($0)) })),
-      ("is_cut", .bool(answer.isCut)), ("seed", .string(String(text.seed))),
-      ("kv", .string(model.kvType.rawValue)),
+      ("is_cut", .bool(isCut)), ("seed", .string(String(text.seed))),
+      ("kv", .string(answer.settings.kvType.rawValue)),
       ("model", .string(model.contentHash)), ("seconds", .number(progress.elapsedSeconds)),
       ("memory", answer.plan.memoryJSON),
     ])

@@ -17,7 +17,7 @@ struct VerifyCommand: ParsableCommand {
     let path = try model.path()
     let quiet = model.quiet
     let file = try VQ4File(path: path)
-    let progress = Progress(isQuiet: quiet, printsText: false)
+    let progress = ProgressLine(isQuiet: quiet, printsText: false)
     defer { progress.close() }
     let zeros = try file.verify(
       isCancelled: { Interruption.shouldStop },

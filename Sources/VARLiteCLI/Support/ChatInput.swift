@@ -21,11 +21,11 @@ struct ChatInput {
   /// The next line; nil at the end.
   ///
   /// The first Ctrl-C at a prompt drops the line, the next one in a row ends the program.
-  /// - Throws: `GenerationError` with `cancelled` for Ctrl-C.
-  mutating func nextLine() throws(GenerationError) -> String? {
+  /// - Throws: `VARLiteError` with `cancelled` for Ctrl-C.
+  mutating func nextLine() throws(VARLiteError) -> String? {
     var isWarned = false
     while true {
-      do throws(GenerationError) {
+      do throws(VARLiteError) {
         if let editor { return try editor.nextLine() }
         if showsPrompt { Console.send(Self.prompt, to: STDERR_FILENO) }
         return try plain.nextLine()

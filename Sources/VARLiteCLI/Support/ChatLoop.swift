@@ -13,7 +13,7 @@ struct ChatSettings {
   /// Whether pictures tell what they were made with.
   var hasMetadata: Bool
   /// How much is said on standard error.
-  var detail: Progress.Detail
+  var detail: ProgressLine.Detail
   /// Memory that the program may take while it decodes pictures.
   var ram: ByteCount?
 
@@ -23,9 +23,11 @@ struct ChatSettings {
 /// Reads turns from standard input and answers them.
 struct ChatLoop {
   private let settings: ChatSettings
-  /// Begins a conversation with a seed.
-  private let begin: (UInt64) throws -> Chat
-  private var chat: Chat
+  /// How text is picked; the seed is the conversation's.
+  var sampling = TextSampling()
+  /// Begins a conversation.
+  private let begin: () throws -> ChatSession
+  private var chat: ChatSession
   private var seed: UInt64
   private var waiting: [RGBImage] = []
   /// What `/edit` changes: the last picture that was drawn or shown.
@@ -35,12 +37,12 @@ struct ChatLoop {
 
   /// - Parameter begin: called for the conversation, and again for each that `/clear` starts.
   init(
-    settings: ChatSettings, seed: UInt64, begin: @escaping (UInt64) throws -> Chat
+    settings: ChatSettings, seed: UInt64, begin: @escaping () throws -> ChatSession
   ) throws {
     self.settings = settings
     self.seed = seed
     self.begin = begin
-    chat = try begin(seed)
+    chat = try begin()
     input = ChatInput(isQuiet: settings.isQuiet)
   }
 
@@ -107,7 +109,6 @@ struct ChatLoop {
         return Console.error("/seed needs a number from 0 on, or random, not \(text)")
       }
       self.seed = seed.value
-      chat.reseed(seed.value)
     }
     Console.error("seed \(seed)")
   }
@@ -115,7 +116,7 @@ struct ChatLoop {
   private mutating func clear() throws {
     waiting = []
     lastPicture = nil
-    chat = try begin(seed)
+    chat = try begin()
     Console.error("a new conversation begins")
   }
 
@@ -150,12 +151,13 @@ extension ChatLoop {
   ) throws -> Outcome {
     let waited = waiting
     waiting = []
-    let prompt = Prompt(text, images: waited.isEmpty ? [picture].compactMap(\.self) : waited)
-    let progress = Progress(detail: settings.detail, printsText: true)
+    let pictures = waited.isEmpty ? [picture].compactMap(\.self) : waited
+    let progress = ProgressLine(detail: settings.detail, printsText: true)
     defer { progress.close() }
-    let reply: Chat.Reply
+    let reply: Response
     do {
-      reply = try chat.say(prompt, drawsAfterText: draws, events: progress.report)
+      let request = try request(text, pictures, draws: draws)
+      reply = try chat.run(request, stop: Interruption.stop, events: progress.report)
     } catch {
       guard let reason = reason(toGoOnAfter: error) else { throw error }
       // What was not said is still to be said.
@@ -170,8 +172,10 @@ extension ChatLoop {
     progress.close()
     Console.output("\n")
     progress.finish()
-    guard let image = reply.image else {
-      if !settings.isQuiet { progress.line(progress.textSummary(tokenCount: reply.tokenCount)) }
+    guard let image = reply.picture else {
+      if !settings.isQuiet {
+        progress.line(progress.textSummary(tokenCount: reply.usage.textTokens))
+      }
       return .text
     }
     lastPicture = image
@@ -180,10 +184,21 @@ extension ChatLoop {
     try PictureOutput(path, quality: nil).write(image, text: texts)
     Console.output("\(path)\n")
     if !settings.isQuiet {
-      let seconds = Progress.seconds(progress.elapsedSeconds)
+      let seconds = ProgressLine.seconds(progress.elapsedSeconds)
       progress.line("\(image.width)x\(image.height) in \(seconds), seed \(seed)")
     }
     return .picture
+  }
+
+  private func request(_ text: String, _ pictures: [RGBImage], draws: Bool) throws -> Request {
+    var request = Request(
+      messages: [try Message(typed: text, pictures: pictures.map { Picture($0) })],
+      text: sampling)
+    request.text.seed = seed
+    guard chat.canDraw else { return request }
+    request.drawing = DrawingRequest(seed: seed)
+    request.drawing?.start = draws ? .afterText : .whereTheModelStarts
+    return request
   }
 
   /// What to say of a turn that could not be taken; nil where the conversation cannot go on.
@@ -191,12 +206,12 @@ extension ChatLoop {
     switch error {
     case _ where Interruption.isControlC && Console.outputFailure == nil && input.isInteractive:
       return "stopped; the turn is forgotten"
-    case let error as GenerationError where error.code == .contextFull:
+    case let error as VARLiteError where error.category == .contextFull:
       let way = "varlite chat --context N has room for longer conversations"
       return "\(error)\n" + (chat.tokenCount > 0 ? "/clear begins a new conversation; " : "") + way
     // What one turn cannot have, another one may.
-    case let error as GenerationError
-    where [.invalidRequest, .outOfMemory, .cannotWrite].contains(error.code)
+    case let error as VARLiteError
+    where [.request, .memory, .busy, .file, .picture].contains(error.category)
       && Console.outputFailure == nil:
       return Failure.text(error)
     case let error as ImageError: return "\(error)"

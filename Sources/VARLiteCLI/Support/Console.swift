@@ -14,11 +14,11 @@ enum Console {
   private static let firstOutputError = Atomic<Int32>(0)
 
   /// Why standard output could not be written; work whose result it carries is to stop.
-  static var outputFailure: GenerationError? {
+  static var outputFailure: VARLiteError? {
     let code = firstOutputError.load(ordering: .relaxed)
     guard code != 0 else { return nil }
-    return GenerationError(
-      .cannotWrite, "standard output: cannot be written: \(SystemError.message(code))")
+    return VARLiteError(
+      .file, "standard output: cannot be written: \(SystemError.message(code))")
   }
 
   static func error(_ line: String) { send(line + "\n", to: STDERR_FILENO) }

@@ -55,19 +55,19 @@ enum DefaultModel {
       return Choice(path: path)
     }
     guard let program = programPath() else {
-      throw GenerationError(.unusableModel, "the demo model cannot be found; use --model")
+      throw VARLiteError(.model, "the demo model cannot be found; use --model")
     }
     guard let name = String(validating: program, as: UTF8.self) else {
-      throw GenerationError(
-        .unusableModel,
+      throw VARLiteError(
+        .model,
         "the demo model lies in a folder whose name is not UTF-8: "
           + "\(String(decoding: program, as: UTF8.self)); rename it, or use --model")
     }
     let folder = name[..<(name.lastIndex(of: "/") ?? name.startIndex)]
     let path = folder + "/" + resource
     guard FileTree.isReadable(path) else {
-      throw GenerationError(
-        .unusableModel,
+      throw VARLiteError(
+        .model,
         "the demo model is not at \(path); keep VARLite_CVARDemoModel.resources beside varlite, "
           + "or use --model")
     }

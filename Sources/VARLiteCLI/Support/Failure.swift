@@ -58,7 +58,7 @@ enum Failure {
   /// An error in the words of the command line.
   static func text(_ error: any Error) -> String {
     switch error {
-    case let error as GenerationError: "\(error)" + RemedyText.advice(error)
+    case let error as VARLiteError: "\(error)" + RemedyText.advice(error)
     case let error as VQ4Error where error.mayBeOverwritten: "\(error) with --force"
     default: "\(error)"
     }
@@ -69,22 +69,15 @@ enum Failure {
     .notEnoughSpace, .outputBusy, .writeFailed,
   ]
 
+  private static let categories: [VARLiteError.Category: Status] = [
+    .request: .usage, .contextFull: .usage, .memoryUnknown: .usage, .model: .badInput,
+    .picture: .badInput, .memory: .noResources, .busy: .noResources, .file: .noResources,
+    .closed: .noResources, .nothingDrawn: .checkFailed, .cancelled: .interrupted,
+  ]
+
   private static func status(of error: any Error) -> Status? {
     switch error {
-    case let error as GenerationError:
-      switch error.code {
-      case .invalidRequest, .contextFull, .memoryUnknown: .usage
-      case .unusableModel: .badInput
-      case .outOfMemory, .cannotWrite: .noResources
-      case .nothingDrawn: .checkFailed
-      case .cancelled: .interrupted
-      }
-    case let error as ModelError:
-      switch error.code {
-      case .cancelled: .interrupted
-      case .outOfMemory: .noResources
-      case .missingTensor, .mismatchedTensor, .unreadableWeights: .badInput
-      }
+    case let error as VARLiteError: categories[error.category]
     case let error as ImageError: error.code == .outOfMemory ? .noResources : .badInput
     case let error as VQ4Error where error.code == .cancelled: .interrupted
     case let error as VQ4Error where Self.isOutputFault.contains(error.code): .usage

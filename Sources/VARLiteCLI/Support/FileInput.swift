@@ -5,15 +5,15 @@ import VARSystem
 enum FileInput {
   static let maximumByteCount = 256 << 20
 
-  static func bytes(_ path: String) throws(GenerationError) -> [UInt8] {
+  static func bytes(_ path: String) throws(VARLiteError) -> [UInt8] {
     let bytes: [UInt8]?
     do throws(SystemError) {
       bytes = try WholeFile.read(path, atMost: maximumByteCount)
     } catch {
-      throw GenerationError(.unusableModel, "\(path): cannot be read: \(error.message)")
+      throw VARLiteError(.model, "\(path): cannot be read: \(error.message)")
     }
     guard let bytes else {
-      throw GenerationError(.unusableModel, "\(path): is larger than \(maximumByteCount) bytes")
+      throw VARLiteError(.model, "\(path): is larger than \(maximumByteCount) bytes")
     }
     return bytes
   }

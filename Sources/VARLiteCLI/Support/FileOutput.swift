@@ -24,7 +24,7 @@ enum FileOutput {
     }
   }
 
-  static func write(_ bytes: [UInt8], to path: String) throws(GenerationError) {
+  static func write(_ bytes: [UInt8], to path: String) throws(VARLiteError) {
     holdSpare(false)
     defer { holdSpare(true) }
     guard path != "-" else {
@@ -40,19 +40,19 @@ enum FileOutput {
   }
 
   /// Checks before the work that a file can be made at `path`, and that none of `inputs` is lost by it.
-  static func check(_ path: String, sparing inputs: [String] = []) throws(GenerationError) {
+  static func check(_ path: String, sparing inputs: [String] = []) throws(VARLiteError) {
     guard path != "-" else { return }
     holdSpare(false)
     defer { holdSpare(true) }
     guard !path.isEmpty else {
-      throw GenerationError(.invalidRequest, "the output has an empty name; name a file")
+      throw VARLiteError(.request, "the output has an empty name; name a file")
     }
     for input in inputs where WholeFile.isSamePlace(path, input) {
-      throw GenerationError(
-        .invalidRequest, "\(path): this run reads or writes that file already; name another output")
+      throw VARLiteError(
+        .request, "\(path): this run reads or writes that file already; name another output")
     }
     guard FileStatus(path)?.kind != .folder else {
-      throw GenerationError(.cannotWrite, "\(path): is a directory; name a file")
+      throw VARLiteError(.file, "\(path): is a directory; name a file")
     }
     do throws(SystemError) {
       try WholeFile.check(path)
@@ -72,8 +72,8 @@ enum FileOutput {
   /// Whether the path is a device, a pipe or a socket.
   static func isSpecial(_ path: String) -> Bool { FileStatus(path)?.kind == .special }
 
-  private static func failure(_ path: String, _ error: SystemError) -> GenerationError {
-    GenerationError(
-      .cannotWrite, "\(path): cannot be written: \(error.message)\(error.advice)")
+  private static func failure(_ path: String, _ error: SystemError) -> VARLiteError {
+    VARLiteError(
+      .file, "\(path): cannot be written: \(error.message)\(error.advice)")
   }
 }

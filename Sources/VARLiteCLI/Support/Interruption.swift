@@ -1,4 +1,5 @@
 import Synchronization
+import VARLite
 import VARSharedCLI
 
 #if canImport(Glibc)
@@ -30,6 +31,9 @@ enum Interruption {
     if signalNumber != SIGINT { isFinal.store(true, ordering: .relaxed) }
     if flag.exchange(true, ordering: .relaxed) { _exit(128 + signalNumber) }
   }
+
+  /// Stops requests as soon as work is to stop.
+  static let stop = StopSignal(polling: { shouldStop ? .now : nil })
 
   static func install() {
     ProgramSignals.install { Interruption.caught($0) }

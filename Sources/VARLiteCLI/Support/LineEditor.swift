@@ -28,19 +28,19 @@ final class LineEditor {
 
   /// The next line without its line break; nil at the end.
   ///
-  /// - Throws: `GenerationError` with `cancelled` after Ctrl-C.
-  func nextLine() throws(GenerationError) -> String? {
+  /// - Throws: `VARLiteError` with `cancelled` after Ctrl-C.
+  func nextLine() throws(VARLiteError) -> String? {
     var line: UnsafePointer<CChar>?
     switch cline_read(editor, &line) {
     case Int32(CLINE_END): return nil
-    case Int32(CLINE_STOPPED): throw GenerationError(.cancelled, "interrupted")
+    case Int32(CLINE_STOPPED): throw VARLiteError(.cancelled, "interrupted")
     case Int32(CLINE_LINE): break
     default:
-      throw GenerationError(
-        .invalidRequest, "standard input: cannot be read: \(SystemError.message(errno))")
+      throw VARLiteError(
+        .request, "standard input: cannot be read: \(SystemError.message(errno))")
     }
     guard let line, let text = String(validatingCString: line) else {
-      throw GenerationError(.invalidRequest, "standard input: is not UTF-8 text")
+      throw VARLiteError(.request, "standard input: is not UTF-8 text")
     }
     let content = text.last == "\n" ? String(text.dropLast()) : text
     if content.contains(where: { !$0.isWhitespace }) { cline_remember(editor, content) }

@@ -13,10 +13,10 @@ enum ModelFile {
     "/config.json",
   ]
 
-  /// Throws `unusableModel`, with what to do, for what is plainly no `.vq4` file; all else is left to its reader.
-  static func check(_ path: String) throws(GenerationError) {
+  /// Throws `model`, with what to do, for what is plainly no `.vq4` file; all else is left to its reader.
+  static func check(_ path: String) throws(VARLiteError) {
     guard !path.isEmpty else {
-      throw GenerationError(.invalidRequest, "the model has an empty name; name a file")
+      throw VARLiteError(.request, "the model has an empty name; name a file")
     }
     let kind = FileStatus(path)?.kind
     if kind == .folder {
@@ -25,13 +25,13 @@ enum ModelFile {
       if checkpointFiles.contains(where: { FileTree.exists("\(folder)/\($0)") }) {
         throw unconverted(folder)
       }
-      throw GenerationError(.unusableModel, "\(path): is a folder; give a .vq4 file")
+      throw VARLiteError(.model, "\(path): is a folder; give a .vq4 file")
     }
     guard kind == .regular else { return }
     let start = start(of: path)
     if start.starts(with: Array("GGUF".utf8)) {
-      throw GenerationError(
-        .unusableModel,
+      throw VARLiteError(
+        .model,
         "\(path): is a GGUF file of another program; varlite runs .vq4 files, which varconvert makes "
           + "of a VARGPT-v1.1 checkpoint")
     }
@@ -45,9 +45,9 @@ enum ModelFile {
     throw unconverted(path)
   }
 
-  private static func unconverted(_ path: String) -> GenerationError {
-    GenerationError(
-      .unusableModel,
+  private static func unconverted(_ path: String) -> VARLiteError {
+    VARLiteError(
+      .model,
       "\(path): is a checkpoint, not a .vq4 file; convert it first: "
         + "varconvert \(path) -o model.vq4")
   }

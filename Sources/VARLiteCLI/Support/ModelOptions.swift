@@ -76,35 +76,35 @@ struct ModelOptions: ParsableArguments {
 
   func path() throws -> String { try DefaultModel.path(option: model) }
 
-  /// Progress as these options want it.
+  /// ProgressLine as these options want it.
   ///
   /// - Parameter printsText: whether text of the model is the result of the command.
-  func progress(printsText: Bool = false) -> Progress {
-    Progress(detail: detail, printsText: printsText)
+  func progress(printsText: Bool = false) -> ProgressLine {
+    ProgressLine(detail: detail, printsText: printsText)
   }
 
-  var detail: Progress.Detail { quiet ? .none : verbose ? .everything : .steps }
+  var detail: ProgressLine.Detail { quiet ? .none : verbose ? .everything : .steps }
 
   /// - Parameter file: the model where an argument names it instead of the option.
-  func open(_ file: String? = nil) throws -> VARGPT {
+  func open(_ file: String? = nil) throws -> Model {
     let choice = try DefaultModel.choice(option: file ?? model)
     if !quiet { choice.announce() }
-    var options = VARGPT.Options(
-      kvType: kv, residency: residency, memoryBudgetBytes: ram?.bytes)
-    if let threads { options.threadCount = threads }
-    if let isa { options.instructionSet = isa }
-    let model = try VARGPT(path: choice.path, options: options)
+    var shared = Runtime.Options(memoryBudgetBytes: ram?.bytes)
+    if let threads { shared.threadCount = threads }
+    if let isa { shared.instructionSet = isa }
+    let model = try Runtime(options: shared)
+      .open(choice.path, options: Model.Options(kvType: kv, residency: residency))
     if verbose { describe(model) }
     return model
   }
 
-  private func describe(_ model: VARGPT) {
-    let options = model.options
+  private func describe(_ model: Model) {
+    let options = model.runtime.options
     Console.error(
-      "model \(model.path): \(Progress.bytes(model.fileByteCount)), content hash "
+      "model \(model.path): \(ProgressLine.bytes(model.fileByteCount)), content hash "
         + model.contentHash)
     Console.error(
       "\(options.threadCount) threads, \(options.instructionSet.rawValue), keys and values in "
-        + "\(model.kvType.rawValue), residency \(options.residency.rawValue)")
+        + "\(model.kvType.rawValue), residency \(model.options.residency.rawValue)")
   }
 }

@@ -8,6 +8,16 @@ enum PictureInput {
   /// Stands for standard input.
   static let standardInput = "-"
 
+  /// A picture for a request: a file, or standard input where the path is `-`. Its header is checked.
+  static func picture(_ path: String) throws -> Picture {
+    let picture =
+      path == standardInput
+      ? Picture(bytes: try standardInputBytes(ImageLimits()), name: StandardInput.name)
+      : Picture(path: path)
+    _ = try picture.extents()
+    return picture
+  }
+
   /// Reads a file, or standard input where the path is `-`.
   ///
   /// - Parameters:
@@ -16,12 +26,17 @@ enum PictureInput {
   static func load(_ path: String, for target: ImageTarget, ram: ByteCount?) throws -> RGBImage {
     guard path == standardInput else { return try file(path, for: target, ram: ram) }
     let limits = limits(ram)
+    return try ImageDecoder.decode(
+      standardInputBytes(limits), name: StandardInput.name, limits: limits, target: target)
+  }
+
+  private static func standardInputBytes(_ limits: ImageLimits) throws -> [UInt8] {
     var input = StandardInput()
     guard let bytes = try input.bytes(atMost: limits.maximumFileBytes) else {
       throw ImageError(
         .tooLarge, path: StandardInput.name, "more than \(limits.maximumFileBytes) bytes of file")
     }
-    return try ImageDecoder.decode(bytes, name: StandardInput.name, limits: limits, target: target)
+    return bytes
   }
 
   /// Reads a file, whatever its name.

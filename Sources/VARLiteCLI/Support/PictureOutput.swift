@@ -46,21 +46,21 @@ struct PictureOutput {
   }()
 
   /// - Parameter quality: what the user asked for.
-  /// - Throws: `invalidRequest` for a name that asks for another format, and for a quality that means nothing.
-  init(_ path: String, quality: Int?) throws(GenerationError) {
+  /// - Throws: `request` for a name that asks for another format, and for a quality that means nothing.
+  init(_ path: String, quality: Int?) throws(VARLiteError) {
     self.path = path
     // Pipes, devices and standard output get PNG, whatever they are called.
     let ending = path == "-" || FileOutput.isSpecial(path) ? "" : Self.ending(path)
     if let other = Self.otherFormats[ending] {
-      throw GenerationError(
-        .invalidRequest,
+      throw VARLiteError(
+        .request,
         "\(path): the name stands for \(other), pictures are written as PNG and JPEG; "
           + "name a .png or .jpg file")
     }
     guard Self.jpegEndings.contains(ending) else {
       guard quality == nil else {
-        throw GenerationError(
-          .invalidRequest, "--quality is for JPEG, and \(path) becomes a PNG; name a .jpg file")
+        throw VARLiteError(
+          .request, "--quality is for JPEG, and \(path) becomes a PNG; name a .jpg file")
       }
       format = .png
       return

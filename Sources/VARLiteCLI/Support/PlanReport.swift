@@ -80,7 +80,7 @@ struct PlanReport {
 
   private func time(_ speed: MachineSpeed) -> String {
     let disk = speed.diskBytes * 1e-6
-    return "about \(Progress.seconds(plan.expectedSeconds(speed))) on this machine: "
+    return "about \(ProgressLine.seconds(plan.expectedSeconds(speed))) on this machine: "
       + "\(Self.rounded(2e-9 * speed.quantizedOperations)) GOPS in int8, "
       + "\(Self.rounded(2e-9 * speed.floatOperations)) in f32, weights at "
       + "\(Self.rounded(1e-9 * speed.weightBytes)) GB/s, disk at \(Self.rounded(disk)) MB/s"

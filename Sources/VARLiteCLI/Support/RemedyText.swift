@@ -3,17 +3,19 @@ import VARLite
 /// Remedies in the words of the command line.
 enum RemedyText {
   /// What stands behind an error's own words; empty where there is nothing to say.
-  static func advice(_ error: GenerationError) -> String {
+  static func advice(_ error: VARLiteError) -> String {
     guard let remedies = error.remedies else {
-      switch error.code {
+      switch error.category {
       case .memoryUnknown: return "; say how much with --ram"
-      case .outOfMemory: return "; use a smaller size or fewer --max-tokens"
+      case .memory: return "; use a smaller size or fewer --max-tokens"
       // Only a model that was left the decision draws nothing.
       case .nothingDrawn: return "; it is made to draw without --let-model-decide"
       default: return ""
       }
     }
     guard !remedies.isEmpty else { return "; nothing smaller fits" }
+    // The error itself says that the picture is too large.
+    if remedies == [Remedy(.smallerPictureFile)] { return "" }
     return "; it fits with " + remedies.map(flag).joined(separator: ", or ")
   }
 

@@ -68,7 +68,10 @@ struct PixelOptions: ParsableArguments {
     }
   }
 
-  var bounds: PixelBounds { PixelBounds(minimum: minPixels, maximum: maxPixels) }
+  func apply(to request: inout Request) {
+    request.minimumPicturePixels = minPixels
+    request.maximumPicturePixels = maxPixels
+  }
 }
 
 /// The system message, how pictures are looked at, and what is recorded.
@@ -84,26 +87,26 @@ struct InputOptions: ParsableArguments {
     completion: .file(extensions: ["safetensors"]))
   var trace: String?
 
-  /// The prompt of a text argument; `-` reads standard input without its last line break.
-  ///
-  /// - Parameter ram: memory that the program may take while it decodes pictures.
-  func prompt(_ argument: String, images: [String] = [], ram: ByteCount?) throws -> Prompt {
+  /// The request of a text argument; `-` reads standard input without its last line break.
+  func request(_ argument: String, images: [String] = []) throws -> Request {
     guard ([argument] + images).count(where: { $0 == PictureInput.standardInput }) <= 1 else {
-      throw GenerationError(
-        .invalidRequest,
+      throw VARLiteError(
+        .request,
         "- stands more than once: standard input is either the text or one picture")
     }
     var text = try Self.text(argument)
     if argument == "-", text.last?.isNewline == true { text.removeLast() }
     guard !images.isEmpty || text.contains(where: { !$0.isWhitespace }) else {
-      throw GenerationError(.invalidRequest, "the text is empty; say what you want")
+      throw VARLiteError(.request, "the text is empty; say what you want")
     }
     guard !text.utf8.contains(0) else {
-      throw GenerationError(.invalidRequest, "the text holds a NUL character; remove it")
+      throw VARLiteError(.request, "the text holds a NUL character; remove it")
     }
-    let target = pixels.maxPixels.map { ImageTarget.area($0) } ?? .understanding
-    let pictures = try images.map { try PictureInput.load($0, for: target, ram: ram) }
-    return Prompt(text, images: pictures, system: system)
+    let pictures = try images.map { try PictureInput.picture($0) }
+    let system = self.system.map { [Message(.system, parts: [.templateText($0)])] } ?? []
+    var request = Request(messages: system + [try Message(typed: text, pictures: pictures)])
+    pixels.apply(to: &request)
+    return request
   }
 
   static func text(_ argument: String) throws -> String {
@@ -169,7 +172,7 @@ struct PictureShapeOptions: ParsableArguments {
   }
 
   /// - Parameter sourceSize: of edit's first picture; nil for other commands.
-  func drawingOptions(sourceSize: (width: Int, height: Int)?) throws -> DrawingOptions {
+  func drawing(ofSize sourceSize: (width: Int, height: Int)?) throws -> DrawingRequest {
     var aspect =
       sourceSize.map { ImageAspect.nearest(width: Double($0.width), height: Double($0.height)) }
       ?? .modelDefault
@@ -184,7 +187,9 @@ struct PictureShapeOptions: ParsableArguments {
     var size = ImageSize.modelDefault
     if let pixels = self.size { size = .pixels(pixels) }
     if let pn, let budget = PixelBudget(rawValue: pn) { size = .budget(budget) }
-    return DrawingOptions(size: size, aspect: aspect, cfgScale: cfgScale)
+    var drawing = DrawingRequest(size: size, aspect: aspect, cfgScale: cfgScale)
+    if forceImage { drawing.start = .atOnce }
+    return drawing
   }
 }
 
@@ -237,8 +242,10 @@ struct ImageOptions: ParsableArguments {
     }
   }
 
-  func drawingOptions(source: RGBImage?) throws -> DrawingOptions {
-    var options = try shape.drawingOptions(sourceSize: source.map { ($0.width, $0.height) })
+  /// - Parameter source: edit's first picture; nil for other commands.
+  func drawing(of source: Picture?) throws -> DrawingRequest {
+    var options = try shape.drawing(ofSize: source?.extents())
+    if letModelDecide { options.start = .whereTheModelStarts }
     options.tau = tau
     options.topP = topP
     options.isGreedy = greedy

@@ -19,7 +19,7 @@ struct StandardInput {
   private var isAtEnd = false
 
   /// The next line without its line break; nil at the end.
-  mutating func nextLine() throws(GenerationError) -> String? {
+  mutating func nextLine() throws(VARLiteError) -> String? {
     var searched = start
     while true {
       if let end = buffer[searched...].firstIndex(of: UInt8(ascii: "\n")) {
@@ -39,14 +39,14 @@ struct StandardInput {
   }
 
   /// All that is left, line breaks included.
-  mutating func rest() throws(GenerationError) -> String {
+  mutating func rest() throws(VARLiteError) -> String {
     while !isAtEnd { try fill() }
     defer { start = buffer.count }
     return try Self.text(buffer[start...])
   }
 
   /// All that is left; nil where it is more than `count` bytes.
-  mutating func bytes(atMost count: Int) throws(GenerationError) -> [UInt8]? {
+  mutating func bytes(atMost count: Int) throws(VARLiteError) -> [UInt8]? {
     while !isAtEnd {
       try receive()
       guard buffer.count - start <= count else { return nil }
@@ -55,25 +55,25 @@ struct StandardInput {
     return start == 0 ? buffer : Array(buffer[start...])
   }
 
-  private mutating func receive() throws(GenerationError) {
+  private mutating func receive() throws(VARLiteError) {
     var block = [UInt8](repeating: 0, count: 65_536)
     let count = try Self.receive(into: &block)
     isAtEnd = count == 0
     buffer += block.prefix(count)
   }
 
-  private mutating func fill() throws(GenerationError) {
+  private mutating func fill() throws(VARLiteError) {
     try receive()
     guard buffer.count - start <= Self.maximumByteCount else {
-      throw GenerationError(
-        .invalidRequest, "\(Self.name): more than \(Self.maximumByteCount >> 20) MiB of text")
+      throw VARLiteError(
+        .request, "\(Self.name): more than \(Self.maximumByteCount >> 20) MiB of text")
     }
   }
 
   /// The system restarts a read that a signal interrupts, but not a poll.
-  private static func receive(into block: inout [UInt8]) throws(GenerationError) -> Int {
+  private static func receive(into block: inout [UInt8]) throws(VARLiteError) -> Int {
     while true {
-      if Interruption.isRequested { throw GenerationError(.cancelled, "interrupted") }
+      if Interruption.isRequested { throw VARLiteError(.cancelled, "interrupted") }
       var waiting = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
       guard poll(&waiting, 1, 200) > 0 else { continue }
       let count = block.withUnsafeMutableBytes {
@@ -81,16 +81,16 @@ struct StandardInput {
       }
       if count >= 0 { return count }
       guard errno == EINTR || errno == EAGAIN else {
-        throw GenerationError(
-          .invalidRequest,
+        throw VARLiteError(
+          .request,
           "\(Self.name): cannot be read: \(SystemError.message(errno))")
       }
     }
   }
 
-  private static func text(_ bytes: ArraySlice<UInt8>) throws(GenerationError) -> String {
+  private static func text(_ bytes: ArraySlice<UInt8>) throws(VARLiteError) -> String {
     guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw GenerationError(.invalidRequest, "\(Self.name): is not UTF-8 text")
+      throw VARLiteError(.request, "\(Self.name): is not UTF-8 text")
     }
     return text
   }

@@ -20,18 +20,22 @@ package struct RunContext {
   package let trace: (any TraceSink)?
   /// Asked before every layer.
   package let isCancelled: () -> Bool
+  /// Called before every layer.
+  package let layerBegins: () -> Void
 
   /// - Parameter observer: sees the inputs of all linear layers, those of convolutions not included.
   package init(
     compute: Compute, trace: (any TraceSink)? = nil, observer: (any LinearObserver)? = nil,
-    isCancelled: @escaping () -> Bool = { false }
+    isCancelled: @escaping () -> Bool = { false }, layerBegins: @escaping () -> Void = {}
   ) {
     self.compute = observer.map(compute.observed) ?? compute
     self.trace = trace
     self.isCancelled = isCancelled
+    self.layerBegins = layerBegins
   }
 
   func checkCancellation() throws(ModelError) {
     if isCancelled() { throw ModelError.cancelled }
+    layerBegins()
   }
 }

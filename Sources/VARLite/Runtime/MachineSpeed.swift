@@ -16,9 +16,9 @@ public struct MachineSpeed: Sendable {
   public let diskBytes: Double
 
   /// Measures with the threads and kernels of a model's requests; nil where the system refuses 80 MiB or threads.
-  public static func measure(_ model: VARGPT) -> MachineSpeed? {
-    guard let pool = ThreadPool(threadCount: model.options.threadCount) else { return nil }
-    let isa = model.options.instructionSet
+  public static func measure(_ model: Model) -> MachineSpeed? {
+    guard let pool = try? model.runtime.threads() else { return nil }
+    let isa = model.runtime.options.instructionSet
     guard
       let quantized = ProductProbe(.int4, rows: 2048, cols: 2048, tokens: 64, isa, pool),
       let wide = ProductProbe(.int4, rows: 32_768, cols: 3584, tokens: 1, isa, pool),

@@ -22,6 +22,8 @@ public struct Remedy: Sendable, Equatable {
     public static let largerBudget = Kind(rawValue: "largerBudget")
     /// Raise the limit on this process's memory by this many bytes.
     public static let higherLimit = Kind(rawValue: "higherLimit")
+    /// Shrink the picture's file before it is decoded.
+    public static let smallerPictureFile = Kind(rawValue: "smallerPictureFile")
     /// Take fewer threads.
     public static let fewerThreads = Kind(rawValue: "fewerThreads")
   }

@@ -1,7 +1,7 @@
 import VARLite
 import VARModels
 
-extension Progress {
+extension ProgressLine {
   /// A time that has passed.
   static func seconds(_ value: Double) -> String {
     let tenths = Int((value * 10).rounded())
@@ -39,37 +39,38 @@ extension Progress {
   }
 }
 
-extension GenerationEvent {
-  /// The part of a request that an event belongs to; nil where it may be any.
-  var part: String? {
-    switch self {
-    case .encoding: "pictures"
-    case .reading: "reading"
-    case .writing: "writing"
-    case .drawing: "drawing"
-    case .decoding: "pixels"
-    default: nil
-    }
-  }
+extension VARLite.Progress.Stage {
+  /// The part of a request that a stage belongs to; nil where it may be any.
+  fileprivate static let parts: [VARLite.Progress.Stage: String] = [
+    .looking: "pictures", .reading: "reading", .writing: "writing", .drawing: "drawing",
+    .decoding: "pixels",
+  ]
 
-  /// The line of an event that is said once.
-  var note: String {
-    switch self {
-    case .shrunk(let picture, let from, let to, let tokenCount):
-      "picture \(picture + 1): \(from.width)x\(from.height) shrunk to \(to.width)x\(to.height) "
-        + "(\(tokenCount) tokens); --max-pixels changes the limit"
-    case .enlarged(let picture, let from, let to, let tokenCount):
-      "picture \(picture + 1): \(from.width)x\(from.height) enlarged to \(to.width)x\(to.height) "
-        + "(\(tokenCount) tokens); so small a picture shows little"
-    case .unknownPictureSize(let picture, let size, let known):
-      "picture \(picture + 1): the model sees it in \(size.text), its training had "
-        + "\(Self.list(known)); do not expect much"
-    case .unknownDrawingSize(let size, let known):
-      "the model was trained on pictures of \(Self.list(known)), not on \(size.text); do not "
+  var part: String? { Self.parts[self] }
+}
+
+extension Note {
+  /// The note in the words of the command line.
+  var text: String {
+    let name = "picture \((picture ?? 0) + 1): "
+    let (given, seen) = (givenSize?.text ?? "", size?.text ?? "")
+    let count = tokenCount ?? 0
+    switch kind {
+    case .shrunkPicture:
+      return name + "\(given) shrunk to \(seen) (\(count) tokens); --max-pixels changes the limit"
+    case .enlargedPicture:
+      return name
+        + "\(given) enlarged to \(seen) (\(count) tokens); so small a picture shows little"
+    case .unknownPictureSize:
+      return name + "the model sees it in \(seen), its training had \(Self.list(knownSizes)); do "
+        + "not expect much"
+    case .unknownDrawingSize:
+      return
+        "the model was trained on pictures of \(Self.list(knownSizes)), not on \(seen); do not "
         + "expect much"
-    case .textLimited(let tokenCount):
-      "the model's context has room for \(tokenCount) more tokens; --max-tokens asks for more"
-    default: ""
+    case .limitedText:
+      return "the model's context has room for \(count) more tokens; --max-tokens asks for more"
+    default: return kind.rawValue
     }
   }
 

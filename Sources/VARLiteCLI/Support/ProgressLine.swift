@@ -9,8 +9,8 @@ import VARSystem
   import Musl
 #endif
 
-/// Progress on standard error: a line that is rewritten on a terminal, a line per step elsewhere.
-final class Progress {
+/// ProgressLine on standard error: a line that is rewritten on a terminal, a line per step elsewhere.
+final class ProgressLine {
   /// How much is said.
   enum Detail {
     case none, steps, everything
@@ -21,7 +21,6 @@ final class Progress {
   /// Text of the model goes to standard output as it comes; else it counts as progress.
   private let printsText: Bool
   private let start = MonotonicClock.seconds()
-  private var drawingStart = 0.0
   private var openLine = OpenLine.none
   private var lastUpdate = 0.0
   private let isTerminal: Bool
@@ -53,26 +52,27 @@ final class Progress {
 
   var elapsedSeconds: Double { MonotonicClock.seconds() - start }
 
-  func report(_ event: GenerationEvent) {
-    if let part = event.part { parts.begin(part, at: MonotonicClock.seconds()) }
-    switch event {
-    case .planned(let plan): if detail == .everything { line(plan.verboseText) }
-    case .shrunk, .enlarged, .unknownPictureSize, .unknownDrawingSize, .textLimited:
-      line(event.note)
-    case .loading(let done, let total):
+  func report(_ event: Event) {
+    if let plan = event.plan, detail == .everything { line(plan.verboseText) }
+    if let note = event.note { line(note.text) }
+    if let text = event.text { show(text) }
+    if let progress = event.progress { show(progress) }
+  }
+
+  private func show(_ progress: VARLite.Progress) {
+    if let part = progress.stage.part { parts.begin(part, at: MonotonicClock.seconds()) }
+    let (done, total) = (progress.done, progress.total)
+    switch progress.stage {
+    case .waiting: step("waiting for \(total) requests", isLast: false)
+    case .loading:
       step("loading \(Self.bytes(done)) of \(Self.bytes(total))", isLast: done == total)
-    case .encoding(let picture, let block, let blockCount):
-      step("picture \(picture + 1): block \(block) of \(blockCount)", isLast: block == blockCount)
-    case .reading(let tokenCount):
-      step("reading \(tokenCount) tokens", isLast: true)
-    case .writing: writingStart = MonotonicClock.seconds()
-    case .text(let text): show(text)
-    case .drawing(let scale, let scaleCount, let drawnTokens, let tokenCount):
-      // What a scale costs besides its tokens is worth about 16 of them.
-      let (done, all) = (drawnTokens + 16 * scale, tokenCount + 16 * scaleCount)
-      drawing(scale: scale, scaleCount: scaleCount, drawnShare: Double(done) / Double(all))
-    case .decoding(let level, let levelCount):
-      step("pixels: level \(level) of \(levelCount)", isLast: level == levelCount)
+    case .looking:
+      step("picture \(progress.index + 1): block \(done) of \(total)", isLast: done == total)
+    case .reading where progress.layer == 0: step("reading \(total) tokens", isLast: true)
+    case .writing: writingStart = writingStart ?? MonotonicClock.seconds()
+    case .drawing where progress.layer == 0: showScale(progress)
+    case .decoding: step("pixels: level \(done) of \(total)", isLast: done == total)
+    default: break
     }
   }
 
@@ -88,17 +88,13 @@ final class Progress {
     }
   }
 
-  private func drawing(scale: Int, scaleCount: Int, drawnShare: Double) {
-    if scale == 0 {
-      close()
-      drawingStart = MonotonicClock.seconds()
-    }
-    guard scale < scaleCount else { return }
-    var (text, short) = ("scale \(scale + 1) of \(scaleCount)", "\(scale + 1)/\(scaleCount)")
-    // The first scales are a few tokens: their time says little about the rest.
-    if drawnShare >= 0.02 {
-      let left = Self.roughly(
-        (MonotonicClock.seconds() - drawingStart) * (1 - drawnShare) / drawnShare)
+  private func showScale(_ progress: VARLite.Progress) {
+    let (scale, count) = (progress.done, progress.total)
+    if scale == 0 { close() }
+    guard scale < count else { return }
+    var (text, short) = ("scale \(scale + 1) of \(count)", "\(scale + 1)/\(count)")
+    if let seconds = progress.secondsLeft {
+      let left = Self.roughly(seconds)
       text += ", about \(left) left"
       short += ", \(left)"
     }

@@ -12,6 +12,8 @@ public enum RequestPhase: String, Sendable, CaseIterable {
   case drawingContext = "text features"
   /// Language model and generator draw the scales.
   case drawing
+  /// Codes become the pixels of a preview, between two scales.
+  case preview
   /// Codes become pixels.
   case decoding
   /// Pixels become codes.

@@ -2,7 +2,7 @@ import VARKernels
 import VARModels
 
 /// Buffers of one picture that is drawn.
-package struct DrawingState {
+package struct DrawingBuffers {
   let generator: ScaleTransformerState
   /// Keys and values of the unconditional branch in the language model: those of one scale, in one layer at a time.
   let unconditional: KVCache
@@ -50,7 +50,7 @@ package struct DrawingState {
       scratch: map("image.scratch", schedule.finalGrid.tokenCount))
   }
 
-  init(_ layout: Layout, arena: Arena) {
+  package init(_ layout: Layout, arena: Arena) {
     generator = ScaleTransformerState(layout.generator, arena: arena)
     unconditional = KVCache(layout.unconditional, arena: arena)
     states = arena.rows(layout.states)

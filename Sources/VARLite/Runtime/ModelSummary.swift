@@ -11,10 +11,10 @@ public struct ModelSummary {
     var types: [String: Int] = [:]
   }
 
-  private let model: VARGPT
+  private let model: Model
   private let components: [(name: String, row: Row)]
 
-  public init(_ model: VARGPT) {
+  public init(_ model: Model) {
     self.model = model
     var rows: [TensorSpecification.Component: Row] = [:]
     for specification in model.tensors {

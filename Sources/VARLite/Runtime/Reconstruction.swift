@@ -12,33 +12,50 @@ public struct Reconstruction: Sendable {
   public let psnr: Double
 }
 
-extension VARGPT {
+extension Model {
   /// Turns a picture into bits per scale and back (MODEL 11).
   ///
   /// The picture is cropped to the shape of the nearest template and resized.
   public func reconstruct(
-    _ picture: RGBImage, size: ImageSize = .modelDefault, recorder: TraceRecorder? = nil,
-    isCancelled: @escaping () -> Bool = { false }, events: (GenerationEvent) -> Void = { _ in }
-  ) throws -> Reconstruction {
-    let conversation = try Conversation(
-      self, options: Conversation.Options(), recorder: recorder, isCancelled: isCancelled)
-    defer { conversation.endReading() }
+    _ picture: RGBImage, size: ImageSize = .modelDefault, stop: StopSignal = StopSignal(),
+    events: (Event) -> Void = { _ in }
+  ) throws(VARLiteError) -> Reconstruction {
+    try reconstruct(
+      picture, size: size, instruments: Instruments(), stop: stop, events: events)
+  }
+
+  /// The same with measurements from inside.
+  package func reconstruct(
+    _ picture: RGBImage, size: ImageSize = .modelDefault, instruments: Instruments,
+    stop: StopSignal = StopSignal(), events: (Event) -> Void = { _ in }
+  ) throws(VARLiteError) -> Reconstruction {
     try require(.vaeEncoder, .vaeDecoder, to: "reconstruct pictures")
-    let isOwnShape =
-      picture.width * configuration.schedule.finalGrid.height
-      == picture.height * configuration.schedule.finalGrid.width
+    let own = configuration.schedule.finalGrid
+    let isOwnShape = picture.width * own.height == picture.height * own.width
     let schedule = try ScheduleSelection.schedule(
       configuration, size: size,
       aspect: isOwnShape
         ? .modelDefault : .ratio(width: Double(picture.width), height: Double(picture.height)))
+    var shape = RequestShape()
+    shape.decodedGrid = schedule.finalGrid
+    shape.encodes = true
+    return try runCodec(shape, instruments: instruments, stop, events) { conversation in
+      try conversation.reconstruct(picture, schedule)
+    }
+  }
+}
+
+extension Conversation {
+  fileprivate func reconstruct(
+    _ picture: RGBImage, _ schedule: ScaleSchedule
+  ) throws -> Reconstruction {
     let grid = schedule.finalGrid
-    let stride = configuration.vae.stride
-    try conversation.adoptRoundTrip(grid: grid, events: events)
+    let stride = model.configuration.vae.stride
     let fitted = picture.fitted(width: grid.width * stride, height: grid.height * stride)
-    let features = try conversation.encode(fitted, grid: grid, events)
+    let features = try encode(fitted, grid: grid)
     recorder?.recordMap("raw_features", features, grid)
     let quantizer = BinaryQuantizer(
-      codebookDim: configuration.generator.codebookDim, schedule: schedule)
+      codebookDim: model.configuration.generator.codebookDim, schedule: schedule)
     let bits = quantizer.quantize(features)
     for (index, scale) in schedule.scales.enumerated() {
       recorder?.record(
@@ -47,24 +64,20 @@ extension VARGPT {
     }
     let codes = quantizer.sum(of: bits)
     recorder?.recordMap("quantized", codes, grid)
-    let image = try conversation.decode(codes, grid: grid, events: events)
-    return Reconstruction(
-      image: image, bits: bits, psnr: peakSignalToNoise(image, fitted))
+    let image = try decode(codes, grid: grid)
+    return Reconstruction(image: image, bits: bits, psnr: peakSignalToNoise(image, fitted))
   }
-}
 
-extension Conversation {
-  fileprivate func encode(
-    _ picture: RGBImage, grid: GridSize, _ events: (GenerationEvent) -> Void
-  ) throws -> [Float] {
-    try begin(.encoding, events: events)
+  private func encode(_ picture: RGBImage, grid: GridSize) throws -> [Float] {
+    try begin(.encoding)
     let encoder = VAEEncoder(model.configuration.vae, weights: weights)
     var plan = MemoryPlan()
-    let layout = encoder.reserve(&plan, grid: grid, threadCount: model.options.threadCount)
-    guard let arena = Arena(plan) else { throw GenerationError.noMemory(plan.byteCount) }
+    let layout = encoder.reserve(
+      &plan, grid: grid, threadCount: model.runtime.options.threadCount)
+    guard let arena = Arena(plan) else { throw VARLiteError.noMemory(plan.byteCount) }
     let features = try encoder.encode(
       picture.signedFloats(), grid: grid, workspace: VAEWorkspace(layout, arena: arena), run)
-    try features.withUnsafeBufferPointer { values throws(GenerationError) in
+    try features.withUnsafeBufferPointer { values throws(VARLiteError) in
       try FiniteNumbers.require(values, of: "picture encoder", modelPath: model.path)
     }
     return features

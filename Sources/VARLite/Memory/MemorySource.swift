@@ -1,0 +1,78 @@
+import Synchronization
+import VARSystem
+
+/// What a request may take.
+struct MemoryBudget {
+  /// Bytes for this process as the user or the system says, the program included.
+  let namedBytes: Int
+  /// Bytes of them that others have claimed.
+  var claimedBytes: Int
+}
+
+/// Where memory comes from: the budget that the user names, or else what the system has.
+final class MemorySource: Sendable {
+  /// nil: what the system has, but for some room.
+  let fixedBytes: Int?
+  private let state = Mutex(State())
+
+  private struct State {
+    var program = ProcessMemory.unknown
+    var models: [ObjectIdentifier: Weak] = [:]
+  }
+
+  private struct Weak: Sendable {
+    weak var model: Model?
+  }
+
+  init(fixedBytes: Int?) { self.fixedBytes = fixedBytes }
+
+  /// What the process has besides requests and kept weights: libraries, tables, models' directories.
+  var program: ProcessMemory { state.withLock { $0.program } }
+
+  /// Takes note that a model is open.
+  ///
+  /// - Parameter before: what the process had before it was opened.
+  func opened(_ model: Model, before: ProcessMemory?) {
+    let now = ProcessMemory.current()
+    state.withLock { state in
+      state.models = state.models.filter { $0.value.model != nil }
+      if state.models.isEmpty {
+        state.program = now ?? .unknown
+      } else if let before, let now {
+        // Beside other models, whose requests may run, only what the opening added counts.
+        state.program.anonymousByteCount += max(
+          0, now.anonymousByteCount - before.anonymousByteCount)
+        state.program.fileByteCount += max(0, now.fileByteCount - before.fileByteCount)
+      }
+      state.models[ObjectIdentifier(model)] = Weak(model: model)
+    }
+  }
+
+  var models: [Model] { state.withLock { $0.models.values.compactMap(\.model) } }
+
+  /// Bytes of weights in memory of their own, of all models.
+  var retainedBytes: Int { models.reduce(0) { $0 + $1.sources.retainedBytes } }
+
+  /// Bytes for this process, the program included.
+  ///
+  /// What the system has available lacks what requests and kept weights have taken already; that part of the process's
+  /// growth is added again, which is not more than what is known to be theirs.
+  /// - Parameter claimedBytes: of all requests.
+  /// - Throws: `memoryUnknown` where neither user nor system says how much there is.
+  func namedBytes(claimedBytes: Int) throws(VARLiteError) -> Int {
+    if let fixedBytes { return fixedBytes }
+    guard let system = SystemMemory.current() else {
+      throw VARLiteError(.memoryUnknown, "the system does not tell how much memory it has")
+    }
+    let current = ProcessMemory.current()?.anonymousByteCount ?? 0
+    let growth = max(0, current - program.anonymousByteCount)
+    return system.defaultBudgetBytes + min(growth, claimedBytes + retainedBytes)
+  }
+
+  /// Gives back kept weights that no request needs, of other models, where what is claimed does not fit beside them.
+  func makeRoom(_ bytes: Int, within budget: Int, for model: Model) {
+    let others = models.filter { $0 !== model }
+    guard bytes + others.reduce(0, { $0 + $1.sources.retainedBytes }) > budget else { return }
+    for other in others { other.sources.releaseUnused() }
+  }
+}

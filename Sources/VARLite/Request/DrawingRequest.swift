@@ -1,0 +1,139 @@
+import VARModels
+
+/// How a picture is drawn. nil takes the model's own value.
+public struct DrawingRequest: Sendable, Equatable {
+  /// What comes before the picture.
+  public enum Start: Sendable, Equatable {
+    /// The model writes some words first. Where it starts no picture behind them, it is made to.
+    case afterText
+    /// Nothing: the model draws without a word.
+    case atOnce
+    /// As with ``afterText``, but a picture is drawn only where the model starts it by itself.
+    case whereTheModelStarts
+  }
+
+  /// What comes before the picture.
+  public var start: Start
+  /// How large the picture is.
+  public var size: ImageSize
+  /// The shape of the picture.
+  public var aspect: ImageAspect
+  /// Guidance strength, 0...100; 1 switches guidance off and halves the work.
+  public var cfgScale: Double?
+  /// Temperature of the bits, 0.001...1000.
+  public var tau: Double?
+  /// A bit value whose probability is at most `1 - topP` is never drawn; 0...1.
+  public var topP: Double?
+  /// Takes the more probable value of every bit.
+  public var isGreedy: Bool
+  /// The same seed gives the same bits.
+  public var seed: UInt64
+  /// Scales after which the request hands out a picture of what is drawn so far. Each runs the whole picture decoder.
+  public var previews: Previews
+  /// A drawing whose words and first scales are taken over; nil begins anew.
+  public private(set) var history: DrawingState?
+  /// Scales that are taken over.
+  public private(set) var keptScaleCount: Int
+
+  /// After which scales there is a preview.
+  public enum Previews: Sendable, Equatable {
+    case none
+    /// After every scale but the last.
+    case everyScale
+    /// This many, evenly spaced over the scales.
+    case count(Int)
+  }
+
+  public init(
+    size: ImageSize = .modelDefault, aspect: ImageAspect = .modelDefault, cfgScale: Double? = nil,
+    isGreedy: Bool = false, seed: UInt64 = 0
+  ) {
+    start = .afterText
+    self.size = size
+    self.aspect = aspect
+    self.cfgScale = cfgScale
+    self.isGreedy = isGreedy
+    self.seed = seed
+    previews = .none
+    keptScaleCount = 0
+  }
+
+  /// Goes on with a drawing that was stopped: the same picture, bit by bit, as if it had not been.
+  public init(resuming state: DrawingState) {
+    self.init(of: state, keeping: state.bits.count, seed: state.seed)
+  }
+
+  /// Draws a variation: the coarse scales of a drawing, then others with another seed.
+  ///
+  /// - Parameter scaleCount: scales that are the same, at most those of the state.
+  public init(varying state: DrawingState, keepingScales scaleCount: Int, seed: UInt64) {
+    self.init(of: state, keeping: scaleCount, seed: seed)
+  }
+
+  private init(of state: DrawingState, keeping scaleCount: Int, seed: UInt64) {
+    self.init(isGreedy: state.isGreedy, seed: seed)
+    (cfgScale, tau, topP) = (state.cfgScale, state.tau, state.topP)
+    history = state
+    keptScaleCount = scaleCount
+  }
+}
+
+extension DrawingRequest {
+  /// - Throws: `request` for a value outside its range, `model` where the file cannot draw.
+  func drawing(_ model: Model, weights: ModelWeights) throws(VARLiteError) -> ImageDrawing {
+    try model.require(.generator, .projector, .vaeDecoder, to: "draw")
+    try VARLiteError.require(cfgScale ?? 1, in: 0...100, "cfg scale")
+    try VARLiteError.require(tau ?? 1, in: 0.001...1000, "tau")
+    try VARLiteError.require(topP ?? 1, in: 0...1, "top-p of the bits")
+    let configuration = model.configuration
+    let schedule = try schedule(configuration)
+    if case .count(let count) = previews {
+      try VARLiteError.require(count, in: 0...schedule.scales.count - 1, "number of previews")
+    }
+    let settings = settings(configuration.imageSampling)
+    let sampler = BitSampler(
+      cfgScale: Float(settings.cfgScale), tau: Float(settings.tau), topP: Float(settings.topP),
+      isGreedy: isGreedy, random: CounterRandom(seed: seed))
+    return ImageDrawing(
+      model: ScaleTransformer(
+        configuration.generator, hiddenSize: configuration.languageModel.hiddenSize,
+        weights: weights),
+      modelPath: model.path, configuration: configuration, schedule: schedule, sampler: sampler)
+  }
+
+  /// The scales of the history where there is one, else those of the size and the shape.
+  private func schedule(
+    _ configuration: VARGPTConfiguration
+  ) throws(VARLiteError) -> ScaleSchedule {
+    guard let history else {
+      return try ScheduleSelection.schedule(configuration, size: size, aspect: aspect)
+    }
+    try VARLiteError.require(keptScaleCount, in: 0...history.bits.count, "number of kept scales")
+    try history.check(codebookDim: configuration.generator.codebookDim)
+    guard history.schedule.scales.count <= configuration.generator.numLevels else {
+      throw VARLiteError(
+        .request,
+        "the saved drawing has \(history.schedule.scales.count) scales, the model knows "
+          + "\(configuration.generator.numLevels)")
+    }
+    return history.schedule
+  }
+
+  func settings(_ defaults: ImageSamplingDefaults) -> Response.Settings.Drawing {
+    Response.Settings.Drawing(
+      cfgScale: cfgScale ?? defaults.cfgScale, tau: tau ?? defaults.tau,
+      topP: topP ?? defaults.topP, isGreedy: isGreedy)
+  }
+
+  /// Whether there is a preview after a scale.
+  func hasPreview(afterScale index: Int, of count: Int) -> Bool {
+    guard index + 1 < count else { return false }
+    switch previews {
+    case .none: return false
+    case .everyScale: return true
+    case .count(let number):
+      // The n-th of N previews stands where n / (N + 1) of the scales are drawn.
+      return (1...max(number, 1)).contains { $0 * count / (number + 1) == index + 1 } && number > 0
+    }
+  }
+}

@@ -1,0 +1,33 @@
+import VARModels
+
+/// A drawing up to some scale: small enough to be stored after each, and all that it takes to go on.
+///
+/// The state resumes with the model and the prompt that it was drawn with; the networks are run again over the scales
+/// that it holds, which fills their caches.
+public struct DrawingState: Sendable, Equatable {
+  /// Hash of the model's weights and metadata.
+  public let model: String
+  /// Hash of the prompt's tokens and pictures.
+  public let promptHash: String
+  /// Scales of the whole picture, coarse to fine.
+  public let schedule: ScaleSchedule
+  public let cfgScale, tau, topP: Double
+  public let isGreedy: Bool
+  public let seed: UInt64
+  /// Tokens that the model wrote before the picture, the one that starts it included.
+  public let answerTokens: [Int32]
+  /// Bits of the scales that are drawn: `[tokens, codebookDim]` each, 0 or 1.
+  public internal(set) var bits: [[UInt8]]
+
+  /// Whether all scales are drawn.
+  public var isComplete: Bool { bits.count == schedule.scales.count }
+
+  /// Throws `request` unless the bits are those of the first scales.
+  func check(codebookDim: Int) throws(VARLiteError) {
+    let counts = schedule.scales.map { $0.tokenCount * codebookDim }
+    guard bits.count <= counts.count, bits.map(\.count) == Array(counts.prefix(bits.count)) else {
+      throw VARLiteError(
+        .request, "the saved drawing has bits of \(bits.map(\.count)), the scales take \(counts)")
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import VARVision
+
+/// A picture that the model looks at. A file is decoded when the request runs; planning reads its header alone.
+public struct Picture: Sendable {
+  enum Source {
+    case file(String)
+    case bytes([UInt8], name: String?)
+    case pixels(RGBImage)
+    case extents(width: Int, height: Int)
+  }
+
+  let source: Source
+
+  /// What errors call the picture; nil where it has no name.
+  var name: String? {
+    switch source {
+    case .file(let path): path
+    case .bytes(_, let name): name
+    case .pixels(let image): image.source?.name
+    case .extents: nil
+    }
+  }
+
+  /// A PNG, JPEG or WebP file.
+  public init(path: String) { source = .file(path) }
+
+  /// A PNG, JPEG or WebP file in memory.
+  ///
+  /// - Parameter name: what errors call the picture.
+  public init(bytes: [UInt8], name: String? = nil) { source = .bytes(bytes, name: name) }
+
+  /// Pixels: `[height, width, 3]`, red, green, blue, 8 bits each.
+  public init(_ pixels: RGBImage) { source = .pixels(pixels) }
+
+  /// A picture of which only the extents are known, in pixels: good for a plan, not for a run.
+  public init(width: Int, height: Int) { source = .extents(width: width, height: height) }
+
+  /// Width and height of the upright picture, in pixels. Reads the header of a file, no pixels.
+  ///
+  /// - Throws: an error of the category `picture` where the file is none, or `memory` where it cannot be decoded in
+  ///   what the runtime has.
+  public func extents() throws(VARLiteError) -> (width: Int, height: Int) {
+    let size = try extents(target: .understanding, limits: ImageLimits())
+    return (size.width, size.height)
+  }
+
+  /// The extents that ``decoded(target:limits:)`` gives.
+  func extents(
+    target: ImageTarget, limits: ImageLimits
+  ) throws(VARLiteError) -> ImageDecoder.Extents {
+    do throws(ImageError) {
+      switch source {
+      case .file(let path):
+        return try ImageDecoder.extents(path: path, limits: limits, target: target)
+      case .bytes(let bytes, let name):
+        return try ImageDecoder.extents(bytes, name: name, limits: limits, target: target)
+      case .pixels(let image):
+        return ImageDecoder.Extents(width: image.width, height: image.height)
+      case .extents(let width, let height):
+        guard width > 0, height > 0 else {
+          throw ImageError(.tooSmall, "\(width) x \(height) pixels are no picture")
+        }
+        return ImageDecoder.Extents(width: width, height: height)
+      }
+    } catch { throw VARLiteError(error) }
+  }
+
+  /// The pixels.
+  ///
+  /// - Parameter target: what a very large JPEG file may be reduced to.
+  func decoded(target: ImageTarget, limits: ImageLimits) throws(VARLiteError) -> RGBImage {
+    do throws(ImageError) {
+      switch source {
+      case .file(let path):
+        return try ImageDecoder.decode(path: path, limits: limits, target: target)
+      case .bytes(let bytes, let name):
+        return try ImageDecoder.decode(bytes, name: name, limits: limits, target: target)
+      case .pixels(let image): return image
+      case .extents: break
+      }
+    } catch { throw VARLiteError(error) }
+    throw VARLiteError(
+      .request, "only the extents of a picture are known; give its file or its pixels")
+  }
+}

@@ -1,0 +1,114 @@
+import VARKernels
+import VARModels
+import VARVision
+
+/// What came of a request.
+public struct Response: Sendable {
+  /// Why a response ended. Later versions may know more reasons.
+  public struct End: RawRepresentable, Hashable, Sendable {
+    /// A stable name.
+    public let rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+
+    /// The model ended its text.
+    public static let finished = End(rawValue: "finished")
+    /// A stop string came.
+    public static let stopString = End(rawValue: "stopString")
+    /// The limit of tokens, or the end of the context, cut the text.
+    public static let length = End(rawValue: "length")
+    /// The picture is drawn.
+    public static let drawn = End(rawValue: "drawn")
+    /// The caller asked to stop after a scale: the picture shows the scales so far.
+    public static let stoppedAfterScale = End(rawValue: "stoppedAfterScale")
+  }
+
+  /// How many tokens went in and came out.
+  public struct Usage: Sendable, Equatable {
+    /// Tokens of the prompt, those of pictures included; in a session those of the turn.
+    public var promptTokens = 0
+    /// Tokens of the prompt that stand for pictures.
+    public var pictureTokens = 0
+    /// Tokens that were written, the one that ended the text included.
+    public var textTokens = 0
+    /// Tokens of the picture that were drawn.
+    public var drawnTokens = 0
+  }
+
+  /// The settings that the request ran with, defaults filled in.
+  public struct Settings: Sendable, Equatable {
+    /// Hash of the model's weights and metadata.
+    public var model: String
+    public var kvType: KVType
+    /// The seed of the picture where one is drawn, else of the text.
+    public var seed: UInt64
+    /// How the picture was drawn; nil where none was asked for.
+    public var drawing: Drawing?
+
+    /// How a picture was drawn.
+    public struct Drawing: Sendable, Equatable {
+      public var cfgScale, tau, topP: Double
+      public var isGreedy: Bool
+    }
+  }
+
+  /// What the model wrote, without special tokens.
+  public internal(set) var text = ""
+  /// Tokens that were written, the one that ended the text included.
+  public internal(set) var tokens: [Int32] = []
+  /// The picture, where one was drawn.
+  public internal(set) var picture: RGBImage?
+  /// The drawing as a value, where one was begun: what it resumes from, and what variations share scales with.
+  public internal(set) var drawing: DrawingState?
+  public internal(set) var end = End.finished
+  public internal(set) var usage = Usage()
+  public let settings: Settings
+  /// The words of the last message, as the picture's file tells them.
+  public let prompt: String
+  /// What was planned before the request ran.
+  public internal(set) var plan: RequestPlan
+  /// Seconds of each stage, in the order in which the stages began.
+  public internal(set) var timings: [(stage: Progress.Stage, seconds: Double)] = []
+  /// Bits that the model drew, where others were forced.
+  package internal(set) var ownBits: [[UInt8]] = []
+
+  init(settings: Settings, prompt: String, plan: RequestPlan) {
+    self.settings = settings
+    self.prompt = prompt
+    self.plan = plan
+  }
+}
+
+extension Response {
+  /// Texts for the picture's file: the program, the prompt, the seed, the settings and the model.
+  ///
+  /// With the same model and these texts the same picture can be drawn again.
+  public var pictureTexts: [(key: String, value: String)] {
+    var values: [(key: String, value: String)] = [
+      ("Software", "varlite \(PackageVersion.text)"), ("prompt", prompt),
+      ("seed", String(settings.seed)),
+    ]
+    if let drawing = settings.drawing {
+      values.append(("settings", drawing.json(seed: settings.seed, kvType: settings.kvType)))
+    }
+    return values + [("model", settings.model)]
+  }
+
+  /// The picture.
+  ///
+  /// - Throws: an error of the category `nothingDrawn` where the decision to draw was the model's, and it did not.
+  public func requiredPicture() throws(VARLiteError) -> RGBImage {
+    guard let picture else {
+      throw VARLiteError(.nothingDrawn, "the model answered without drawing")
+    }
+    return picture
+  }
+
+  /// The picture as a PNG file with ``pictureTexts`` in it; nil where none was drawn.
+  public func png() throws(VARLiteError) -> [UInt8]? {
+    do throws(ImageError) {
+      return try picture.map { picture throws(ImageError) in
+        try PNGEncoder.encode(picture, text: pictureTexts)
+      }
+    } catch { throw VARLiteError(error) }
+  }
+}

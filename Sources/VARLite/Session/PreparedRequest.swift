@@ -1,0 +1,120 @@
+import VARModels
+import VARVision
+
+/// A request whose words are token ids and whose pictures' extents are known. No picture is decoded yet: it is what a
+/// request holds while it waits for memory.
+struct PreparedRequest {
+  private(set) var request: Request
+  /// The prompt, with one placeholder per picture.
+  let ids: [Int32]
+  /// Tokens behind the prompt that the answer begins with, from a saved drawing or the start of a picture.
+  let answer: [Int32]
+  /// Extents of the pictures as they are decoded.
+  let extents: [ImageDecoder.Extents]
+  /// How the pictures are resized and cut.
+  private(set) var preprocessing: ImagePreprocessing
+  /// Patches along each side of the pictures.
+  private(set) var grids: [GridSize]
+  private var countedTextTokens: Int?
+
+  init(
+    _ request: Request, ids: [Int32], answer: [Int32], extents: [ImageDecoder.Extents],
+    _ model: Model
+  ) throws(VARLiteError) {
+    self.request = request
+    self.ids = ids
+    self.answer = answer
+    self.extents = extents
+    preprocessing = try model.preprocessing(request)
+    grids = try preprocessing.grids(extents, of: request.pictures)
+  }
+
+  /// The same words and pictures with other settings.
+  func changed(to request: Request, _ model: Model) throws(VARLiteError) -> PreparedRequest {
+    var changed = self
+    changed.request = request
+    changed.preprocessing = try model.preprocessing(request)
+    changed.grids = try changed.preprocessing.grids(extents, of: request.pictures)
+    return changed
+  }
+
+  /// The same request where its words are not known, but how many tokens they are.
+  func counting(textTokens: Int) -> PreparedRequest {
+    var counted = self
+    counted.countedTextTokens = textTokens
+    return counted
+  }
+
+  /// Tokens of each picture.
+  var pictureTokens: [Int] { grids.map { $0.tokenCount / 4 } }
+
+  /// Tokens that are read before the model writes or draws.
+  var promptTokens: Int {
+    let words = countedTextTokens ?? ids.count - extents.count + answer.count
+    return words + pictureTokens.reduce(0, +)
+  }
+
+  /// Whether the model writes nothing before it draws.
+  var drawsAtOnce: Bool { request.drawsAtOnce || request.drawing?.history != nil }
+
+  /// Tokens of text to write at most.
+  var maximumTextTokens: Int { drawsAtOnce ? 1 : request.maximumTextTokens }
+}
+
+extension ImagePreprocessing {
+  /// - Parameter pictures: those that have the extents; errors name them.
+  fileprivate func grids(
+    _ extents: [ImageDecoder.Extents], of pictures: [Picture]
+  ) throws(VARLiteError) -> [GridSize] {
+    var grids: [GridSize] = []
+    for (picture, extent) in zip(pictures, extents) {
+      do throws(ImageError) {
+        let size = try smartResize(height: extent.height, width: extent.width)
+        grids.append(
+          GridSize(height: size.height / patchSize, width: size.width / patchSize))
+      } catch { throw VARLiteError(error.at(picture.name)) }
+    }
+    return grids
+  }
+}
+
+extension Model {
+  /// Turns words into ids and reads the headers of pictures.
+  ///
+  /// - Parameter isFirstTurn: whether the conversation begins with the request.
+  func prepare(
+    _ request: Request, isFirstTurn: Bool
+  ) throws(VARLiteError) -> PreparedRequest {
+    try request.text.check()
+    let preprocessing = try preprocessing(request)
+    let builder = PromptBuilder(model: self)
+    let ids = try builder.ids(request.messages, isFirstTurn: isFirstTurn)
+    var answer = request.drawing?.history?.answerTokens ?? []
+    if answer.isEmpty, request.drawsAtOnce {
+      answer = [Int32(configuration.specialTokens.imageGenStart)]
+    }
+    try builder.check(answer)
+    let pictures = request.pictures
+    if !pictures.isEmpty { try require(.vision, to: "look at pictures") }
+    var extents: [ImageDecoder.Extents] = []
+    for picture in pictures {
+      extents.append(
+        try picture.extents(target: .area(preprocessing.maxPixels), limits: runtime.imageLimits))
+    }
+    return try PreparedRequest(request, ids: ids, answer: answer, extents: extents, self)
+  }
+
+  /// - Throws: `request` for bounds that no picture can meet.
+  func preprocessing(_ request: Request) throws(VARLiteError) -> ImagePreprocessing {
+    let (least, largest) = (request.minimumPicturePixels, request.maximumPicturePixels)
+    for (name, bound) in [("least", least), ("largest", largest)] {
+      guard let bound else { continue }
+      try VARLiteError.require(bound, in: 1...1 << 30, "\(name) number of pixels")
+    }
+    var preprocessing = imagePreprocessing.limited(
+      maximumTokens: ImagePreprocessing.defaultMaximumTokens)
+    if let largest { preprocessing.maxPixels = largest }
+    preprocessing.minPixels = min(least ?? preprocessing.minPixels, preprocessing.maxPixels)
+    return preprocessing
+  }
+}
