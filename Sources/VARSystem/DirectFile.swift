@@ -1,16 +1,17 @@
-import CVARSystem
-
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
   import Musl
 #endif
 
-/// A region of a file opened a second time, for reads that leave the page cache as it is.
-package final class DirectFile: Sendable {
+/// A region of a file, for reads that leave the page cache as it is.
+///
+/// Where the file system has reads past the cache, the file is opened a second time for them: once, for all readers,
+/// because a process that locks itself in later may open nothing any more.
+package struct DirectFile: Sendable {
   package let region: FileRegion
-  /// Bypasses the page cache; -1 where the file system cannot.
-  let descriptor: Int32
+  /// Bypasses the page cache; nil where that is refused.
+  private(set) var direct: OpenFile?
   /// Whether the system tells this process what of the file is in the page cache: for a file that the process neither
   /// owns nor may write, it says that everything is there.
   let tellsCached: Bool
@@ -20,34 +21,33 @@ package final class DirectFile: Sendable {
   /// - Parameter isDirect: false reads through the page cache and forgets what was read.
   package init(_ region: FileRegion, isDirect: Bool = true) {
     self.region = region
-    let known = region.file.descriptor
     tellsCached =
-      (try? region.status())?.isOwn == true || access("/proc/self/fd/\(known)", W_OK) == 0
-    let flag = cvar_open_direct_flag()
-    guard isDirect, flag != 0 else {
-      descriptor = -1
-      return
-    }
-    // By the open descriptor, so that it is the same file even where its name has gone to another one.
-    let again = open("/proc/self/fd/\(known)", O_RDONLY | O_CLOEXEC | flag)
-    descriptor = again >= 0 ? again : Self.openByName(region, flag)
+      (try? region.status())?.isOwn == true || access(Self.knownName(region), W_OK) == 0
+    direct = isDirect ? Self.openAgain(region) : nil
   }
 
-  /// For systems without `/proc`; -1 where the name has gone.
-  private static func openByName(_ region: FileRegion, _ flag: Int32) -> Int32 {
-    let descriptor = open(region.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flag)
-    guard descriptor >= 0 else { return -1 }
-    var status = stat()
-    if fstat(descriptor, &status) == 0,
-      FileStatus(status).identity == (try? region.status())?.identity
-    {
-      return descriptor
-    }
-    close(descriptor)
-    return -1
+  /// The same file, read through the page cache; what was read is forgotten.
+  package func throughCache() -> DirectFile {
+    var file = self
+    file.direct = nil
+    return file
   }
 
-  deinit { if descriptor >= 0 { close(descriptor) } }
+  /// Leads to the open file even where its name has gone to another one.
+  private static func knownName(_ region: FileRegion) -> String {
+    "/proc/self/fd/\(region.file.descriptor)"
+  }
+
+  private static func openAgain(_ region: FileRegion) -> OpenFile? {
+    guard let mode = OpenMode.readingDirectly else { return nil }
+    if let again = try? OpenFile(knownName(region), mode) { return again }
+    // For systems without `/proc`; nil where the name has gone.
+    guard region.file.hasName, let again = try? OpenFile(region.path, mode),
+      let identity = try? again.status().identity,
+      identity == (try? region.status())?.identity
+    else { return nil }
+    return again
+  }
 
   /// Reads past the page cache where the file system can, unchecked: to time the disk.
   ///
@@ -58,7 +58,6 @@ package final class DirectFile: Sendable {
   package func readBlocks(at offset: Int, into output: UnsafeMutableRawBufferPointer) -> Int {
     let start = (region.range.lowerBound + offset) / Self.blockBytes * Self.blockBytes
     return pread(
-      descriptor >= 0 ? descriptor : region.file.descriptor, output.baseAddress!, output.count,
-      off_t(start))
+      (direct ?? region.file).descriptor, output.baseAddress!, output.count, off_t(start))
   }
 }

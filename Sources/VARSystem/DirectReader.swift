@@ -41,7 +41,7 @@ package final class DirectReader {
       try file.region.file.read(into: cached, at: range.lowerBound)
       return UnsafeRawBufferPointer(cached)
     }
-    if file.descriptor >= 0, try readBlocks(around: range) {
+    if let direct = file.direct, try readBlocks(around: range, of: direct) {
       let before = range.lowerBound % DirectFile.blockBytes
       return UnsafeRawBufferPointer(start: start + before, count: range.count)
     }
@@ -65,7 +65,9 @@ package final class DirectReader {
   }
 
   /// Reads whole blocks into `staging`. Returns false where the system refuses the alignment.
-  private func readBlocks(around range: Range<Int>) throws(SystemError) -> Bool {
+  private func readBlocks(
+    around range: Range<Int>, of direct: OpenFile
+  ) throws(SystemError) -> Bool {
     let block = DirectFile.blockBytes
     let offset = range.lowerBound / block * block
     let needed = range.upperBound - offset
@@ -75,7 +77,7 @@ package final class DirectReader {
       // A read past the end of the file is short, and the next one would not begin with a block.
       if done % block != 0 { return false }
       let got = pread(
-        file.descriptor, staging.baseAddress! + done, count - done, off_t(offset + done))
+        direct.descriptor, staging.baseAddress! + done, count - done, off_t(offset + done))
       if got < 0, errno == EINTR { continue }
       if got < 0, errno == EINVAL { return false }
       guard got >= 0 else { throw SystemError(.read(at: offset + done)) }

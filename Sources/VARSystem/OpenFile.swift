@@ -9,11 +9,23 @@
 /// Threads may share it: every read and write states its place.
 package final class OpenFile: Sendable {
   let descriptor: Int32
+  /// Whether it was opened by a name.
+  let hasName: Bool
 
   /// - Parameter path: ends with 0, as a `String` does that is given here.
   package init(_ path: UnsafePointer<CChar>, _ mode: OpenMode) throws(SystemError) {
     descriptor = open(path, mode.flags, 0o644)
+    hasName = true
     guard descriptor >= 0 else { throw SystemError(mode.attempt) }
+  }
+
+  /// A file that is open already, by a descriptor of its own.
+  ///
+  /// - Parameter descriptor: stays the caller's.
+  package init(duplicating descriptor: Int32) throws(SystemError) {
+    self.descriptor = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+    hasName = false
+    guard self.descriptor >= 0 else { throw SystemError(.open) }
   }
 
   deinit { close(descriptor) }

@@ -1,3 +1,5 @@
+import CVARSystem
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -16,6 +18,11 @@ package struct OpenMode: Sendable {
 
   /// To be read; a pipe is not waited for.
   package static let reading = OpenMode(O_RDONLY | O_NONBLOCK)
+  /// To be read past the page cache; nil where the system has no such flag.
+  package static let readingDirectly: OpenMode? = {
+    let flag = cvar_open_direct_flag()
+    return flag == 0 ? nil : OpenMode(reading.flags | flag)
+  }()
   /// To be read, if the name is no link.
   package static let readingNoLink = OpenMode(O_RDONLY | O_NONBLOCK | O_NOFOLLOW)
   /// To be read from the beginning to the end; of a pipe the other end is waited for.

@@ -2,18 +2,52 @@ import VARSystem
 
 /// The bytes of an open file, read or mapped in parts as they are needed, or a private copy of bytes in memory.
 ///
-/// Sendable because nothing writes to the bytes after `init`.
+/// The file may be a region of a larger one: places count from its beginning. Everything that has to be opened is open
+/// after `init`. Sendable because nothing writes to the bytes after `init`.
 final class FileBytes: @unchecked Sendable {
   let byteCount: Int
-  /// The open file; nil for a copy in memory.
-  let region: FileRegion?
+  /// The open file, also for reads past the page cache; nil for a copy in memory.
+  let direct: DirectFile?
   /// The copy in memory.
   let copy: UnsafeRawBufferPointer?
 
-  init(path: String) throws(VQ4Error) {
-    let (file, status) = try Self.open(path)
-    byteCount = try Self.checkedByteCount(status)
-    region = FileRegion(of: file, path: path, 0..<byteCount)
+  /// The open file; nil for a copy in memory.
+  var region: FileRegion? { direct?.region }
+
+  /// - Parameter length: nil: all up to the end of the file.
+  convenience init(path: String, offset: Int, length: Int?) throws(VQ4Error) {
+    let file: OpenFile
+    do throws(SystemError) {
+      file = try OpenFile(path, .reading)
+    } catch {
+      throw Self.refusal(error, .checkPath)
+    }
+    try self.init(of: file, path: path, offset: offset, length: length)
+  }
+
+  /// - Parameter descriptor: is duplicated.
+  convenience init(
+    descriptor: Int32, name: String, offset: Int, length: Int?
+  ) throws(VQ4Error) {
+    let file: OpenFile
+    do throws(SystemError) {
+      file = try OpenFile(duplicating: descriptor)
+    } catch {
+      throw Self.refusal(error, .checkInput)
+    }
+    try self.init(of: file, path: name, offset: offset, length: length)
+  }
+
+  private init(of file: OpenFile, path: String, offset: Int, length: Int?) throws(VQ4Error) {
+    let status: FileStatus
+    do throws(SystemError) {
+      status = try file.status()
+    } catch {
+      throw Self.refusal(error, .checkPath)
+    }
+    let range = try Self.range(offset: offset, length: length, of: status)
+    byteCount = range.count
+    direct = DirectFile(FileRegion(of: file, path: path, range))
     copy = nil
   }
 
@@ -24,35 +58,49 @@ final class FileBytes: @unchecked Sendable {
     copy.copyMemory(from: source)
     self.copy = UnsafeRawBufferPointer(copy)
     byteCount = source.count
-    region = nil
+    direct = nil
   }
 
   deinit { copy?.deallocate() }
 
-  private static func open(_ path: String) throws(VQ4Error) -> (OpenFile, FileStatus) {
-    do throws(SystemError) {
-      let file = try OpenFile(path, .reading)
-      return (file, try file.status())
-    } catch {
-      throw VQ4Error(
-        .cannotOpen, "\(error)", remedy: error.isShortOfFiles ? .allowFiles : .checkPath,
-        systemError: error.code)
-    }
+  private static func refusal(_ error: SystemError, _ remedy: VQ4Error.Remedy) -> VQ4Error {
+    VQ4Error(
+      .cannotOpen, "\(error)", remedy: error.isShortOfFiles ? .allowFiles : remedy,
+      systemError: error.code)
   }
 
-  private static func checkedByteCount(_ status: FileStatus) throws(VQ4Error) -> Int {
+  /// The bytes of a file that are the model.
+  private static func range(
+    offset: Int, length: Int?, of status: FileStatus
+  ) throws(VQ4Error) -> Range<Int> {
     guard status.kind == .regular else {
       throw VQ4Error(.notARegularFile, "not a regular file", remedy: .checkPath)
     }
     let size = status.byteCount
     guard size > 0 else { throw VQ4Error(.emptyFile, "the file is empty") }
-    guard size <= VQ4Limits.maximumFileBytes else {
+    guard (0..<size).contains(offset), (1...size - offset).contains(length ?? size - offset) else {
+      let count = length.map(VQ4Error.bytes) ?? "all"
+      throw VQ4Error(
+        .regionOutOfBounds, "the model's region is not in the file",
+        expected: "a part of its \(VQ4Error.bytes(size))",
+        found: "\(count) from \(VQ4Error.grouped(offset)) on", remedy: .checkInput)
+    }
+    // Pages begin with multiples of it, so that what is aligned in the model is aligned in memory.
+    let alignment = VQ4Limits.streamAlignment
+    guard offset % alignment == 0 else {
+      throw VQ4Error(
+        .regionMisaligned, "the model's region begins where its streams are not aligned",
+        expected: "an offset that is a multiple of \(alignment)", found: VQ4Error.grouped(offset),
+        remedy: .checkInput)
+    }
+    let count = length ?? size - offset
+    guard count <= VQ4Limits.maximumFileBytes else {
       throw VQ4Error(
         .sectionOutOfBounds, "the file is larger than the format allows",
         expected: "at most \(VQ4Error.bytes(VQ4Limits.maximumFileBytes))",
-        found: VQ4Error.bytes(size), remedy: .checkPath)
+        found: VQ4Error.bytes(count), remedy: .checkPath)
     }
-    return size
+    return offset..<offset + count
   }
 
   /// Fills `output` with the bytes from `offset` on.

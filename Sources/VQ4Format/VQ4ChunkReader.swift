@@ -1,6 +1,6 @@
 import VARSystem
 
-/// A file opened a second time, for reads that leave the page cache as it is.
+/// A file for reads that leave the page cache as it is.
 package final class VQ4DirectFile: Sendable {
   package let file: VQ4File
   /// nil for a copy in memory.
@@ -9,7 +9,7 @@ package final class VQ4DirectFile: Sendable {
   /// - Parameter isDirect: false reads through the page cache and forgets what was read.
   package init(_ file: VQ4File, isDirect: Bool = true) {
     self.file = file
-    direct = file.bytes.region.map { DirectFile($0, isDirect: isDirect) }
+    direct = isDirect ? file.bytes.direct : file.bytes.direct?.throughCache()
   }
 
   /// Reads past the page cache where the file system can, unchecked: to time the disk.

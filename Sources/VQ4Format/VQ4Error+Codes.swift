@@ -3,6 +3,8 @@ extension VQ4Error.Code {
   // The file as a whole.
   public static let cannotOpen = Self("cannotOpen")
   public static let notARegularFile = Self("notARegularFile")
+  public static let regionOutOfBounds = Self("regionOutOfBounds")
+  public static let regionMisaligned = Self("regionMisaligned")
   public static let readFailed = Self("readFailed")
   public static let emptyFile = Self("emptyFile")
   public static let tooShort = Self("tooShort")

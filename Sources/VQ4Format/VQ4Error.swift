@@ -20,7 +20,7 @@ public struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
   public var place: String
   /// What is wrong.
   public let problem: String
-  /// Position in the file.
+  /// Position in the file, counted from the model's first byte.
   public let offsetBytes: Int?
   /// The value that a rule of the format asks for.
   public let expected: String?

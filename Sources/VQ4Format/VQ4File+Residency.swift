@@ -20,6 +20,12 @@ extension VQ4File {
     if let pages = pages(ofGroup: group) { MemoryPages.willNeed(pages) }
   }
 
+  /// Lets a group's pages leave this process's memory; they stay in the page cache. Without effect on results.
+  public func forgetPages(group: Int) {
+    guard groupAlignment >= MemoryPages.byteCount, let pages = pages(ofGroup: group) else { return }
+    MemoryPages.forget(pages)
+  }
+
   /// A group from the beginning of its first page on; nil where it is not the file's own pages, or empty.
   private func pages(ofGroup group: Int) -> UnsafeRawBufferPointer? {
     let range = groups[group].fileRange

@@ -3,12 +3,15 @@ import VARSystem
 
 /// A `.vq4` file, open for reading.
 ///
-/// Opening checks everything but the payload's hashes. The tables and attachments are mapped where
+/// It may be a region of a larger file: every place counts from the model's first byte.
+///
+/// Opening checks everything but the payload's hashes, and opens all that is needed later: no name is
+/// looked up again. The tables and attachments are mapped where
 /// the file system can do that, else read; weights are mapped when they are first used in place.
 /// Pointers that it hands out are valid as long as the file object lives. Safe to use from several
 /// threads.
 public final class VQ4File: Sendable {
-  /// The file as the caller named it.
+  /// The file as the caller named it, also where it holds more than the model.
   public let path: String
   /// In the order of execution, which is the order in the file.
   public let groups: [VQ4Group]
@@ -16,7 +19,7 @@ public final class VQ4File: Sendable {
   public let tensors: [VQ4Tensor]
   /// Sorted by name.
   public let attachments: [VQ4Attachment]
-  /// Bytes of the file.
+  /// Bytes of the model.
   public let byteCount: Int
   /// Alignment of the groups, in bytes.
   public let groupAlignment: Int
@@ -35,12 +38,38 @@ public final class VQ4File: Sendable {
   let superblock: Superblock
   private let tensorIndices: [String: Int]
 
-  /// Opens a file; throws `VQ4Error` for anything that breaks a rule of the format.
-  public convenience init(path: String) throws(VQ4Error) {
+  /// Opens a file, or a region of it; throws `VQ4Error` for anything that breaks a rule of the format.
+  ///
+  /// - Parameters:
+  ///   - offset: where the model begins in the file, a multiple of 64.
+  ///   - length: bytes of the model; nil: all up to the end of the file.
+  public convenience init(
+    path: String, offset: Int = 0, length: Int? = nil
+  ) throws(VQ4Error) {
     do {
-      try self.init(bytes: try FileBytes(path: path), path: path)
+      try self.init(
+        bytes: try FileBytes(path: path, offset: offset, length: length), path: path)
     } catch {
       throw error.inFile(path)
+    }
+  }
+
+  /// Opens a file that the caller has opened for reading, or a region of it; throws as `init(path:)` does.
+  ///
+  /// - Parameters:
+  ///   - descriptor: is duplicated, and stays the caller's.
+  ///   - offset: where the model begins in the file, a multiple of 64.
+  ///   - length: bytes of the model; nil: all up to the end of the file.
+  ///   - name: stands for the path in messages; it is not looked up.
+  public convenience init(
+    descriptor: Int32, offset: Int = 0, length: Int? = nil, name: String
+  ) throws(VQ4Error) {
+    do {
+      try self.init(
+        bytes: try FileBytes(
+          descriptor: descriptor, name: name, offset: offset, length: length), path: name)
+    } catch {
+      throw error.inFile(name)
     }
   }
 
@@ -140,13 +169,5 @@ public final class VQ4File: Sendable {
   public var fileHash: String {
     let bytes = superblock.encoded()
     return bytes.withUnsafeBytes { VQ4Hash(of: $0.part(0, Superblock.checksumOffset)) }.description
-  }
-
-  /// Lets a group's pages leave this process's memory; they stay in the page cache. Without effect on results.
-  public func forgetPages(group index: Int) {
-    guard bytes.region != nil, groupAlignment >= MemoryPages.byteCount,
-      let group = inPlace(groups[index].fileRange)
-    else { return }
-    MemoryPages.forget(group)
   }
 }

@@ -36,6 +36,24 @@ import VQ4Format
     }
   }
 
+  /// A model inside a larger file, whose groups begin neither with a page nor with a block of it.
+  @Test(arguments: [VQ4StorageLayout.map, .compact])
+  func aRegionOfALargerFileIsAModel(layout: VQ4StorageLayout) throws {
+    let path = try TinyModel.path(recipe: "balanced", layout: layout)
+    let reference = try SameBytesTests.run(VARGPT(path: path))
+    let bytes = try Fixtures.readFile(path)
+    let folder = TemporaryDirectory()
+    let other = [UInt8](repeating: 0xA5, count: 10_048)
+    folder.write("larger", other + bytes + other)
+    for residency in [Residency.map, .load, .stream] {
+      let file = try VQ4File(
+        path: folder.file("larger"), offset: other.count, length: bytes.count)
+      let model = try VARGPT(
+        file: file, source: nil, options: .init(threadCount: 2, residency: residency))
+      #expect(try SameBytesTests.run(model) == reference, "\(residency)")
+    }
+  }
+
   @Test func everyPrecisionIsStreamed() throws {
     for recipe in ["f32", "int4"] {
       let path = try TinyModel.path(recipe: recipe)

@@ -201,7 +201,8 @@ import VQ4Format
       }
       return count > 0 && String(decoding: buffer.prefix(count), as: UTF8.self) == path
     }
-    #expect(own.count == 1)
+    // The second one goes past the page cache, where the file system can do that.
+    #expect((1...2).contains(own.count))
     for number in own { #expect(dup2(directory, Int32(number)) >= 0) }
     let blocks = try DemoFile.blocks(file)
     let source = WeightStore(blocks, .load, threadCount: 1, isDirect: false)

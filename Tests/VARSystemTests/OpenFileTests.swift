@@ -38,6 +38,19 @@ import VARTestSupport
     #expect(try file.status().byteCount == 5)
   }
 
+  @Test func anOpenFileIsSharedAndStaysTheCallers() throws {
+    folder.write("a", Array(0..<100))
+    let descriptor = open(folder.file("a"), O_RDONLY)
+    do {
+      let file = try OpenFile(duplicating: descriptor)
+      #expect(try file.bytes(at: 20, count: 3) == [20, 21, 22])
+    }
+    let file = try OpenFile(duplicating: descriptor)
+    #expect(close(descriptor) == 0)
+    #expect(try file.bytes(at: 20, count: 3) == [20, 21, 22])
+    #expect(throws: SystemError(.open, EBADF)) { try OpenFile(duplicating: -1) }
+  }
+
   @Test func namesThatCannotBeOpenedSayWhy() {
     #expect(throws: SystemError(.open, ENOENT)) {
       try OpenFile(folder.file("none"), .reading)
