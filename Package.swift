@@ -176,6 +176,10 @@ let package = Package(
     .testTarget(
       name: "VARBenchTests",
       dependencies: ["VARBench", "VARBenchCLI", "VARJSON", "VARKernels", "VARTestSupport"]),
+    // The programs of "Embed VARLite in an app": they import the product alone.
+    .testTarget(
+      name: "EmbeddingTests", dependencies: ["VARLite", "VARTestSupport"], path: "Tests/EmbeddingTests",
+      exclude: ["Package.swift", "Sources/Programs/main.swift"]),
     // Lengths, the import table, banned calls.
     .testTarget(name: "TidyTests"),
   ],

@@ -17,7 +17,7 @@ import VARVision
     let model = try runtime.open(demo)
     let image = try await model.generate("Draw a big red circle.", drawing: DrawingRequest(seed: 7))
     let edited = try await model.edit(Picture(image), instruction: "Turn the red circle blue.")
-    try PNGEncoder.write(edited, to: circle)
+    try edited.writePNG(to: circle)
     for try await text in model.understand("Describe the image.", pictures: [Picture(edited)]) {
       print(text, terminator: "")
     }

@@ -40,7 +40,7 @@ import VQ4Format
   @Test(arguments: [VQ4StorageLayout.map, .compact])
   func aRegionOfALargerFileIsAModel(layout: VQ4StorageLayout) throws {
     let path = try TinyModel.path(recipe: "balanced", layout: layout)
-    let reference = try SameBytesTests.run(VARGPT(path: path))
+    let reference = try SameBytesTests.run(Model(path: path))
     let bytes = try Fixtures.readFile(path)
     let folder = TemporaryDirectory()
     let other = [UInt8](repeating: 0xA5, count: 10_048)
@@ -48,7 +48,7 @@ import VQ4Format
     for residency in [Residency.map, .load, .stream] {
       let file = try VQ4File(
         path: folder.file("larger"), offset: other.count, length: bytes.count)
-      let model = try VARGPT(
+      let model = try Model(
         file: file, source: nil, options: .init(threadCount: 2, residency: residency))
       #expect(try SameBytesTests.run(model) == reference, "\(residency)")
     }

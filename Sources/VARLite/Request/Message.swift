@@ -57,7 +57,8 @@ public struct Message: Sendable {
       guard pieces.count - 1 == pictures.count else {
         throw VARLiteError(
           .request,
-          "the text holds \(pieces.count - 1) \(Self.pictureMark) marks for \(pictures.count) pictures"
+          "the text holds \(pieces.count - 1) \(Self.pictureMark) marks for "
+            + "\(pictures.count) pictures"
         )
       }
       var parts: [Part] = []

@@ -1,6 +1,5 @@
 import VARKernels
 import VARModels
-import VARVision
 
 /// What came of a request.
 public struct Response: Sendable {
@@ -101,14 +100,5 @@ extension Response {
       throw VARLiteError(.nothingDrawn, "the model answered without drawing")
     }
     return picture
-  }
-
-  /// The picture as a PNG file with ``pictureTexts`` in it; nil where none was drawn.
-  public func png() throws(VARLiteError) -> [UInt8]? {
-    do throws(ImageError) {
-      return try picture.map { picture throws(ImageError) in
-        try PNGEncoder.encode(picture, text: pictureTexts)
-      }
-    } catch { throw VARLiteError(error) }
   }
 }

@@ -139,8 +139,8 @@ final class EventBoard: Sendable {
   }
 }
 
-/// Events in short: of each kind but notes and text the last one. Its size does not grow with the time that nobody reads,
-/// but for the text.
+/// Events in short: all notes and all text, and the last event of each other kind. A scale that nobody reads is
+/// replaced by the next one.
 struct EventDigest: Sendable {
   private(set) var plan: RequestPlan?
   private var notes: [Note] = []

@@ -7,9 +7,9 @@ import VQ4Format
 
 /// A VARGPT-v1.1 model in a `.vq4` file: answers questions about pictures, draws, and edits.
 ///
-/// The weights never change, so one value serves any number of requests at once, but with ``Residency/stream`` one after
-/// the other; whatever changes belongs to a request. Results depend on the file, the request and its seed alone, not on
-/// threads, instruction set, layout or residency.
+/// The weights never change, so one value serves any number of requests at once, but with ``Residency/stream`` one
+/// after the other; whatever changes belongs to a request. Results depend on the file, the request and its seed alone,
+/// not on threads, instruction set, layout or residency.
 public final class Model: Sendable {
   /// How requests of the model run, where they do not say it themselves.
   public struct Options: Sendable, Equatable {
@@ -92,9 +92,9 @@ public final class Model: Sendable {
     else {
       throw VARLiteError(
         .model,
-        "\(file.path): pictures are cut into patches of \(imagePreprocessing.patchSize) px, merged by "
-          + "\(imagePreprocessing.mergeSize); the vision tower takes \(vision.patchSize) px and "
-          + "\(vision.spatialMergeSize)")
+        "\(file.path): pictures are cut into patches of \(imagePreprocessing.patchSize) px, "
+          + "merged by \(imagePreprocessing.mergeSize); the vision tower takes "
+          + "\(vision.patchSize) px and \(vision.spatialMergeSize)")
     }
     let weights = try ModelWeights(source: sources.source(.map), tensors: tensors)
     kvType = options.kvType ?? KVType(defaultFor: weights)

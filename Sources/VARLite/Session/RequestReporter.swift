@@ -3,8 +3,8 @@ import VARSystem
 
 /// Tells whoever asked how far a request is, and asks whether it is to stop.
 ///
-/// The share of the work that is done comes of the plan: each phase counts with what it computes, and within a phase the
-/// layers that the networks have gone through.
+/// The share of the work that is done comes of the plan: each phase counts with what it computes, and within a phase
+/// the layers that the networks have gone through.
 package final class RequestReporter {
   let stop: StopSignal
   private var send: (Event) -> Void
