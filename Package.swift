@@ -82,6 +82,8 @@ let package = Package(
     // Reads an evaluation set of small scenes, has a model do its cases, and judges what comes.
     .target(
       name: "VAREvaluation", dependencies: ["VARSystem", "VARJSON", "VARVision", "VARLite"]),
+    // Holds a model against another one of the same weights, with the history forced.
+    .target(name: "VARAccuracy", dependencies: ["VARJSON", "VARVision", "VARLite"]),
     // Peak loops and the allocation counter of the benchmarks.
     .target(name: "CVARProbes"),
     // Measures the machine, the kernels and whole models of synthetic weights.
@@ -103,7 +105,8 @@ let package = Package(
       name: "VARLiteCLI",
       dependencies: [
         "CLineEditor", "CVARDemoModel", "VARSystem", "VARKernels", "VARJSON", "VQ4Format",
-        "VARTokenizer", "VARVision", "VARModels", "VARLite", "VAREvaluation", "VARSharedCLI",
+        "VARTokenizer", "VARVision", "VARModels", "VARLite", "VAREvaluation", "VARAccuracy",
+        "VARSharedCLI",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -178,7 +181,7 @@ let package = Package(
       dependencies: ["VARBench", "VARBenchCLI", "VARJSON", "VARKernels", "VARTestSupport"]),
     // The programs of "Embed VARLite in an app": they import the product alone.
     .testTarget(
-      name: "EmbeddingTests", dependencies: ["VARLite", "VARTestSupport"], path: "Tests/EmbeddingTests",
+      name: "EmbeddingTests", dependencies: ["VARLite", "VARTestSupport"],
       exclude: ["Package.swift", "Sources/Programs/main.swift"]),
     // Lengths, the import table, banned calls.
     .testTarget(name: "TidyTests"),

@@ -9,50 +9,46 @@ public struct EvaluationRun {
   }
 
   public let model: Model
-  /// A model to hold the other against, bit by bit and picture by picture.
-  public let reference: Model?
   public let set: EvaluationSet
   public let parts: [Part]
   /// Cases of each part to run at most.
   public let limit: Int
 
   public init(
-    _ model: Model, reference: Model? = nil, set: EvaluationSet, parts: [Part] = Part.allCases,
-    limit: Int = .max
+    _ model: Model, set: EvaluationSet, parts: [Part] = Part.allCases, limit: Int = .max
   ) {
     self.model = model
-    self.reference = reference
     self.set = set
     self.parts = parts
     self.limit = limit
   }
 
-  /// - Parameter progress: called before each case with the part, finished cases and all cases.
+  /// - Parameters:
+  ///   - answered: called with each request and what the model gave for it.
+  ///   - progress: called before each case with the part, finished cases and all cases.
   public func run(
-    stop: StopSignal = StopSignal(), progress: (Part, Int, Int) -> Void
-  ) throws -> (report: EvaluationReport, fidelity: Fidelity?) {
+    stop: StopSignal = StopSignal(), answered: (Request, Response) throws -> Void = { _, _ in },
+    progress: (Part, Int, Int) -> Void
+  ) throws -> EvaluationReport {
     var report = EvaluationReport()
-    var fidelity = Fidelity()
     let judge = SceneJudge(set: set)
     for part in parts {
       switch part {
       case .vqa:
         try each(set.questions, part, progress) { question in
-          let prompt = try self.request(question.question, picture: question.image)
-          let answer = try model.run(prompt, stop: stop)
+          let request = try request(question.question, picture: question.image)
+          let answer = try model.run(request, stop: stop)
           report.add(answer: answer.text, to: question)
-          if let reference {
-            fidelity.add(sameAnswer: try reference.run(prompt, stop: stop).text == answer.text)
-          }
+          try answered(request, answer)
         }
       case .generation, .edit:
         try each(part == .edit ? set.edits : set.generations, part, progress) { drawing in
-          var prompt = try self.request(drawing.instruction, picture: drawing.source)
-          prompt.drawing = DrawingRequest(isGreedy: true)
-          prompt.drawing?.start = .whereTheModelStarts
-          let drawn = try model.run(prompt, stop: stop)
+          var request = try request(drawing.instruction, picture: drawing.source)
+          request.drawing = DrawingRequest(isGreedy: true)
+          request.drawing?.start = .whereTheModelStarts
+          let drawn = try model.run(request, stop: stop)
           try add(drawn, to: drawing, part, judge, &report)
-          try compare(drawn, prompt, &fidelity, stop)
+          try answered(request, drawn)
         }
       case .vae:
         try each(set.generations, part, progress) { drawing in
@@ -64,7 +60,7 @@ public struct EvaluationRun {
         }
       }
     }
-    return (report, reference == nil ? nil : fidelity)
+    return report
   }
 
   private func each<Case>(
@@ -108,18 +104,5 @@ public struct EvaluationRun {
     report.add(
       image, verdict: verdict, target: target, isReplyExact: isReplyExact, for: drawing,
       task: part == .edit ? .edit : .generation)
-  }
-
-  private func compare(
-    _ drawn: Response, _ prompt: Request, _ fidelity: inout Fidelity, _ stop: StopSignal
-  ) throws {
-    guard let reference, let picture = drawn.picture else { return }
-    let expected = try reference.run(prompt, stop: stop)
-    guard let expectedPicture = expected.picture, let bits = expected.drawing?.bits else { return }
-    let forced = try model.run(prompt, instruments: Instruments(forcedBits: bits), stop: stop)
-    guard forced.picture != nil else { return }
-    fidelity.add(
-      bits: forced.ownBits, expected: bits,
-      psnrDecibels: peakSignalToNoise(picture, expectedPicture))
   }
 }

@@ -41,6 +41,7 @@ import Testing
       ]
     ),
     ("VAREvaluation", ["VARSystem", "VARJSON", "VARVision", "VARLite"]),
+    ("VARAccuracy", ["VARJSON", "VARVision", "VARLite"]),
     ("CVARProbes", []),
     (
       "VARBench",
@@ -54,8 +55,8 @@ import Testing
       "VARLiteCLI",
       [
         "CLineEditor", "CVARDemoModel", "VARSystem", "VARKernels", "VARJSON", "VQ4Format",
-        "VARTokenizer", "VARVision", "VARModels", "VARLite", "VAREvaluation", "VARSharedCLI",
-        "ArgumentParser",
+        "VARTokenizer", "VARVision", "VARModels", "VARLite", "VAREvaluation", "VARAccuracy",
+        "VARSharedCLI", "ArgumentParser",
       ]
     ),
     (

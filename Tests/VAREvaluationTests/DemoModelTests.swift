@@ -17,7 +17,7 @@ import VQ4Format
     let set = try EvaluationSet(directory: Fixtures.path("shapes-eval"))
     let model = try Runtime().open(Self.path)
     let run = EvaluationRun(model, set: set, limit: 30)
-    let (report, _) = try run.run { _, _, _ in }
+    let report = try run.run { _, _, _ in }
     #expect(report.answers.count(where: \.isExact) >= 28)
     let drawings = try #require(report.drawings[.generation])
     #expect(drawings.count == 30)

@@ -106,7 +106,7 @@ import VARVision
     let drawn = try model.draw(Prompt("Who are you?"), options: DrawingRequest(isGreedy: true))
     #expect(drawn.image.width == 96 && drawn.text == Self.words)
 
-    let (report, _) = try EvaluationRun(model, set: set, parts: [.generation], limit: 1)
+    let report = try EvaluationRun(model, set: set, parts: [.generation], limit: 1)
       .run { _, _, _ in }
     let scored = try #require(report.drawings[.generation]?.first)
     let target = try ImageDecoder.decode(path: set.path(first.target))

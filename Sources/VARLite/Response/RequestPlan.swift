@@ -2,22 +2,27 @@ import VARKernels
 import VARModels
 import VARSystem
 
-/// A part of a request that has weights and memory of its own; what only it needs is given back when it ends.
-public enum RequestPhase: String, Sendable, CaseIterable {
+/// A part of a request that has weights and memory of its own; what only it needs is given back when it ends. Later
+/// versions may know more phases.
+public struct RequestPhase: RawRepresentable, Hashable, Sendable {
+  /// The phase as people and programs read it.
+  public let rawValue: String
+  public init(rawValue: String) { self.rawValue = rawValue }
+
   /// Pictures go through the vision tower.
-  case vision
+  public static let vision = RequestPhase(rawValue: "vision")
   /// The language model reads the prompt and writes.
-  case conversation
+  public static let conversation = RequestPhase(rawValue: "conversation")
   /// The generator reads the text.
-  case drawingContext = "text features"
+  public static let drawingContext = RequestPhase(rawValue: "text features")
   /// Language model and generator draw the scales.
-  case drawing
+  public static let drawing = RequestPhase(rawValue: "drawing")
   /// Codes become the pixels of a preview, between two scales.
-  case preview
+  public static let preview = RequestPhase(rawValue: "preview")
   /// Codes become pixels.
-  case decoding
+  public static let decoding = RequestPhase(rawValue: "decoding")
   /// Pixels become codes.
-  case encoding
+  public static let encoding = RequestPhase(rawValue: "encoding")
 
   init(_ phase: WeightPhase) {
     self =

@@ -124,7 +124,7 @@ extension RequestPlan.Phase {
     case .conversation: [(.reading, work.batchUnits), (.writing, work.singleRowUnits)]
     case .drawingContext, .drawing: [(.drawing, work.batchUnits)]
     case .decoding: [(.decoding, work.batchUnits)]
-    case .preview, .encoding: []
+    default: []
     }
   }
 }

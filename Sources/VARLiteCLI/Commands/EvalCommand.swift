@@ -1,4 +1,5 @@
 import ArgumentParser
+import VARAccuracy
 import VAREvaluation
 import VARJSON
 import VARLite
@@ -45,16 +46,18 @@ struct EvalCommand: ParsableCommand {
       try ModelFile.check(path)
       return try model.runtime.open(path, options: options)
     }
+    var comparison = reference.map { ModelComparison(model, against: $0) }
     let run = EvaluationRun(
-      model, reference: reference, set: set,
-      parts: parts.isEmpty ? EvaluationRun.Part.allCases : parts, limit: limit ?? .max)
+      model, set: set, parts: parts.isEmpty ? EvaluationRun.Part.allCases : parts, limit: limit ?? .max)
     let progress = self.model.progress()
-    let (report, fidelity) = try run.run(
+    let report = try run.run(
       stop: Interruption.stop,
+      answered: { try comparison?.add($0, $1, stop: Interruption.stop) },
       progress: { part, done, count in
         progress.percent("\(part.rawValue), \(count) cases", done: done, total: count)
       })
     progress.close()
+    let fidelity = comparison?.fidelity
     if self.model.json {
       guard var object = report.json.objectValue else { return }
       object["model"] = .string(model.contentHash)
