@@ -6,7 +6,7 @@ import PackageDescription
 let package = Package(
   name: "VARLite",
   products: [
-    .library(name: "VARLite", targets: ["VARLite", "VARVision", "VARSystem"]),
+    .library(name: "VARLite", targets: ["VARLite"]),
     .executable(name: "varlite", targets: ["VARLiteCLI"]),
     .executable(name: "varconvert", targets: ["VARConvertCLI"]),
     .executable(name: "varbench", targets: ["VARBenchCLI"]),

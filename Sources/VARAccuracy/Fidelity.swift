@@ -1,16 +1,16 @@
 import VARJSON
 
 /// How closely a model follows another one of the same weights in a higher precision.
-public struct Fidelity: Sendable, Equatable {
+package struct Fidelity: Sendable, Equatable {
   /// Equal bits and all bits of each scale, with the reference's history forced.
-  public private(set) var bitsPerScale: [(equal: Int, count: Int)] = []
+  package private(set) var bitsPerScale: [(equal: Int, count: Int)] = []
   /// Sum of the PSNRs of freely drawn pictures against the reference's, in dB.
   private var psnrSum = 0.0
-  public private(set) var pictureCount = 0
-  public private(set) var answerCount = 0
-  public private(set) var sameAnswerCount = 0
+  package private(set) var pictureCount = 0
+  package private(set) var answerCount = 0
+  package private(set) var sameAnswerCount = 0
 
-  public static func == (left: Fidelity, right: Fidelity) -> Bool { left.json == right.json }
+  package static func == (left: Fidelity, right: Fidelity) -> Bool { left.json == right.json }
 
   mutating func add(sameAnswer: Bool) {
     answerCount += 1
@@ -28,15 +28,15 @@ public struct Fidelity: Sendable, Equatable {
   }
 
   /// Mean PSNR in dB; 99 stands for equal pictures.
-  public var meanPSNR: Double { pictureCount == 0 ? 0 : psnrSum / Double(pictureCount) }
+  package var meanPSNR: Double { pictureCount == 0 ? 0 : psnrSum / Double(pictureCount) }
 
   /// Share of equal bits over all scales.
-  public var bitAgreement: Double {
+  package var bitAgreement: Double {
     let count = bitsPerScale.reduce(0) { $0 + $1.count }
     return count == 0 ? 0 : Double(bitsPerScale.reduce(0) { $0 + $1.equal }) / Double(count)
   }
 
-  public var json: JSONValue {
+  package var json: JSONValue {
     var object = JSONObject()
     if answerCount > 0 {
       object["same_answers"] = .number(Double(sameAnswerCount) / Double(answerCount))
@@ -51,7 +51,7 @@ public struct Fidelity: Sendable, Equatable {
   }
 
   /// One line per measure, for people.
-  public var summary: String {
+  package var summary: String {
     func percent(_ share: Double) -> String { "\((share * 100_000).rounded() / 1000) %" }
     var lines: [String] = []
     if answerCount > 0 {

@@ -3,16 +3,17 @@ import VARVision
 
 /// Holds a model against another one of the same weights in a higher precision, request by request.
 ///
-/// Answers are compared by their words. A drawing is compared twice: the bits that the model draws where the reference's
-/// bits are its history, so that one wrong bit does not spoil all that follow; and the pictures that both draw freely.
-public struct ModelComparison {
-  public let model: Model
+/// Answers are compared by their words. A drawing is compared twice: the bits that the model draws where those of the
+/// reference are its history, so that one wrong bit does not spoil all that follow; and the pictures that both draw
+/// freely.
+package struct ModelComparison {
+  package let model: Model
   /// What the model is held against.
-  public let reference: Model
+  package let reference: Model
   /// What came of the comparisons so far.
-  public private(set) var fidelity = Fidelity()
+  package private(set) var fidelity = Fidelity()
 
-  public init(_ model: Model, against reference: Model) {
+  package init(_ model: Model, against reference: Model) {
     self.model = model
     self.reference = reference
   }
@@ -20,7 +21,7 @@ public struct ModelComparison {
   /// Runs a request with the reference, and compares.
   ///
   /// - Parameter response: what the model gave for the request.
-  public mutating func add(
+  package mutating func add(
     _ request: Request, _ response: Response, stop: StopSignal = StopSignal()
   ) throws(VARLiteError) {
     // A model that talks where it may draw has no bits to compare.
@@ -31,15 +32,15 @@ public struct ModelComparison {
     }
     guard let picture = response.picture, let expectedPicture = expected.picture,
       let bits = expected.drawing?.bits,
-      let ownBits = try bits(of: request, forcing: bits, stop)
+      let own = try ownBits(of: request, forcing: bits, stop)
     else { return }
     fidelity.add(
-      bits: ownBits, expected: bits,
+      bits: own, expected: bits,
       psnrDecibels: peakSignalToNoise(picture, expectedPicture))
   }
 
   /// Bits that the model draws where others are its history; nil where it draws nothing.
-  private func bits(
+  private func ownBits(
     of request: Request, forcing bits: [[UInt8]], _ stop: StopSignal
   ) throws(VARLiteError) -> [[UInt8]]? {
     let forced = try model.run(request, instruments: Instruments(forcedBits: bits), stop: stop)

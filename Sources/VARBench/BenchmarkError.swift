@@ -1,18 +1,18 @@
 /// Why a benchmark cannot run.
-public struct BenchmarkError: Error, Equatable, CustomStringConvertible {
-  public enum Code: String, Sendable {
+package struct BenchmarkError: Error, Equatable, CustomStringConvertible {
+  package enum Code: String, Sendable {
     /// An argument that no benchmark takes.
     case invalidRequest
     /// The system refused memory, threads or disk.
     case outOfMemory
   }
-  public let code: Code
-  public let detail: String
+  package let code: Code
+  package let detail: String
 
   init(_ code: Code, _ detail: String) {
     self.code = code
     self.detail = detail
   }
 
-  public var description: String { detail }
+  package var description: String { detail }
 }

@@ -5,9 +5,9 @@ import VARQuantization
 import VQ4Format
 
 /// A model of synthetic weights, ready to run.
-public final class BenchmarkModel {
+package final class BenchmarkModel {
   /// Names of the recipes that weights can be stored by.
-  public static var precisions: [String] { Recipe.builtInNames }
+  package static var precisions: [String] { Recipe.builtInNames }
 
   let shape: ModelShape
   let precision: String
@@ -22,7 +22,7 @@ public final class BenchmarkModel {
 
   /// - Parameter precision: one of `precisions`.
   /// - Throws: `BenchmarkError` where memory or threads are refused.
-  public convenience init(
+  package convenience init(
     _ shape: ModelShape, precision: String, conditions: RunConditions, temporaryFolder: String
   ) throws {
     try self.init(

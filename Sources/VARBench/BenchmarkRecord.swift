@@ -1,14 +1,14 @@
 import VARJSON
 
 /// One measured quantity, printed as one line of JSON.
-public struct BenchmarkRecord: Sendable {
-  public let name: String
-  public let unit: String
-  public let measurement: Measurement
+package struct BenchmarkRecord: Sendable {
+  package let name: String
+  package let unit: String
+  package let measurement: Measurement
   /// What the quantity belongs to: arguments of the run, in the order in which they are printed.
-  public let context: [(String, JSONValue)]
+  package let context: [(String, JSONValue)]
 
-  public init(
+  package init(
     _ name: String, _ unit: String, _ measurement: Measurement,
     context: [(String, JSONValue)] = []
   ) {
@@ -18,14 +18,14 @@ public struct BenchmarkRecord: Sendable {
     self.context = context
   }
 
-  public init(
+  package init(
     _ name: String, _ unit: String, _ value: Double, context: [(String, JSONValue)] = []
   ) {
     self.init(name, unit, Measurement([value]), context: context)
   }
 
   /// `value` is the median; all numbers have four significant digits.
-  public func json(_ conditions: RunConditions) -> JSONValue {
+  package func json(_ conditions: RunConditions) -> JSONValue {
     var object = JSONObject([
       ("name", .string(name)), ("value", Self.rounded(measurement.median)),
       ("unit", .string(unit)), ("min", Self.rounded(measurement.minimum)),

@@ -3,13 +3,13 @@ import VARModels
 import VARSystem
 
 /// Measures the picture tokenizer's decoder alone: codes to pixels.
-public struct DecodeBenchmark {
+package struct DecodeBenchmark {
   private let shape: ModelShape
   private let grid: GridSize
   private let size: Int
 
   /// - Parameter size: side of the picture in pixels, 16...4096, a multiple of 16.
-  public init(_ shape: ModelShape, size: Int) throws(BenchmarkError) {
+  package init(_ shape: ModelShape, size: Int) throws(BenchmarkError) {
     guard shape.hasGenerator else {
       throw BenchmarkError(
         .invalidRequest, "the shape \(shape.rawValue) cannot decode; vargpt-v1.1 can")
@@ -23,7 +23,7 @@ public struct DecodeBenchmark {
   }
 
   /// The weights that `records` needs, without those of the transformers.
-  public func model(
+  package func model(
     precision: String, conditions: RunConditions, temporaryFolder: String
   ) throws -> BenchmarkModel {
     try BenchmarkModel(
@@ -34,7 +34,7 @@ public struct DecodeBenchmark {
   /// `vae_seconds`, `vae_gflops` and `peak_rss`; one decode warms up and does not count.
   ///
   /// `vae_gflops` counts the operations of the plain convolutions, whatever way they are computed.
-  public func records(_ model: BenchmarkModel) throws -> [BenchmarkRecord] {
+  package func records(_ model: BenchmarkModel) throws -> [BenchmarkRecord] {
     precondition(model.shape == shape, "the benchmark is of another shape")
     var random = RandomBytes(seed: 6)
     let codes = (0..<grid.tokenCount * model.configuration.vae.codebookDim).map { _ in

@@ -6,7 +6,7 @@ import VARModels
 import VARSystem
 
 /// Measures drawing a picture.
-public struct GenerateBenchmark {
+package struct GenerateBenchmark {
   private let shape: ModelShape
   private let schedule: ScaleSchedule
   private let size: Int
@@ -17,7 +17,7 @@ public struct GenerateBenchmark {
   ///   - size: side of the picture in pixels: 256, 512, 768 or 1024.
   ///   - cfgScale: guidance; 1 switches it off and halves the work.
   ///   - promptTokens: tokens of text before the picture.
-  public init(
+  package init(
     _ shape: ModelShape, size: Int, cfgScale: Double, promptTokens: Int
   ) throws {
     guard shape.hasGenerator else {
@@ -54,7 +54,7 @@ public struct GenerateBenchmark {
   /// `allocations_per_image` of the loop over the scales.
   ///
   /// The text before the picture is not counted.
-  public func records(_ model: BenchmarkModel) throws -> [BenchmarkRecord] {
+  package func records(_ model: BenchmarkModel) throws -> [BenchmarkRecord] {
     precondition(model.shape == shape, "the benchmark is of another shape")
     let runs = try (0..<model.conditions.repeats).map { _ in try draw(model) }
     let context =

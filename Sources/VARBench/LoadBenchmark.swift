@@ -6,20 +6,20 @@ import VARSystem
 import VQ4Format
 
 /// Measures how fast the weights of a model file come into memory.
-public struct LoadBenchmark {
+package struct LoadBenchmark {
   private let path: String
   private let residency: WeightResidency
   private let budgetBytes: Int?
   private let isCold: Bool
 
   /// Names of the ways to hold weights.
-  public static var residencies: [String] { WeightResidency.allCases.map(\.rawValue) }
+  package static var residencies: [String] { WeightResidency.allCases.map(\.rawValue) }
 
   /// - Parameters:
   ///   - residency: one of `residencies`.
   ///   - budgetBytes: memory that weights may take; nil: no limit.
   ///   - isCold: has the page cache forget the file first.
-  public init(
+  package init(
     path: String, residency: String, budgetBytes: Int?, isCold: Bool
   ) throws(BenchmarkError) {
     guard let residency = WeightResidency(rawValue: residency) else {
@@ -69,7 +69,7 @@ public struct LoadBenchmark {
   ///
   /// A virtual machine that returns free memory to its host waits for it rather than for the disk: the memory's probe
   /// leaves it at hand, as it is elsewhere.
-  public func records(_ conditions: RunConditions) throws -> [BenchmarkRecord] {
+  package func records(_ conditions: RunConditions) throws -> [BenchmarkRecord] {
     let model = try Model(path: path)
     let pool = try conditions.makePool()
     let plan = self.plan(model, conditions)

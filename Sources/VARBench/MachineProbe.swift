@@ -3,13 +3,13 @@ import VARKernels
 import VARSystem
 
 /// Measures what the machine can do at most, with as many threads as the run has.
-public struct MachineProbe {
+package struct MachineProbe {
   private let conditions: RunConditions
   private let pool: ThreadPool
   private let memory: PageMemory
 
   /// - Parameter byteCount: bytes that the bandwidth probe reads; far more than the caches hold.
-  public init(
+  package init(
     _ conditions: RunConditions, byteCount: Int, temporaryFolder: String
   ) throws(BenchmarkError) {
     self.conditions = conditions
@@ -21,7 +21,7 @@ public struct MachineProbe {
   }
 
   /// GB/s of reading every byte once, all threads together.
-  public func readBandwidth() -> Measurement {
+  package func readBandwidth() -> Measurement {
     Stopwatch.repeated(conditions.repeats) {
       Self.read(memory.base, byteCount: memory.byteCount, pool)
     }.map { Double(memory.byteCount) / $0 * 1e-9 }
@@ -36,10 +36,10 @@ public struct MachineProbe {
   }
 
   /// GOPS of int8 multiply-adds on registers; a multiplication and an addition count as two.
-  public func int8Peak() -> Measurement { peak(cvar_probe_int8) }
+  package func int8Peak() -> Measurement { peak(cvar_probe_int8) }
 
   /// The same in f32.
-  public func fp32Peak() -> Measurement { peak(cvar_probe_fp32) }
+  package func fp32Peak() -> Measurement { peak(cvar_probe_fp32) }
 
   private func peak(
     _ probe: (UnsafePointer<CChar>, UInt64) -> UInt64
@@ -53,7 +53,7 @@ public struct MachineProbe {
   }
 
   /// `read_bandwidth`, `int8_peak`, `fp32_peak`.
-  public func records() -> [BenchmarkRecord] {
+  package func records() -> [BenchmarkRecord] {
     [
       BenchmarkRecord(
         "read_bandwidth", "GB/s", readBandwidth(), context: [("bytes", .integer(memory.byteCount))]

@@ -7,7 +7,7 @@ import VARSystem
 import VQ4Format
 
 /// Measures the product of one weight matrix `[m, k]` with n rows of activations.
-public struct MatmulBenchmark {
+package struct MatmulBenchmark {
   private let conditions: RunConditions
   private let precision: Precision
   private let layers: [Linear]
@@ -18,7 +18,7 @@ public struct MatmulBenchmark {
   private static let turnBytes = 256 << 20
 
   /// - Parameter groupSize: inputs that share a scale; nil takes the recipes' default.
-  public init(
+  package init(
     _ conditions: RunConditions, m: Int, k: Int, precision: Precision, groupSize: Int?,
     temporaryFolder: String
   ) throws(BenchmarkError) {
@@ -51,7 +51,7 @@ public struct MatmulBenchmark {
   }
 
   /// `gemm` (GOPS) and `weight_bandwidth` (GB/s) for n rows of activations.
-  public func records(n: Int) throws(BenchmarkError) -> [BenchmarkRecord] {
+  package func records(n: Int) throws(BenchmarkError) -> [BenchmarkRecord] {
     guard (1...65_536).contains(n) else {
       throw BenchmarkError(.invalidRequest, "n is 1 to 65536")
     }

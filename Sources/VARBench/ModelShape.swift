@@ -2,7 +2,7 @@ import VARJSON
 import VARModels
 
 /// The networks whose speed can be measured without their weights.
-public enum ModelShape: String, Sendable, CaseIterable {
+package enum ModelShape: String, Sendable, CaseIterable {
   /// The language model of the released VARGPT-v1.1 alone.
   case qwen2Large = "qwen2-7b"
   case qwen2Middle = "qwen2-1.5b"
@@ -13,7 +13,7 @@ public enum ModelShape: String, Sendable, CaseIterable {
   case tiny
 
   /// Whether it can draw.
-  public var hasGenerator: Bool { self == .vargpt || self == .tiny }
+  package var hasGenerator: Bool { self == .vargpt || self == .tiny }
 
   /// Components that weights are made for.
   var components: [TensorSpecification.Component] {

@@ -1,7 +1,7 @@
 import VARSystem
 
 /// The pages that weights lie in. Reading speeds differ, so probes and runs use the same kind.
-public enum PageKind: String, Sendable, CaseIterable {
+package enum PageKind: String, Sendable, CaseIterable {
   /// Anonymous memory in huge pages where the system has them.
   case huge
   /// Anonymous memory in small pages.

@@ -2,16 +2,16 @@ import VARKernels
 import VARSystem
 
 /// What all measurements of one run share.
-public struct RunConditions: Sendable {
-  public let threadCount: Int
-  public let instructionSet: InstructionSet
-  public let pages: PageKind
+package struct RunConditions: Sendable {
+  package let threadCount: Int
+  package let instructionSet: InstructionSet
+  package let pages: PageKind
   /// Measured runs of each quantity.
-  public let repeats: Int
+  package let repeats: Int
   /// The processor's name, as the system gives it.
-  public let processor: String
+  package let processor: String
 
-  public init(threadCount: Int, instructionSet: InstructionSet, pages: PageKind, repeats: Int) {
+  package init(threadCount: Int, instructionSet: InstructionSet, pages: PageKind, repeats: Int) {
     self.threadCount = threadCount
     self.instructionSet = instructionSet
     self.pages = pages

@@ -6,14 +6,14 @@ import VARModels
 import VARSystem
 
 /// Measures reading a prompt and writing text.
-public struct UnderstandBenchmark {
+package struct UnderstandBenchmark {
   private let promptTokens: Int
   private let writtenTokens: Int
 
   /// - Parameters:
   ///   - promptTokens: 1...16384.
   ///   - writtenTokens: 2...4096; the first warms up.
-  public init(promptTokens: Int, writtenTokens: Int) throws(BenchmarkError) {
+  package init(promptTokens: Int, writtenTokens: Int) throws(BenchmarkError) {
     guard (1...16_384).contains(promptTokens), (2...4096).contains(writtenTokens) else {
       throw BenchmarkError(.invalidRequest, "the prompt is 1 to 16384 tokens, the answer 2 to 4096")
     }
@@ -24,7 +24,7 @@ public struct UnderstandBenchmark {
   /// `prefill` and `decode` (tok/s), `prefill_compute` (GOPS), `decode_bandwidth` (GB/s), `decode_limit` (GB/s of
   /// reading weights between the tokens), `decode_share` (a token's bandwidth by the limits before and after it),
   /// `allocations_per_token` and `peak_rss`.
-  public func records(_ model: BenchmarkModel) throws -> [BenchmarkRecord] {
+  package func records(_ model: BenchmarkModel) throws -> [BenchmarkRecord] {
     let memory = try makeMemory(model)
     // Eight tokens: as many layers as any prompt, in little time.
     try makeSession(model, memory).append(

@@ -6,35 +6,35 @@ extension Checkpoint {
   static let maximumSmallFileByteCount = 256 << 20
 
   /// The path of a file beside the shards.
-  public func path(of fileName: String) -> String { "\(directory)/\(fileName)" }
+  package func path(of fileName: String) -> String { "\(directory)/\(fileName)" }
 
   /// The bytes of a file beside the shards, or nil where it is absent.
-  public func bytes(ofFile fileName: String) throws(CheckpointError) -> [UInt8]? {
+  package func bytes(ofFile fileName: String) throws(CheckpointError) -> [UInt8]? {
     let path = path(of: fileName)
     guard FileTree.exists(path) else { return nil }
     return try Self.readBytes(path: path)
   }
 
   /// The size of a file beside the shards, or nil where it is absent.
-  public func byteCount(ofFile fileName: String) -> Int? {
+  package func byteCount(ofFile fileName: String) -> Int? {
     FileStatus(path(of: fileName))?.byteCount
   }
 
   /// A JSON file beside the shards, or nil where it is absent.
-  public func json(ofFile fileName: String) throws(CheckpointError) -> JSONValue? {
+  package func json(ofFile fileName: String) throws(CheckpointError) -> JSONValue? {
     let path = path(of: fileName)
     guard FileTree.exists(path) else { return nil }
     return try Self.readJSON(path: path)
   }
 
   /// `config.json`, which every checkpoint has.
-  public func configuration() throws(CheckpointError) -> JSONValue {
+  package func configuration() throws(CheckpointError) -> JSONValue {
     try Self.readJSON(path: path(of: "config.json"))
   }
 
   /// The chat template's text: that of `chat_template.jinja`, else of `chat_template.json`, else of
   /// `tokenizer_config.json`; nil where none has one. Of several named ones it is `default`.
-  public func chatTemplate() throws(CheckpointError) -> String? {
+  package func chatTemplate() throws(CheckpointError) -> String? {
     let name = "chat_template.jinja"
     if var bytes = try bytes(ofFile: name) {
       if bytes.starts(with: ForeignContent.byteOrderMark) { bytes.removeFirst(3) }
@@ -55,7 +55,7 @@ extension Checkpoint {
   }
 
   /// The licence's text, or nil where the checkpoint comes without.
-  public func licence() throws(CheckpointError) -> [UInt8]? {
+  package func licence() throws(CheckpointError) -> [UInt8]? {
     for name in ["LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE"] {
       if let text = try bytes(ofFile: name) { return text }
     }

@@ -3,21 +3,21 @@ import VARJSON
 /// A Hugging Face checkpoint: its tensors, and the small files beside them.
 ///
 /// Immutable, so that threads may share it. The shards stay open; tensors are read when they are asked for.
-public final class Checkpoint: Sendable {
+package final class Checkpoint: Sendable {
   /// The directory that holds the checkpoint.
-  public let directory: String
+  package let directory: String
   /// Every tensor, sorted by name.
-  public let tensors: [CheckpointTensor]
+  package let tensors: [CheckpointTensor]
   /// Sorted by name.
-  public let shards: [CheckpointShard]
+  package let shards: [CheckpointShard]
   /// The shards' file names, sorted.
-  public var shardNames: [String] { shards.map(\.name) }
+  package var shardNames: [String] { shards.map(\.name) }
   /// The adapters that are merged into the tensors, in their order.
-  public let adapters: [MergedAdapter]
+  package let adapters: [MergedAdapter]
   /// Tensors that an adapter changes or replaces.
-  public let adaptedNames: Set<String>
+  package let adaptedNames: Set<String>
   /// Bytes of all shards.
-  public var byteCount: Int { shards.reduce(0) { $0 + $1.byteCount } }
+  package var byteCount: Int { shards.reduce(0) { $0 + $1.byteCount } }
   private let indexByName: [String: Int]
 
   /// Opens a directory with `model.safetensors.index.json`, `model.safetensors`, `pytorch_model.bin.index.json` or
@@ -27,7 +27,7 @@ public final class Checkpoint: Sendable {
   /// index, `config.json` and one of several shards stand for their directory. Reads the headers only. Throws
   /// `CheckpointError` for every fault of the files.
   /// - Parameter groups: names of the wanted state dict in a PyTorch file of several, the preferred one first.
-  public convenience init(path: String, groups: [String] = []) throws(CheckpointError) {
+  package convenience init(path: String, groups: [String] = []) throws(CheckpointError) {
     switch try CheckpointLocation(path) {
     case .index(let index, let folder):
       try self.init(
@@ -47,7 +47,7 @@ public final class Checkpoint: Sendable {
   /// A checkpoint of the tensors of `shards`, with the small files of `directory`.
   ///
   /// What training wrapped around the modules goes from the tensors' names. Throws `duplicateTensor`.
-  public convenience init(directory: String, shards: [CheckpointShard]) throws(CheckpointError) {
+  package convenience init(directory: String, shards: [CheckpointShard]) throws(CheckpointError) {
     try self.init(directory: directory, shards: shards, adapters: [], adaptedNames: [])
   }
 
@@ -74,7 +74,7 @@ public final class Checkpoint: Sendable {
   }
 
   /// The tensor of that name, or nil.
-  public subscript(name: String) -> CheckpointTensor? { indexByName[name].map { tensors[$0] } }
+  package subscript(name: String) -> CheckpointTensor? { indexByName[name].map { tensors[$0] } }
 
   private static func hasTorchSuffix(_ name: String) -> Bool {
     [".pth", ".pt", ".bin", ".ckpt"].contains { name.hasSuffix($0) }

@@ -1,5 +1,5 @@
 /// The element types that checkpoints of this model family hold.
-public enum CheckpointElementType: String, Sendable {
+package enum CheckpointElementType: String, Sendable {
   case bf16 = "BF16"
   case f16 = "F16"
   case f32 = "F32"
@@ -8,7 +8,7 @@ public enum CheckpointElementType: String, Sendable {
   case other
 
   /// Whether weights may be made of it.
-  public var isFloat: Bool {
+  package var isFloat: Bool {
     switch self {
     case .bf16, .f16, .f32: true
     case .i64, .other: false
@@ -16,7 +16,7 @@ public enum CheckpointElementType: String, Sendable {
   }
 
   /// Bytes per element; those of `other` are not known.
-  public var byteCount: Int {
+  package var byteCount: Int {
     switch self {
     case .bf16, .f16: 2
     case .f32: 4
@@ -37,7 +37,7 @@ public enum CheckpointElementType: String, Sendable {
   }
 
   /// Converts `count` elements at `source`, at any alignment, to f32; exact. Only for floats (`isFloat`).
-  public func convert(
+  package func convert(
     _ source: UnsafeRawPointer, count: Int, into target: UnsafeMutablePointer<Float>
   ) {
     switch self {

@@ -1,68 +1,68 @@
 /// Why a checkpoint cannot be read: what is wrong, in which file and tensor, and what to do.
-public struct CheckpointError: Error, Equatable, Sendable, CustomStringConvertible {
+package struct CheckpointError: Error, Equatable, Sendable, CustomStringConvertible {
   /// A stable name of the fault.
-  public struct Code: RawRepresentable, Equatable, Hashable, Sendable {
-    public let rawValue: String
-    public init(rawValue: String) { self.rawValue = rawValue }
+  package struct Code: RawRepresentable, Equatable, Hashable, Sendable {
+    package let rawValue: String
+    package init(rawValue: String) { self.rawValue = rawValue }
 
     /// A file is absent.
-    public static let missingFile = Code(rawValue: "missingFile")
+    package static let missingFile = Code(rawValue: "missingFile")
     /// A file cannot be opened or read.
-    public static let unreadable = Code(rawValue: "unreadable")
+    package static let unreadable = Code(rawValue: "unreadable")
     /// A file was cut or written to after it was opened.
-    public static let changed = Code(rawValue: "changed")
+    package static let changed = Code(rawValue: "changed")
     /// The file's name or first bytes belong to a format that is not read.
-    public static let unsupportedFormat = Code(rawValue: "unsupportedFormat")
+    package static let unsupportedFormat = Code(rawValue: "unsupportedFormat")
     /// The safetensors header's length is 0, above the limit, or passes the end of the file.
-    public static let headerLength = Code(rawValue: "headerLength")
+    package static let headerLength = Code(rawValue: "headerLength")
     /// The header or a JSON file is not valid JSON, or lacks what it must hold.
-    public static let malformedJSON = Code(rawValue: "malformedJSON")
+    package static let malformedJSON = Code(rawValue: "malformedJSON")
     /// A shape with a negative or an overflowing dimension, or too many of them.
-    public static let invalidShape = Code(rawValue: "invalidShape")
+    package static let invalidShape = Code(rawValue: "invalidShape")
     /// Offsets that are reversed, pass the end of the file, or disagree with shape and type.
-    public static let invalidOffsets = Code(rawValue: "invalidOffsets")
+    package static let invalidOffsets = Code(rawValue: "invalidOffsets")
     /// Two tensors share bytes.
-    public static let overlap = Code(rawValue: "overlap")
+    package static let overlap = Code(rawValue: "overlap")
     /// Bytes that belong to no tensor.
-    public static let hole = Code(rawValue: "hole")
+    package static let hole = Code(rawValue: "hole")
     /// A shard's name leads out of the checkpoint's directory.
-    public static let unsafeShardName = Code(rawValue: "unsafeShardName")
+    package static let unsafeShardName = Code(rawValue: "unsafeShardName")
     /// A tensor stands in two shards.
-    public static let duplicateTensor = Code(rawValue: "duplicateTensor")
+    package static let duplicateTensor = Code(rawValue: "duplicateTensor")
     /// The index names a tensor that its shard lacks.
-    public static let missingTensor = Code(rawValue: "missingTensor")
+    package static let missingTensor = Code(rawValue: "missingTensor")
     /// A zip archive's directory or headers contradict themselves or the file.
-    public static let malformedArchive = Code(rawValue: "malformedArchive")
+    package static let malformedArchive = Code(rawValue: "malformedArchive")
     /// A pickle that ends early or is none.
-    public static let malformedPickle = Code(rawValue: "malformedPickle")
+    package static let malformedPickle = Code(rawValue: "malformedPickle")
     /// A pickle that asks for an opcode or a constructor that state dicts do not need; nothing was executed.
-    public static let refusedPickle = Code(rawValue: "refusedPickle")
+    package static let refusedPickle = Code(rawValue: "refusedPickle")
     /// A file holds several groups of tensors, and nothing says which is meant.
-    public static let ambiguousGroup = Code(rawValue: "ambiguousGroup")
+    package static let ambiguousGroup = Code(rawValue: "ambiguousGroup")
     /// An adapter is of a kind that cannot be merged, or its configuration holds an impossible value.
-    public static let unsupportedAdapter = Code(rawValue: "unsupportedAdapter")
+    package static let unsupportedAdapter = Code(rawValue: "unsupportedAdapter")
     /// An adapter changes a module that the checkpoint does not have.
-    public static let unmatchedTarget = Code(rawValue: "unmatchedTarget")
+    package static let unmatchedTarget = Code(rawValue: "unmatchedTarget")
     /// A number of an adapter is NaN or infinite.
-    public static let notFinite = Code(rawValue: "notFinite")
+    package static let notFinite = Code(rawValue: "notFinite")
   }
 
-  public let code: Code
+  package let code: Code
   /// The file at fault.
-  public let path: String
+  package let path: String
   /// The tensor at fault, where there is one.
-  public let tensor: String?
+  package let tensor: String?
   /// What is wrong and what to do, in one line.
-  public let detail: String
+  package let detail: String
 
-  public init(_ code: Code, path: String, tensor: String? = nil, _ detail: String) {
+  package init(_ code: Code, path: String, tensor: String? = nil, _ detail: String) {
     self.code = code
     self.path = path
     self.tensor = tensor
     self.detail = detail
   }
 
-  public var description: String {
+  package var description: String {
     if let tensor { "\(path): tensor \"\(tensor)\": \(detail)" } else { "\(path): \(detail)" }
   }
 }

@@ -1,31 +1,31 @@
 /// A file of a checkpoint that holds tensors.
-public struct CheckpointShard: Sendable {
+package struct CheckpointShard: Sendable {
   /// The file's name, without its directory.
-  public let name: String
+  package let name: String
   /// The tensors that are read, in the order of their bytes.
-  public let tensors: [CheckpointTensor]
+  package let tensors: [CheckpointTensor]
   /// The bytes that describe the tensors: all before the first one, or the pickle of a PyTorch file.
   let headerRange: Range<Int>
   let file: InputFile
 
-  public var path: String { file.path }
+  package var path: String { file.path }
   /// Bytes of the file.
-  public var byteCount: Int { file.byteCount }
+  package var byteCount: Int { file.byteCount }
   /// When the content last changed: nanoseconds since 1970.
-  public var modificationTimeNs: Int {
+  package var modificationTimeNs: Int {
     file.modificationTime.seconds * 1_000_000_000 + file.modificationTime.nanoseconds
   }
 
   /// The bytes that describe the tensors; at most 100 MB.
-  public func header() throws(CheckpointError) -> [UInt8] {
+  package func header() throws(CheckpointError) -> [UInt8] {
     try file.readBytes(from: headerRange.lowerBound, count: headerRange.count)
   }
 
   /// Throws `changed` where the file is not what it was when it was opened, as its size and time tell.
-  public func checkUnchanged() throws(CheckpointError) { try file.checkUnchanged() }
+  package func checkUnchanged() throws(CheckpointError) { try file.checkUnchanged() }
 
   /// The same file under another name, and of its tensors those that `name` gives a name, under it.
-  public func selecting(
+  package func selecting(
     as shardName: String, _ name: (CheckpointTensor) -> String?
   ) -> CheckpointShard {
     replacing(

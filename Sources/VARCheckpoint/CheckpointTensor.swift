@@ -1,12 +1,12 @@
 /// A tensor in a shard: row-major, little-endian.
-public struct CheckpointTensor: Sendable {
-  public let name: String
-  public let elementType: CheckpointElementType
+package struct CheckpointTensor: Sendable {
+  package let name: String
+  package let elementType: CheckpointElementType
   /// The type as the file calls it, for example `BF16` or `FloatStorage`.
-  public let typeName: String
-  public let shape: [Int]
+  package let typeName: String
+  package let shape: [Int]
   /// Bytes in the shard.
-  public let byteCount: Int
+  package let byteCount: Int
   let file: InputFile
   let offsetBytes: Int
   /// What adapters add to it, in this order.
@@ -27,16 +27,16 @@ public struct CheckpointTensor: Sendable {
   }
 
   /// The shard that holds the tensor.
-  public var path: String { file.path }
-  public var elementCount: Int { shape.reduce(1, *) }
+  package var path: String { file.path }
+  package var elementCount: Int { shape.reduce(1, *) }
 
   /// Where the tensor's bytes lie in the shard.
-  public var fileRange: Range<Int> { offsetBytes..<offsetBytes + byteCount }
+  package var fileRange: Range<Int> { offsetBytes..<offsetBytes + byteCount }
   /// How many adapters add something to the tensor.
-  public var updateCount: Int { updates.count }
+  package var updateCount: Int { updates.count }
 
   /// The same tensor under another name.
-  public func renamed(_ name: String) -> CheckpointTensor {
+  package func renamed(_ name: String) -> CheckpointTensor {
     CheckpointTensor(
       name: name, elementType: elementType, typeName: typeName, shape: shape, byteCount: byteCount,
       file: file, offsetBytes: offsetBytes, updates: updates)
@@ -45,7 +45,7 @@ public struct CheckpointTensor: Sendable {
   /// Fills `output` with the tensor's bytes from `first` on, as they stand in the shard.
   ///
   /// The range must lie inside the tensor. Throws `unreadable` or `changed`, with the tensor's name.
-  public func readBytes(
+  package func readBytes(
     from first: Int, into output: UnsafeMutableRawBufferPointer
   ) throws(CheckpointError) {
     precondition(first >= 0 && output.count <= byteCount - first, "range outside the tensor")
@@ -60,7 +60,7 @@ public struct CheckpointTensor: Sendable {
   ///
   /// The range must lie inside the tensor, and the tensor must hold floats. The range of a tensor with updates must
   /// begin and end with a row; `TensorRows` reads many of them faster. Throws as `readBytes`, and `notFinite`.
-  public func read(
+  package func read(
     from first: Int, into output: UnsafeMutableBufferPointer<Float>
   ) throws(CheckpointError) {
     guard let target = output.baseAddress, !updates.isEmpty else {
@@ -91,7 +91,7 @@ public struct CheckpointTensor: Sendable {
   }
 
   /// The elements as f32.
-  public func floats() throws(CheckpointError) -> [Float] {
+  package func floats() throws(CheckpointError) -> [Float] {
     try floats(from: 0, count: elementCount)
   }
 
@@ -111,19 +111,19 @@ public struct CheckpointTensor: Sendable {
   }
 
   /// Asks the system to read `count` bytes from `first` on ahead of their use; less where the tensor ends.
-  public func prefetchBytes(from first: Int, count: Int) {
+  package func prefetchBytes(from first: Int, count: Int) {
     let part = (first..<first + count).clamped(to: 0..<byteCount)
     if !part.isEmpty { file.prefetch(from: offsetBytes + part.lowerBound, count: part.count) }
   }
 
   /// Tells the system that `count` bytes from `first` on need not stay in its memory; they are read again when needed.
-  public func discardBytes(from first: Int, count: Int) {
+  package func discardBytes(from first: Int, count: Int) {
     let part = (first..<first + count).clamped(to: 0..<byteCount)
     if !part.isEmpty { file.discard(from: offsetBytes + part.lowerBound, count: part.count) }
   }
 
   /// Throws `changed` where the shard is not what it was when it was opened, as its size and time tell.
-  public func checkUnchanged() throws(CheckpointError) { try file.checkUnchanged() }
+  package func checkUnchanged() throws(CheckpointError) { try file.checkUnchanged() }
 
   /// Bytes of one read while elements are converted.
   private static let pieceByteCount = 1 << 18

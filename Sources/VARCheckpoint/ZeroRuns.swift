@@ -1,6 +1,6 @@
 extension CheckpointTensor {
   /// Whether all elements have the same bits. Reads up to the first that differs, which is near the start in weights.
-  public func isOneValue() throws(CheckpointError) -> Bool {
+  package func isOneValue() throws(CheckpointError) -> Bool {
     let width = elementType.byteCount
     // Neighbouring pieces share an element, so that each is compared with the one before.
     var piece = 4096
@@ -34,7 +34,7 @@ extension CheckpointShard {
   /// Where the zeros begin with which the file ends; its size where its last byte is none.
   ///
   /// Reads backwards, and so little of a file that does not end with zeros.
-  public func trailingZeroStart() throws(CheckpointError) -> Int {
+  package func trailingZeroStart() throws(CheckpointError) -> Int {
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
     defer { buffer.deallocate() }
     var end = byteCount

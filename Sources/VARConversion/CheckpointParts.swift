@@ -2,30 +2,30 @@ import VARCheckpoint
 import VARJSON
 
 /// Files that stand in for parts of a checkpoint, as training leaves them (MODEL 2.5).
-public struct CheckpointParts: Sendable, Equatable {
+package struct CheckpointParts: Sendable, Equatable {
   /// A state dict of the generator (`infinity_*.pth`), a file of Infinity's trainer, or a VARGPT checkpoint.
-  public var generator: String?
+  package var generator: String?
   /// A state dict of the VAE, alone or under `vae`, a file of Infinity's trainer, or a VARGPT checkpoint.
-  public var vae: String?
+  package var vae: String?
   /// A state dict with `image_gen_projector.*`, `image_gen_projector_out.*` and `sos_embedding.weight`, or a VARGPT
   /// checkpoint.
-  public var projector: String?
+  package var projector: String?
 
   /// Adapters that are merged into what the others give, in their order.
-  public var adapters: [AdapterSource]
+  package var adapters: [AdapterSource]
 
   /// A directory of a LoRA adapter, and what its updates are multiplied by; any finite number.
-  public struct AdapterSource: Sendable, Equatable {
-    public var path: String
-    public var scale: Double
+  package struct AdapterSource: Sendable, Equatable {
+    package var path: String
+    package var scale: Double
 
-    public init(path: String, scale: Double = 1) {
+    package init(path: String, scale: Double = 1) {
       self.path = path
       self.scale = scale
     }
   }
 
-  public init(
+  package init(
     generator: String? = nil, vae: String? = nil, projector: String? = nil,
     adapters: [AdapterSource] = []
   ) {
@@ -36,7 +36,7 @@ public struct CheckpointParts: Sendable, Equatable {
   }
 
   /// A part that may have a source of its own.
-  public enum Part: Sendable {
+  package enum Part: Sendable {
     case generator, vae, projector
   }
 
@@ -45,7 +45,7 @@ public struct CheckpointParts: Sendable, Equatable {
   ///
   /// Configuration, tokenizer and the other small files come from `path`. Tensors get the names of a VARGPT checkpoint.
   /// - Throws: `CheckpointError`, and `ConversionError` where a part or a projector is missing.
-  public func checkpoint(at path: String) throws -> Checkpoint {
+  package func checkpoint(at path: String) throws -> Checkpoint {
     let checkpoint = try checkpointOfParts(at: path)
     var opened: [Adapter] = []
     for adapter in adapters {

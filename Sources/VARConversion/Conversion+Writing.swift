@@ -15,7 +15,7 @@ extension Conversion {
   /// - Throws: besides the errors of `init`, `notEnoughDisk`, `stoppedConversion`, `otherConversion` or `journal`, and
   ///   `VQ4Error` of the output. After a stop, a full disk or a failed read, what is done stays for a later run where
   ///   the options keep progress (`stoppedShare`); after any other error nothing stays.
-  public func write(
+  package func write(
     to path: String, progress: (ConversionProgress) -> Void = { _ in },
     isCancelled: () -> Bool = { false }
   ) throws -> Result {
@@ -55,7 +55,7 @@ extension Conversion {
   }
 
   /// How much of a conversion of this plan a stopped one beside `path` has done, 0...1; nil where there is none.
-  public func stoppedShare(of path: String) -> Double? {
+  package func stoppedShare(of path: String) -> Double? {
     guard let stopped = StoppedConversion(journal: Journal.path(of: path)), stopped.hasWork else {
       return nil
     }

@@ -11,43 +11,43 @@ import VQ4Format
 ///   of: checkpoint, options: ConversionOptions(recipe: try Recipe(builtIn: "balanced")))
 /// let result = try conversion.write(to: "model.vq4")
 /// ```
-public struct Conversion: Sendable {
+package struct Conversion: Sendable {
   /// Its tensors have the names of the official checkpoint.
-  public let checkpoint: Checkpoint
+  package let checkpoint: Checkpoint
   /// What the file will say about the model.
-  public var configuration: VARGPTConfiguration { documents.configuration }
-  public let options: ConversionOptions
+  package var configuration: VARGPTConfiguration { documents.configuration }
+  package let options: ConversionOptions
   /// What the file will hold.
-  public let plan: ConversionPlan
+  package let plan: ConversionPlan
   /// The memory that it takes.
-  public let memory: MemoryNeeds
+  package let memory: MemoryNeeds
   let documents: SourceDocuments
   let mapping: SourceMapping
 
   /// What the user should know about the checkpoint, a line each: keys that nothing knows, tensors that nothing needs,
   /// settings that win over others.
-  public var notes: [String] {
+  package var notes: [String] {
     documents.notes + [SourceNotes.skipped(plan.skipped)].compactMap { $0 }
   }
 
   /// What was written.
-  public struct Result: Sendable {
+  package struct Result: Sendable {
     /// Bytes of the file.
-    public let fileByteCount: Int
+    package let fileByteCount: Int
     /// Hash of the decoded content; equal for every layout.
-    public let contentHash: String
+    package let contentHash: String
     /// Error of each weight that is not stored exactly, in the order of execution; empty where the file was there.
-    public let errors: [(name: String, precision: Precision, error: WeightError)]
+    package let errors: [(name: String, precision: Precision, error: WeightError)]
     /// Elements that a stopped conversion had done before.
-    public let resumedElementCount: Int
+    package let resumedElementCount: Int
     /// Whether the file was there already, so that nothing was written.
-    public let wasFinished: Bool
+    package let wasFinished: Bool
   }
 
   /// Reads the configuration, maps every tensor, looks for what a stopped download left, and applies the recipe.
   ///
   /// Throws `CheckpointError`, `ConfigurationError`, `ConversionError` or `QuantizationError`.
-  public init(of checkpoint: Checkpoint, options: ConversionOptions) throws {
+  package init(of checkpoint: Checkpoint, options: ConversionOptions) throws {
     let checkpoint = try checkpoint.withOfficialNames()
     documents = try SourceDocuments(checkpoint)
     self.checkpoint = checkpoint
@@ -82,7 +82,7 @@ public struct Conversion: Sendable {
   /// The disk that the conversion takes.
   ///
   /// - Parameter attachmentByteCount: bytes of everything besides weights; nil estimates it by the checkpoint's files.
-  public func disk(attachmentByteCount: Int? = nil) -> DiskNeeds {
+  package func disk(attachmentByteCount: Int? = nil) -> DiskNeeds {
     DiskNeeds(
       rows: plan.rows,
       attachmentByteCount: attachmentByteCount ?? Metadata.estimatedByteCount(of: checkpoint))

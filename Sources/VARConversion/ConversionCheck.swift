@@ -7,17 +7,17 @@ import VARSystem
 import VQ4Format
 
 /// Measures how far each tensor of a file is from the checkpoint it was made of.
-public struct ConversionCheck: Sendable {
+package struct ConversionCheck: Sendable {
   /// A tensor of the file, compared.
-  public struct Row: Sendable {
-    public let name: String
-    public let precision: Precision
-    public let error: WeightError
+  package struct Row: Sendable {
+    package let name: String
+    package let precision: Precision
+    package let error: WeightError
     /// The relative error that the file's own recipe accepts; 0 for norms, biases and constants.
-    public let limit: Double
+    package let limit: Double
 
     /// Whether the error is what the recipe accepts.
-    public var isWithinLimit: Bool { error.relative <= limit }
+    package var isWithinLimit: Bool { error.relative <= limit }
   }
 
   private let mapping: SourceMapping
@@ -28,7 +28,7 @@ public struct ConversionCheck: Sendable {
   ///
   /// Throws `differentModel` where the file's tensors or configuration are not the checkpoint's, and the errors of
   /// `Conversion.init` and of `VQ4File`.
-  public init(of path: String, against checkpoint: Checkpoint) throws {
+  package init(of path: String, against checkpoint: Checkpoint) throws {
     file = try VQ4File(path: path)
     let checkpoint = try checkpoint.withOfficialNames()
     let configuration = try SourceDocuments.configuration(
@@ -62,7 +62,7 @@ public struct ConversionCheck: Sendable {
   }
 
   /// Streams every tensor of both sides; a row for each, in the order of execution.
-  public func run(
+  package func run(
     threadCount: Int = ThreadPool.defaultThreadCount,
     progress: (ConversionProgress) -> Void = { _ in }, isCancelled: () -> Bool = { false }
   ) throws -> [Row] {

@@ -3,18 +3,18 @@ import VARQuantization
 import VQ4Format
 
 /// Every tensor of a file before it is written: rule, precision, bytes; and what is folded and dropped.
-public struct ConversionPlan: Sendable {
+package struct ConversionPlan: Sendable {
   /// A tensor of the file.
-  public struct Row: Sendable {
-    public let name: String
-    public let group: String
-    public let component: String
-    public let shape: [Int]
-    public let precision: Precision
+  package struct Row: Sendable {
+    package let name: String
+    package let group: String
+    package let component: String
+    package let shape: [Int]
+    package let precision: Precision
     /// Inputs that share a scale; 0 for floats.
-    public let groupSize: Int
+    package let groupSize: Int
     /// Pattern of the deciding rule; empty for norms, biases and constants, which are always f32.
-    public let rule: String
+    package let rule: String
     /// Index of the deciding rule, or nil.
     let ruleIndex: Int?
     /// Order of the elements in the file.
@@ -22,43 +22,43 @@ public struct ConversionPlan: Sendable {
     /// Decoded bytes of each stream: codes, scales, superscales.
     let streamByteCounts: [Int]
     /// How it is made and why its precision differs from the rule's, where either is so.
-    public let note: String
+    package let note: String
 
     /// Decoded bytes of all streams.
-    public var byteCount: Int { streamByteCounts.reduce(0, +) }
-    public var elementCount: Int { shape.reduce(1, *) }
+    package var byteCount: Int { streamByteCounts.reduce(0, +) }
+    package var elementCount: Int { shape.reduce(1, *) }
     /// Inputs of a matrix, or all elements of a vector.
     var cols: Int { shape.dropFirst().reduce(1, *) }
   }
 
   /// A tensor of the checkpoint that is folded or dropped, and into what or why.
-  public struct Omission: Sendable, Equatable {
-    public let name: String
-    public let reason: String
-    public let byteCount: Int
+  package struct Omission: Sendable, Equatable {
+    package let name: String
+    package let reason: String
+    package let byteCount: Int
   }
 
   /// In the order of execution.
-  public let rows: [Row]
+  package let rows: [Row]
   /// Tensors of the checkpoint that go into constants, by name.
-  public let folded: [Omission]
+  package let folded: [Omission]
   /// Tensors of the model without any effect, by name.
-  public let dropped: [Omission]
+  package let dropped: [Omission]
   /// Tensors of the checkpoint that no part of the model needs, by name.
-  public let skipped: [Omission]
-  public let recipeName: String
+  package let skipped: [Omission]
+  package let recipeName: String
 
-  public var elementCount: Int { rows.reduce(0) { $0 + $1.elementCount } }
+  package var elementCount: Int { rows.reduce(0) { $0 + $1.elementCount } }
   /// Decoded bytes of all tensors; the file is smaller where streams are compressed, and has some padding.
-  public var byteCount: Int { rows.reduce(0) { $0 + $1.byteCount } }
+  package var byteCount: Int { rows.reduce(0) { $0 + $1.byteCount } }
 
   /// Bytes per component, in the order of execution.
-  public var componentByteCounts: [(component: String, byteCount: Int)] {
+  package var componentByteCounts: [(component: String, byteCount: Int)] {
     totals { $0.component }
   }
 
   /// Bytes per precision, in the order in which they appear.
-  public var precisionByteCounts: [(precision: String, byteCount: Int)] {
+  package var precisionByteCounts: [(precision: String, byteCount: Int)] {
     totals { $0.precision.rawValue }.map { ($0.0, $0.1) }
   }
 

@@ -1,14 +1,14 @@
 import VQ4Format
 
 /// The room on the disk that a conversion takes.
-public struct DiskNeeds: Sendable {
+package struct DiskNeeds: Sendable {
   /// Bytes of the file at most: exact but for attachments where nothing is compressed, less where something is.
-  public let fileByteCount: Int
+  package let fileByteCount: Int
   /// Bytes of the journal at most, until the file is complete.
-  public let journalByteCount: Int
+  package let journalByteCount: Int
 
   /// Both together.
-  public var byteCount: Int { fileByteCount + journalByteCount }
+  package var byteCount: Int { fileByteCount + journalByteCount }
 
   /// - Parameter attachmentByteCount: bytes of everything besides weights.
   init(rows: [ConversionPlan.Row], attachmentByteCount: Int) {

@@ -4,16 +4,16 @@ import VARQuantization
 import VQ4Format
 
 /// The memory of a conversion, known before it begins: every large buffer has a size, and nothing grows.
-public struct MemoryNeeds: Sendable {
+package struct MemoryNeeds: Sendable {
   /// Threads that encode.
-  public let threadCount: Int
+  package let threadCount: Int
   /// Chunks that are in memory at once.
   let slotCount: Int
   let slotSizes: ChunkSlot.Sizes
   /// Bytes that the process takes at most, program and libraries included.
-  public let byteCount: Int
+  package let byteCount: Int
   /// The same with one thread: less cannot be granted.
-  public let minimumByteCount: Int
+  package let minimumByteCount: Int
 
   /// Program, libraries, the checkpoint's tables and the plan.
   private static let programByteCount = 40 << 20

@@ -7,7 +7,7 @@ extension Recipe {
   /// A built-in recipe's name, or the path of a recipe file where it has a slash or ends in `.json`.
   ///
   /// Throws `unknownRecipe` where neither is found, or the faults of the document.
-  public init(named name: String) throws(QuantizationError) {
+  package init(named name: String) throws(QuantizationError) {
     guard name.contains("/") || name.hasSuffix(".json") else {
       try self.init(builtIn: name)
       return

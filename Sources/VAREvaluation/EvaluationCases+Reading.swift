@@ -4,12 +4,12 @@ import VARVision
 
 extension EvaluationSet {
   /// The shapes of the world; `templates/` holds a mask of each in each size.
-  public static let shapes = ["circle", "cross", "ring", "square", "star", "triangle"]
+  package static let shapes = ["circle", "cross", "ring", "square", "star", "triangle"]
 
   private static let maximumFileBytes = 64 << 20
 
   /// Reads `eval.json` and the templates of a folder; throws ``EvaluationError``.
-  public init(directory: String) throws(EvaluationError) {
+  package init(directory: String) throws(EvaluationError) {
     let path = "\(directory)/eval.json"
     let bytes: [UInt8]?
     do throws(SystemError) {

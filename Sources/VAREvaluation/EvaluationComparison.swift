@@ -1,28 +1,28 @@
 import VARJSON
 
 /// Which cases two runs share: a quantized run against a reference, case by case.
-public struct EvaluationComparison: Sendable, Equatable {
+package struct EvaluationComparison: Sendable, Equatable {
   /// How the outcomes of one part pair up.
-  public struct Part: Sendable, Equatable {
-    public let name: String
+  package struct Part: Sendable, Equatable {
+    package let name: String
     /// Cases of either outcome in both runs.
-    public internal(set) var bothRight = 0
-    public internal(set) var bothWrong = 0
-    public internal(set) var onlyThisRight = 0
-    public internal(set) var onlyReferenceRight = 0
+    package internal(set) var bothRight = 0
+    package internal(set) var bothWrong = 0
+    package internal(set) var onlyThisRight = 0
+    package internal(set) var onlyReferenceRight = 0
     /// Questions that both runs answered in the same words; nil for pictures.
-    public internal(set) var sameAnswers: Int?
+    package internal(set) var sameAnswers: Int?
 
-    public var caseCount: Int { bothRight + bothWrong + onlyThisRight + onlyReferenceRight }
+    package var caseCount: Int { bothRight + bothWrong + onlyThisRight + onlyReferenceRight }
   }
 
-  public let parts: [Part]
+  package let parts: [Part]
 
   /// Pairs a report with a reference in the form of `results.json` or of ``EvaluationReport/json``.
   ///
   /// Parts and cases that only one of them has are left out. The reference may name its guidance
   /// (`generation_cfg1_cases`); `guidance` says which to take, for example `cfg1`.
-  public init(
+  package init(
     _ report: EvaluationReport, reference: JSONValue, set: EvaluationSet, guidance: String = "cfg1"
   ) {
     var parts: [Part] = []
@@ -56,7 +56,7 @@ public struct EvaluationComparison: Sendable, Equatable {
   }
 
   /// An object with one member for each part.
-  public var json: JSONValue {
+  package var json: JSONValue {
     .object(
       JSONObject(
         parts.map { part in

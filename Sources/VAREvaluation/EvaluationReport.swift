@@ -4,33 +4,33 @@ import VARVision
 /// What a model achieved on the evaluation set, case by case and in total.
 ///
 /// Filled in any order of kinds, in the order of the cases within a kind; figures use the names of `results.json`.
-public struct EvaluationReport: Sendable {
+package struct EvaluationReport: Sendable {
   /// The answer to one question.
-  public struct Answer: Sendable, Equatable {
-    public let id, kind, text: String
-    public let isExact: Bool
+  package struct Answer: Sendable, Equatable {
+    package let id, kind, text: String
+    package let isExact: Bool
   }
 
   /// One judged picture.
-  public struct Drawing: Sendable, Equatable {
-    public let id, kind: String
-    public let verdict: SceneVerdict
+  package struct Drawing: Sendable, Equatable {
+    package let id, kind: String
+    package let verdict: SceneVerdict
     /// Against the true rendering, in dB.
-    public let psnrDecibels: Double
+    package let psnrDecibels: Double
     /// Whether the words before the picture were the expected ones.
-    public let isReplyExact: Bool
+    package let isReplyExact: Bool
   }
 
   /// The kinds of pictures that are judged.
-  public enum Task: String, Sendable, CaseIterable { case generation, edit, vae }
+  package enum Task: String, Sendable, CaseIterable { case generation, edit, vae }
 
-  public private(set) var answers: [Answer] = []
-  public private(set) var drawings: [Task: [Drawing]] = [:]
+  package private(set) var answers: [Answer] = []
+  package private(set) var drawings: [Task: [Drawing]] = [:]
 
-  public init() {}
+  package init() {}
 
   /// Adds an answer, special tokens dropped; it must equal the expected one byte for byte.
-  public mutating func add(answer: String, to question: EvaluationSet.QuestionCase) {
+  package mutating func add(answer: String, to question: EvaluationSet.QuestionCase) {
     answers.append(
       Answer(
         id: question.id, kind: question.kind, text: answer,
@@ -38,7 +38,7 @@ public struct EvaluationReport: Sendable {
   }
 
   /// Adds a judged picture; `target` is the true rendering, of the same extents.
-  public mutating func add(
+  package mutating func add(
     _ image: RGBImage, verdict: SceneVerdict, target: RGBImage, isReplyExact: Bool,
     for drawing: EvaluationSet.DrawingCase, task: Task
   ) {
@@ -51,7 +51,7 @@ public struct EvaluationReport: Sendable {
 
 extension EvaluationReport {
   /// Totals, then the outcome of each case; a part without cases is left out.
-  public var json: JSONValue {
+  package var json: JSONValue {
     var root = JSONObject()
     if !answers.isEmpty {
       root["vqa"] = answerTotals
@@ -74,7 +74,7 @@ extension EvaluationReport {
   }
 
   /// One line per part, for people.
-  public var summary: String {
+  package var summary: String {
     var lines: [String] = []
     if !answers.isEmpty {
       let right = answers.count(where: \.isExact)

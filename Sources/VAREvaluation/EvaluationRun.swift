@@ -2,19 +2,19 @@ import VARLite
 import VARVision
 
 /// Runs a model over an evaluation set: greedy text, the more probable bits, the model's own guidance.
-public struct EvaluationRun {
+package struct EvaluationRun {
   /// A kind of case.
-  public enum Part: String, Sendable, CaseIterable {
+  package enum Part: String, Sendable, CaseIterable {
     case vqa, generation, edit, vae
   }
 
-  public let model: Model
-  public let set: EvaluationSet
-  public let parts: [Part]
+  package let model: Model
+  package let set: EvaluationSet
+  package let parts: [Part]
   /// Cases of each part to run at most.
-  public let limit: Int
+  package let limit: Int
 
-  public init(
+  package init(
     _ model: Model, set: EvaluationSet, parts: [Part] = Part.allCases, limit: Int = .max
   ) {
     self.model = model
@@ -26,7 +26,7 @@ public struct EvaluationRun {
   /// - Parameters:
   ///   - answered: called with each request and what the model gave for it.
   ///   - progress: called before each case with the part, finished cases and all cases.
-  public func run(
+  package func run(
     stop: StopSignal = StopSignal(), answered: (Request, Response) throws -> Void = { _, _ in },
     progress: (Part, Int, Int) -> Void
   ) throws -> EvaluationReport {

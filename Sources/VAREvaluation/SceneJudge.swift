@@ -1,22 +1,22 @@
 import VARVision
 
 /// What a judged picture has right.
-public struct SceneVerdict: Sendable, Equatable {
+package struct SceneVerdict: Sendable, Equatable {
   /// One expected object.
-  public struct ObjectVerdict: Sendable, Equatable {
-    public let isColorRight, isShapeRight, isSizeRight: Bool
+  package struct ObjectVerdict: Sendable, Equatable {
+    package let isColorRight, isShapeRight, isSizeRight: Bool
     /// Colour, shape and size together.
-    public var isExact: Bool { isColorRight && isShapeRight && isSizeRight }
+    package var isExact: Bool { isColorRight && isShapeRight && isSizeRight }
   }
 
   /// In the order of the scene.
-  public let objects: [ObjectVerdict]
-  public let isBackgroundRight: Bool
+  package let objects: [ObjectVerdict]
+  package let isBackgroundRight: Bool
   /// Grid cells that should be empty and are not.
-  public let extraObjectCount: Int
+  package let extraObjectCount: Int
 
   /// Every object, the background, and nothing more.
-  public var isExact: Bool {
+  package var isExact: Bool {
     objects.allSatisfy(\.isExact) && isBackgroundRight && extraObjectCount == 0
   }
 }
@@ -24,7 +24,7 @@ public struct SceneVerdict: Sendable, Equatable {
 /// Compares pictures with the scenes they should show, by the rules of the evaluation set's README.
 ///
 /// Pure arithmetic on integers and doubles without libm: the verdict is the same on every machine.
-public struct SceneJudge: Sendable {
+package struct SceneJudge: Sendable {
   /// Objects and empty cells are looked at in windows of 31 and 25 pixels.
   private static let objectRadius = EvaluationSet.ShapeTemplate.side / 2
   private static let cellRadius = 12
@@ -34,13 +34,13 @@ public struct SceneJudge: Sendable {
   private let set: EvaluationSet
   private let palette: [EvaluationSet.NamedColor]
 
-  public init(set: EvaluationSet) {
+  package init(set: EvaluationSet) {
     self.set = set
     palette = set.colors + set.backgrounds
   }
 
   /// Judges a picture of the set's extents; throws ``EvaluationError/Code/wrongImageSize`` for any other.
-  public func judge(
+  package func judge(
     _ image: RGBImage, against scene: EvaluationSet.Scene
   ) throws(EvaluationError) -> SceneVerdict {
     guard image.width == set.imageSize, image.height == set.imageSize else {

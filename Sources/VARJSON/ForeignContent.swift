@@ -1,5 +1,5 @@
 /// Content that stands under a file's name by mistake, as downloads leave it.
-public enum ForeignContent: Sendable, Equatable, CustomStringConvertible {
+package enum ForeignContent: Sendable, Equatable, CustomStringConvertible {
   /// The few lines that Git LFS keeps in the place of a large file.
   case lfsPointer
   /// A page for people instead of the file.
@@ -10,10 +10,10 @@ public enum ForeignContent: Sendable, Equatable, CustomStringConvertible {
   case utf16
 
   /// The mark that some editors put before UTF-8.
-  public static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
+  package static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
 
   /// Bytes of a file's start that tell what it is.
-  public static let sampleByteCount = 512
+  package static let sampleByteCount = 512
 
   private static let pageStarts = ["<!doctype html", "<html", "<?xml", "<head"]
   private static let errorStarts = [
@@ -24,7 +24,7 @@ public enum ForeignContent: Sendable, Equatable, CustomStringConvertible {
   /// Nil where nothing is recognised.
   ///
   /// - Parameter start: a file's first bytes; at most `sampleByteCount` of them are looked at.
-  public init?(of start: UnsafeRawBufferPointer) {
+  package init?(of start: UnsafeRawBufferPointer) {
     if start.starts(with: [0xFF, 0xFE]) || start.starts(with: [0xFE, 0xFF]) {
       self = .utf16
       return
@@ -47,13 +47,13 @@ public enum ForeignContent: Sendable, Equatable, CustomStringConvertible {
     }
   }
 
-  public init?(of start: [UInt8]) {
+  package init?(of start: [UInt8]) {
     guard let content = start.withUnsafeBytes({ ForeignContent(of: $0) }) else { return nil }
     self = content
   }
 
   /// What it is and what to do, to stand behind the file's name.
-  public var description: String {
+  package var description: String {
     switch self {
     case .lfsPointer:
       "is a Git LFS pointer, not the file itself; fetch that with: git lfs pull"

@@ -1,23 +1,23 @@
 /// Why a text is not acceptable JSON, and where.
-public struct JSONError: Error, Equatable, CustomStringConvertible {
-  public enum Code: String, Sendable {
+package struct JSONError: Error, Equatable, CustomStringConvertible {
+  package enum Code: String, Sendable {
     case syntax, duplicateKey, tooDeep, numberOutOfRange, invalidText, trailingBytes
     case missing, wrongType
     /// The text is plainly no JSON but something that stands there by mistake.
     case foreignContent
   }
-  public let code: Code
+  package let code: Code
   /// Offset of the offending byte in the text; 0 where the document itself is at fault.
-  public let offsetBytes: Int
-  public let detail: String
+  package let offsetBytes: Int
+  package let detail: String
 
-  public init(_ code: Code, at offsetBytes: Int = 0, _ detail: String) {
+  package init(_ code: Code, at offsetBytes: Int = 0, _ detail: String) {
     self.code = code
     self.offsetBytes = offsetBytes
     self.detail = detail
   }
 
-  public var description: String {
+  package var description: String {
     code == .foreignContent ? detail : "\(detail) (byte \(offsetBytes))"
   }
 }
@@ -28,7 +28,7 @@ extension JSONValue {
   /// Stricter than common decoders, since configurations come from files of unknown origin: a key that stands
   /// twice, nesting beyond `maximumDepth`, a number that is not finite, invalid UTF-8 and bytes after the document
   /// are errors. A byte order mark before the document is skipped; content that is plainly of another kind is named.
-  public init(parsing bytes: UnsafeRawBufferPointer, maximumDepth: Int = 16) throws(JSONError) {
+  package init(parsing bytes: UnsafeRawBufferPointer, maximumDepth: Int = 16) throws(JSONError) {
     var parser = JSONParser(bytes: bytes, maximumDepth: maximumDepth)
     if bytes.starts(with: ForeignContent.byteOrderMark) { parser.position = 3 }
     do throws(JSONError) {
@@ -39,7 +39,7 @@ extension JSONValue {
     }
   }
 
-  public init(parsing bytes: [UInt8], maximumDepth: Int = 16) throws(JSONError) {
+  package init(parsing bytes: [UInt8], maximumDepth: Int = 16) throws(JSONError) {
     var result: Result<JSONValue, JSONError> = .success(.null)
     bytes.withUnsafeBytes { buffer in
       do throws(JSONError) {
@@ -51,7 +51,7 @@ extension JSONValue {
     self = try result.get()
   }
 
-  public init(parsing text: String, maximumDepth: Int = 16) throws(JSONError) {
+  package init(parsing text: String, maximumDepth: Int = 16) throws(JSONError) {
     try self.init(parsing: Array(text.utf8), maximumDepth: maximumDepth)
   }
 }

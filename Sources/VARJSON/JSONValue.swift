@@ -1,7 +1,7 @@
 /// A JSON document held in memory, with object keys in the order of the text.
 ///
 /// Numbers keep their kind: an integer literal that fits is `.integer`, everything else is `.number`.
-public enum JSONValue: Sendable, Equatable {
+package enum JSONValue: Sendable, Equatable {
   case null
   case bool(Bool)
   case integer(Int)
@@ -12,18 +12,18 @@ public enum JSONValue: Sendable, Equatable {
 }
 
 /// Key and value pairs in a fixed order; keys are unique.
-public struct JSONObject: Sendable, Equatable {
-  public private(set) var members: [(key: String, value: JSONValue)] = []
+package struct JSONObject: Sendable, Equatable {
+  package private(set) var members: [(key: String, value: JSONValue)] = []
   private var positions: [String: Int] = [:]
 
-  public init() {}
+  package init() {}
 
-  public init(_ members: [(String, JSONValue)]) {
+  package init(_ members: [(String, JSONValue)]) {
     for (key, value) in members { self[key] = value }
   }
 
   /// Reads a member, sets it in place, appends it, or removes it (`nil`).
-  public subscript(key: String) -> JSONValue? {
+  package subscript(key: String) -> JSONValue? {
     get { positions[key].map { members[$0].value } }
     set {
       if let position = positions[key] {
@@ -41,28 +41,28 @@ public struct JSONObject: Sendable, Equatable {
     }
   }
 
-  public static func == (left: JSONObject, right: JSONObject) -> Bool {
+  package static func == (left: JSONObject, right: JSONObject) -> Bool {
     left.members.count == right.members.count
       && zip(left.members, right.members).allSatisfy { $0.key == $1.key && $0.value == $1.value }
   }
 }
 
 extension JSONValue {
-  public subscript(key: String) -> JSONValue? {
+  package subscript(key: String) -> JSONValue? {
     if case .object(let object) = self { object[key] } else { nil }
   }
 
   /// The members, or nil for another kind of value.
-  public var objectValue: JSONObject? { if case .object(let value) = self { value } else { nil } }
+  package var objectValue: JSONObject? { if case .object(let value) = self { value } else { nil } }
   /// The elements, or nil for another kind of value.
-  public var arrayValue: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
+  package var arrayValue: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
   /// The text, or nil for another kind of value.
-  public var stringValue: String? { if case .string(let value) = self { value } else { nil } }
+  package var stringValue: String? { if case .string(let value) = self { value } else { nil } }
   /// The truth value, or nil for another kind of value.
-  public var boolValue: Bool? { if case .bool(let value) = self { value } else { nil } }
+  package var boolValue: Bool? { if case .bool(let value) = self { value } else { nil } }
 
   /// The integer, also where it was written as `2.0`.
-  public var integerValue: Int? {
+  package var integerValue: Int? {
     switch self {
     case .integer(let value): value
     case .number(let value): Int(exactly: value)
@@ -71,7 +71,7 @@ extension JSONValue {
   }
 
   /// The number, rounded to a double, or nil for another kind of value.
-  public var doubleValue: Double? {
+  package var doubleValue: Double? {
     switch self {
     case .integer(let value): Double(value)
     case .number(let value): value

@@ -1,13 +1,13 @@
 extension JSONValue {
   /// The document on one line, keys in their order: the same value always gives the same bytes.
-  public var text: String {
+  package var text: String {
     var output = ""
     write(to: &output, indent: nil, level: 0)
     return output
   }
 
   /// The document with two spaces per level.
-  public var prettyText: String {
+  package var prettyText: String {
     var output = ""
     write(to: &output, indent: 2, level: 0)
     return output

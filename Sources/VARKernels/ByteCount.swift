@@ -1,11 +1,11 @@
 /// A number of bytes as people write it: with an optional K, M or G, powers of 1024.
-public struct ByteCount: Sendable, Equatable {
-  public let bytes: Int
+package struct ByteCount: Sendable, Equatable {
+  package let bytes: Int
 
-  public init(_ bytes: Int) { self.bytes = bytes }
+  package init(_ bytes: Int) { self.bytes = bytes }
 
   /// Reads `512M`, `1.5G` or plain bytes; nil for anything else, zero, and what does not fit.
-  public init?(text: String) {
+  package init?(text: String) {
     var digits = Substring(text)
     var unit = 1.0
     if let last = digits.last, let power = ["k": 1, "m": 2, "g": 3][last.lowercased()] {
@@ -27,7 +27,7 @@ public struct ByteCount: Sendable, Equatable {
   }
 
   /// In the largest unit that leaves at least 1: `1.5 GiB`, `640 MiB`, `12 KiB`, `7 bytes`.
-  public var text: String {
+  package var text: String {
     var value = Double(bytes)
     for unit in ["bytes", "KiB", "MiB"] {
       // What rounds to 1024 belongs to the next unit.

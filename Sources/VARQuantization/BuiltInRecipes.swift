@@ -70,10 +70,10 @@ enum BuiltInRecipes {
 
 extension Recipe {
   /// Names of the built-in recipes, default first.
-  public static var builtInNames: [String] { BuiltInRecipes.texts.map(\.name) }
+  package static var builtInNames: [String] { BuiltInRecipes.texts.map(\.name) }
 
   /// A built-in recipe. Throws `unknownRecipe` with the known names.
-  public init(builtIn name: String) throws(QuantizationError) {
+  package init(builtIn name: String) throws(QuantizationError) {
     guard let found = BuiltInRecipes.texts.first(where: { $0.name == name }) else {
       throw QuantizationError(
         .unknownRecipe, "recipe \(name)",

@@ -1,17 +1,17 @@
 import CVARKernels
 
 /// The 16 levels of an int4 weight.
-public enum Codebook {
+package enum Codebook {
   /// Equal steps, for weights without a peak at zero.
-  public static let uniform: [Int8] = [
+  package static let uniform: [Int8] = [
     -120, -105, -90, -75, -60, -45, -30, -15, 0, 15, 30, 45, 60, 75, 90, 105,
   ]
   /// Least squared error for Gaussian weights in groups of 32, by Lloyd's iteration on seeded samples.
-  public static let gaussian: [Int8] = [
+  package static let gaussian: [Int8] = [
     -127, -100, -81, -65, -51, -38, -25, -12, 0, 12, 25, 38, 52, 66, 84, 107,
   ]
   /// Equal shares of a Gaussian per level (QLoRA's NF4), better for heavier tails.
-  public static let quantile: [Int8] = [
+  package static let quantile: [Int8] = [
     -127, -88, -67, -50, -36, -23, -12, 0, 10, 20, 31, 43, 56, 71, 92, 127,
   ]
   static let candidates = [gaussian, quantile, uniform]
@@ -19,7 +19,7 @@ public enum Codebook {
 
   /// The codebook with the least error on sample rows `x[rowCount][cols]`: the best candidate, moved to the means of
   /// its cells while that helps. The same rows always give the same codebook.
-  public static func best(
+  package static func best(
     for x: UnsafePointer<Float>, rowCount: Int, cols: Int, groupSize: Int
   ) -> [Int8] {
     var sample = Sample(x: x, rowCount: rowCount, cols: cols, groupSize: groupSize)

@@ -14,7 +14,7 @@ extension Recipe {
   ///
   /// - Parameter source: its file or built-in name, for errors.
   /// - Throws: `QuantizationError` that names the rule and the key.
-  public init(parsing text: String, source: String) throws(QuantizationError) {
+  package init(parsing text: String, source: String) throws(QuantizationError) {
     let document: JSONValue
     do {
       document = try JSONValue(parsing: text)

@@ -2,7 +2,7 @@
 ///
 /// Rules speak of weights (matrices, embedding tables, convolutions). Norms, biases and folded constants are always
 /// stored in f32 and need no rule.
-public struct Recipe: Sendable, Equatable {
+package struct Recipe: Sendable, Equatable {
   /// Layers counted from either end of a component.
   enum LayerSelector: Sendable, Equatable {
     case first(Int)
@@ -29,21 +29,21 @@ public struct Recipe: Sendable, Equatable {
     var maximumRelativeError: Double?
   }
 
-  public let name: String
-  public let architecture: String
+  package let name: String
+  package let architecture: String
   var rules: [Rule]
   /// The relative RMS error that `check` accepts, per precision.
   var limits: [Precision: Double]
   /// The document that the recipe was read from, on one line; it goes into the file.
-  public let text: String
+  package let text: String
 
   /// What a recipe sees of a weight.
-  public struct Subject: Sendable {
-    public let name: String
-    public let component: String
-    public let layer: Int?
+  package struct Subject: Sendable {
+    package let name: String
+    package let component: String
+    package let layer: Int?
 
-    public init(name: String, component: String, layer: Int?) {
+    package init(name: String, component: String, layer: Int?) {
       self.name = name
       self.component = component
       self.layer = layer
@@ -51,18 +51,18 @@ public struct Recipe: Sendable, Equatable {
   }
 
   /// What a recipe decides about a weight.
-  public struct Decision: Sendable, Equatable {
+  package struct Decision: Sendable, Equatable {
     /// Index of the deciding rule.
-    public let rule: Int
+    package let rule: Int
     /// The rule's pattern, for tables.
-    public let ruleText: String
-    public let precision: Precision
+    package let ruleText: String
+    package let precision: Precision
     /// The wanted group; the row may force a smaller one. 0 for floats.
-    public let groupSize: Int
+    package let groupSize: Int
   }
 
   /// The relative RMS error that `check` accepts for a weight decided by `rule` and stored as `precision`.
-  public func limit(rule: Int, precision: Precision) -> Double {
+  package func limit(rule: Int, precision: Precision) -> Double {
     if rules[rule].precision == precision, let own = rules[rule].maximumRelativeError {
       return own
     }
@@ -70,7 +70,7 @@ public struct Recipe: Sendable, Equatable {
   }
 
   /// The same recipe with another group size in every integer rule; int8 groups have at least 32 inputs.
-  public func replacingGroupSize(_ groupSize: Int) -> Recipe {
+  package func replacingGroupSize(_ groupSize: Int) -> Recipe {
     var copy = self
     for index in copy.rules.indices where copy.rules[index].precision.isInteger {
       let least = copy.rules[index].precision.allowedGroupSizes[0]
@@ -83,7 +83,7 @@ public struct Recipe: Sendable, Equatable {
   ///
   /// Throws where a subject has no rule, where a rule that is not optional decides nothing, and where a rule's count
   /// is wrong.
-  public func decisions(for subjects: [Subject]) throws(QuantizationError) -> [Decision] {
+  package func decisions(for subjects: [Subject]) throws(QuantizationError) -> [Decision] {
     var layerCounts: [String: Int] = [:]
     for subject in subjects {
       guard let layer = subject.layer else { continue }

@@ -1,14 +1,14 @@
 import CVARKernels
 
 /// Gives the values of stored rows, by the formulas of the format; for checks, not for speed.
-public final class WeightDecoder {
-  public let format: WeightFormat
+package final class WeightDecoder {
+  package let format: WeightFormat
   private var codes: [UInt8]
   private var scales: [Int8]
   private var halves: [UInt16]
   private var superscales: [UInt16]
 
-  public init(format: WeightFormat) {
+  package init(format: WeightFormat) {
     self.format = format
     codes = [UInt8](repeating: 0, count: format.cols)
     scales = [Int8](repeating: 0, count: format.groupCount)
@@ -19,7 +19,7 @@ public final class WeightDecoder {
   /// Decodes `rowCount` rows of one unit into `x[rowCount][cols]`.
   ///
   /// The streams begin at the unit and hold `format.byteCounts(rowCount:)` bytes at least, at any alignment.
-  public func decode(
+  package func decode(
     codes: UnsafeRawPointer, scales: UnsafeRawPointer?, superscales: UnsafeRawPointer?,
     rowCount: Int, into x: UnsafeMutablePointer<Float>
   ) {

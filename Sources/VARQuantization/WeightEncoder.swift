@@ -1,8 +1,8 @@
 import CVARKernels
 
 /// Encodes units of 16 rows; one encoder per thread, since it owns scratch.
-public final class WeightEncoder {
-  public let format: WeightFormat
+package final class WeightEncoder {
+  package let format: WeightFormat
   private let quantizers: cvar_weight_quantizers
   /// A unit in tiles, for tables, whose rows are taken out of it.
   private var tile: [UInt16]
@@ -11,7 +11,7 @@ public final class WeightEncoder {
   private var row: [UInt16]
 
   /// - Parameter isa: the instruction set that quantizes; the result does not depend on it.
-  public init(format: WeightFormat, isa: cvar_isa = cvar_isa_best()) {
+  package init(format: WeightFormat, isa: cvar_isa = cvar_isa_best()) {
     precondition(cvar_isa_is_supported(isa) != 0, "this machine has the instruction set")
     self.format = format
     quantizers = cvar_weight_quantizers_for(isa).pointee
@@ -29,12 +29,12 @@ public final class WeightEncoder {
   }
 
   /// Where a unit's streams go; each must hold `byteCounts` of the unit and is filled wholly.
-  public struct Output {
+  package struct Output {
     let codes: UnsafeMutableRawPointer
     let scales: UnsafeMutableRawPointer
     let superscales: UnsafeMutableRawPointer
 
-    public init(
+    package init(
       codes: UnsafeMutableRawPointer, scales: UnsafeMutableRawPointer,
       superscales: UnsafeMutableRawPointer
     ) {
@@ -50,7 +50,7 @@ public final class WeightEncoder {
   ///   - name: the weight, for errors.
   ///   - firstRow: index of the first row in the weight, for errors.
   /// - Throws: `notFinite` or `tooLarge`.
-  public func encode(
+  package func encode(
     _ x: UnsafePointer<Float>, rowCount: Int, into output: Output, name: String, firstRow: Int
   ) throws(QuantizationError) -> WeightError {
     precondition((1...WeightFormat.unitRowCount).contains(rowCount), "1...16 rows")

@@ -1,22 +1,22 @@
 /// How far stored weights are from the original ones.
-public struct WeightError: Sendable, Equatable {
+package struct WeightError: Sendable, Equatable {
   /// Sum of (original - stored)^2.
-  public var squaredError: Double
+  package var squaredError: Double
   /// Sum of original^2.
-  public var squaredSum: Double
+  package var squaredSum: Double
 
-  public init(squaredError: Double = 0, squaredSum: Double = 0) {
+  package init(squaredError: Double = 0, squaredSum: Double = 0) {
     self.squaredError = squaredError
     self.squaredSum = squaredSum
   }
 
   /// Root of the error's share in the weights' energy: 0.075 is 7.5 %. Weights that are all zero and stay so have 0.
-  public var relative: Double {
+  package var relative: Double {
     if squaredError == 0 { return 0 }
     return squaredSum > 0 ? (squaredError / squaredSum).squareRoot() : .infinity
   }
 
-  public static func += (left: inout WeightError, right: WeightError) {
+  package static func += (left: inout WeightError, right: WeightError) {
     left.squaredError += right.squaredError
     left.squaredSum += right.squaredSum
   }

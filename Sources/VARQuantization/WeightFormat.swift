@@ -1,8 +1,8 @@
 import CVARKernels
 
 /// How a weight of `[rows, cols]` is stored: precision, layout, group and codebook.
-public struct WeightFormat: Sendable, Equatable {
-  public enum Layout: Sendable, Equatable {
+package struct WeightFormat: Sendable, Equatable {
+  package enum Layout: Sendable, Equatable {
     /// Tiles of 16 rows, the operand of the matrix kernels.
     case tiles
     /// Row-major, for tables whose rows are gathered.
@@ -10,20 +10,20 @@ public struct WeightFormat: Sendable, Equatable {
   }
 
   /// Rows that are encoded together: one tile, or 16 rows of a table.
-  public static let unitRowCount = 16
+  package static let unitRowCount = 16
   /// Inputs that share a superscale.
   static let superblockCols = 256
 
-  public let precision: Precision
-  public let layout: Layout
-  public let rows: Int
-  public let cols: Int
+  package let precision: Precision
+  package let layout: Layout
+  package let rows: Int
+  package let cols: Int
   /// 0 for floats.
-  public let groupSize: Int
+  package let groupSize: Int
   /// 16 ascending entries for int4, else empty.
-  public let codebook: [Int8]
+  package let codebook: [Int8]
 
-  public init(
+  package init(
     precision: Precision, layout: Layout, rows: Int, cols: Int, groupSize: Int,
     codebook: [Int8] = []
   ) {
@@ -42,7 +42,7 @@ public struct WeightFormat: Sendable, Equatable {
   }
 
   /// The same format with a codebook.
-  public func with(codebook: [Int8]) -> WeightFormat {
+  package func with(codebook: [Int8]) -> WeightFormat {
     WeightFormat(
       precision: precision, layout: layout, rows: rows, cols: cols, groupSize: groupSize,
       codebook: codebook)
@@ -62,7 +62,7 @@ public struct WeightFormat: Sendable, Equatable {
   }
 
   /// Bytes of each stream of `rowCount` rows; the rows that a last tile lacks count too.
-  public func byteCounts(rowCount: Int) -> StreamByteCounts {
+  package func byteCounts(rowCount: Int) -> StreamByteCounts {
     let unit = Self.unitRowCount
     let stored = layout == .tiles ? (rowCount + unit - 1) / unit * unit : rowCount
     let codes =
@@ -78,14 +78,14 @@ public struct WeightFormat: Sendable, Equatable {
   }
 
   /// Bytes of the whole weight.
-  public var byteCounts: StreamByteCounts { byteCounts(rowCount: rows) }
+  package var byteCounts: StreamByteCounts { byteCounts(rowCount: rows) }
 }
 
 /// Bytes of a weight's streams.
-public struct StreamByteCounts: Sendable, Equatable {
-  public var codes: Int
-  public var scales: Int
-  public var superscales: Int
+package struct StreamByteCounts: Sendable, Equatable {
+  package var codes: Int
+  package var scales: Int
+  package var superscales: Int
 
-  public var total: Int { codes + scales + superscales }
+  package var total: Int { codes + scales + superscales }
 }

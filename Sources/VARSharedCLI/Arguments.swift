@@ -6,5 +6,5 @@ extension InstructionSet: ExpressibleByArgument {}
 extension VQ4StorageLayout: ExpressibleByArgument {}
 
 extension ByteCount: ExpressibleByArgument {
-  public init?(argument: String) { self.init(text: argument) }
+  package init?(argument: String) { self.init(text: argument) }
 }

@@ -2,15 +2,15 @@ import ArgumentParser
 import VARSystem
 
 /// A command that does not exist.
-public struct UnknownCommand: Error, CustomStringConvertible {
-  public let description: String
+package struct UnknownCommand: Error, CustomStringConvertible {
+  package let description: String
 }
 
 /// Finds out before the parser does whether the command on a command line exists: the parser takes a misspelled one for
 /// an argument too many.
-public enum CommandNames {
+package enum CommandNames {
   /// - Parameter arguments: those of the program, its name left out.
-  public static func check(
+  package static func check(
     _ arguments: [String], of root: any ParsableCommand.Type
   ) throws(UnknownCommand) {
     try check(arguments, of: root, isHelp: false)

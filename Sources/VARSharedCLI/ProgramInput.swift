@@ -7,19 +7,19 @@ import CVARProgram
 #endif
 
 /// A text that whoever starts a program hands over and that is none.
-public struct NotText: Error, Equatable, CustomStringConvertible {
+package struct NotText: Error, Equatable, CustomStringConvertible {
   /// One line: which text, and what it looks like.
-  public let description: String
+  package let description: String
 }
 
 /// The texts that a program is started with.
 ///
 /// Each is UTF-8 or refused: a repaired name is the name of another file.
-public enum ProgramInput {
+package enum ProgramInput {
   /// The arguments behind the program's name, from `main` and not from `/proc`.
   ///
   /// - Throws: `NotText` for the first that is not UTF-8.
-  public static func arguments() throws(NotText) -> [String] {
+  package static func arguments() throws(NotText) -> [String] {
     guard let first = cvar_program_arguments() else {
       return Array(CommandLine.arguments.dropFirst())
     }
@@ -36,14 +36,14 @@ public enum ProgramInput {
   /// The value of a variable of the environment; nil where it is unset or empty.
   ///
   /// - Throws: `NotText` where it is not UTF-8.
-  public static func variable(_ name: String) throws(NotText) -> String? {
+  package static func variable(_ name: String) throws(NotText) -> String? {
     guard let value = getenv(name) else { return nil }
     let text = try text(value, "the environment variable \(name)")
     return text.isEmpty ? nil : text
   }
 
   /// The path that was executed, else the program's name; nil where neither is known.
-  public static var program: [CChar]? {
+  package static var program: [CChar]? {
     guard let path = cvar_program_file() ?? cvar_program_arguments()?[0] else { return nil }
     return Array(UnsafeBufferPointer(start: path, count: strlen(path) + 1))
   }
@@ -61,10 +61,10 @@ public enum ProgramInput {
 }
 
 /// A program that needs a command was started with none.
-public struct NoCommand: Error, CustomStringConvertible {
+package struct NoCommand: Error, CustomStringConvertible {
   /// What to do, and the program's help.
-  public let description: String
+  package let description: String
 
   /// - Parameter help: names the commands.
-  public init(help: String) { description = "name a command\n\n\(help)" }
+  package init(help: String) { description = "name a command\n\n\(help)" }
 }

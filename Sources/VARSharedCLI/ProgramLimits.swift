@@ -8,7 +8,7 @@ import VARSystem
 #endif
 
 /// The limits that a shell or a service manager sets on a program (`ulimit`).
-public enum ProgramLimits {
+package enum ProgramLimits {
   /// What a program takes before it can say what it lacks.
   private static let leastRoomBytes = 8 << 20
 
@@ -17,7 +17,7 @@ public enum ProgramLimits {
   /// - Parameters:
   ///   - program: begins the line that tells of a limit.
   ///   - body: all of the work.
-  public static func run(_ program: StaticString, _ body: @convention(c) () -> Void) {
+  package static func run(_ program: StaticString, _ body: @convention(c) () -> Void) {
     let name = "\(program)"
     if cvar_program_has_memory_limit() != 0, let room = ProcessMemory.room(),
       room < leastRoomBytes

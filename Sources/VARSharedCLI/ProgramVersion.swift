@@ -2,9 +2,9 @@ import VARKernels
 import VQ4Format
 
 /// What the programs print for `--version`.
-public enum ProgramVersion {
+package enum ProgramVersion {
   /// Name, version, the instruction set in use and the file format, for example `varlite 0.1.0 (avx2, vq4 1.0)`.
-  public static func text(_ program: String) -> String {
+  package static func text(_ program: String) -> String {
     "\(program) \(PackageVersion.text) "
       + "(\(InstructionSet.best.rawValue), vq4 \(VQ4File.writtenFormatVersion))"
   }

@@ -1,13 +1,13 @@
 import ArgumentParser
 
 /// A seed as an argument: a number, or `random` (also `-1`) for one that the system picks.
-public struct Seed: ExpressibleByArgument, Sendable, CustomStringConvertible {
+package struct Seed: ExpressibleByArgument, Sendable, CustomStringConvertible {
   /// The number that is used.
-  public let value: UInt64
+  package let value: UInt64
 
-  public init(_ value: UInt64) { self.value = value }
+  package init(_ value: UInt64) { self.value = value }
 
-  public init?(argument: String) {
+  package init?(argument: String) {
     if ["random", "-1"].contains(argument) {
       // The system's own random numbers: getrandom(2).
       var system = SystemRandomNumberGenerator()
@@ -18,19 +18,19 @@ public struct Seed: ExpressibleByArgument, Sendable, CustomStringConvertible {
     }
   }
 
-  public var description: String { "\(value)" }
-  public var defaultValueDescription: String { description }
+  package var description: String { "\(value)" }
+  package var defaultValueDescription: String { description }
 }
 
 /// `--seed`.
-public struct SeedOption: ParsableArguments {
+package struct SeedOption: ParsableArguments {
   @Option(
     name: .shortAndLong, parsing: .unconditional,
     help: ArgumentHelp(
       """
       The same seed gives the same result. random, or -1: one that the system picks; the last line or --json tells it.
       """, valueName: "n|random"))
-  public var seed = Seed(0)
+  package var seed = Seed(0)
 
-  public init() {}
+  package init() {}
 }

@@ -5,12 +5,12 @@
 #endif
 
 /// The terminal that a descriptor leads to.
-public enum Terminal {
+package enum Terminal {
   /// Columns of a terminal that does not tell its width.
-  public static let defaultColumns = 80
+  package static let defaultColumns = 80
 
   /// How many columns the terminal has now.
-  public static func columns(_ descriptor: Int32) -> Int {
+  package static func columns(_ descriptor: Int32) -> Int {
     var size = winsize()
     guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else {
       return defaultColumns
@@ -19,7 +19,7 @@ public enum Terminal {
   }
 
   /// The start of a text that stays on one line of the terminal; the last column stays free, so that no terminal wraps.
-  public static func fitted(_ text: String, _ descriptor: Int32) -> String {
+  package static func fitted(_ text: String, _ descriptor: Int32) -> String {
     String(text.prefix(max(1, columns(descriptor) - 1)))
   }
 }

@@ -7,6 +7,7 @@ public struct ProcessMemory: Sendable, Equatable {
   /// Mapped files: the program, its libraries, a model's tables.
   public var fileByteCount: Int
 
+  /// All of it.
   public var byteCount: Int { anonymousByteCount + fileByteCount }
 
   /// About what the command line has, for systems that do not tell.

@@ -4,15 +4,15 @@ import Synchronization
 /// A fork-join pool of threads.
 ///
 /// The pool does one job at a time. A job comes in chunks, which the threads take as they come free.
-public final class ThreadPool: @unchecked Sendable {
+package final class ThreadPool: @unchecked Sendable {
   private let pool: OpaquePointer
   private let isBusy = Atomic<Bool>(false)
   /// Threads that share the work, the caller's included.
-  public let threadCount: Int
+  package let threadCount: Int
 
   /// Threads that work takes by default, 1...256: one for each fast core that this process may use, as its processor
   /// mask and the quota of its control group allow. Slow cores beside fast ones are left out.
-  public static var defaultThreadCount: Int {
+  package static var defaultThreadCount: Int {
     var processors = cvar_processors()
     cvar_process_processors(&processors)
     return min(max(Int(processors.thread_count), 1), 256)

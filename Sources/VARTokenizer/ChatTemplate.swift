@@ -1,12 +1,12 @@
 /// One message of a conversation.
-public struct ChatMessage: Sendable, Equatable {
+package struct ChatMessage: Sendable, Equatable {
   /// Who speaks.
-  public enum Role: String, Sendable {
+  package enum Role: String, Sendable {
     case system, user, assistant
   }
 
   /// A piece of a message.
-  public enum Part: Sendable, Equatable {
+  package enum Part: Sendable, Equatable {
     /// Text in which special tokens are found, as in the reference.
     case text(String)
     /// Text that is taken as it is: nothing in it becomes a special token.
@@ -15,32 +15,32 @@ public struct ChatMessage: Sendable, Equatable {
     case image
   }
 
-  public var role: Role
-  public var parts: [Part]
+  package var role: Role
+  package var parts: [Part]
 
-  public init(_ role: Role, _ parts: [Part]) {
+  package init(_ role: Role, _ parts: [Part]) {
     self.role = role
     self.parts = parts
   }
 
-  public init(_ role: Role, _ text: String) {
+  package init(_ role: Role, _ text: String) {
     self.init(role, [.text(text)])
   }
 }
 
 /// The chat format of Qwen2-VL, written out in code: a template text in a model file is never run.
-public enum ChatTemplate {
+package enum ChatTemplate {
   /// The system message of a conversation that does not start with one of its own.
-  public static let defaultSystemPrompt = "You are a helpful assistant."
+  package static let defaultSystemPrompt = "You are a helpful assistant."
 
   /// What stands for a picture; its `<|image_pad|>` is repeated by ``expandImagePads(in:padID:counts:)``.
-  public static let imagePlaceholder = "<|vision_start|><|image_pad|><|vision_end|>"
+  package static let imagePlaceholder = "<|vision_start|><|image_pad|><|vision_end|>"
 
   /// The text of a conversation, ready for `Tokenizer.encode`.
   /// - Parameters:
   ///   - addVisionID: puts `Picture N: ` before each picture, counted from 1.
   ///   - addGenerationPrompt: ends with the start of the assistant's answer.
-  public static func render(
+  package static func render(
     _ messages: [ChatMessage], addDefaultSystem: Bool = true, addVisionID: Bool = false,
     addGenerationPrompt: Bool = true
   ) -> String {
@@ -100,7 +100,7 @@ public enum ChatTemplate {
   ///   - padID: the id of `<|image_pad|>`.
   ///   - counts: `t * h * w / 4` of each picture's grid, at least 0.
   /// - Throws: `imageCountMismatch` unless there are as many placeholders as counts.
-  public static func expandImagePads(
+  package static func expandImagePads(
     in ids: [Int32], padID: Int32, counts: [Int]
   ) throws(TokenizerError) -> [Int32] {
     let padCount = ids.reduce(0) { $0 + ($1 == padID ? 1 : 0) }

@@ -4,7 +4,7 @@ extension Tokenizer {
   /// The bytes of all tokens are joined first; each part that is no UTF-8 becomes one U+FFFD. Ids
   /// that stand for nothing (a model may have more rows than the vocabulary) give no text.
   /// - Parameter skipSpecial: leaves special tokens out.
-  public func decode(_ ids: some Sequence<Int32>, skipSpecial: Bool = false) -> String {
+  package func decode(_ ids: some Sequence<Int32>, skipSpecial: Bool = false) -> String {
     var bytes: [UInt8] = []
     for id in ids { appendBytes(of: id, skipSpecial: skipSpecial, to: &bytes) }
     return String(decoding: bytes, as: UTF8.self)
@@ -19,19 +19,19 @@ extension Tokenizer {
 /// Decodes ids one by one, and gives out whole characters only.
 ///
 /// The texts it returns, joined, equal `Tokenizer.decode` of all ids.
-public struct StreamingDecoder: Sendable {
+package struct StreamingDecoder: Sendable {
   private let tokenizer: Tokenizer
   private let skipSpecial: Bool
   /// At most three bytes between calls: the start of a character whose end is still to come.
   private var pending: [UInt8] = []
 
-  public init(_ tokenizer: Tokenizer, skipSpecial: Bool = false) {
+  package init(_ tokenizer: Tokenizer, skipSpecial: Bool = false) {
     self.tokenizer = tokenizer
     self.skipSpecial = skipSpecial
   }
 
   /// The text that has become complete with this id; often empty inside a character.
-  public mutating func append(_ id: Int32) -> String {
+  package mutating func append(_ id: Int32) -> String {
     tokenizer.appendBytes(of: id, skipSpecial: skipSpecial, to: &pending)
     let completeCount = pending.count - Self.unfinishedByteCount(pending)
     let text = String(decoding: pending[..<completeCount], as: UTF8.self)
@@ -40,7 +40,7 @@ public struct StreamingDecoder: Sendable {
   }
 
   /// What is left at the end: U+FFFD if the last character never became complete.
-  public mutating func finish() -> String {
+  package mutating func finish() -> String {
     let text = String(decoding: pending, as: UTF8.self)
     pending.removeAll()
     return text

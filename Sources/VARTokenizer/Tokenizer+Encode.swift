@@ -1,6 +1,6 @@
 extension Tokenizer {
   /// What to do with text that reads like an added token.
-  public enum AddedTokenHandling: Sendable {
+  package enum AddedTokenHandling: Sendable {
     /// It becomes that token, as in the reference.
     case recognize
     /// It is text like any other.
@@ -11,7 +11,7 @@ extension Tokenizer {
   ///
   /// Added tokens are found in the text as it stands; what lies between is normalized (NFC), cut
   /// into pieces and merged. The cost is linear in the text, n log n within one piece.
-  public func encode(_ text: String, addedTokens: AddedTokenHandling = .recognize) -> [Int32] {
+  package func encode(_ text: String, addedTokens: AddedTokenHandling = .recognize) -> [Int32] {
     var text = text
     return text.withUTF8 { bytes in
       guard let base = bytes.baseAddress, !bytes.isEmpty else { return [] }

@@ -2,7 +2,7 @@
 ///
 /// Holds no text of its own: all tables lie in one block of bytes, used in place. Immutable, so one
 /// value serves any number of threads.
-public final class Tokenizer: @unchecked Sendable {
+package final class Tokenizer: @unchecked Sendable {
   typealias Header = TokenizerTables.Header
 
   let header: Header
@@ -27,7 +27,7 @@ public final class Tokenizer: @unchecked Sendable {
   ///   - owner: kept alive as long as the tokenizer; its memory must not change. It is only held,
   ///     never called.
   /// - Throws: `unknownTables`, `wrongTablesSize`, `corruptTables`.
-  public init(tables: UnsafeRawBufferPointer, owner: AnyObject?) throws(TokenizerError) {
+  package init(tables: UnsafeRawBufferPointer, owner: AnyObject?) throws(TokenizerError) {
     let header = try Header(reading: tables)
     let layout = TokenizerTables.Layout(header)
     func section<Element>(_ offset: Int, of type: Element.Type) -> UnsafePointer<Element> {
@@ -53,21 +53,21 @@ public final class Tokenizer: @unchecked Sendable {
 
   /// Opens tables that are held in memory; copies them once.
   /// - Throws: as `init(tables:owner:)`.
-  public convenience init(tables: [UInt8]) throws(TokenizerError) {
+  package convenience init(tables: [UInt8]) throws(TokenizerError) {
     let copy = OwnedBytes(tables)
     try self.init(tables: UnsafeRawBufferPointer(copy.buffer), owner: copy)
   }
 
   /// The number of ids, holes included: one more than the largest id.
-  public var vocabularySize: Int { header.idCount }
+  package var vocabularySize: Int { header.idCount }
 
   /// Whether an id stands for a special token such as `<|im_end|>`; `false` for unknown ids.
-  public func isSpecial(_ id: Int32) -> Bool {
+  package func isSpecial(_ id: Int32) -> Bool {
     id >= 0 && id < header.idCount && kinds[Int(id)] == TokenizerTables.Kind.special
   }
 
   /// The id of an added token, special or not, such as `<|im_end|>`; `nil` if there is none.
-  public func tokenID(of text: String) -> Int32? {
+  package func tokenID(of text: String) -> Int32? {
     for index in 0..<header.addedCount
     where bytes(ofToken: addedTokens[index]).elementsEqual(text.utf8) {
       return Int32(addedTokens[index])

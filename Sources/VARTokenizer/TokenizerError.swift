@@ -1,6 +1,6 @@
 /// Why a tokenizer cannot be imported, opened or applied, and where.
-public struct TokenizerError: Error, Equatable, CustomStringConvertible {
-  public enum Code: String, Sendable {
+package struct TokenizerError: Error, Equatable, CustomStringConvertible {
+  package enum Code: String, Sendable {
     /// A tokenizer file cannot be read.
     case unreadableFile
     /// A file or a text in it is larger than any sensible tokenizer's.
@@ -33,22 +33,22 @@ public struct TokenizerError: Error, Equatable, CustomStringConvertible {
     case imageCountMismatch
   }
 
-  public let code: Code
+  package let code: Code
   /// The file or section at fault, such as `tokenizer.json`.
-  public let source: String
+  package let source: String
   /// The place within it, such as `model.merges[12]`; empty where the whole is at fault.
-  public let place: String
+  package let place: String
   /// What is wrong and what to do.
-  public let detail: String
+  package let detail: String
 
-  public init(_ code: Code, in source: String, at place: String = "", _ detail: String) {
+  package init(_ code: Code, in source: String, at place: String = "", _ detail: String) {
     self.code = code
     self.source = source
     self.place = place
     self.detail = detail
   }
 
-  public var description: String {
+  package var description: String {
     place.isEmpty ? "\(source): \(detail)" : "\(source): \(place): \(detail)"
   }
 }

@@ -6,7 +6,7 @@ extension TokenizerSource {
   /// `tokenizer.json` is preferred, else `vocab.json` with `merges.txt`. Tokens that
   /// `tokenizer_config.json` or `added_tokens.json` name in addition are added.
   /// - Throws: `unreadableFile`, and what the readers of the single files throw.
-  public init(directory: String) throws(TokenizerError) {
+  package init(directory: String) throws(TokenizerError) {
     let path = directory.hasSuffix("/") ? directory : directory + "/"
     if let document = try Self.read(path, "tokenizer.json") {
       try self.init(tokenizerJSON: document)

@@ -6,7 +6,7 @@ extension TokenizerSource {
   /// `truncation` and `padding`, which a training may leave on, are ignored: a prompt is encoded whole and alone.
   /// - Throws: `tooLarge`, `invalidJSON`, `invalidMember`, `unsupported`, and what single entries
   ///   may be refused for.
-  public init(tokenizerJSON bytes: [UInt8]) throws(TokenizerError) {
+  package init(tokenizerJSON bytes: [UInt8]) throws(TokenizerError) {
     self.init()
     let source = "tokenizer.json"
     let document = try Self.parse(bytes, source)
@@ -32,7 +32,7 @@ extension TokenizerSource {
   }
 
   /// Reads `vocab.json` and `merges.txt`; added tokens come from the other files.
-  public init(
+  package init(
     vocabularyJSON: [UInt8], mergesText: [UInt8]
   ) throws(TokenizerError) {
     self.init()
@@ -42,7 +42,7 @@ extension TokenizerSource {
   }
 
   /// Adds what `added_tokens_decoder` of `tokenizer_config.json` names.
-  public mutating func addTokens(
+  package mutating func addTokens(
     configurationJSON bytes: [UInt8]
   ) throws(TokenizerError) {
     let source = "tokenizer_config.json"
@@ -60,7 +60,7 @@ extension TokenizerSource {
   }
 
   /// Adds what `added_tokens.json` names; tokens that no other file describes count as special.
-  public mutating func addTokens(
+  package mutating func addTokens(
     addedTokensJSON bytes: [UInt8]
   ) throws(TokenizerError) {
     let source = "added_tokens.json"

@@ -3,7 +3,7 @@ extension TokenizerSource {
   ///
   /// The same source always gives the same bytes. The tables want an address that is a multiple of
   /// 64 in the file that holds them.
-  public func makeTables() throws(TokenizerError) -> [UInt8] {
+  package func makeTables() throws(TokenizerError) -> [UInt8] {
     let header = makeHeader()
     let layout = TokenizerTables.Layout(header)
     let owned = OwnedBytes([UInt8](repeating: 0, count: layout.byteCount))

@@ -2,7 +2,7 @@
 ///
 /// Only what Qwen2 uses is accepted: byte-level BPE, one splitting expression, NFC or no
 /// normalization. Anything else is refused, since its ids would silently differ.
-public struct TokenizerSource: Sendable {
+package struct TokenizerSource: Sendable {
   struct Merge {
     let left: UInt32
     let right: UInt32
@@ -19,7 +19,7 @@ public struct TokenizerSource: Sendable {
   }
 
   /// No tokenizer file may be larger; the real one has 11 MB.
-  public static let maximumFileByteCount = 64 << 20
+  package static let maximumFileByteCount = 64 << 20
 
   var normalizes = true
   private(set) var ids: [[UInt8]: UInt32] = [:]
@@ -110,14 +110,14 @@ public struct TokenizerSource: Sendable {
   }
 
   /// The id of an added token with that text; nil where there is none.
-  public func addedTokenID(of content: String) -> Int? {
+  package func addedTokenID(of content: String) -> Int? {
     addedIDs[Array(content.utf8)].map(Int.init)
   }
 
   /// Adds a token that is matched verbatim before normalization, unless the tokenizer has it under this id.
   ///
   /// Throws `duplicateID` where the text or the id is taken.
-  public mutating func addSpecialToken(_ content: String, id: Int) throws(TokenizerError) {
+  package mutating func addSpecialToken(_ content: String, id: Int) throws(TokenizerError) {
     try addToken(
       content, id: id, isSpecial: true, isNormalized: false, in: "the added tokens", at: content)
   }

@@ -63,7 +63,7 @@ extension RGBImage {
   ///
   /// Horizontal pass first; each pass rounds to 8 bits; a pass that changes nothing is skipped. Takes
   /// `height * newWidth * 3` bytes of scratch.
-  public func resized(width newWidth: Int, height newHeight: Int) -> RGBImage {
+  package func resized(width newWidth: Int, height newHeight: Int) -> RGBImage {
     precondition(newWidth > 0 && newHeight > 0, "a picture has at least one pixel")
     var result = self
     if newWidth != width { result = result.resizedHorizontally(to: newWidth) }

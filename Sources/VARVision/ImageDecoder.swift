@@ -2,7 +2,7 @@ import CImageIO
 import VARSystem
 
 /// What becomes of transparent pixels.
-public enum AlphaRule: Sendable, Equatable {
+package enum AlphaRule: Sendable, Equatable {
   /// They lie on white, as Pillow pastes a picture with its alpha as mask: a sample c under alpha a becomes the integer
   /// nearest to `(c * a + 255 * (255 - a)) / 255`.
   case onWhite
@@ -17,12 +17,12 @@ public enum AlphaRule: Sendable, Equatable {
 /// 16-bit samples keep their high byte, and the orientation is applied that Pillow's `exif_transpose` finds. Colour
 /// profiles are ignored. But for alpha, all of it is what Pillow's `convert("RGB")` does, except that Pillow clips
 /// 16-bit grey at 255, which turns nearly every such picture white.
-public enum ImageDecoder {
+package enum ImageDecoder {
   /// Decodes a file in memory; throws ``ImageError`` and never traps, whatever the bytes are.
   ///
   /// - Parameter name: what errors call the picture.
   /// - Parameter target: what a very large JPEG file may be reduced to.
-  public static func decode(
+  package static func decode(
     _ bytes: [UInt8], name: String? = nil, limits: ImageLimits = ImageLimits(),
     target: ImageTarget = .understanding, alpha: AlphaRule = .onWhite
   ) throws(ImageError) -> RGBImage {
@@ -40,7 +40,7 @@ public enum ImageDecoder {
   }
 
   /// Decodes the file at `path`; the error names it.
-  public static func decode(
+  package static func decode(
     path: String, limits: ImageLimits = ImageLimits(), target: ImageTarget = .understanding,
     alpha: AlphaRule = .onWhite
   ) throws(ImageError) -> RGBImage {
@@ -49,8 +49,8 @@ public enum ImageDecoder {
   }
 
   /// Width and height of a decoded picture, in pixels, upright.
-  public struct Extents: Sendable, Equatable {
-    public let width, height: Int
+  package struct Extents: Sendable, Equatable {
+    package let width, height: Int
 
     package init(width: Int, height: Int) {
       self.width = width
@@ -59,7 +59,7 @@ public enum ImageDecoder {
   }
 
   /// The extents that a file in memory would be decoded to. Reads and checks its header, as decoding does.
-  public static func extents(
+  package static func extents(
     _ bytes: [UInt8], name: String? = nil, limits: ImageLimits = ImageLimits(),
     target: ImageTarget = .understanding
   ) throws(ImageError) -> Extents {
@@ -73,7 +73,7 @@ public enum ImageDecoder {
   }
 
   /// The same of the file at `path`.
-  public static func extents(
+  package static func extents(
     path: String, limits: ImageLimits = ImageLimits(), target: ImageTarget = .understanding
   ) throws(ImageError) -> Extents {
     try extents(try file(path, limits), name: path, limits: limits, target: target)

@@ -1,7 +1,7 @@
 /// Why a picture cannot be read, prepared or written.
-public struct ImageError: Error, Equatable, CustomStringConvertible {
+package struct ImageError: Error, Equatable, CustomStringConvertible {
   /// What went wrong; the raw values are stable.
-  public enum Code: String, Sendable {
+  package enum Code: String, Sendable {
     /// The file cannot be opened or read.
     case unreadable
     /// The content is neither PNG nor JPEG nor WebP.
@@ -26,13 +26,13 @@ public struct ImageError: Error, Equatable, CustomStringConvertible {
     case notWritable
   }
 
-  public let code: Code
+  package let code: Code
   /// The file in question, where there is one.
-  public let path: String?
+  package let path: String?
   /// What was wrong and what to do, on one line.
-  public let detail: String
+  package let detail: String
 
-  public init(_ code: Code, path: String? = nil, _ detail: String) {
+  package init(_ code: Code, path: String? = nil, _ detail: String) {
     self.code = code
     self.path = path
     self.detail = detail
@@ -43,5 +43,5 @@ public struct ImageError: Error, Equatable, CustomStringConvertible {
     ImageError(code, path: path ?? self.path, detail)
   }
 
-  public var description: String { path.map { "\($0): \(detail)" } ?? detail }
+  package var description: String { path.map { "\($0): \(detail)" } ?? detail }
 }

@@ -1,17 +1,17 @@
 /// Bounds that hold before any memory for a picture is taken.
-public struct ImageLimits: Sendable, Equatable {
+package struct ImageLimits: Sendable, Equatable {
   /// A JPEG file of more pixels than this is decoded at a part of its sides, see ``ImageTarget``; the others whole.
-  public static let largestWholeJPEG = 64_000_000
+  package static let largestWholeJPEG = 64_000_000
 
   /// Width times height of what is decoded.
-  public var maximumPixels: Int
+  package var maximumPixels: Int
   /// Size of the encoded file.
-  public var maximumFileBytes: Int
+  package var maximumFileBytes: Int
   /// What decoding may take: the file, the pixels, and what the decoder allocates meanwhile.
-  public var maximumMemoryBytes: Int
+  package var maximumMemoryBytes: Int
 
   /// By default 200 million pixels (600 MB) from at most 256 MiB of file, in at most 2 GiB.
-  public init(
+  package init(
     maximumPixels: Int = 200_000_000, maximumFileBytes: Int = 256 << 20,
     maximumMemoryBytes: Int = 2 << 30
   ) {

@@ -2,38 +2,38 @@
 ///
 /// Patches run over 2 x 2 blocks (block row, block column), inside a block row by row, for a merge size of 2. Both
 /// frames of a still picture are equal, so one is kept and the temporal slices of the kernel are summed beforehand.
-public struct ImagePatches: Sendable, Equatable {
+package struct ImagePatches: Sendable, Equatable {
   /// Rows of patches.
-  public let gridHeight: Int
+  package let gridHeight: Int
   /// Columns of patches.
-  public let gridWidth: Int
+  package let gridWidth: Int
   /// `[gridHeight * gridWidth, 3 * patchSize * patchSize]`, a patch over (channel, y, x), normalised.
-  public let values: [Float]
+  package let values: [Float]
   /// Side of a patch, in pixels.
-  public let patchSize: Int
+  package let patchSize: Int
   /// Patches per side of one token.
-  public let mergeSize: Int
+  package let mergeSize: Int
   /// Frames of a patch in ``expanded()``.
-  public let temporalPatchSize: Int
+  package let temporalPatchSize: Int
   /// Extents of the picture in its file, in pixels.
-  public let sourceHeight, sourceWidth: Int
+  package let sourceHeight, sourceWidth: Int
   /// Whether the area limit shrank the picture.
-  public let isShrunk: Bool
+  package let isShrunk: Bool
 
   /// Whether a side was too short for a token.
-  public var isEnlarged: Bool { min(sourceHeight, sourceWidth) < patchSize * mergeSize }
+  package var isEnlarged: Bool { min(sourceHeight, sourceWidth) < patchSize * mergeSize }
   /// Patches of the picture.
-  public var patchCount: Int { gridHeight * gridWidth }
+  package var patchCount: Int { gridHeight * gridWidth }
   /// Tokens in the language model's prompt.
-  public var tokenCount: Int { patchCount / (mergeSize * mergeSize) }
+  package var tokenCount: Int { patchCount / (mergeSize * mergeSize) }
   /// Height after the resize, in pixels.
-  public var resizedHeight: Int { gridHeight * patchSize }
+  package var resizedHeight: Int { gridHeight * patchSize }
   /// Width after the resize, in pixels.
-  public var resizedWidth: Int { gridWidth * patchSize }
+  package var resizedWidth: Int { gridWidth * patchSize }
 
   /// The reference's layout, `[patchCount, 3 * temporalPatchSize * patchSize * patchSize]` over
   /// (channel, frame, y, x), for traces.
-  public func expanded() -> [Float] {
+  package func expanded() -> [Float] {
     let planeCount = patchSize * patchSize
     var result: [Float] = []
     result.reserveCapacity(values.count * temporalPatchSize)
@@ -50,7 +50,7 @@ extension ImagePreprocessing {
   /// Resizes, normalises and cuts a picture; throws ``ImageError/Code/tooSmall`` as ``smartResize(height:width:)``.
   ///
   /// The extents are those that the picture's file gives, also where less of it was decoded.
-  public func patches(of image: RGBImage) throws(ImageError) -> ImagePatches {
+  package func patches(of image: RGBImage) throws(ImageError) -> ImagePatches {
     let source = image.source ?? ImageSource(width: image.width, height: image.height)
     let size: SmartResize
     do throws(ImageError) {

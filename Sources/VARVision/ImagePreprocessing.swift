@@ -3,32 +3,32 @@ import VARJSON
 /// How a picture becomes the vision tower's input; the values of `preprocessor_config.json`.
 ///
 /// The reference is `Qwen2VLImageProcessor` of Hugging Face transformers.
-public struct ImagePreprocessing: Sendable, Equatable {
+package struct ImagePreprocessing: Sendable, Equatable {
   /// Default cap on the tokens of one picture: 24 x 24 tokens, 672 x 672 pixels at the released sizes.
   ///
   /// The released settings allow 16,384 tokens, minutes of prompt and gigabytes of KV cache on a small board.
-  public static let defaultMaximumTokens = 576
+  package static let defaultMaximumTokens = 576
 
   /// Least area after the resize, in pixels.
-  public var minPixels: Int
+  package var minPixels: Int
   /// Largest area after the resize, in pixels.
-  public var maxPixels: Int
+  package var maxPixels: Int
   /// Side of a patch, in pixels.
-  public let patchSize: Int
+  package let patchSize: Int
   /// Patches per side of one token.
-  public let mergeSize: Int
+  package let mergeSize: Int
   /// Frames of a patch; a still picture is repeated.
-  public let temporalPatchSize: Int
+  package let temporalPatchSize: Int
   /// Per channel, red, green, blue, in units of the full range.
-  public let mean: [Float]
+  package let mean: [Float]
   /// Per channel, red, green, blue, in units of the full range.
-  public let std: [Float]
+  package let std: [Float]
 
   /// Both sides of a resized picture are multiples of this, in pixels.
-  public var factor: Int { patchSize * mergeSize }
+  package var factor: Int { patchSize * mergeSize }
 
   /// The reference's defaults where an argument is left out; throws ``ImageError/Code/invalidSettings``.
-  public init(
+  package init(
     minPixels: Int = 3136, maxPixels: Int = 1_003_520, patchSize: Int = 14, mergeSize: Int = 2,
     temporalPatchSize: Int = 2, mean: [Float] = [0.48145466, 0.4578275, 0.40821073],
     std: [Float] = [0.26862954, 0.26130258, 0.27577711]
@@ -64,7 +64,7 @@ public struct ImagePreprocessing: Sendable, Equatable {
   ///
   /// Bounds may stand in `size`, where newer versions of transformers call them edges although they are areas. A
   /// member that is null is absent.
-  public init(json: JSONValue) throws(ImageError) {
+  package init(json: JSONValue) throws(ImageError) {
     func stated(_ value: JSONValue?) -> JSONValue? { value == .null ? nil : value }
     func integer(
       _ key: String, _ fallback: Int, edge: String = ""
@@ -109,7 +109,7 @@ public struct ImagePreprocessing: Sendable, Equatable {
   }
 
   /// The same settings with at most `maximumTokens` (at least 1) tokens a picture.
-  public func limited(maximumTokens: Int) -> ImagePreprocessing {
+  package func limited(maximumTokens: Int) -> ImagePreprocessing {
     precondition(maximumTokens >= 1, "a picture has at least one token")
     let (pixels, overflow) = maximumTokens.multipliedReportingOverflow(by: factor * factor)
     var result = self

@@ -3,14 +3,14 @@
 /// libjpeg decodes a half, a quarter or an eighth of the sides at a fraction of the memory and time. The part depends
 /// on the extents of file and target alone, so that a picture's bytes are the same on every machine. Only JPEG files of
 /// more than ``ImageLimits/largestWholeJPEG`` pixels are decoded so: all others have the pixels of the reference.
-public enum ImageTarget: Sendable, Equatable {
+package enum ImageTarget: Sendable, Equatable {
   /// At most this many pixels, with the picture's aspect.
   case area(Int)
   /// Sides of at most this many pixels, after a centre crop that keeps one side whole.
   case sides(Int)
 
   /// What the model sees unless it is told otherwise: ``ImagePreprocessing/defaultMaximumTokens`` tokens of 28 x 28.
-  public static let understanding = area(ImagePreprocessing.defaultMaximumTokens * 28 * 28)
+  package static let understanding = area(ImagePreprocessing.defaultMaximumTokens * 28 * 28)
 
   /// By what the sides of a JPEG file are divided: the largest of 8, 4 and 2 that leaves twice the target's sides;
   /// where that is too many pixels, the smallest that is not. Nil where there is none.

@@ -2,9 +2,9 @@ import CImageIO
 import VARJSON
 
 /// Writes baseline JPEG files with texts in a comment.
-public enum JPEGEncoder {
+package enum JPEGEncoder {
   /// Where none is named: drawings keep their edges, photographs take a sixth of a PNG.
-  public static let defaultQuality = 90
+  package static let defaultQuality = 90
 
   /// The bytes of a JPEG file.
   ///
@@ -13,7 +13,7 @@ public enum JPEGEncoder {
   /// 65,533 bytes, goes on in the next one. The same picture, quality and texts give the same bytes.
   ///
   /// - Parameter quality: 1 to 100, libjpeg's scale; others throw ``ImageError/Code/invalidSettings``.
-  public static func encode(
+  package static func encode(
     _ image: RGBImage, quality: Int = defaultQuality, text: [(key: String, value: String)] = []
   ) throws(ImageError) -> [UInt8] {
     guard (1...100).contains(quality) else {
@@ -32,7 +32,7 @@ public enum JPEGEncoder {
   }
 
   /// Writes a JPEG file atomically: beside `path`, flushed to the disk, renamed.
-  public static func write(
+  package static func write(
     _ image: RGBImage, quality: Int = defaultQuality, text: [(key: String, value: String)] = [],
     to path: String
   ) throws(ImageError) {

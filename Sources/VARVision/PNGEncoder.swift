@@ -1,12 +1,12 @@
 import CImageIO
 
 /// Writes 8-bit RGB PNG files with text chunks.
-public enum PNGEncoder {
+package enum PNGEncoder {
   /// The bytes of a PNG file.
   ///
   /// Texts stand before the pixels: ASCII as `tEXt`, anything else as `iTXt` in UTF-8. A keyword has 1...79 printable
   /// ASCII characters; a malformed keyword or a NUL in a text throws ``ImageError/Code/invalidText``.
-  public static func encode(
+  package static func encode(
     _ image: RGBImage, text: [(key: String, value: String)] = []
   ) throws(ImageError) -> [UInt8] {
     // One buffer holds every string, NUL-terminated, so that the pointers live as long as the call.
@@ -35,7 +35,7 @@ public enum PNGEncoder {
   }
 
   /// Writes a PNG file atomically: beside `path`, flushed to the disk, renamed.
-  public static func write(
+  package static func write(
     _ image: RGBImage, text: [(key: String, value: String)] = [], to path: String
   ) throws(ImageError) {
     do throws(ImageError) {

@@ -1,7 +1,7 @@
 import CVARKernels
 
 /// The peak signal-to-noise ratio of two pictures of the same extents, in dB; 99 for equal pictures.
-public func peakSignalToNoise(_ image: RGBImage, _ target: RGBImage) -> Double {
+package func peakSignalToNoise(_ image: RGBImage, _ target: RGBImage) -> Double {
   precondition(
     image.width == target.width && image.height == target.height, "pictures of the same extents")
   var squaredError = 0

@@ -41,7 +41,7 @@ public struct RGBImage: Sendable, Equatable {
   /// The largest centred part with the aspect `aspectWidth : aspectHeight`, both positive.
   ///
   /// Where the cut is odd, the extra row or column goes at the bottom or right.
-  public func centreCropped(aspectWidth: Int, aspectHeight: Int) -> RGBImage {
+  package func centreCropped(aspectWidth: Int, aspectHeight: Int) -> RGBImage {
     precondition(aspectWidth > 0 && aspectHeight > 0, "an aspect is positive")
     let wanted = Double(aspectWidth) / Double(aspectHeight)
     let cropWidth = min(width, max(1, Int((Double(height) * wanted).rounded())))
@@ -59,10 +59,10 @@ public struct RGBImage: Sendable, Equatable {
   }
 
   /// The picture as the image tokenizer takes it: `[height, width, 3]` in [-1, 1], `u8 / 127.5 - 1`.
-  public func signedFloats() -> [Float] { pixels.map { Float($0) / 127.5 - 1 } }
+  package func signedFloats() -> [Float] { pixels.map { Float($0) / 127.5 - 1 } }
 
   /// A picture of exactly `width` x `height`: centre crop to that aspect, then bicubic resize.
-  public func fitted(width: Int, height: Int) -> RGBImage {
+  package func fitted(width: Int, height: Int) -> RGBImage {
     centreCropped(aspectWidth: width, aspectHeight: height).resized(width: width, height: height)
   }
 }

@@ -1,9 +1,9 @@
 /// The extents that a picture is resized to, in pixels, and whether the area limit shrank it.
-public struct SmartResize: Sendable, Equatable {
-  public let height: Int
-  public let width: Int
+package struct SmartResize: Sendable, Equatable {
+  package let height: Int
+  package let width: Int
   /// True where the largest area forced fewer pixels than the picture would have had.
-  public let isShrunk: Bool
+  package let isShrunk: Bool
 
   package init(height: Int, width: Int, isShrunk: Bool) {
     self.height = height
@@ -19,7 +19,7 @@ extension ImagePreprocessing {
   /// ``maxPixels`` holds for long strips too: a side that would round down to zero stays at one factor, and the other
   /// one at what the area then allows.
   /// Throws ``ImageError/Code/tooSmall`` for an aspect beyond 200.
-  public func smartResize(height: Int, width: Int) throws(ImageError) -> SmartResize {
+  package func smartResize(height: Int, width: Int) throws(ImageError) -> SmartResize {
     precondition(height > 0 && width > 0, "a picture has at least one pixel")
     guard max(height, width) <= 200 * min(height, width) else {
       throw ImageError(

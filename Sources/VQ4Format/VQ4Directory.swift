@@ -1,17 +1,17 @@
 /// A run of tensors that are needed together, usually a layer, in one aligned byte range.
-public struct VQ4Group: Sendable {
-  public let name: String
+package struct VQ4Group: Sendable {
+  package let name: String
   /// Indices into `VQ4File.tensors`, in the order of execution.
-  public let tensors: Range<Int>
+  package let tensors: Range<Int>
   /// Bytes in the file, from the first stream to the end of the last.
-  public let fileRange: Range<Int>
+  package let fileRange: Range<Int>
 }
 
 /// A tensor of a file and where its streams lie.
-public struct VQ4Tensor: Sendable {
-  public let description: VQ4TensorDescription
+package struct VQ4Tensor: Sendable {
+  package let description: VQ4TensorDescription
   /// Index into `VQ4File.groups`.
-  public let group: Int
+  package let group: Int
   /// Indexed by `VQ4StreamRole.rawValue`.
   let streams: [Stream]
 
@@ -23,7 +23,7 @@ public struct VQ4Tensor: Sendable {
     let isRaw: Bool
   }
 
-  public var name: String { description.name }
+  package var name: String { description.name }
 }
 
 /// Where a chunk lies; copied from the file, which may change under a mapping.
@@ -36,13 +36,13 @@ struct VQ4Chunk: Sendable {
 }
 
 /// A named blob of a file: configuration, tokenizer, recipe and the like.
-public struct VQ4Attachment: Sendable {
-  public let name: String
+package struct VQ4Attachment: Sendable {
+  package let name: String
   /// Decoded bytes.
-  public let byteCount: Int
+  package let byteCount: Int
   /// Bytes in the file.
-  public let fileRange: Range<Int>
-  public let codec: VQ4Codec
+  package let fileRange: Range<Int>
+  package let codec: VQ4Codec
   let storedHash: VQ4Hash
   let rawHash: VQ4Hash
 }

@@ -3,33 +3,33 @@ import VARSystem
 /// Why a container was refused or could not be written.
 ///
 /// The description is one line that says what is wrong, where, and what to do.
-public struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
+package struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
   /// A stable name for one kind of fault; the list is open.
-  public struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
-    public let rawValue: String
-    public init(rawValue: String) { self.rawValue = rawValue }
+  package struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+    package let rawValue: String
+    package init(rawValue: String) { self.rawValue = rawValue }
     init(_ rawValue: String) { self.rawValue = rawValue }
-    public var description: String { rawValue }
+    package var description: String { rawValue }
   }
 
   /// What kind of fault it is.
-  public let code: Code
+  package let code: Code
   /// The file, as the caller named it.
-  public var path: String
+  package var path: String
   /// The part of the file at fault, for example `tensor "norm.weight", codes, chunk 3`.
-  public var place: String
+  package var place: String
   /// What is wrong.
-  public let problem: String
+  package let problem: String
   /// Position in the file, counted from the model's first byte.
-  public let offsetBytes: Int?
+  package let offsetBytes: Int?
   /// The value that a rule of the format asks for.
-  public let expected: String?
+  package let expected: String?
   /// The value in the file.
-  public let found: String?
+  package let found: String?
   /// What to do about it.
-  public let remedy: String
+  package let remedy: String
   /// `errno` of the failed system call.
-  public let systemError: Int32?
+  package let systemError: Int32?
 
   init(
     _ code: Code, path: String = "", place: String = "", _ problem: String,
@@ -64,7 +64,7 @@ public struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
     case chooseOtherOutput = "choose another output"
   }
 
-  public var description: String {
+  package var description: String {
     var text = path.isEmpty ? "" : "\(path): "
     if !place.isEmpty { text += "\(place): " }
     text += problem
@@ -79,13 +79,13 @@ public struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
   }
 
   /// Whether what a stopped conversion left is of no use.
-  public var needsNewConversion: Bool { remedy == Remedy.startAnew.rawValue }
+  package var needsNewConversion: Bool { remedy == Remedy.startAnew.rawValue }
 
   /// Whether the output may be replaced, if that is asked for.
-  public var mayBeOverwritten: Bool { remedy == Remedy.chooseOutput.rawValue }
+  package var mayBeOverwritten: Bool { remedy == Remedy.chooseOutput.rawValue }
 
   /// Whether memory was refused, which is no fault of the file.
-  public var isOutOfMemory: Bool { systemError == SystemError.outOfMemory }
+  package var isOutOfMemory: Bool { systemError == SystemError.outOfMemory }
 
   /// The same fault, named with the file it is in.
   func inFile(_ path: String) -> VQ4Error {

@@ -2,7 +2,7 @@ import VARJSON
 
 extension VQ4File {
   /// The decoded bytes of an attachment, hash checked, or nil where the file has none of that name.
-  public func attachment(_ name: String) throws(VQ4Error) -> [UInt8]? {
+  package func attachment(_ name: String) throws(VQ4Error) -> [UInt8]? {
     guard let attachment = attachments.first(where: { $0.name == name }) else { return nil }
     let stored = try checkedBytes(of: attachment)
     guard attachment.codec == .zstd else { return Array(stored) }
@@ -13,14 +13,14 @@ extension VQ4File {
 
   /// The bytes of an attachment in place, 64-byte aligned and hash checked; nil where it is
   /// compressed or absent.
-  public func attachmentInPlace(_ name: String) throws(VQ4Error) -> UnsafeRawBufferPointer? {
+  package func attachmentInPlace(_ name: String) throws(VQ4Error) -> UnsafeRawBufferPointer? {
     guard let attachment = attachments.first(where: { $0.name == name }), attachment.codec == .raw
     else { return nil }
     return try checkedBytes(of: attachment)
   }
 
   /// An attachment that must be there, as JSON of bounded depth without duplicate keys.
-  public func jsonAttachment(_ name: String) throws(VQ4Error) -> JSONValue {
+  package func jsonAttachment(_ name: String) throws(VQ4Error) -> JSONValue {
     guard let bytes = try attachment(name) else {
       throw VQ4Error(
         .missingAttachment, path: path, place: "attachment \"\(name)\"", "it is missing",

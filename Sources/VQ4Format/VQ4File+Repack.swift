@@ -12,7 +12,7 @@ extension VQ4File {
   /// - Throws: `VQ4Error` with `sameFile` for the file itself, `notEnoughSpace` before anything is
   ///   written, `cancelled`, or as the writer.
   @discardableResult
-  public func repack(
+  package func repack(
     to output: String, layout: VQ4StorageLayout, overwrite: Bool = false,
     progress: (_ doneBytes: Int, _ totalBytes: Int) -> Void = { _, _ in },
     isCancelled: () -> Bool = { false }

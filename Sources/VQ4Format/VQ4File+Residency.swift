@@ -21,7 +21,7 @@ extension VQ4File {
   }
 
   /// Lets a group's pages leave this process's memory; they stay in the page cache. Without effect on results.
-  public func forgetPages(group: Int) {
+  package func forgetPages(group: Int) {
     guard groupAlignment >= MemoryPages.byteCount, let pages = pages(ofGroup: group) else { return }
     MemoryPages.forget(pages)
   }

@@ -3,7 +3,7 @@ extension VQ4File {
   ///
   /// The bytes are not hashed here: `verify` does that. The first call maps the weights; nil, too,
   /// where the file system cannot do that.
-  public func rawStream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawBufferPointer? {
+  package func rawStream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawBufferPointer? {
     rawFileRange(tensor, role).flatMap(inPlace)
   }
 
@@ -16,17 +16,17 @@ extension VQ4File {
   }
 
   /// Bytes that a stream takes in the file.
-  public func storedByteCount(_ tensor: Int, _ role: VQ4StreamRole) -> Int {
+  package func storedByteCount(_ tensor: Int, _ role: VQ4StreamRole) -> Int {
     chunks[tensors[tensor].streams[Int(role.rawValue)].chunks].reduce(0) { $0 + $1.storedBytes }
   }
 
   /// Chunks of a stream, each of which decodes by itself; 0 where the stream is absent.
-  public func chunkCount(_ tensor: Int, _ role: VQ4StreamRole) -> Int {
+  package func chunkCount(_ tensor: Int, _ role: VQ4StreamRole) -> Int {
     tensors[tensor].streams[Int(role.rawValue)].chunks.count
   }
 
   /// The bytes of the decoded stream that a chunk holds.
-  public func chunkRange(_ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int) -> Range<Int> {
+  package func chunkRange(_ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int) -> Range<Int> {
     let stream = tensors[tensor].streams[Int(role.rawValue)]
     precondition(stream.chunks.indices.contains(stream.chunks.startIndex + chunk), "no such chunk")
     let start = chunk * tensors[tensor].description.chunkByteCount(of: role)
@@ -34,14 +34,14 @@ extension VQ4File {
   }
 
   /// The bytes of the file that a chunk takes.
-  public func chunkFileRange(_ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int) -> Range<Int> {
+  package func chunkFileRange(_ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int) -> Range<Int> {
     let stored = chunks[tensors[tensor].streams[Int(role.rawValue)].chunks.lowerBound + chunk]
     return stored.offset..<stored.offset + stored.storedBytes
   }
 
   /// Decodes a whole stream of any codec into `output`, which has exactly its size, and checks the
   /// hash of each chunk.
-  public func decodeStream(
+  package func decodeStream(
     _ tensor: Int, _ role: VQ4StreamRole, into output: UnsafeMutableRawBufferPointer
   ) throws(VQ4Error) {
     precondition(
@@ -59,7 +59,7 @@ extension VQ4File {
   /// Decodes one chunk into `output`, which has exactly the size of `chunkRange`, and checks its
   /// hash; scales are checked for forbidden values too. Chunks may be decoded by several threads at
   /// once.
-  public func decodeChunk(
+  package func decodeChunk(
     _ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int,
     into output: UnsafeMutableRawBufferPointer
   ) throws(VQ4Error) {

@@ -9,7 +9,7 @@ extension VQ4File {
   /// - Returns: names of the matrices and tables whose elements are all zero: allowed, and hardly
   ///   what a trained model holds.
   @discardableResult
-  public func verify(
+  package func verify(
     isCancelled: () -> Bool = { false },
     progress: (_ doneBytes: Int, _ totalBytes: Int) -> Void = { _, _ in }
   ) throws(VQ4Error) -> [String] {

@@ -10,23 +10,23 @@ import VARSystem
 /// the file system can do that, else read; weights are mapped when they are first used in place.
 /// Pointers that it hands out are valid as long as the file object lives. Safe to use from several
 /// threads.
-public final class VQ4File: Sendable {
+package final class VQ4File: Sendable {
   /// The file as the caller named it, also where it holds more than the model.
-  public let path: String
+  package let path: String
   /// In the order of execution, which is the order in the file.
-  public let groups: [VQ4Group]
+  package let groups: [VQ4Group]
   /// In the order of execution, which is the order in the file.
-  public let tensors: [VQ4Tensor]
+  package let tensors: [VQ4Tensor]
   /// Sorted by name.
-  public let attachments: [VQ4Attachment]
+  package let attachments: [VQ4Attachment]
   /// Bytes of the model.
-  public let byteCount: Int
+  package let byteCount: Int
   /// Alignment of the groups, in bytes.
-  public let groupAlignment: Int
+  package let groupAlignment: Int
   /// Version of the format, for example `1.0`.
-  public let formatVersion: String
+  package let formatVersion: String
   /// The version that this code writes, and reads up to its major number.
-  public static let writtenFormatVersion = "\(Format.majorVersion).\(Format.minorVersion)"
+  package static let writtenFormatVersion = "\(Format.majorVersion).\(Format.minorVersion)"
 
   let bytes: FileBytes
   /// From the attachments to the end.
@@ -43,7 +43,7 @@ public final class VQ4File: Sendable {
   /// - Parameters:
   ///   - offset: where the model begins in the file, a multiple of 64.
   ///   - length: bytes of the model; nil: all up to the end of the file.
-  public convenience init(
+  package convenience init(
     path: String, offset: Int = 0, length: Int? = nil
   ) throws(VQ4Error) {
     do {
@@ -61,7 +61,7 @@ public final class VQ4File: Sendable {
   ///   - offset: where the model begins in the file, a multiple of 64.
   ///   - length: bytes of the model; nil: all up to the end of the file.
   ///   - name: stands for the path in messages; it is not looked up.
-  public convenience init(
+  package convenience init(
     descriptor: Int32, offset: Int = 0, length: Int? = nil, name: String
   ) throws(VQ4Error) {
     do {
@@ -156,17 +156,17 @@ public final class VQ4File: Sendable {
   }
 
   /// Index into `tensors`.
-  public func tensorIndex(named name: String) -> Int? { tensorIndices[name] }
+  package func tensorIndex(named name: String) -> Int? { tensorIndices[name] }
 
   /// Index into `groups`.
-  public func groupIndex(named name: String) -> Int? { groups.firstIndex { $0.name == name } }
+  package func groupIndex(named name: String) -> Int? { groups.firstIndex { $0.name == name } }
 
   /// 32 hexadecimal digits over the decoded streams, their descriptions and the attachments: equal
   /// for every storage layout of the same model.
-  public var contentHash: String { superblock.contentHash.description }
+  package var contentHash: String { superblock.contentHash.description }
 
   /// 32 hexadecimal digits that cover every byte of the file through its chain of hashes.
-  public var fileHash: String {
+  package var fileHash: String {
     let bytes = superblock.encoded()
     return bytes.withUnsafeBytes { VQ4Hash(of: $0.part(0, Superblock.checksumOffset)) }.description
   }

@@ -1,9 +1,9 @@
 import CXXHash
 
 /// An XXH3-128 value; in a file the low half comes first, both little-endian.
-public struct VQ4Hash: Sendable, Hashable, CustomStringConvertible {
-  public let high: UInt64
-  public let low: UInt64
+package struct VQ4Hash: Sendable, Hashable, CustomStringConvertible {
+  package let high: UInt64
+  package let low: UInt64
 
   static let zero = VQ4Hash(high: 0, low: 0)
 
@@ -19,7 +19,7 @@ public struct VQ4Hash: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// 32 hexadecimal digits, as `xxhsum -H128` prints them.
-  public var description: String { Self.hexadecimal(high) + Self.hexadecimal(low) }
+  package var description: String { Self.hexadecimal(high) + Self.hexadecimal(low) }
 
   private static func hexadecimal(_ value: UInt64) -> String {
     let digits = String(value, radix: 16)

@@ -1,36 +1,36 @@
 /// Sizes fixed by the specification and limits on what a file may hold.
-public enum VQ4Limits {
+package enum VQ4Limits {
   /// Bytes of a superblock.
-  public static let superblockBytes = 512
+  package static let superblockBytes = 512
   /// Alignment of streams, attachments and tables, in bytes.
-  public static let streamAlignment = 64
+  package static let streamAlignment = 64
   /// Raw bytes of a chunk that holds more than one unit.
-  public static let chunkBytes = 1 << 20
+  package static let chunkBytes = 1 << 20
   /// Allowed logarithms of the group alignment; the writer uses the last one (64 KiB).
-  public static let pageShifts = 9...16
+  package static let pageShifts = 9...16
   /// Bytes of a file.
-  public static let maximumFileBytes = 1 << 46
+  package static let maximumFileBytes = 1 << 46
   /// Rows of the table of tensors.
-  public static let maximumTensors = 1 << 16
+  package static let maximumTensors = 1 << 16
   /// Rows of the table of groups.
-  public static let maximumGroups = 1 << 12
+  package static let maximumGroups = 1 << 12
   /// Rows of the table of chunks.
-  public static let maximumChunks = 1 << 20
+  package static let maximumChunks = 1 << 20
   /// Rows of the table of attachments.
-  public static let maximumAttachments = 64
+  package static let maximumAttachments = 64
   /// Decoded bytes of one attachment.
-  public static let maximumAttachmentBytes = 1 << 26
+  package static let maximumAttachmentBytes = 1 << 26
   /// Bytes of a name.
-  public static let maximumNameBytes = 255
+  package static let maximumNameBytes = 255
   /// Axes of a tensor.
-  public static let maximumRank = 5
+  package static let maximumRank = 5
   /// Elements of a tensor, of an axis.
-  public static let maximumElements = 1 << 40
-  public static let maximumDimension = Int(Int32.max)
+  package static let maximumElements = 1 << 40
+  package static let maximumDimension = Int(Int32.max)
   /// Inputs of a row, so that a tile stays under 64 MiB.
-  public static let maximumCols = 1 << 20
+  package static let maximumCols = 1 << 20
   /// Window of a zstd frame, in bytes.
-  public static let maximumWindowBytes = 1 << 26
+  package static let maximumWindowBytes = 1 << 26
 }
 
 /// Numbers of the binary layout that only this module needs.

@@ -1,20 +1,20 @@
 /// What a tensor is: its name, type, order of elements and logical shape.
-public struct VQ4TensorDescription: Sendable, Equatable {
+package struct VQ4TensorDescription: Sendable, Equatable {
   /// Unique in its file; printable ASCII.
-  public let name: String
+  package let name: String
   /// How an element is stored.
-  public let elementType: VQ4ElementType
+  package let elementType: VQ4ElementType
   /// The order of the elements.
-  public let layout: VQ4Layout
+  package let layout: VQ4Layout
   /// Logical shape, 1...5 axes. Tiles and tables are `[rows, cols]`; a convolution in tiles is
   /// `[out, kh, kw, in]`, with `cols` the product of the last three.
-  public let shape: [Int]
+  package let shape: [Int]
   /// Inputs that share a scale; 0 for floats.
-  public let groupSize: Int
+  package let groupSize: Int
   /// The 16 values of an `int4` code, -127...127; empty for the other types.
-  public let codebook: [Int8]
+  package let codebook: [Int8]
 
-  public init(
+  package init(
     name: String, elementType: VQ4ElementType, layout: VQ4Layout, shape: [Int],
     groupSize: Int = 0, codebook: [Int8] = []
   ) {
@@ -27,18 +27,18 @@ public struct VQ4TensorDescription: Sendable, Equatable {
   }
 
   /// Outputs of a matrix; 1 for a vector.
-  public var rows: Int { layout == .vector ? 1 : shape[0] }
+  package var rows: Int { layout == .vector ? 1 : shape[0] }
 
   /// Inputs of a matrix; all elements for a vector.
-  public var cols: Int {
+  package var cols: Int {
     layout == .vector ? elementCount : shape.dropFirst().reduce(1, *)
   }
 
   /// Elements of the logical shape.
-  public var elementCount: Int { shape.reduce(1, *) }
+  package var elementCount: Int { shape.reduce(1, *) }
 
   /// Bytes of a decoded stream; 0 where the type has no such stream.
-  public func byteCount(of role: VQ4StreamRole) -> Int {
+  package func byteCount(of role: VQ4StreamRole) -> Int {
     switch layout {
     case .vector: byteCount(of: role, rows: 1)
     case .table: byteCount(of: role, rows: rows)
@@ -48,7 +48,7 @@ public struct VQ4TensorDescription: Sendable, Equatable {
   }
 
   /// Bytes of the smallest piece of a stream that a chunk may hold: a tile, a row or an element.
-  public func unitByteCount(of role: VQ4StreamRole) -> Int {
+  package func unitByteCount(of role: VQ4StreamRole) -> Int {
     switch layout {
     case .vector: role == .codes ? elementType.bitCount / 8 : 0
     case .table: byteCount(of: role, rows: 1)
@@ -57,13 +57,13 @@ public struct VQ4TensorDescription: Sendable, Equatable {
   }
 
   /// Decoded bytes of every chunk of a stream but the last one; 0 where there is no such stream.
-  public func chunkByteCount(of role: VQ4StreamRole) -> Int {
+  package func chunkByteCount(of role: VQ4StreamRole) -> Int {
     let unit = unitByteCount(of: role)
     return unit == 0 ? 0 : max(unit, VQ4Limits.chunkBytes / unit * unit)
   }
 
   /// Chunks of a stream.
-  public func chunkCount(of role: VQ4StreamRole) -> Int {
+  package func chunkCount(of role: VQ4StreamRole) -> Int {
     let chunk = chunkByteCount(of: role)
     return chunk == 0 ? 0 : (byteCount(of: role) + chunk - 1) / chunk
   }
@@ -77,12 +77,12 @@ public struct VQ4TensorDescription: Sendable, Equatable {
   }
 
   /// Decoded bytes of all streams.
-  public var byteCount: Int { VQ4StreamRole.allCases.reduce(0) { $0 + byteCount(of: $1) } }
+  package var byteCount: Int { VQ4StreamRole.allCases.reduce(0) { $0 + byteCount(of: $1) } }
 
   /// Rows of a tile.
-  public static let tileRows = 16
+  package static let tileRows = 16
   /// Inputs that share a superscale.
-  public static let superblockCols = 256
+  package static let superblockCols = 256
 
   private func byteCount(of role: VQ4StreamRole, rows: Int) -> Int {
     switch (role, elementType) {

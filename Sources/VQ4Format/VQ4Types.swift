@@ -1,5 +1,5 @@
 /// The number type of a tensor's codes; the same numbers as `cvar_type`.
-public enum VQ4ElementType: UInt8, Sendable, CaseIterable {
+package enum VQ4ElementType: UInt8, Sendable, CaseIterable {
   case f32 = 1
   case f16 = 2
   case bf16 = 3
@@ -7,10 +7,10 @@ public enum VQ4ElementType: UInt8, Sendable, CaseIterable {
   case int4 = 5
 
   /// Whether the codes need scales.
-  public var isQuantized: Bool { self == .int8 || self == .int4 }
+  package var isQuantized: Bool { self == .int8 || self == .int4 }
 
   /// Bits of one code.
-  public var bitCount: Int {
+  package var bitCount: Int {
     switch self {
     case .f32: 32
     case .f16, .bf16: 16
@@ -20,7 +20,7 @@ public enum VQ4ElementType: UInt8, Sendable, CaseIterable {
   }
 
   /// Group sizes along the input axis that the type may have; empty for floats.
-  public var groupSizes: [Int] {
+  package var groupSizes: [Int] {
     switch self {
     case .f32, .f16, .bf16: []
     case .int8: [32, 64, 128]
@@ -30,7 +30,7 @@ public enum VQ4ElementType: UInt8, Sendable, CaseIterable {
 }
 
 /// The order in which a tensor's elements stand in its streams.
-public enum VQ4Layout: UInt8, Sendable, CaseIterable {
+package enum VQ4Layout: UInt8, Sendable, CaseIterable {
   /// Plain row-major array of any rank, floats only: norms, biases, constants.
   case vector = 0
   /// `[rows, cols]`, row-major, made to be read row by row.
@@ -40,14 +40,14 @@ public enum VQ4Layout: UInt8, Sendable, CaseIterable {
 }
 
 /// One of the byte streams that make up a tensor.
-public enum VQ4StreamRole: UInt8, Sendable, CaseIterable {
+package enum VQ4StreamRole: UInt8, Sendable, CaseIterable {
   case codes = 0
   case scales = 1
   case superscales = 2
 }
 
 /// How a chunk or an attachment is stored.
-public enum VQ4Codec: UInt8, Sendable, CaseIterable {
+package enum VQ4Codec: UInt8, Sendable, CaseIterable {
   case raw = 0
   case zstd = 1
   /// zstd of the bytes at even positions followed by those at odd ones; chunks only.
@@ -55,7 +55,7 @@ public enum VQ4Codec: UInt8, Sendable, CaseIterable {
 }
 
 /// What the writer may compress.
-public enum VQ4StorageLayout: String, Sendable, CaseIterable {
+package enum VQ4StorageLayout: String, Sendable, CaseIterable {
   /// Every tensor stream raw, so that all of them are used in place from the mapped file.
   case map
   /// Each stream that gains at least 3 % compressed: the smallest file.

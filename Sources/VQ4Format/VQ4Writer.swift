@@ -4,13 +4,13 @@
 /// appears under its name only in `finish`; before that, and after any failure, there is at most
 /// `<path>.partial`. The same calls give the same bytes. Calls out of order are programming errors.
 /// `VQ4Writer+Resuming.swift` takes over what a stopped writer had written.
-public final class VQ4Writer {
+package final class VQ4Writer {
   /// What `finish` says about the file.
-  public struct Result: Sendable, Equatable {
+  package struct Result: Sendable, Equatable {
     /// Bytes of the file.
-    public let fileBytes: Int
+    package let fileBytes: Int
     /// See `VQ4File.contentHash`.
-    public let contentHash: String
+    package let contentHash: String
   }
 
   let output: OutputFile
@@ -32,7 +32,7 @@ public final class VQ4Writer {
   }
 
   /// Starts a file; throws `outputExists`, `outputBusy` or `writeFailed`.
-  public convenience init(
+  package convenience init(
     path: String, layout: VQ4StorageLayout = .auto, overwrite: Bool = false
   ) throws(VQ4Error) {
     try self.init(
@@ -60,7 +60,7 @@ public final class VQ4Writer {
   /// Adds a named blob, in any order and at any time outside a tensor; kept in memory until
   /// `finish`.
   /// - Parameter inPlace: stored raw, for use from the mapping; else compressed where that gains.
-  public func addAttachment(
+  package func addAttachment(
     _ name: String, _ bytes: [UInt8], inPlace: Bool = false
   ) throws(VQ4Error) {
     try check(name, of: "attachment")
@@ -84,7 +84,7 @@ public final class VQ4Writer {
   }
 
   /// Starts the next group and ends the one before. A group needs at least one tensor.
-  public func beginGroup(_ name: String) throws(VQ4Error) {
+  package func beginGroup(_ name: String) throws(VQ4Error) {
     precondition(openTensor == nil, "a group cannot begin inside a tensor")
     endGroup()
     try check(name, of: "group")
@@ -109,7 +109,7 @@ public final class VQ4Writer {
   }
 
   /// Starts a tensor of the open group; throws where the description breaks a rule of the format.
-  public func beginTensor(_ description: VQ4TensorDescription) throws(VQ4Error) {
+  package func beginTensor(_ description: VQ4TensorDescription) throws(VQ4Error) {
     try register(description)
     openTensor = OpenTensor(
       description: description, codes: streamWriter(description, .codes))
@@ -137,7 +137,7 @@ public final class VQ4Writer {
 
   /// Appends decoded bytes to a stream of the open tensor, in the order of the stream; streams may
   /// interleave.
-  public func append(
+  package func append(
     _ role: VQ4StreamRole, _ bytes: UnsafeRawBufferPointer
   ) throws(VQ4Error) {
     guard let tensor = openTensor else { preconditionFailure("bytes outside a tensor") }
@@ -164,7 +164,7 @@ public final class VQ4Writer {
   }
 
   /// Ends the open tensor; throws `streamIncomplete` where a stream lacks bytes.
-  public func endTensor() throws(VQ4Error) {
+  package func endTensor() throws(VQ4Error) {
     guard let tensor = openTensor else { preconditionFailure("no tensor is open") }
     let description = tensor.description
     var streams: [VQ4Tensor.Stream] = []
@@ -212,7 +212,7 @@ public final class VQ4Writer {
   }
 
   /// Writes the attachments and tables, and publishes the file.
-  public func finish() throws(VQ4Error) -> Result {
+  package func finish() throws(VQ4Error) -> Result {
     precondition(openTensor == nil, "a tensor is still open")
     endGroup()
     do {
@@ -223,7 +223,7 @@ public final class VQ4Writer {
   }
 
   /// Gives up: removes the partial file, unless it is to be continued.
-  public func abandon() { output.abandon() }
+  package func abandon() { output.abandon() }
 
   private func check(_ name: String, of kind: String) throws(VQ4Error) {
     do {

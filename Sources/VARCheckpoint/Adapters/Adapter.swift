@@ -2,13 +2,13 @@ import VARJSON
 import VARSystem
 
 /// A LoRA adapter as PEFT saves it: `adapter_config.json` and `adapter_model.safetensors` or `adapter_model.bin`.
-public struct Adapter: Sendable {
+package struct Adapter: Sendable {
   /// The directory that holds the adapter.
-  public let path: String
+  package let path: String
   /// What its updates are multiplied by, besides what its configuration says; whole tensors that it brings are not.
-  public let scale: Double
+  package let scale: Double
   /// The bytes of `adapter_config.json`.
-  public let configurationBytes: [UInt8]
+  package let configurationBytes: [UInt8]
   let configuration: AdapterConfiguration
   let shard: CheckpointShard
 
@@ -19,7 +19,7 @@ public struct Adapter: Sendable {
   ///
   /// Throws `CheckpointError`: `unsupportedAdapter` for what cannot be merged, and the faults of the files.
   /// - Parameter scale: any finite number.
-  public init(path: String, scale: Double = 1) throws(CheckpointError) {
+  package init(path: String, scale: Double = 1) throws(CheckpointError) {
     precondition(scale.isFinite, "a scale is a number")
     let path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
     let configurationPath = "\(path)/\(Self.configurationName)"

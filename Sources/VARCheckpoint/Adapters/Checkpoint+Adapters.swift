@@ -1,11 +1,11 @@
 /// What the checkpoint's tensors owe to adapters.
-public struct MergedAdapter: Sendable {
+package struct MergedAdapter: Sendable {
   /// Name of its shard in the checkpoint.
-  public let shardName: String
+  package let shardName: String
   /// What its updates are multiplied by.
-  public let scale: Double
+  package let scale: Double
   /// The bytes of `adapter_config.json`.
-  public let configurationBytes: [UInt8]
+  package let configurationBytes: [UInt8]
 }
 
 extension Checkpoint {
@@ -16,7 +16,7 @@ extension Checkpoint {
   /// - Parameter checkpointName: the checkpoint's name of a tensor that an adapter calls as another version would.
   /// - Throws: `CheckpointError` that names the tensor of an adapter which fits nothing, has another shape, or lacks
   ///   its other half.
-  public func merging(
+  package func merging(
     _ adapters: [Adapter], checkpointName: @escaping (String) -> String
   ) throws(CheckpointError) -> Checkpoint {
     guard !adapters.isEmpty else { return self }
@@ -28,7 +28,7 @@ extension Checkpoint {
   }
 
   /// The tensors that are factors of an adapter, each with the tensor that it changes.
-  public var factorTargets: [String: String] {
+  package var factorTargets: [String: String] {
     var targets: [String: String] = [:]
     for tensor in tensors {
       for update in tensor.updates {

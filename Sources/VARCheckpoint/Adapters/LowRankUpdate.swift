@@ -17,14 +17,14 @@ struct LowRankUpdate: Sendable {
 /// A row is everything behind the first axis. An element is `x + factor * d`, `d` the sum of `rank` products in the
 /// order of the rank, every product and sum rounded to f32; the updates of several adapters are added one after the
 /// other. One factor of each update is held in memory. For one thread.
-public final class TensorRows {
-  public let tensor: CheckpointTensor
+package final class TensorRows {
+  package let tensor: CheckpointTensor
   /// Elements of a row.
-  public let cols: Int
+  package let cols: Int
   private let updates: [LoadedUpdate]
 
   /// Reads what is held in memory. Throws as `CheckpointTensor.read`, and `notFinite`.
-  public init(_ tensor: CheckpointTensor) throws(CheckpointError) {
+  package init(_ tensor: CheckpointTensor) throws(CheckpointError) {
     self.tensor = tensor
     let cols = tensor.shape.dropFirst().reduce(1, *)
     self.cols = cols
@@ -34,7 +34,7 @@ public final class TensorRows {
   }
 
   /// Fills `x[rowCount][cols]` with the rows from `firstRow` on.
-  public func read(
+  package func read(
     firstRow: Int, rowCount: Int, into x: UnsafeMutablePointer<Float>
   ) throws(CheckpointError) {
     try tensor.readBase(
@@ -43,14 +43,14 @@ public final class TensorRows {
   }
 
   /// Adds the updates to `x[rowCount][cols]`, the rows from `firstRow` on as they stand in the checkpoint.
-  public func addUpdates(
+  package func addUpdates(
     firstRow: Int, rowCount: Int, to x: UnsafeMutablePointer<Float>
   ) throws(CheckpointError) {
     for update in updates { try update.add(firstRow: firstRow, rowCount: rowCount, to: x) }
   }
 
   /// Bytes that reading a tensor's rows holds in memory, `rowCount` rows at a time at most.
-  public static func byteCount(for tensor: CheckpointTensor, rowCount: Int) -> Int {
+  package static func byteCount(for tensor: CheckpointTensor, rowCount: Int) -> Int {
     let cols = tensor.shape.dropFirst().reduce(1, *)
     return tensor.updates.reduce(0) { sum, update in
       // A factor that is turned is in memory twice while that is done.

@@ -44,6 +44,7 @@ public struct DrawingRequest: Sendable, Equatable {
     case count(Int)
   }
 
+  /// Draws behind the model's own words, without previews; the properties change that.
   public init(
     size: ImageSize = .modelDefault, aspect: ImageAspect = .modelDefault, cfgScale: Double? = nil,
     isGreedy: Bool = false, seed: UInt64 = 0

@@ -11,8 +11,11 @@ public struct DrawingState: Sendable, Equatable {
   public let promptHash: String
   /// Scales of the whole picture, coarse to fine.
   public let schedule: ScaleSchedule
+  /// Guidance strength, temperature of the bits, and the bound on improbable ones, as in ``DrawingRequest``.
   public let cfgScale, tau, topP: Double
+  /// Whether the more probable value of every bit is taken.
   public let isGreedy: Bool
+  /// What the bits are drawn with.
   public let seed: UInt64
   /// Tokens that the model wrote before the picture, the one that starts it included.
   public let answerTokens: [Int32]

@@ -30,11 +30,14 @@ public struct Message: Sendable {
     public static func picture(_ picture: Picture) -> Part { Part(content: .picture(picture)) }
   }
 
+  /// Who speaks.
   public var role: Role
+  /// Texts and pictures, in the order in which the model reads them.
   public var parts: [Part]
   /// The text as it was typed, where that had marks for pictures.
   private var typedText: String?
 
+  /// Texts and pictures in any order.
   public init(_ role: Role, parts: [Part]) {
     self.role = role
     self.parts = parts

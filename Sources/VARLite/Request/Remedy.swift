@@ -28,10 +28,12 @@ public struct Remedy: Sendable, Equatable {
     public static let fewerThreads = Kind(rawValue: "fewerThreads")
   }
 
+  /// What to change.
   public let kind: Kind
   /// Tokens, pixels or bytes, as the kind says; 0 where it needs no number.
   public let value: Int
 
+  /// - Parameter value: tokens, pixels or bytes, as the kind says.
   public init(_ kind: Kind, _ value: Int = 0) {
     self.kind = kind
     self.value = value

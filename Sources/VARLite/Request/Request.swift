@@ -30,6 +30,7 @@ public struct Request: Sendable {
     case isRefused
   }
 
+  /// A conversation whose last message is the user's.
   public init(
     messages: [Message], text: TextSampling = TextSampling(), drawing: DrawingRequest? = nil
   ) {

@@ -19,6 +19,7 @@ public struct TextSampling: Sendable, Equatable {
   /// Goes on after a token that ends the text.
   public var ignoresEndOfSequence: Bool
 
+  /// By default the most probable token is taken every time.
   public init(
     temperature: Double = 0, topP: Double = 1, topK: Int = 0, repetitionPenalty: Double? = nil,
     seed: UInt64 = 0, maximumTokens: Int? = nil, ignoresEndOfSequence: Bool = false

@@ -79,6 +79,7 @@ public struct Note: Sendable, Equatable {
     public static let limitedText = Kind(rawValue: "limitedText")
   }
 
+  /// What it is about.
   public let kind: Kind
   /// The picture among those of the request, from 0 on; nil where the note is about none of them.
   public var picture: Int?

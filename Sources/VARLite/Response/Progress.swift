@@ -22,6 +22,7 @@ public struct Progress: Sendable, Equatable {
     public static let decoding = Stage(rawValue: "decoding")
   }
 
+  /// What runs now.
   public let stage: Stage
   /// The picture that is looked at, or the scale that is drawn, from 0 on.
   public var index: Int

@@ -41,7 +41,9 @@ public struct RequestPhase: RawRepresentable, Hashable, Sendable {
 public struct RequestPlan: Sendable {
   /// A named block of memory.
   public struct Buffer: Sendable, Equatable {
+    /// What it holds, with the part of the program that it belongs to: `llm.kv`.
     public let name: String
+    /// Its size.
     public let byteCount: Int
     /// Whether it grows with the tokens that are remembered.
     public let holdsKeysAndValues: Bool
@@ -55,6 +57,7 @@ public struct RequestPlan: Sendable {
 
   /// One phase, in the order in which they run.
   public struct Phase: Sendable {
+    /// Which phase it is.
     public let kind: RequestPhase
     /// All that exists during the phase besides the weights and the program.
     public let buffers: [Buffer]
@@ -71,6 +74,7 @@ public struct RequestPlan: Sendable {
     }
     /// Stored bytes of the weights that every pass reads anew.
     public var diskByteCountPerPass: Int { weights.diskBytesPerPass }
+    /// Memory of all buffers.
     public var bufferByteCount: Int { buffers.reduce(0) { $0 + $1.byteCount } }
     /// Memory that holds no unchanged part of a file: what cannot be dropped and read again.
     public var anonymousByteCount: Int { bufferByteCount + weights.residentBytes }
@@ -82,6 +86,7 @@ public struct RequestPlan: Sendable {
     }
   }
 
+  /// In the order in which they run.
   public let phases: [Phase]
   /// Where weights are kept.
   package let residency: WeightResidency

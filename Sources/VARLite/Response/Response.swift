@@ -37,6 +37,7 @@ public struct Response: Sendable {
   public struct Settings: Sendable, Equatable {
     /// Hash of the model's weights and metadata.
     public var model: String
+    /// Type of the cached keys and values.
     public var kvType: KVType
     /// The seed of the picture where one is drawn, else of the text.
     public var seed: UInt64
@@ -45,7 +46,9 @@ public struct Response: Sendable {
 
     /// How a picture was drawn.
     public struct Drawing: Sendable, Equatable {
+      /// Guidance strength, temperature of the bits, and the bound on improbable ones, as in ``DrawingRequest``.
       public var cfgScale, tau, topP: Double
+      /// Whether the more probable value of every bit was taken.
       public var isGreedy: Bool
     }
   }
@@ -58,8 +61,11 @@ public struct Response: Sendable {
   public internal(set) var picture: RGBImage?
   /// The drawing as a value, where one was begun: what it resumes from, and what variations share scales with.
   public internal(set) var drawing: DrawingState?
+  /// Why it ended.
   public internal(set) var end = End.finished
+  /// How many tokens went in and came out.
   public internal(set) var usage = Usage()
+  /// What it ran with, defaults filled in.
   public let settings: Settings
   /// The words of the last message, as the picture's file tells them.
   public let prompt: String

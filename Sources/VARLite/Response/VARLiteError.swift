@@ -35,18 +35,21 @@ public struct VARLiteError: Error, Equatable, CustomStringConvertible {
     public static let closed = Category(rawValue: "closed")
   }
 
+  /// What kind of failure it is.
   public let category: Category
   /// One line: what was wrong, where, and what was expected.
   public let detail: String
   /// Changes each of which would help, by itself; empty where nothing would, nil where that is not known.
   public let remedies: [Remedy]?
 
+  /// - Parameter detail: one line.
   public init(_ category: Category, _ detail: String, remedies: [Remedy]? = nil) {
     self.category = category
     self.detail = detail
     self.remedies = remedies
   }
 
+  /// ``detail``.
   public var description: String { detail }
 }
 

@@ -21,6 +21,7 @@ public final class Job: Sendable {
 
   /// What a job is now.
   public struct Snapshot: Sendable {
+    /// Where it stands.
     public let state: State
     /// Requests that start before this one, while it waits.
     public let queuePlace: Int?

@@ -7,6 +7,7 @@ public struct JobEvents: AsyncSequence, Sendable {
 
   init(_ board: EventBoard) { self.board = board }
 
+  /// One reader of the events.
   public struct AsyncIterator: AsyncIteratorProtocol {
     private let reader: EventBoard.Reader
     private var batch: [Event] = []

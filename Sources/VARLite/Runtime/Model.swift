@@ -19,6 +19,7 @@ public final class Model: Sendable {
     /// Where weights are while a request runs; changes no result.
     public var residency: Residency
 
+    /// By default the file decides on the cache, and each request on the residency.
     public init(kvType: KVType? = nil, residency: Residency = .automatic) {
       self.kvType = kvType
       self.residency = residency
@@ -34,13 +35,13 @@ public final class Model: Sendable {
   /// Type of cached keys and values that requests run with.
   public let kvType: KVType
   /// Sizes of the networks, token ids, scales and sampling defaults.
-  public let configuration: VARGPTConfiguration
+  package let configuration: VARGPTConfiguration
   /// What the model's files say about the end of a text and its sampling.
-  public let generationDefaults: GenerationDefaults
+  package let generationDefaults: GenerationDefaults
   /// Text to ids and back, in place in the file.
-  public let tokenizer: Tokenizer
+  package let tokenizer: Tokenizer
   /// How a picture becomes the vision tower's input.
-  public let imagePreprocessing: ImagePreprocessing
+  package let imagePreprocessing: ImagePreprocessing
   /// Hash of all weights and metadata; the same for every layout of the same model.
   public var contentHash: String { file.contentHash }
 

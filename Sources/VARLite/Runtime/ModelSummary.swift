@@ -3,7 +3,7 @@ import VARModels
 import VQ4Format
 
 /// What a model file holds, for people.
-public struct ModelSummary {
+package struct ModelSummary {
   private struct Row {
     var elements = 0
     var bytes = 0
@@ -14,7 +14,7 @@ public struct ModelSummary {
   private let model: Model
   private let components: [(name: String, row: Row)]
 
-  public init(_ model: Model) {
+  package init(_ model: Model) {
     self.model = model
     var rows: [TensorSpecification.Component: Row] = [:]
     for specification in model.tensors {
@@ -71,7 +71,7 @@ public struct ModelSummary {
     ]
   }
 
-  public func text(withTensors: Bool) -> String {
+  package func text(withTensors: Bool) -> String {
     var lines = facts.map { Self.pad($0.0, 16) + $0.1 }
     lines.append("")
     lines.append(
@@ -95,7 +95,7 @@ public struct ModelSummary {
     return lines.joined(separator: "\n") + "\n"
   }
 
-  public func json(withTensors: Bool) -> JSONValue {
+  package func json(withTensors: Bool) -> JSONValue {
     var object = JSONObject(facts.map { ($0.0, .string($0.1)) })
     object["bytes"] = .integer(model.file.byteCount)
     object["configuration"] = model.configuration.json

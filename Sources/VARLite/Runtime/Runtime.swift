@@ -21,11 +21,11 @@ public final class Runtime: Sendable {
     /// system has, but for some room. A request that does not fit is refused before anything of it runs.
     public var memoryBudgetBytes: Int?
 
+    /// By default all fast cores, the fastest kernels, and the memory that the system has.
     public init(
-      threadCount: Int = ThreadPool.defaultThreadCount,
-      instructionSet: InstructionSet = .best, memoryBudgetBytes: Int? = nil
+      threadCount: Int? = nil, instructionSet: InstructionSet = .best, memoryBudgetBytes: Int? = nil
     ) {
-      self.threadCount = threadCount
+      self.threadCount = threadCount ?? ThreadPool.defaultThreadCount
       self.instructionSet = instructionSet
       self.memoryBudgetBytes = memoryBudgetBytes
     }

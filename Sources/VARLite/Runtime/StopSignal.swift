@@ -15,6 +15,7 @@ public final class StopSignal: Sendable {
   private let moment = Atomic<Int>(0)
   private let poll: (@Sendable () -> Moment?)?
 
+  /// A signal that nobody has given yet.
   public init() { poll = nil }
 
   /// - Parameter poll: asked too, before every layer and twenty times a second while the request waits; on the thread

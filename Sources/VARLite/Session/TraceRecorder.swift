@@ -2,7 +2,7 @@ import VARJSON
 import VARModels
 
 /// Collects the intermediate tensors of a run and writes them as one safetensors file.
-public final class TraceRecorder: TraceSink {
+package final class TraceRecorder: TraceSink {
   package struct Tensor {
     package let type: String
     package let shape: [Int]
@@ -11,7 +11,7 @@ public final class TraceRecorder: TraceSink {
 
   package private(set) var tensors: [(name: String, tensor: Tensor)] = []
 
-  public init() {}
+  package init() {}
 
   package func record(_ name: String, shape: [Int], floats: UnsafePointer<Float>) {
     let count = shape.reduce(1, *)
@@ -48,7 +48,7 @@ public final class TraceRecorder: TraceSink {
   }
 
   /// The file: header length, JSON header padded to 8 bytes, data.
-  public func safetensors() -> [UInt8] {
+  package func safetensors() -> [UInt8] {
     var header = JSONObject()
     var offset = 0
     for (name, tensor) in tensors {

@@ -48,7 +48,8 @@ struct EvalCommand: ParsableCommand {
     }
     var comparison = reference.map { ModelComparison(model, against: $0) }
     let run = EvaluationRun(
-      model, set: set, parts: parts.isEmpty ? EvaluationRun.Part.allCases : parts, limit: limit ?? .max)
+      model, set: set, parts: parts.isEmpty ? EvaluationRun.Part.allCases : parts,
+      limit: limit ?? .max)
     let progress = self.model.progress()
     let report = try run.run(
       stop: Interruption.stop,

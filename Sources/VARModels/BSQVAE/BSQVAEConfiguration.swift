@@ -1,24 +1,24 @@
 import VARJSON
 
 /// Hyper-parameters of the picture tokenizer (MODEL 2.4).
-public struct BSQVAEConfiguration: Sendable, Equatable {
-  public var baseChannels: Int
+package struct BSQVAEConfiguration: Sendable, Equatable {
+  package var baseChannels: Int
   /// Channel multiplier of each level, finest first; each level but the last halves the picture.
-  public var channelMultipliers: [Int]
+  package var channelMultipliers: [Int]
   /// Residual blocks per encoder level; the decoder has one more.
-  public var numResBlocks: Int
-  public var codebookDim: Int
-  public var groupNormGroups: Int
-  public var groupNormEps: Double
+  package var numResBlocks: Int
+  package var codebookDim: Int
+  package var groupNormGroups: Int
+  package var groupNormEps: Double
 
-  public var levelCount: Int { channelMultipliers.count }
+  package var levelCount: Int { channelMultipliers.count }
   /// Pixels per token along each side.
-  public var stride: Int { 1 << (levelCount - 1) }
+  package var stride: Int { 1 << (levelCount - 1) }
 
-  public func channels(level: Int) -> Int { baseChannels * channelMultipliers[level] }
+  package func channels(level: Int) -> Int { baseChannels * channelMultipliers[level] }
 
   /// Groups that the group norm of `channels` uses: 32, or 24 where 32 does not divide.
-  public func groups(channels: Int) -> Int {
+  package func groups(channels: Int) -> Int {
     channels % groupNormGroups == 0 ? groupNormGroups : 24
   }
 

@@ -1,6 +1,6 @@
 /// Why a model cannot run or stopped.
-public struct ModelError: Error, Equatable, CustomStringConvertible {
-  public enum Code: String, Sendable {
+package struct ModelError: Error, Equatable, CustomStringConvertible {
+  package enum Code: String, Sendable {
     /// The file lacks a tensor that the configuration asks for.
     case missingTensor
     /// A tensor's shape, layout or type does not fit the configuration.
@@ -12,15 +12,15 @@ public struct ModelError: Error, Equatable, CustomStringConvertible {
     /// The request was cancelled.
     case cancelled
   }
-  public let code: Code
-  public let detail: String
+  package let code: Code
+  package let detail: String
 
   package init(_ code: Code, _ detail: String) {
     self.code = code
     self.detail = detail
   }
 
-  public var description: String { detail }
+  package var description: String { detail }
 
   static let cancelled = ModelError(.cancelled, "interrupted")
 }

@@ -5,13 +5,13 @@ import VARJSON
 /// transformers 5 keeps the language model's keys under `text_config` and the rotary ones under `rope_parameters`,
 /// versions before 4.52 keep both at the root, and those between in both places. Here everything stands at the root.
 /// Keys that contradict each other are refused, and so are settings of models that the networks here do not compute.
-public struct ConfigurationDialect: Sendable {
+package struct ConfigurationDialect: Sendable {
   /// The flat document.
-  public let json: JSONValue
+  package let json: JSONValue
   /// Every id that ends a text, in the order of the document; empty where it states none.
-  public let endOfSequenceTokens: [Int]
+  package let endOfSequenceTokens: [Int]
   /// Dotted names of the stated keys that nothing here knows, in the order of the document.
-  public let unknownKeys: [String]
+  package let unknownKeys: [String]
 
   /// Keys that versions of transformers keep at the root, under `text_config`, or in both places.
   private static let sharedKeys = [
@@ -23,7 +23,7 @@ public struct ConfigurationDialect: Sendable {
 
   /// - Parameter config: the document as a checkpoint or a `.vq4` file has it.
   /// - Throws: `ConfigurationError` that names the key, or both keys of a contradiction.
-  public init(_ config: JSONValue) throws(ConfigurationError) {
+  package init(_ config: JSONValue) throws(ConfigurationError) {
     let root = try ConfigurationReader(config)
     let text = try root.nested("text_config")
     let places = [root] + (text.map { [$0] } ?? [])

@@ -1,13 +1,13 @@
 import VARJSON
 
 /// What `generation_config.json` says about the end of a text and its sampling.
-public struct GenerationDefaults: Sendable, Equatable {
+package struct GenerationDefaults: Sendable, Equatable {
   /// Ids that end a text.
-  public var endOfSequenceTokens: [Int]
-  public var repetitionPenalty: Double
+  package var endOfSequenceTokens: [Int]
+  package var repetitionPenalty: Double
 
   /// Names of the stated keys that nothing here knows.
-  public static func unknownKeys(of config: JSONValue) throws(ConfigurationError) -> [String] {
+  package static func unknownKeys(of config: JSONValue) throws(ConfigurationError) -> [String] {
     let unknown = try ConfigurationReader(config, path: documentName).unknownKeys(
       besides: GenerationSettings.known)
     return unknown.map { String($0.dropFirst(documentName.count + 1)) }
@@ -20,7 +20,7 @@ public struct GenerationDefaults: Sendable, Equatable {
   ///   - endOfSequence: the ids that end a text where the document states none.
   /// - Throws: `ConfigurationError` that names the key, also for a setting that would change which tokens come and is
   ///   not supported.
-  public init(
+  package init(
     config: JSONValue?, endOfSequence: [Int]
   ) throws(ConfigurationError) {
     endOfSequenceTokens = endOfSequence
@@ -37,7 +37,7 @@ public struct GenerationDefaults: Sendable, Equatable {
     repetitionPenalty = try reader.number("repetition_penalty", in: 0.01...100, default: 1)
   }
 
-  public var json: JSONValue {
+  package var json: JSONValue {
     .object(
       JSONObject([
         ("eos_token_id", .array(endOfSequenceTokens.map { .integer($0) })),

@@ -1,6 +1,6 @@
 extension AspectTemplate {
   /// Every aspect ratio of the official scale tables. The smaller budgets use the first scales of each line.
-  public static let all: [AspectTemplate] = [
+  package static let all: [AspectTemplate] = [
     template(
       "1.000", 1.0,
       "1x1 2x2 4x4 6x6 8x8 12x12 16x16 20x20 24x24 32x32 40x40 48x48 64x64"),

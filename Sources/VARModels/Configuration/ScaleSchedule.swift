@@ -1,6 +1,8 @@
 /// Height and width of a grid of tokens.
 public struct GridSize: Sendable, Equatable, Hashable {
+  /// Rows of tokens.
   public var height: Int
+  /// Tokens of a row.
   public var width: Int
 
   public init(height: Int, width: Int) {
@@ -8,11 +10,13 @@ public struct GridSize: Sendable, Equatable, Hashable {
     self.width = width
   }
 
+  /// Tokens in all.
   public var tokenCount: Int { height * width }
 }
 
 /// The grids that a picture is drawn on, coarse to fine (MODEL 9.1).
 public struct ScaleSchedule: Sendable, Equatable {
+  /// The tokens of each scale, coarse to fine; at least one.
   public var scales: [GridSize]
   /// The grid that normalises rotary positions: the last one of the same template's 1M budget (MODEL 9.5).
   public var ropeReference: GridSize
@@ -22,6 +26,7 @@ public struct ScaleSchedule: Sendable, Equatable {
     self.ropeReference = ropeReference
   }
 
+  /// The tokens of the last scale, which are the picture's.
   public var finalGrid: GridSize { scales[scales.count - 1] }
   /// Tokens of all scales.
   public var tokenCount: Int { scales.reduce(0) { $0 + $1.tokenCount } }
@@ -60,26 +65,26 @@ public enum PixelBudget: String, Sendable, CaseIterable {
 }
 
 /// An aspect ratio of the official tables with its 13 grids.
-public struct AspectTemplate: Sendable, Equatable {
+package struct AspectTemplate: Sendable, Equatable {
   /// Height divided by width, as the table spells it.
-  public let name: String
-  public let heightOverWidth: Double
-  public let grids: [GridSize]
+  package let name: String
+  package let heightOverWidth: Double
+  package let grids: [GridSize]
 
   /// The first `scaleCount` grids (1...13) of the template.
-  public func schedule(scaleCount: Int) -> ScaleSchedule {
+  package func schedule(scaleCount: Int) -> ScaleSchedule {
     precondition((1...grids.count).contains(scaleCount), "a template has \(grids.count) scales")
     return ScaleSchedule(
       scales: Array(grids.prefix(scaleCount)), ropeReference: grids[grids.count - 1])
   }
 
   /// The template whose ratio is nearest to a picture's height over width.
-  public static func nearest(heightOverWidth: Double) -> AspectTemplate {
+  package static func nearest(heightOverWidth: Double) -> AspectTemplate {
     nearest(heightOverWidth: heightOverWidth, among: all)!
   }
 
   /// The same among some templates; nil where there are none.
-  public static func nearest(
+  package static func nearest(
     heightOverWidth: Double, among templates: [AspectTemplate]
   ) -> AspectTemplate? {
     templates.min {

@@ -1,15 +1,15 @@
 import VARJSON
 
 /// Ids of the tokens with a meaning of their own.
-public struct SpecialTokens: Sendable, Equatable {
-  public var visionStart: Int
-  public var visionEnd: Int
-  public var imagePad: Int
-  public var videoPad: Int
-  public var imageGenStart: Int
-  public var imageGenEnd: Int
-  public var imageGenPad: Int
-  public var endOfSequence: Int
+package struct SpecialTokens: Sendable, Equatable {
+  package var visionStart: Int
+  package var visionEnd: Int
+  package var imagePad: Int
+  package var videoPad: Int
+  package var imageGenStart: Int
+  package var imageGenEnd: Int
+  package var imageGenPad: Int
+  package var endOfSequence: Int
 
   init(_ reader: ConfigurationReader) throws(ConfigurationError) {
     let range = 0...4_194_303

@@ -1,6 +1,6 @@
 /// Hyper-parameters that the official `config.json` lacks and that tensor shapes of a checkpoint reveal
 /// (MODEL 3).
-public struct TensorShapes: Sendable {
+package struct TensorShapes: Sendable {
   struct Generator: Sendable {
     var depth, embedDim, numHeads, intermediateSize, textMaxLength, codebookDim, numLevels: Int
   }
@@ -13,10 +13,10 @@ public struct TensorShapes: Sendable {
   let vae: VAE?
 
   /// No tensors to look at: everything stands in the configuration.
-  public static let none = TensorShapes(tensors: [:])
+  package static let none = TensorShapes(tensors: [:])
 
   /// - Parameter tensors: name and shape of every tensor of a checkpoint, as the official layout names them.
-  public init(tensors: [String: [Int]]) {
+  package init(tensors: [String: [Int]]) {
     generator = Self.inferGenerator(tensors)
     vae = Self.inferVAE(tensors)
   }

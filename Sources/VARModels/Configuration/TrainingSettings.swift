@@ -2,6 +2,7 @@ import VARJSON
 
 /// Height and width of a picture in pixels.
 public struct PixelSize: Sendable, Equatable {
+  /// In pixels, as the width is.
   public var height: Int
   public var width: Int
 
@@ -12,9 +13,9 @@ public struct PixelSize: Sendable, Equatable {
 }
 
 /// What a model met in its training, where its file says so.
-public struct TrainingSettings: Sendable, Equatable {
+package struct TrainingSettings: Sendable, Equatable {
   /// Sizes of the pictures that it learned to draw and to look at; empty: the file does not say.
-  public var sizes: [PixelSize]
+  package var sizes: [PixelSize]
 
   /// Sizes that a file may name.
   private static let largestCount = 256
@@ -47,7 +48,7 @@ public struct TrainingSettings: Sendable, Equatable {
 
 extension VARGPTConfiguration {
   /// Whether the model was trained to draw pictures of a final grid; true where its file does not say.
-  public func knows(_ grid: GridSize) -> Bool {
+  package func knows(_ grid: GridSize) -> Bool {
     let size = PixelSize(height: grid.height * vae.stride, width: grid.width * vae.stride)
     return training.sizes.isEmpty || training.sizes.contains(size)
   }

@@ -4,23 +4,23 @@ import VARJSON
 ///
 /// Read from a checkpoint's `config.json` (with the optional object `vargpt_gen` for what the official code
 /// hard-codes) or from the copy in a `.vq4` file, which states every value.
-public struct VARGPTConfiguration: Sendable, Equatable {
-  public var languageModel: Qwen2Configuration
-  public var vision: VisionConfiguration
-  public var generator: ScaleTransformerConfiguration
-  public var vae: BSQVAEConfiguration
-  public var specialTokens: SpecialTokens
+package struct VARGPTConfiguration: Sendable, Equatable {
+  package var languageModel: Qwen2Configuration
+  package var vision: VisionConfiguration
+  package var generator: ScaleTransformerConfiguration
+  package var vae: BSQVAEConfiguration
+  package var specialTokens: SpecialTokens
   /// The model's own schedule.
-  public var schedule: ScaleSchedule
-  public var imageSampling: ImageSamplingDefaults
+  package var schedule: ScaleSchedule
+  package var imageSampling: ImageSamplingDefaults
   /// What the model met in its training.
-  public var training: TrainingSettings
+  package var training: TrainingSettings
 
   /// - Parameters:
   ///   - config: the document `config.json`.
   ///   - shapes: the checkpoint's tensors, which fill what `config` does not state.
   /// - Throws: `ConfigurationError` that names the key.
-  public init(
+  package init(
     config: JSONValue, shapes: TensorShapes = .none
   ) throws(ConfigurationError) {
     let root = try ConfigurationReader(ConfigurationDialect(config).json)
@@ -83,7 +83,7 @@ public struct VARGPTConfiguration: Sendable, Equatable {
   }
 
   /// The document that a `.vq4` file carries; reading it gives an equal configuration.
-  public var json: JSONValue {
+  package var json: JSONValue {
     let grids = schedule.scales.map { JSONValue.array([.integer($0.height), .integer($0.width)]) }
     let extra = JSONObject([
       ("scale_schedule", .array(grids)),
@@ -107,13 +107,13 @@ public struct VARGPTConfiguration: Sendable, Equatable {
 }
 
 /// Sampling of bits when the request says nothing (MODEL 13).
-public struct ImageSamplingDefaults: Sendable, Equatable {
+package struct ImageSamplingDefaults: Sendable, Equatable {
   /// Guidance strength; 1 switches guidance off.
-  public var cfgScale: Double
+  package var cfgScale: Double
   /// Temperature that divides the bit logits before guidance.
-  public var tau: Double
+  package var tau: Double
   /// A bit value whose probability is at most `1 - topP` is never drawn.
-  public var topP: Double
+  package var topP: Double
 
   init(_ reader: ConfigurationReader?) throws(ConfigurationError) {
     let sampling = try reader?.nested("sampling")

@@ -1,9 +1,9 @@
 /// Positions of tokens on the temporal, height and width axes (MODEL 8).
-public struct Qwen2Positions: Sendable, Equatable {
-  public struct Position: Sendable, Equatable {
-    public var temporal, height, width: Int
+package struct Qwen2Positions: Sendable, Equatable {
+  package struct Position: Sendable, Equatable {
+    package var temporal, height, width: Int
 
-    public init(_ position: Int) {
+    package init(_ position: Int) {
       temporal = position
       height = position
       width = position
@@ -23,24 +23,24 @@ public struct Qwen2Positions: Sendable, Equatable {
     }
   }
 
-  public private(set) var positions: [Position] = []
+  package private(set) var positions: [Position] = []
   /// What the position of the next text token is.
-  public private(set) var next = 0
+  package private(set) var next = 0
 
-  public init() {}
+  package init() {}
 
   /// Makes room for `count` tokens.
-  public mutating func reserveCapacity(_ count: Int) { positions.reserveCapacity(count) }
+  package mutating func reserveCapacity(_ count: Int) { positions.reserveCapacity(count) }
 
   /// The next text position minus the number of tokens (at most 0): what decoding adds to a cache index.
-  public var ropeDelta: Int { next - positions.count }
+  package var ropeDelta: Int { next - positions.count }
 
   /// Appends the tokens of a prompt.
   ///
   /// - Parameters:
   ///   - ids: token ids, with every picture's placeholder already repeated for each of its tokens.
   ///   - grids: merged grid of each picture, in order.
-  public mutating func append(ids: [Int32], grids: [GridSize], tokens: SpecialTokens) {
+  package mutating func append(ids: [Int32], grids: [GridSize], tokens: SpecialTokens) {
     var grids = grids[...]
     var index = 0
     while index < ids.count {
@@ -63,7 +63,7 @@ public struct Qwen2Positions: Sendable, Equatable {
   }
 
   /// Appends one token that belongs to no picture.
-  public mutating func appendText() {
+  package mutating func appendText() {
     positions.append(Position(next))
     next += 1
   }

@@ -1,24 +1,24 @@
 import VARJSON
 
 /// Hyper-parameters of the language model (Qwen2 with M-RoPE), spelled as in `config.json`.
-public struct Qwen2Configuration: Sendable, Equatable {
-  public var hiddenSize: Int
-  public var intermediateSize: Int
-  public var numHiddenLayers: Int
-  public var numAttentionHeads: Int
-  public var numKeyValueHeads: Int
-  public var vocabSize: Int
-  public var maxPositionEmbeddings: Int
-  public var rmsNormEps: Double
-  public var ropeTheta: Double
+package struct Qwen2Configuration: Sendable, Equatable {
+  package var hiddenSize: Int
+  package var intermediateSize: Int
+  package var numHiddenLayers: Int
+  package var numAttentionHeads: Int
+  package var numKeyValueHeads: Int
+  package var vocabSize: Int
+  package var maxPositionEmbeddings: Int
+  package var rmsNormEps: Double
+  package var ropeTheta: Double
   /// Frequency indices that turn by the temporal, the height and the width position; they add up to `headDim / 2`.
   /// A section of 0 is valid: no frequency turns by that position.
-  public var mropeSection: [Int]
-  public var tieWordEmbeddings: Bool
+  package var mropeSection: [Int]
+  package var tieWordEmbeddings: Bool
 
-  public var headDim: Int { hiddenSize / numAttentionHeads }
+  package var headDim: Int { hiddenSize / numAttentionHeads }
   /// Width of all key heads, and of all value heads.
-  public var keyValueSize: Int { numKeyValueHeads * headDim }
+  package var keyValueSize: Int { numKeyValueHeads * headDim }
 
   init(_ reader: ConfigurationReader) throws(ConfigurationError) {
     hiddenSize = try reader.integer("hidden_size", in: 16...65_536)
@@ -82,21 +82,21 @@ public struct Qwen2Configuration: Sendable, Equatable {
 }
 
 /// Hyper-parameters of the vision tower.
-public struct VisionConfiguration: Sendable, Equatable {
-  public var depth: Int
-  public var embedDim: Int
-  public var numHeads: Int
+package struct VisionConfiguration: Sendable, Equatable {
+  package var depth: Int
+  package var embedDim: Int
+  package var numHeads: Int
   /// Hidden width of a block's feed-forward layer.
-  public var intermediateSize: Int
-  public var patchSize: Int
-  public var spatialMergeSize: Int
-  public var temporalPatchSize: Int
+  package var intermediateSize: Int
+  package var patchSize: Int
+  package var spatialMergeSize: Int
+  package var temporalPatchSize: Int
 
-  public var headDim: Int { embedDim / numHeads }
+  package var headDim: Int { embedDim / numHeads }
   /// Values of a patch of one frame: 3 channels of `patchSize` x `patchSize`.
-  public var patchValues: Int { 3 * patchSize * patchSize }
+  package var patchValues: Int { 3 * patchSize * patchSize }
   /// Width of a merged group of patches.
-  public var mergedSize: Int { embedDim * spatialMergeSize * spatialMergeSize }
+  package var mergedSize: Int { embedDim * spatialMergeSize * spatialMergeSize }
 
   init(_ reader: ConfigurationReader) throws(ConfigurationError) {
     depth = try reader.integer("depth", in: 1...512)

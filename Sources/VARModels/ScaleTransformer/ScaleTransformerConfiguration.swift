@@ -1,22 +1,22 @@
 import VARJSON
 
 /// Hyper-parameters of the next-scale generator (MODEL 2.3).
-public struct ScaleTransformerConfiguration: Sendable, Equatable {
-  public var depth: Int
+package struct ScaleTransformerConfiguration: Sendable, Equatable {
+  package var depth: Int
   /// Width of a token.
-  public var embedDim: Int
-  public var numHeads: Int
+  package var embedDim: Int
+  package var numHeads: Int
   /// Hidden width of a block's feed-forward layer.
-  public var intermediateSize: Int
+  package var intermediateSize: Int
   /// Rows of the unconditional text features.
-  public var textMaxLength: Int
+  package var textMaxLength: Int
   /// Bits per token (d).
-  public var codebookDim: Int
+  package var codebookDim: Int
   /// Rows of the level embedding: the largest number of scales.
-  public var numLevels: Int
-  public var normEps: Double
+  package var numLevels: Int
+  package var normEps: Double
 
-  public var headDim: Int { embedDim / numHeads }
+  package var headDim: Int { embedDim / numHeads }
 
   init(
     _ reader: ConfigurationReader?, shapes: TensorShapes
