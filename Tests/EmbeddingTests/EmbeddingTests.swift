@@ -32,7 +32,7 @@ import VARTestSupport
     let stop = StopSignal()
     stop.stop(.afterScale)
     let first = try #require(try draw(model: Self.model, into: folder.path, stop: stop))
-    #expect(first.end == .stoppedAfterScale && first.drawing?.bits.count == 1)
+    #expect(first.end == .stopped && first.drawing?.bits.count == 1)
     stop.stop(.now)
     #expect(try draw(model: Self.model, into: folder.path, stop: stop) == nil)
   }

@@ -34,7 +34,7 @@ extension Conversation {
     response.ownBits = drawn.ownBits
     response.usage.drawnTokens = drawing.schedule.scales.prefix(drawn.bits.count)
       .reduce(0) { $0 + $1.tokenCount }
-    response.end = state.isComplete ? .drawn : .stoppedAfterScale
+    response.end = state.isComplete ? .drawn : .stopped
     response.picture = try decode(drawn.codes, grid: drawing.schedule.finalGrid)
   }
 

@@ -244,7 +244,7 @@ final class MemoryLedger: Sendable {
 extension MemoryLedger.Claim {
   init(_ plan: RequestPlan, _ model: Model) {
     self.init(
-      model: ObjectIdentifier(model), residency: plan.residency,
+      model: ObjectIdentifier(model), residency: plan.weightResidency,
       bytes: plan.anonymousPeakByteCount - plan.program.anonymousByteCount,
       bufferBytes: plan.phases.map(\.bufferByteCount).max() ?? 0,
       kept: plan.phases.reduce(into: []) { $0.formUnion($1.weights.kept) },

@@ -58,7 +58,7 @@ struct RequestPlanner {
         work: phase.work)
     }
     return RequestPlan(
-      phases: planned, residency: residency, kvType: kvType, program: program,
+      phases: planned, weightResidency: residency, kvType: kvType, program: program,
       budgetByteCount: budget, isBoundByLimit: limit < memory.namedBytes)
   }
 

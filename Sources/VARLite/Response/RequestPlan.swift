@@ -89,7 +89,7 @@ public struct RequestPlan: Sendable {
   /// In the order in which they run.
   public let phases: [Phase]
   /// Where weights are kept.
-  package let residency: WeightResidency
+  package let weightResidency: WeightResidency
   /// Type of cached keys and values.
   public let kvType: KVType
   /// What the program takes by itself, libraries and tables included.
@@ -121,7 +121,7 @@ public struct RequestPlan: Sendable {
   /// Bytes that are missing; 0 where the request fits.
   public var shortfallByteCount: Int {
     guard let budgetByteCount else { return 0 }
-    let needed = residency == .stream ? minimumByteCount : peakWithoutMappedWeights
+    let needed = weightResidency == .stream ? minimumByteCount : peakWithoutMappedWeights
     return max(0, needed - budgetByteCount)
   }
 
@@ -130,8 +130,14 @@ public struct RequestPlan: Sendable {
     program.byteCount + (phases.map(\.anonymousByteCount).max() ?? 0)
   }
 
-  /// `map`, `load` or `stream`.
-  public var residencyName: String { residency.rawValue }
+  /// Where weights are while the request runs: never ``Residency/automatic``.
+  public var residency: Residency {
+    switch weightResidency {
+    case .map: .map
+    case .load: .load
+    case .stream: .stream
+    }
+  }
 
   /// The phase of a kind.
   func phase(_ kind: RequestPhase) -> Phase? { phases.first { $0.kind == kind } }

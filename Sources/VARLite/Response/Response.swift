@@ -17,8 +17,8 @@ public struct Response: Sendable {
     public static let length = End(rawValue: "length")
     /// The picture is drawn.
     public static let drawn = End(rawValue: "drawn")
-    /// The caller asked to stop after a scale: the picture shows the scales so far.
-    public static let stoppedAfterScale = End(rawValue: "stoppedAfterScale")
+    /// The caller asked to stop soon: what there is of the text or the picture is there.
+    public static let stopped = End(rawValue: "stopped")
   }
 
   /// How many tokens went in and came out.

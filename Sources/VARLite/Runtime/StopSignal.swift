@@ -4,7 +4,8 @@ import Synchronization
 public final class StopSignal: Sendable {
   /// When a request stops.
   public enum Moment: Int, Sendable, Comparable {
-    /// Behind the scale that is drawn, with the picture of the scales so far. Elsewhere it is ``now``.
+    /// With what there is: behind the scale that is drawn, with the picture of the scales so far, or behind the first
+    /// one; where nothing is drawn, behind the token that is written.
     case afterScale = 1
     /// Before the next layer, with an error of the category ``VARLiteError/Category/cancelled``.
     case now = 2
@@ -36,6 +37,6 @@ public final class StopSignal: Sendable {
 
   var isNow: Bool { requested == .now }
 
-  /// Whether a drawing ends behind its present scale.
+  /// Whether a drawing ends behind its present scale, and a text behind its present token.
   var isRequested: Bool { requested != nil }
 }

@@ -7,6 +7,8 @@ enum TextEnd {
   case endOfSequence
   /// A stop string came.
   case stopString
+  /// The caller asked to stop.
+  case stopped
   /// The limit of tokens was reached.
   case length
   /// The model starts a picture; the token that starts it is in the conversation.
@@ -16,6 +18,7 @@ enum TextEnd {
     switch self {
     case .endOfSequence: .finished
     case .stopString: .stopString
+    case .stopped: .stopped
     case .length: .length
     case .drawing: .drawn
     }
@@ -72,6 +75,10 @@ extension Conversation {
       }
       if output.hasEnded {
         written.end = .stopString
+        break
+      }
+      if !mayDraw, reporter.stop.isRequested {
+        written.end = .stopped
         break
       }
       guard written.ids.count < count, session.hasRoom else { break }

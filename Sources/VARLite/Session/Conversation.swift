@@ -82,7 +82,7 @@ package final class Conversation {
       reporter.report(.progress(progress))
     }
     self.admission = admission
-    requestWeights.use(admission.plan.residency, for: WeightRequest(id: requestID))
+    requestWeights.use(admission.plan.weightResidency, for: WeightRequest(id: requestID))
     plan = admission.plan
     reporter.begin(admission.plan)
     if compute == nil { try makeCompute() }

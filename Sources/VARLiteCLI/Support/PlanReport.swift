@@ -23,9 +23,9 @@ struct PlanReport {
 
   private var facts: String {
     let place =
-      switch plan.residencyName {
-      case "map": "used in place from the file"
-      case "load": "loaded into memory before they are used"
+      switch plan.residency {
+      case .map: "used in place from the file"
+      case .load: "loaded into memory before they are used"
       default: "streamed: what does not fit is read again in every pass"
       }
     return "weights \(place); keys and values in \(plan.kvType.rawValue)"
@@ -92,7 +92,7 @@ struct PlanReport {
 
   var json: JSONValue {
     var members: [(String, JSONValue)] = [
-      ("residency", .string(plan.residencyName)), ("kv", .string(plan.kvType.rawValue)),
+      ("residency", .string(plan.residency.rawValue)), ("kv", .string(plan.kvType.rawValue)),
       ("peak_bytes", .integer(plan.peakByteCount)),
       ("anonymous_peak_bytes", .integer(plan.anonymousPeakByteCount)),
       ("program_bytes", .integer(plan.program.byteCount)),
@@ -129,7 +129,7 @@ extension RequestPlan {
   var memoryJSON: JSONValue {
     .object(
       JSONObject([
-        ("residency", .string(residencyName)), ("planned_peak_bytes", .integer(peakByteCount)),
+        ("residency", .string(residency.rawValue)), ("planned_peak_bytes", .integer(peakByteCount)),
         ("planned_anonymous_bytes", .integer(anonymousPeakByteCount)),
         ("peak_bytes", ProcessMemory.peakByteCount().map { .integer($0) } ?? .null),
       ]))

@@ -21,7 +21,7 @@ func draw(model path: String, into folder: String, stop: StopSignal) throws -> R
       }
     }
     try response.writePNG(to: "\(folder)/circle.png")
-    if response.end == .stoppedAfterScale { print("these are the scales so far") }
+    if response.end == .stopped { print("these are the scales so far") }
     return response
   } catch {
     guard error.category == .cancelled else { throw error }
