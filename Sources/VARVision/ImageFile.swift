@@ -1,9 +1,9 @@
 import VARSystem
 
 /// Files of encoded pictures.
-enum ImageFile {
+package enum ImageFile {
   /// Writes a file so that it appears whole or not at all (`WholeFile`); the error does not name it yet.
-  static func write(_ bytes: [UInt8], to path: String) throws(ImageError) {
+  package static func write(_ bytes: [UInt8], to path: String) throws(ImageError) {
     do throws(SystemError) {
       try WholeFile.write(bytes, to: path)
     } catch {

@@ -20,21 +20,6 @@ package struct BitSampler: Sendable {
     self.random = random
   }
 
-  /// In place on the conditional rows: `cfg * conditional / tau + (1 - cfg) * unconditional / tau`.
-  package func guide(_ conditional: Rows, unconditional: Rows?) {
-    let inverse = 1 / tau
-    let (logits, others) = (conditional.values, unconditional?.values)
-    precondition(others.map { $0.count == logits.count } ?? true, "branches of other sizes")
-    for index in logits.indices {
-      let logit = logits[index] * inverse
-      if let others {
-        logits[index] = cfgScale * logit + (1 - cfgScale) * (others[index] * inverse)
-      } else {
-        logits[index] = logit
-      }
-    }
-  }
-
   /// Probability of drawing 1. The less probable value is never drawn when its probability is at most `1 - topP`.
   package func probabilityOfOne(zero: Float, one: Float) -> Float {
     let probability = cvar_sigmoid(one - zero)
