@@ -7,7 +7,7 @@ extension RGBImage {
   /// The bytes of a JPEG file.
   ///
   /// - Parameter quality: 1...100.
-  public func jpeg(quality: Int = 92) throws(VARLiteError) -> [UInt8] {
+  public func jpeg(quality: Int = 90) throws(VARLiteError) -> [UInt8] {
     try jpeg(quality: quality, text: [])
   }
 
@@ -52,7 +52,7 @@ extension Response {
   ///
   /// - Parameter quality: 1...100.
   /// - Throws: an error of the category `nothingDrawn` where there is no picture.
-  public func jpeg(quality: Int = 92) throws(VARLiteError) -> [UInt8] {
+  public func jpeg(quality: Int = 90) throws(VARLiteError) -> [UInt8] {
     try requiredPicture().jpeg(quality: quality, text: pictureTexts)
   }
 
