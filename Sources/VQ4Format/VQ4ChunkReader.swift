@@ -24,7 +24,7 @@ package final class VQ4DirectFile: Sendable {
 }
 
 /// A chunk, and where its decoded bytes go.
-package struct VQ4ChunkTarget: Sendable {
+package struct VQ4ChunkTarget: Sendable, Equatable {
   package let tensor: Int
   package let role: VQ4StreamRole
   package let chunk: Int

@@ -71,8 +71,8 @@ import VQ4Format
     #expect(try replies(loaded) == expected)
   }
 
-  /// Requests from several threads: at once with `map` and `load`, one after the other with `stream`.
-  @Test(arguments: [Residency.map, .load, .stream])
+  /// Requests from several threads at once.
+  @Test(arguments: [Residency.map, .load])
   func requestsFromManyThreads(residency: Residency) async throws {
     let path = try TinyModel.path(recipe: "balanced", layout: .compact)
     let reference = try SameBytesTests.run(VARGPT(path: path))

@@ -41,7 +41,6 @@ package final class Conversation {
   private var sessionArena: Arena?
   package private(set) var session: LanguageSession?
   private var turnCount = 0
-  private let requestWeights: RequestWeights
   /// What was planned for the turn that runs.
   package private(set) var plan: RequestPlan?
 
@@ -65,8 +64,8 @@ package final class Conversation {
       instructionSet: model.options.instructionSet, pool: pool, arena: arena, scratch: scratch)
     run = RunContext(
       compute: compute, trace: recorder, observer: observer, isCancelled: isCancelled)
-    requestWeights = RequestWeights(model.sources, model.options.residency.fixed ?? .map)
-    weights = try ModelWeights(source: requestWeights, tensors: model.tensors)
+    weights = try ModelWeights(
+      source: model.sources.source(model.options.residency.fixed ?? .map), tensors: model.tensors)
     requestID = model.nextRequestID
   }
 
@@ -85,7 +84,7 @@ package final class Conversation {
 
   /// Takes up a plan: weights are where it says from now on.
   func adopt(_ plan: RequestPlan) {
-    requestWeights.use(plan.residency, for: WeightRequest(id: requestID))
+    model.sources.move(weights, to: plan.residency, for: WeightRequest(id: requestID))
     self.plan = plan
   }
 

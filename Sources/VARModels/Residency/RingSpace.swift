@@ -6,11 +6,10 @@ package struct RingSpace {
   private var usedBytes = 0
   /// Bytes of each place that is taken, with what was skipped before it.
   private var taken: [Int] = []
-  private var first = 0
 
   package init(byteCount: Int) { self.byteCount = byteCount }
 
-  package var isEmpty: Bool { first == taken.count }
+  package var isEmpty: Bool { taken.isEmpty }
 
   /// Whether places of these sizes, taken one after the other, can all be there at the same time, once everything
   /// before them is given back.
@@ -26,10 +25,7 @@ package struct RingSpace {
 
   /// - Returns: where the place begins; nil where it is not free yet.
   package mutating func take(_ size: Int) -> Int? {
-    if isEmpty {
-      (head, usedBytes, first) = (0, 0, 0)
-      taken.removeAll(keepingCapacity: true)
-    }
+    if isEmpty { head = 0 }
     let cost = self.cost(size, at: head)
     guard usedBytes + cost <= byteCount else { return nil }
     let start = head + size <= byteCount ? head : 0
@@ -42,12 +38,7 @@ package struct RingSpace {
   /// Gives back the place that was taken first.
   package mutating func giveBack() {
     precondition(!isEmpty, "no place is taken")
-    usedBytes -= taken[first]
-    first += 1
-    if first == 64 {
-      taken.removeFirst(first)
-      first = 0
-    }
+    usedBytes -= taken.removeFirst()
   }
 
   /// Bytes from `position` to the end of a place of this size.

@@ -7,21 +7,45 @@ package struct WeightBlock: Sendable {
   struct Piece: Sendable {
     let tensor: Int
     let role: VQ4StreamRole
+    /// Bytes of the decoded stream that the part has.
+    let bytes: Range<Int>
+    /// The chunks that hold them.
     let chunks: Range<Int>
-    /// Where the first chunk goes in the block, a multiple of 64.
-    let offsetBytes: Int
     /// Decoded bytes of the chunks.
     let byteCount: Int
-    /// Bytes at the beginning that belong to rows before the block's first one.
+    /// Where the chunks begin in the file, and the bytes that they take there.
+    let fileOffset, storedBytes: Int
+    /// Bytes at the beginning that belong to rows before the part's first one.
     let skippedBytes: Int
+    /// Whether the stream is stored raw, so that it can be used in place.
+    let isRaw: Bool
+
+    /// Bytes that it takes in memory: a multiple of 64.
+    var placeBytes: Int { (byteCount + 63) / 64 * 64 }
   }
 
   package let part: WeightPart
   let pieces: [Piece]
-  /// Bytes of all pieces, each a multiple of 64.
+  /// Where each piece begins in memory of the block's own.
+  let offsets: [Int]
+  /// Bytes of all pieces' places.
   package let byteCount: Int
-  /// Bytes in the file.
+  /// Where it begins in the file, and the bytes that it takes there.
+  let fileOffset: Int
   package let storedBytes: Int
+
+  fileprivate init(_ part: WeightPart, _ pieces: [Piece]) {
+    self.part = part
+    self.pieces = pieces
+    var byteCount = 0
+    offsets = pieces.map { piece in
+      defer { byteCount += piece.placeBytes }
+      return byteCount
+    }
+    self.byteCount = byteCount
+    fileOffset = pieces.first?.fileOffset ?? 0
+    storedBytes = pieces.reduce(0) { $0 + $1.storedBytes }
+  }
 
   /// Bytes that the block takes in memory of its own: whole pages.
   package var memoryBytes: Int { MemoryPages.roundedUp(byteCount) }
@@ -30,9 +54,9 @@ package struct WeightBlock: Sendable {
 /// How a file's weights divide into blocks.
 package struct WeightBlocks: Sendable {
   package let file: VQ4File
-  private let blocks: [WeightPart: WeightBlock]
+  private var blocks: [WeightPart: WeightBlock] = [:]
   /// The same without streams that are stored raw, which can be used in place.
-  private let compressedBlocks: [WeightPart: WeightBlock]
+  private var compressedBlocks: [WeightPart: WeightBlock] = [:]
   /// Of each tensor of the file; nil for one that no network knows.
   private let accesses: [TensorSpecification.Access?]
   /// Rows of each slab of the tensors that have some.
@@ -49,45 +73,44 @@ package struct WeightBlocks: Sendable {
   ) {
     self.file = file
     var accesses = [TensorSpecification.Access?](repeating: nil, count: file.tensors.count)
+    var slabs: [Int: [Range<Int>]] = [:]
     for specification in tensors {
       guard let tensor = file.tensorIndex(named: specification.name) else { continue }
       accesses[tensor] = specification.access
-    }
-    var builders: (all: [WeightPart: BlockBuilder], compressed: [WeightPart: BlockBuilder]) =
-      ([:], [:])
-    var slabs: [Int: [Range<Int>]] = [:]
-    for (tensor, entry) in file.tensors.enumerated() {
-      func add(_ part: WeightPart, rows: Range<Int>) {
-        for role in VQ4StreamRole.allCases where entry.description.byteCount(of: role) > 0 {
-          builders.all[part, default: BlockBuilder()].add(file, tensor, role, rows: rows)
-          guard file.rawFileRange(tensor, role) == nil else { continue }
-          builders.compressed[part, default: BlockBuilder()].add(file, tensor, role, rows: rows)
-        }
-      }
-      let wholeRows = 0..<entry.description.rows
-      switch accesses[tensor] {
-      case .byRow, nil: break
-      case .withGroup: add(.group(entry.group), rows: wholeRows)
-      case .apart: add(.apart(entry.group), rows: wholeRows)
-      case .inSlabs, .inSlabsAndByRow:
-        let ranges = Self.slabs(of: entry.description, codeBytes: slabCodeBytes)
-        slabs[tensor] = ranges
-        for (index, rows) in ranges.enumerated() {
-          add(.slab(tensor: tensor, index: index), rows: rows)
-        }
+      if [.inSlabs, .inSlabsAndByRow].contains(specification.access) {
+        slabs[tensor] = Self.slabs(of: file.tensors[tensor].description, codeBytes: slabCodeBytes)
       }
     }
-    blocks = builders.all.reduce(into: [:]) { $0[$1.key] = $1.value.block($1.key) }
-    compressedBlocks = builders.compressed.reduce(into: [:]) { $0[$1.key] = $1.value.block($1.key) }
     self.accesses = accesses
     self.slabs = slabs
+    var pieces: [WeightPart: [WeightBlock.Piece]] = [:]
+    for (tensor, entry) in file.tensors.enumerated() {
+      for part in parts(ofTensor: tensor) {
+        let rows = part.slab.map { slabRows(ofTensor: tensor)[$0] } ?? 0..<entry.description.rows
+        for role in VQ4StreamRole.allCases where entry.description.byteCount(of: role) > 0 {
+          pieces[part, default: []].append(WeightBlock.Piece(file, tensor, role, rows: rows))
+        }
+      }
+    }
+    for (part, pieces) in pieces {
+      blocks[part] = WeightBlock(part, pieces)
+      let compressed = pieces.filter { !$0.isRaw }
+      if !compressed.isEmpty { compressedBlocks[part] = WeightBlock(part, compressed) }
+    }
   }
 
   /// nil where the part has no streams here.
   package subscript(part: WeightPart) -> WeightBlock? { blocks[part] }
 
-  /// What of a part cannot be used in place; nil where all of it can.
-  package func compressed(_ part: WeightPart) -> WeightBlock? { compressedBlocks[part] }
+  /// What of a part must be decoded into memory; nil where all of it is used in the mapped file.
+  func decoded(_ part: WeightPart, _ residency: WeightResidency) -> WeightBlock? {
+    residency == .map ? compressedBlocks[part] : blocks[part]
+  }
+
+  /// Memory that parts take once they are decoded.
+  func memoryBytes(_ parts: some Sequence<WeightPart>, _ residency: WeightResidency) -> Int {
+    parts.reduce(0) { $0 + (decoded($1, residency)?.memoryBytes ?? 0) }
+  }
 
   /// The parts that hold a tensor; none for one that is read by rows alone.
   func parts(ofTensor tensor: Int) -> [WeightPart] {
@@ -119,13 +142,9 @@ package struct WeightBlocks: Sendable {
   }
 }
 
-/// Collects the pieces of a block.
-private struct BlockBuilder {
-  private var pieces: [WeightBlock.Piece] = []
-  private var byteCount = 0
-  private var storedBytes = 0
-
-  mutating func add(_ file: VQ4File, _ tensor: Int, _ role: VQ4StreamRole, rows: Range<Int>) {
+extension WeightBlock.Piece {
+  /// Some rows of a stream that is in tiles, or the whole of another one.
+  fileprivate init(_ file: VQ4File, _ tensor: Int, _ role: VQ4StreamRole, rows: Range<Int>) {
     let description = file.tensors[tensor].description
     var bytes = 0..<description.byteCount(of: role)
     if description.layout == .tiles {
@@ -135,17 +154,13 @@ private struct BlockBuilder {
     }
     let chunkBytes = description.chunkByteCount(of: role)
     let chunks = bytes.lowerBound / chunkBytes..<(bytes.upperBound + chunkBytes - 1) / chunkBytes
-    let decoded = chunks.reduce(0) { $0 + file.chunkRange(tensor, role, $1).count }
-    storedBytes += chunks.reduce(0) { $0 + file.chunkFileRange(tensor, role, $1).count }
-    pieces.append(
-      WeightBlock.Piece(
-        tensor: tensor, role: role, chunks: chunks, offsetBytes: byteCount, byteCount: decoded,
-        skippedBytes: bytes.lowerBound - chunks.lowerBound * chunkBytes))
-    byteCount += (decoded + 63) / 64 * 64
-  }
-
-  func block(_ part: WeightPart) -> WeightBlock {
-    WeightBlock(part: part, pieces: pieces, byteCount: byteCount, storedBytes: storedBytes)
+    self.init(
+      tensor: tensor, role: role, bytes: bytes, chunks: chunks,
+      byteCount: chunks.reduce(0) { $0 + file.chunkRange(tensor, role, $1).count },
+      fileOffset: file.chunkFileRange(tensor, role, chunks.lowerBound).lowerBound,
+      storedBytes: chunks.reduce(0) { $0 + file.chunkFileRange(tensor, role, $1).count },
+      skippedBytes: bytes.lowerBound - chunks.lowerBound * chunkBytes,
+      isRaw: file.rawFileRange(tensor, role) != nil)
   }
 }
 
@@ -154,17 +169,6 @@ extension WeightBlocks {
   package func contents(
     of part: WeightPart
   ) -> [(tensor: Int, role: VQ4StreamRole, slab: Int?, bytes: Range<Int>)] {
-    guard let block = blocks[part] else { return [] }
-    return block.pieces.map { piece in
-      let description = file.tensors[piece.tensor].description
-      guard case .slab(let tensor, let slab) = part else {
-        return (piece.tensor, piece.role, nil, 0..<description.byteCount(of: piece.role))
-      }
-      let rows = slabRows(ofTensor: tensor)[slab]
-      let unit = description.unitByteCount(of: piece.role)
-      let tileRows = VQ4TensorDescription.tileRows
-      let tiles = rows.lowerBound / tileRows..<(rows.upperBound + tileRows - 1) / tileRows
-      return (piece.tensor, piece.role, slab, tiles.lowerBound * unit..<tiles.upperBound * unit)
-    }
+    blocks[part]?.pieces.map { ($0.tensor, $0.role, part.slab, $0.bytes) } ?? []
   }
 }

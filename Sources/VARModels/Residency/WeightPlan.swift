@@ -67,16 +67,22 @@ extension WeightResidency {
     let readerBytes = WeightReaders.memoryBytes(blocks.file, threadCount: threadCount)
     plan.stagingBytes = RowReader.cacheBytes(blocks) + (self == .map ? 0 : readerBytes)
     plan.firstPassDiskBytes = pass.parts.reduce(0) { $0 + (blocks[$1]?.storedBytes ?? 0) }
-    switch self {
-    case .map:
-      plan.map(blocks, readerBytes: readerBytes)
-      plan.add(earlier) { blocks.compressed($0)?.memoryBytes ?? 0 }
-    case .load:
-      plan.keep(pass.parts, blocks)
-      plan.minimumBytes = plan.residentBytes
-      plan.add(earlier) { blocks[$0]?.memoryBytes ?? 0 }
-    case .stream: plan.stream(blocks)
+    if self == .stream {
+      plan.stream(blocks)
+      return plan
     }
+    let decodedBytes = blocks.memoryBytes(pass.parts, self)
+    // Where nothing is decoded no thread reads.
+    if self == .map, decodedBytes > 0 { plan.stagingBytes += readerBytes }
+    for part in pass.parts {
+      plan.mappedBytes +=
+        (blocks[part]?.byteCount ?? 0) - (blocks.decoded(part, self)?.byteCount ?? 0)
+    }
+    plan.kept = Set(pass.parts)
+    plan.minimumBytes = plan.stagingBytes + decodedBytes
+    // What stays of the phases before takes what the budget leaves.
+    let all = plan.minimumBytes + blocks.memoryBytes(earlier.subtracting(pass.parts), self)
+    plan.residentBytes = max(plan.minimumBytes, min(all, budgetBytes ?? all))
     return plan
   }
 }
@@ -88,31 +94,6 @@ extension WeightPlan {
   private static let leastReadAhead = 16 << 20
   /// The ring of a phase of one pass.
   private static let singlePassRing = 64 << 20
-
-  fileprivate mutating func map(_ blocks: WeightBlocks, readerBytes: Int) {
-    var decoded = 0
-    for part in pass.parts {
-      let compressed = blocks.compressed(part)
-      decoded += compressed?.memoryBytes ?? 0
-      mappedBytes += (blocks[part]?.byteCount ?? 0) - (compressed?.byteCount ?? 0)
-    }
-    // Where nothing is decoded no thread reads.
-    if decoded > 0 { stagingBytes += readerBytes }
-    kept = Set(pass.parts)
-    residentBytes = decoded + stagingBytes
-    minimumBytes = residentBytes
-  }
-
-  /// Adds what stays in memory of phases before, within the budget.
-  fileprivate mutating func add(_ earlier: Set<WeightPart>, memoryBytes: (WeightPart) -> Int) {
-    let all = residentBytes + earlier.subtracting(pass.parts).reduce(0) { $0 + memoryBytes($1) }
-    residentBytes = max(residentBytes, min(all, budgetBytes ?? all))
-  }
-
-  fileprivate mutating func keep(_ parts: [WeightPart], _ blocks: WeightBlocks) {
-    kept = Set(parts)
-    residentBytes = stagingBytes + parts.reduce(0) { $0 + (blocks[$1]?.memoryBytes ?? 0) }
-  }
 
   fileprivate mutating func stream(_ blocks: WeightBlocks) {
     func memory(_ part: WeightPart) -> Int { blocks[part]?.memoryBytes ?? 0 }
@@ -128,7 +109,8 @@ extension WeightPlan {
     guard let budgetBytes = budgetBytes.map({ max($0, minimumBytes) }),
       fixedBytes + restBytes > budgetBytes
     else {
-      keep(pass.parts, blocks)
+      kept = Set(pass.parts)
+      residentBytes = fixedBytes + restBytes
       minimumBytes = min(minimumBytes, residentBytes)
       return
     }

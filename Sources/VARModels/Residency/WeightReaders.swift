@@ -1,36 +1,30 @@
 import VARSystem
 import VQ4Format
 
-/// Threads that read and decode blocks, in the order in which they are asked for. Reading and decoding overlap, because
-/// there are more threads than cores.
-final class WeightReaders {
-  let monitor: Monitor
-  let file: VQ4File
-  private let shared: Shared
-  private var threads: [JoinableThread] = []
+/// The threads of a store: those that read and decode blocks, in the order in which they are asked for, and one that
+/// has the system provide memory ahead of them. Reading and decoding overlap, because there are more threads than
+/// cores.
+final class WeightReaders: Sendable {
+  private let state: Guarded<StoreState>
+  private let direct: VQ4DirectFile
   private let readerCount: Int
-  private let touching: TouchAhead
 
   /// Readers for a number of threads that compute.
   static func count(threadCount: Int) -> Int { min(max(2 * threadCount, 2), 16) }
 
-  /// - Parameter isDirect: false reads through the page cache and forgets what was read.
-  init(_ file: VQ4File, threadCount: Int, isDirect: Bool) {
-    self.file = file
+  init(_ state: Guarded<StoreState>, _ direct: VQ4DirectFile, threadCount: Int) {
+    self.state = state
+    self.direct = direct
     readerCount = Self.count(threadCount: threadCount)
-    shared = Shared(VQ4DirectFile(file, isDirect: isDirect))
-    monitor = shared.monitor
-    touching = TouchAhead(shared.monitor)
   }
 
-  deinit { stop() }
-
-  /// Returns when no thread reads any more; nothing may be asked for afterwards.
-  func stop() {
-    touching.stop()
-    shared.end()
+  /// Nothing may be written to memory that goes.
+  deinit {
+    let threads = state.withLock { state in
+      state.reads.end()
+      return state.threads
+    }
     for thread in threads { thread.join() }
-    threads = []
   }
 
   /// Memory that the threads take.
@@ -39,149 +33,50 @@ final class WeightReaders {
       * (VQ4ChunkReader.stagingBytes(file) + VQ4ChunkReader.memoryBytes(file))
   }
 
-  // The rest is called inside `monitor.locked`.
-
-  /// Bytes in the file of what has been read so far.
-  var readBytes: Int { shared.readBytes }
-
-  /// Asks for pieces of a block.
-  ///
-  /// - Parameters:
-  ///   - offsets: where each piece goes in the memory of `load`.
-  ///   - isUrgent: before what was asked for earlier.
-  func read(
-    _ pieces: ArraySlice<WeightBlock.Piece>, at offsets: ArraySlice<Int>, _ load: BlockLoad,
-    isUrgent: Bool = false
-  ) throws(ModelError) {
-    try start()
-    var targets: [VQ4ChunkTarget] = []
-    for (piece, offset) in zip(pieces, offsets) {
-      let first = file.chunkRange(piece.tensor, piece.role, piece.chunks.lowerBound).lowerBound
-      for chunk in piece.chunks {
-        let place = file.chunkRange(piece.tensor, piece.role, chunk).lowerBound - first
-        targets.append(
-          VQ4ChunkTarget(
-            tensor: piece.tensor, role: piece.role, chunk: chunk, offsetBytes: offset + place))
-      }
-    }
-    let batches = VQ4ChunkReader.batches(targets, of: file)
-    load.pendingCount += batches.count
-    shared.append(batches.map { ($0, load) }, isUrgent: isUrgent)
-    touching.append(load)
-    monitor.signal()
-  }
-
-  /// Returns when a block is in memory.
-  ///
-  /// - Parameter isCancelled: asked while it waits.
-  func wait(for load: BlockLoad, isCancelled: () -> Bool) throws(ModelError) {
-    while load.failure == nil, !load.isDone {
-      if isCancelled() { throw ModelError.cancelled }
-      monitor.wait(milliseconds: 100)
-    }
-    if let failure = load.failure { throw failure }
-  }
-
-  /// Drops what of a block is not read yet, and waits for what is being read.
-  func abandon(_ loads: [BlockLoad]) {
-    for load in loads { load.isAbandoned = true }
-    shared.dropAbandoned()
-    while loads.contains(where: { $0.runningCount > 0 }) { monitor.wait() }
-  }
-
-  /// Starts the threads when they are first needed.
-  private func start() throws(ModelError) {
-    try shared.reserve(readerCount: readerCount)
-    while threads.count < readerCount {
-      let number = threads.count
-      guard let thread = JoinableThread({ [shared] in shared.serve(number: number) }) else { break }
-      threads.append(thread)
-    }
-    guard !threads.isEmpty else {
-      throw ModelError(.outOfMemory, "the system refused a thread that reads weights")
-    }
-  }
-
-  /// The queue, shared with the threads.
-  private final class Shared: @unchecked Sendable {
-    typealias Batch = (targets: ArraySlice<VQ4ChunkTarget>, load: BlockLoad)
-
-    let monitor = Monitor()
-    private let direct: VQ4DirectFile
-    /// What the threads read into, a place for each in one block: huge pages are larger than a place. Set before the
-    /// first thread starts.
-    private var staging: AnonymousMemory?
-    // Behind the monitor.
-    private var queue: [Batch] = []
-    private var next = 0
-    private var isEnding = false
-    private(set) var readBytes = 0
-
-    init(_ direct: VQ4DirectFile) { self.direct = direct }
-
-    func reserve(readerCount: Int) throws(ModelError) {
-      guard staging == nil else { return }
-      let byteCount = readerCount * VQ4ChunkReader.stagingBytes(direct.file)
-      staging = AnonymousMemory(byteCount: byteCount)
-      guard staging != nil else {
-        throw ModelError(.outOfMemory, "no memory for \(byteCount) bytes that are read")
-      }
-    }
-
-    func append(_ batches: [Batch], isUrgent: Bool) {
-      queue.removeSubrange(..<next)
-      next = 0
-      queue.insert(contentsOf: batches, at: isUrgent ? 0 : queue.count)
-    }
-
-    func dropAbandoned() {
-      queue.removeSubrange(..<next)
-      next = 0
-      queue.removeAll { batch in
-        if batch.load.isAbandoned { batch.load.pendingCount -= 1 }
-        return batch.load.isAbandoned
-      }
-    }
-
-    func end() {
-      monitor.locked {
-        isEnding = true
-        monitor.signal()
-      }
-    }
-
-    /// Reads batches until the end.
-    func serve(number: Int) {
-      let size = VQ4ChunkReader.stagingBytes(direct.file)
-      let place = UnsafeMutableRawBufferPointer(start: staging!.base + number * size, count: size)
-      let reader = VQ4ChunkReader(direct, staging: place)
-      while let batch = monitor.locked(take) {
-        var failure: ModelError?
-        do throws(VQ4Error) {
-          try reader.read(batch.targets, into: batch.load.base)
-        } catch {
-          failure = ModelError(.unreadableWeights, "\(error)")
+  /// Starts the threads when something is first to be read.
+  func start() throws(ModelError) {
+    try state.withLock { state throws(ModelError) in
+      guard !state.reads.isIdle, state.threads.count <= readerCount else { return }
+      // One block for all: huge pages are larger than a place.
+      let placeBytes = VQ4ChunkReader.stagingBytes(direct.file)
+      if state.staging == nil { state.staging = try .forWeights(readerCount * placeBytes) }
+      while state.threads.count <= readerCount, let staging = state.staging {
+        let number = state.threads.count
+        let thread = JoinableThread { [state = self.state, direct, readerCount] in
+          if number == readerCount { return Self.touch(state) }
+          let place = staging.base + number * placeBytes
+          Self.read(
+            state,
+            VQ4ChunkReader(direct, staging: .init(start: place, count: placeBytes)))
         }
-        let bytes = batch.targets.reduce(0) {
-          $0 + direct.file.chunkFileRange($1.tensor, $1.role, $1.chunk).count
-        }
-        monitor.locked {
-          readBytes += bytes
-          batch.load.runningCount -= 1
-          batch.load.pendingCount -= 1
-          if batch.load.failure == nil { batch.load.failure = failure }
-          monitor.signal()
-        }
+        guard let thread else { break }
+        state.threads.append(thread)
+      }
+      guard !state.threads.isEmpty else {
+        throw ModelError(.outOfMemory, "the system refused a thread that reads weights")
       }
     }
+  }
 
-    private func take() -> Batch? {
-      while queue.count == next, !isEnding { monitor.wait() }
-      guard !isEnding else { return nil }
-      let batch = queue[next]
-      next += 1
-      batch.load.runningCount += 1
-      return batch
+  /// Reads batches until the end.
+  private static func read(_ state: Guarded<StoreState>, _ reader: VQ4ChunkReader) {
+    while let (batch, base) = state.wait({ $0.reads.take() }) {
+      var failure: ModelError?
+      do throws(VQ4Error) {
+        try reader.read(batch.targets, into: base)
+      } catch {
+        failure = ModelError(reading: error)
+      }
+      state.withLock { $0.reads.finish(batch, failure) }
+    }
+  }
+
+  /// Touches memory until the end, or until the system refuses: clearing a page, or getting it from the host of a virtual machine, takes about
+  /// as long as reading one from a fast disk.
+  private static func touch(_ state: Guarded<StoreState>) {
+    while let (load, pages) = state.wait({ $0.reads.takeUntouched() }) {
+      let isProvided = AnonymousMemory.provide(pages)
+      state.withLock { $0.reads.finishTouching(load, isProvided: isProvided) }
     }
   }
 }

@@ -1,7 +1,8 @@
 import Synchronization
 import VQ4Format
 
-/// The stores of one file's weights, each made when it is first asked for and shared by all requests.
+/// The stores of one file's weights, one for each residency, made when it is first asked for and shared by all
+/// requests.
 package final class WeightSources: Sendable {
   package let file: VQ4File
   package let blocks: WeightBlocks
@@ -40,10 +41,33 @@ package final class WeightSources: Sendable {
     }
   }
 
-  /// Gives a store's memory back as soon as no request uses it any more.
-  package func forget(_ residency: WeightResidency) {
-    made.withLock { $0[residency] = nil }
+  /// Has a request take its weights from where they are from now on. What was kept elsewhere for it alone goes.
+  package func move(
+    _ weights: ModelWeights, to residency: WeightResidency, for request: WeightRequest
+  ) {
+    if weights.use(source(residency), for: request) { releaseUnused() }
   }
+
+  // MARK: Memory
+
+  /// Memory of the blocks that the stores keep, and of rings that no request uses. Whoever needs these blocks next
+  /// finds them decoded.
+  package var retainedBytes: Int {
+    made.withLock { $0.values.reduce(0) { $0 + $1.retainedBytes } }
+  }
+
+  /// Gives back the blocks that no request needs now, and stores that nobody holds: a store that somebody holds stays
+  /// the only one of its residency.
+  package func releaseUnused() {
+    made.withLock { made in
+      for residency in WeightResidency.allCases {
+        made[residency]?.releaseUnused()
+        if isKnownUniquelyReferenced(&made[residency]) { made[residency] = nil }
+      }
+    }
+  }
+
+  // MARK: Plans
 
   /// Where the weights of a request's phases will be, which may take a budget each; nil: no limit.
   package func plans(
