@@ -1,40 +1,90 @@
-/// Wakes the threads that wait for a guarded value to change.
-package struct Waker: Sendable {
-  fileprivate let monitor: Monitor
-  package func wake() { monitor.signal() }
-}
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
 
 /// A value that threads share. It is reached under its lock alone, and a thread may wait for others to change it.
 ///
 /// No part of the value can be kept outside: it is `Sendable`, so what a closure returns is a copy, or safe by itself.
 /// The closures do not escape, and a call allocates nothing.
 package final class Guarded<Value: ~Copyable & Sendable>: @unchecked Sendable {
-  private let monitor: Monitor
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let waker = Waker()
   private var value: Value
 
   /// - Parameter make: makes the value, which may keep the waker.
   package init(_ make: (Waker) -> Value) {
-    monitor = Monitor()
-    value = make(Waker(monitor: monitor))
+    pthread_mutex_init(mutex, nil)
+    value = make(waker)
+  }
+
+  deinit {
+    pthread_mutex_destroy(mutex)
+    mutex.deallocate()
   }
 
   package func withLock<Result, Failure: Error>(
     _ body: (inout Value) throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    try monitor.locked { () throws(Failure) in try body(&value) }
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return try body(&value)
   }
 
-  /// Calls `body` until it returns something, again after each change. In between other threads have the value.
+  /// The same, and wakes all who wait.
+  package func update<Result, Failure: Error>(
+    _ body: (inout Value) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    defer { waker.wake() }
+    return try withLock(body)
+  }
+
+  /// Calls `body` until it returns something, again whenever threads are woken. In between others have the value.
   ///
   /// - Parameter milliseconds: calls it again after this time, too.
   package func wait<Result, Failure: Error>(
     milliseconds: Int? = nil, _ body: (inout Value) throws(Failure) -> Result?
   ) throws(Failure) -> Result {
-    try monitor.locked { () throws(Failure) in
-      while true {
-        if let result = try body(&value) { return result }
-        if let milliseconds { monitor.wait(milliseconds: milliseconds) } else { monitor.wait() }
-      }
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    while true {
+      if let result = try body(&value) { return result }
+      waker.wait(mutex, milliseconds: milliseconds)
     }
+  }
+}
+
+/// Wakes the threads that wait for a guarded value to change.
+package final class Waker: @unchecked Sendable {
+  private let change = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+  fileprivate init() {
+    var attributes = pthread_condattr_t()
+    pthread_condattr_init(&attributes)
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+    pthread_cond_init(change, &attributes)
+    pthread_condattr_destroy(&attributes)
+  }
+
+  deinit {
+    pthread_cond_destroy(change)
+    change.deallocate()
+  }
+
+  package func wake() { pthread_cond_broadcast(change) }
+
+  /// Gives the lock away until it is woken, or the time is over.
+  fileprivate func wait(_ mutex: UnsafeMutablePointer<pthread_mutex_t>, milliseconds: Int?) {
+    guard let milliseconds else {
+      pthread_cond_wait(change, mutex)
+      return
+    }
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    time.tv_nsec += milliseconds * 1_000_000
+    time.tv_sec += time.tv_nsec / 1_000_000_000
+    time.tv_nsec %= 1_000_000_000
+    pthread_cond_timedwait(change, mutex, &time)
   }
 }

@@ -45,10 +45,11 @@ import VARSystem
 
   @Test func aWaitLooksAgainAfterItsTime() {
     let counter = Guarded { Counter(waker: $0) }
-    let count = counter.wait(milliseconds: 1) { counter -> Int? in
+    let start = MonotonicClock.seconds()
+    let count = counter.wait(milliseconds: 10) { counter -> Int? in
       counter.count += 1
       return counter.count == 3 ? counter.count : nil
     }
-    #expect(count == 3)
+    #expect(count == 3 && MonotonicClock.seconds() - start >= 0.019)
   }
 }
