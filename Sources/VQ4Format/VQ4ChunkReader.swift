@@ -29,7 +29,7 @@ package struct VQ4ChunkTarget: Sendable, Equatable {
   package let role: VQ4StreamRole
   package let chunk: Int
   /// From the beginning of the output.
-  package let offsetBytes: Int
+  package var offsetBytes: Int
 
   package init(tensor: Int, role: VQ4StreamRole, chunk: Int, offsetBytes: Int) {
     self.tensor = tensor

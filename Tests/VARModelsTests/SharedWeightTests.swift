@@ -182,11 +182,11 @@ import VQ4Format
     weak let store = sources.source(.load)
     try weights.begin(model.plan(.load, .decoding), for: first) { _, _ in }
     try others.begin(model.plan(.load, .vision(pictureCount: 1)), for: second) { _, _ in }
-    sources.move(weights, to: .stream, for: first)
+    weights.use(.stream, of: sources, for: first)
     #expect(store != nil && store === sources.source(.load))
     #expect(sources.retainedBytes == model.memoryBytes(.vision(pictureCount: 1)))
     try #expect(model.differences(#require(store), .vision(pictureCount: 1)) == [])
-    sources.move(others, to: .stream, for: second)
+    others.use(.stream, of: sources, for: second)
     #expect(store == nil)
     #expect(sources.retainedBytes == 0)
   }

@@ -84,7 +84,7 @@ package final class Conversation {
 
   /// Takes up a plan: weights are where it says from now on.
   func adopt(_ plan: RequestPlan) {
-    model.sources.move(weights, to: plan.residency, for: WeightRequest(id: requestID))
+    weights.use(plan.residency, of: model.sources, for: WeightRequest(id: requestID))
     self.plan = plan
   }
 

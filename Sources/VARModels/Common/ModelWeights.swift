@@ -68,13 +68,16 @@ package final class ModelWeights {
 
   package func end(_ request: WeightRequest) { source.end(request) }
 
-  /// Takes the weights of the following phases from another source of the same file. Returns false where it is the
-  /// same.
-  func use(_ source: any WeightSource, for request: WeightRequest) -> Bool {
-    guard source !== self.source else { return false }
+  /// Takes the weights of the following phases from another source of the same file. What the one before kept for this
+  /// request alone goes.
+  package func use(
+    _ residency: WeightResidency, of sources: WeightSources, for request: WeightRequest
+  ) {
+    let source = sources.source(residency)
+    guard source !== self.source else { return }
     self.source.end(request)
     self.source = source
-    return true
+    sources.releaseUnused()
   }
 
   private static func check(

@@ -31,13 +31,12 @@ struct BlockReads: Sendable {
   }
 
   /// Chunks of a block that are read at once.
-  struct Batch {
-    let load: Int
-    let targets: ArraySlice<VQ4ChunkTarget>
-  }
+  typealias Batch = (load: Int, targets: ArraySlice<VQ4ChunkTarget>)
 
   /// Bytes in the file of what has been read so far.
   private(set) var readBytes = 0
+  /// Whether all threads shall end.
+  var isEnding = false
   private let file: VQ4File
   private let table: StreamTable
   private let poisonsReleased: Bool
@@ -48,15 +47,12 @@ struct BlockReads: Sendable {
   private var queue: [Batch] = []
   /// Memory that nothing has touched, the next one last; nil where the system cannot provide memory ahead.
   private var untouched: [(load: Int, bytes: Range<Int>)]? = []
-  private var isEnding = false
 
-  /// Bytes that are touched at once: as long memory that is given back is not free.
+  /// Bytes that are touched at once. Memory that is given up in between is free only after that.
   private static let touchBytes = 8 << 20
 
   /// - Parameter poisonsReleased: whether memory is filled with 0xFF when its block goes.
-  init(
-    _ file: VQ4File, _ table: StreamTable, poisonsReleased: Bool, _ waker: Waker
-  ) {
+  init(_ file: VQ4File, _ table: StreamTable, poisonsReleased: Bool, _ waker: Waker) {
     self.file = file
     self.table = table
     self.poisonsReleased = poisonsReleased
@@ -94,22 +90,19 @@ struct BlockReads: Sendable {
   /// - Parameter isUrgent: before what was asked for earlier.
   mutating func place(_ load: Int, at offsets: [Int], isUrgent: Bool = false) {
     guard let known = loads[load], !offsets.isEmpty else { return }
-    var targets: [VQ4ChunkTarget] = []
-    for (piece, offset) in zip(known.block.pieces[known.offsets.count...], offsets) {
-      let first = file.chunkRange(piece.tensor, piece.role, piece.chunks.lowerBound).lowerBound
-      for chunk in piece.chunks {
-        let place = file.chunkRange(piece.tensor, piece.role, chunk).lowerBound - first
-        targets.append(
-          VQ4ChunkTarget(
-            tensor: piece.tensor, role: piece.role, chunk: chunk, offsetBytes: offset + place))
+    let pieces = zip(known.block.pieces[known.offsets.count...], offsets)
+    let targets = pieces.flatMap { piece, offset in
+      piece.chunks.map { chunk in
+        var target = chunk
+        target.offsetBytes += offset
+        return target
       }
     }
     let batches = VQ4ChunkReader.batches(targets, of: file)
     loads[load]?.offsets += offsets
     loads[load]?.pendingCount += batches.count
     queue.insert(
-      contentsOf: batches.reversed().map { Batch(load: load, targets: $0) },
-      at: isUrgent ? queue.count : 0)
+      contentsOf: batches.reversed().map { (load, $0) }, at: isUrgent ? queue.count : 0)
     waker.wake()
   }
 
@@ -143,12 +136,6 @@ struct BlockReads: Sendable {
   }
 
   // MARK: Threads
-
-  /// Has all threads end.
-  mutating func end() {
-    isEnding = true
-    waker.wake()
-  }
 
   /// The next batch, and the memory of its block; the inner nil at the end, the outer one where there is none yet.
   mutating func take() -> (batch: Batch, base: UnsafeMutableRawPointer)?? {

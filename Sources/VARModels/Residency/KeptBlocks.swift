@@ -4,21 +4,17 @@ import VQ4Format
 /// Blocks in memory of their own: read and decoded once, they stay until nobody needs them and their memory is wanted.
 struct KeptBlocks: Sendable {
   private let blocks: WeightBlocks
-  private let residency: WeightResidency
   private var loads: [WeightPart: Int] = [:]
   /// What each request needs in its present phase.
   private var uses: [Int: Set<WeightPart>] = [:]
 
-  init(_ blocks: WeightBlocks, _ residency: WeightResidency) {
-    self.blocks = blocks
-    self.residency = residency
-  }
+  init(_ blocks: WeightBlocks) { self.blocks = blocks }
 
   /// Whether a part is in memory or on its way there.
   func holds(_ part: WeightPart) -> Bool { loads[part] != nil }
 
   /// Memory of all blocks.
-  var byteCount: Int { blocks.memoryBytes(loads.keys, residency) }
+  var byteCount: Int { blocks.memoryBytes(loads.keys) }
 
   // MARK: Room
 
@@ -29,10 +25,9 @@ struct KeptBlocks: Sendable {
     uses[request] = plan.kept
     if let roomBytes = plan.roomBytes {
       let unneeded = unneeded
-      var byteCount =
-        blocks.memoryBytes(plan.kept, residency) + blocks.memoryBytes(unneeded, residency)
+      var byteCount = blocks.memoryBytes(plan.kept) + blocks.memoryBytes(unneeded)
       for part in unneeded where byteCount > roomBytes {
-        byteCount -= blocks.memoryBytes([part], residency)
+        byteCount -= blocks.memoryBytes([part])
         drop(part, &reads)
       }
     }
@@ -40,23 +35,24 @@ struct KeptBlocks: Sendable {
     uses[request] = plan.kept.union(plan.pass.parts.filter(holds))
   }
 
-  mutating func end(_ request: Int) { uses[request] = nil }
+  /// Notes that a request needs nothing any more. What is still on its way for it alone is given up.
+  mutating func end(_ request: Int, _ reads: inout BlockReads) {
+    uses[request] = nil
+    for part in unneeded {
+      if let load = loads[part], reads[load]?.isDone != true { drop(part, &reads) }
+    }
+  }
+
+  /// Gives back what no request needs.
+  mutating func releaseUnneeded(_ reads: inout BlockReads) {
+    for part in unneeded { drop(part, &reads) }
+  }
 
   /// What no request needs, the last of the file first.
   private var unneeded: [WeightPart] {
     func place(_ part: WeightPart) -> Int { blocks[part]?.fileOffset ?? 0 }
     return loads.keys.filter { part in !uses.values.contains { $0.contains(part) } }
       .sorted { place($0) > place($1) }
-  }
-
-  /// Gives back what no request needs.
-  ///
-  /// - Parameter onlyUnfinished: leaves what is in memory.
-  mutating func dropUnneeded(onlyUnfinished: Bool = false, _ reads: inout BlockReads) {
-    for part in unneeded {
-      if onlyUnfinished, let load = loads[part], reads[load]?.isDone == true { continue }
-      drop(part, &reads)
-    }
   }
 
   private mutating func drop(_ part: WeightPart, _ reads: inout BlockReads) {
@@ -71,7 +67,7 @@ struct KeptBlocks: Sendable {
   mutating func ask(
     for part: WeightPart, isUrgent: Bool = false, _ reads: inout BlockReads
   ) throws(ModelError) {
-    guard let block = blocks.decoded(part, residency) else { return }
+    guard let block = blocks[part] else { return }
     if let load = loads[part], reads[load]?.failure == nil { return }
     drop(part, &reads)
     let load = reads.add(block, in: try .forWeights(block.byteCount), isFresh: true)

@@ -11,7 +11,6 @@ final class MappedPages: Sendable {
   private let state: Guarded<State>
 
   private struct State {
-    let waker: Waker
     /// Groups that each request reads in its present phase.
     var groups: [Int: Set<Int>] = [:]
     var thread: JoinableThread?
@@ -20,21 +19,17 @@ final class MappedPages: Sendable {
     var isEnding = false
 
     /// The group that is wanted next; the inner nil at the end, the outer one where there is none yet.
-    mutating func take() -> Int?? {
-      defer { wanted = nil }
-      return isEnding ? .some(nil) : wanted.map { Optional($0) }
-    }
+    mutating func take() -> Int?? { isEnding ? .some(nil) : wanted.take().map { Optional($0) } }
   }
 
   init(_ file: VQ4File) {
     self.file = file
-    state = Guarded { State(waker: $0) }
+    state = Guarded { _ in State() }
   }
 
   deinit {
-    let thread = state.withLock { state in
+    let thread = state.update { state in
       state.isEnding = true
-      state.waker.wake()
       return state.thread
     }
     thread?.join()
@@ -55,9 +50,8 @@ final class MappedPages: Sendable {
   func reached(_ group: Int) {
     let next = group + 1
     guard next < file.groups.count, !file.seemsResident(group: next) else { return }
-    state.withLock { state in
+    state.update { state in
       state.wanted = next
-      state.waker.wake()
       guard state.thread == nil else { return }
       // Without a thread weights are read when they are touched.
       state.thread = JoinableThread { [file, state = self.state] in

@@ -4,8 +4,8 @@ package struct RingSpace {
   package let byteCount: Int
   private var head = 0
   private var usedBytes = 0
-  /// Bytes of each place that is taken, with what was skipped before it.
-  private var taken: [Int] = []
+  /// The places that are taken: whose they are, and their bytes with what was skipped before them.
+  private var taken: [(owner: Int, byteCount: Int)] = []
 
   package init(byteCount: Int) { self.byteCount = byteCount }
 
@@ -24,21 +24,23 @@ package struct RingSpace {
   }
 
   /// - Returns: where the place begins; nil where it is not free yet.
-  package mutating func take(_ size: Int) -> Int? {
+  package mutating func take(_ size: Int, for owner: Int) -> Int? {
     if isEmpty { head = 0 }
     let cost = self.cost(size, at: head)
     guard usedBytes + cost <= byteCount else { return nil }
     let start = head + size <= byteCount ? head : 0
     head = start + size
     usedBytes += cost
-    taken.append(cost)
+    taken.append((owner, cost))
     return start
   }
 
-  /// Gives back the place that was taken first.
-  package mutating func giveBack() {
-    precondition(!isEmpty, "no place is taken")
-    usedBytes -= taken.removeFirst()
+  /// Gives back the places that were taken first, up to one whose owner still has it.
+  package mutating func giveBack(unless isTaken: (_ owner: Int) -> Bool) {
+    while let first = taken.first, !isTaken(first.owner) {
+      usedBytes -= first.byteCount
+      taken.removeFirst()
+    }
   }
 
   /// Bytes from `position` to the end of a place of this size.

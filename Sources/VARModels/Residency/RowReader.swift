@@ -21,17 +21,14 @@ final class RowReader: Sendable {
   /// Memory that the decoded chunks of a file's tables take at most.
   static func cacheBytes(_ blocks: WeightBlocks) -> Int {
     let file = blocks.file
-    var largest = 0
-    for tensor in blocks.tensorsByRow {
-      for role in VQ4StreamRole.allCases
-      where file.chunkCount(tensor, role) > 0 && file.rawFileRange(tensor, role) == nil {
-        largest = max(largest, file.chunkRange(tensor, role, 0).count)
-      }
+    let chunks = blocks.tensorsByRow.flatMap { tensor in
+      VQ4StreamRole.allCases
+        .filter { file.chunkCount(tensor, $0) > 0 && file.rawFileRange(tensor, $0) == nil }
+        .map { file.chunkRange(tensor, $0, 0).count }
     }
-    return largest == 0
-      ? 0
-      : chunkCapacity * ((largest + 4095) / 4096 * 4096) + VQ4ChunkReader.stagingBytes(file)
-        + VQ4ChunkReader.memoryBytes(file)
+    guard let largest = chunks.max() else { return 0 }
+    return chunkCapacity * ((largest + 4095) / 4096 * 4096) + VQ4ChunkReader.stagingBytes(file)
+      + VQ4ChunkReader.memoryBytes(file)
   }
 
   /// Copies a unit, whose size is that of `output`.

@@ -3,6 +3,7 @@ import VQ4Format
 
 /// What of a store changes while it is used.
 struct StoreState: ~Copyable, Sendable {
+  /// Those that take memory of their own.
   let blocks: WeightBlocks
   let residency: WeightResidency
   var reads: BlockReads
@@ -19,7 +20,7 @@ struct StoreState: ~Copyable, Sendable {
     self.blocks = blocks
     self.residency = residency
     self.reads = reads
-    kept = KeptBlocks(blocks, residency)
+    kept = KeptBlocks(blocks)
   }
 
   /// Begins a phase. Returns false where that must wait for threads that write to memory that goes.
@@ -34,8 +35,7 @@ struct StoreState: ~Copyable, Sendable {
     if residency == .stream, !goesOn {
       ring?.stop(&reads)
       ring = nil
-      kept.end(request)
-      kept.dropUnneeded(onlyUnfinished: true, &reads)
+      kept.end(request, &reads)
     }
     kept.makeRoom(for: plan, request, &reads)
     if goesOn { return true }
@@ -54,7 +54,7 @@ struct StoreState: ~Copyable, Sendable {
   }
 
   mutating func end(_ request: Int) {
-    kept.end(request)
+    kept.end(request, &reads)
     if owner == request { owner = nil }
   }
 
@@ -78,7 +78,7 @@ struct StoreState: ~Copyable, Sendable {
 
   /// Gives back what no request needs.
   mutating func releaseUnused() {
-    kept.dropUnneeded(&reads)
+    kept.releaseUnneeded(&reads)
     guard owner == nil else { return }
     ring?.stop(&reads)
     (ring, ringMemory) = (nil, nil)

@@ -9,8 +9,8 @@ package struct WeightBlock: Sendable {
     let role: VQ4StreamRole
     /// Bytes of the decoded stream that the part has.
     let bytes: Range<Int>
-    /// The chunks that hold them.
-    let chunks: Range<Int>
+    /// The chunks that hold them, with their places in the piece.
+    let chunks: [VQ4ChunkTarget]
     /// Decoded bytes of the chunks.
     let byteCount: Int
     /// Where the chunks begin in the file, and the bytes that they take there.
@@ -57,10 +57,12 @@ package struct WeightBlocks: Sendable {
   private var blocks: [WeightPart: WeightBlock] = [:]
   /// The same without streams that are stored raw, which can be used in place.
   private var compressedBlocks: [WeightPart: WeightBlock] = [:]
-  /// Of each tensor of the file; nil for one that no network knows.
-  private let accesses: [TensorSpecification.Access?]
+  /// The parts that hold each tensor; none for one that is read by rows alone.
+  private(set) var parts: [[WeightPart]]
+  /// Tensors of which single rows are read.
+  private(set) var tensorsByRow: [Int] = []
   /// Rows of each slab of the tensors that have some.
-  private let slabs: [Int: [Range<Int>]]
+  private var slabs: [Int: [Range<Int>]] = [:]
 
   /// Codes of a slab: enough work for all threads, and little beside a layer.
   package static let defaultSlabCodeBytes = 32 << 20
@@ -72,20 +74,24 @@ package struct WeightBlocks: Sendable {
     _ file: VQ4File, tensors: [TensorSpecification], slabCodeBytes: Int = Self.defaultSlabCodeBytes
   ) {
     self.file = file
-    var accesses = [TensorSpecification.Access?](repeating: nil, count: file.tensors.count)
-    var slabs: [Int: [Range<Int>]] = [:]
+    parts = Array(repeating: [], count: file.tensors.count)
     for specification in tensors {
       guard let tensor = file.tensorIndex(named: specification.name) else { continue }
-      accesses[tensor] = specification.access
-      if [.inSlabs, .inSlabsAndByRow].contains(specification.access) {
-        slabs[tensor] = Self.slabs(of: file.tensors[tensor].description, codeBytes: slabCodeBytes)
+      let entry = file.tensors[tensor]
+      if specification.access.isByRow { tensorsByRow.append(tensor) }
+      switch specification.access {
+      case .byRow: break
+      case .withGroup: parts[tensor] = [.group(entry.group)]
+      case .apart: parts[tensor] = [.apart(entry.group)]
+      case .inSlabs, .inSlabsAndByRow:
+        let slabs = Self.slabs(of: entry.description, codeBytes: slabCodeBytes)
+        self.slabs[tensor] = slabs
+        parts[tensor] = slabs.indices.map { .slab(tensor: tensor, index: $0) }
       }
     }
-    self.accesses = accesses
-    self.slabs = slabs
     var pieces: [WeightPart: [WeightBlock.Piece]] = [:]
     for (tensor, entry) in file.tensors.enumerated() {
-      for part in parts(ofTensor: tensor) {
+      for part in parts[tensor] {
         let rows = part.slab.map { slabRows(ofTensor: tensor)[$0] } ?? 0..<entry.description.rows
         for role in VQ4StreamRole.allCases where entry.description.byteCount(of: role) > 0 {
           pieces[part, default: []].append(WeightBlock.Piece(file, tensor, role, rows: rows))
@@ -102,32 +108,25 @@ package struct WeightBlocks: Sendable {
   /// nil where the part has no streams here.
   package subscript(part: WeightPart) -> WeightBlock? { blocks[part] }
 
-  /// What of a part must be decoded into memory; nil where all of it is used in the mapped file.
-  func decoded(_ part: WeightPart, _ residency: WeightResidency) -> WeightBlock? {
-    residency == .map ? compressedBlocks[part] : blocks[part]
+  /// Those that must be decoded into memory, without what is used in the mapped file.
+  func decoded(_ residency: WeightResidency) -> WeightBlocks {
+    var decoded = self
+    if residency == .map { decoded.blocks = compressedBlocks }
+    return decoded
   }
 
-  /// Memory that parts take once they are decoded.
-  func memoryBytes(_ parts: some Sequence<WeightPart>, _ residency: WeightResidency) -> Int {
-    parts.reduce(0) { $0 + (decoded($1, residency)?.memoryBytes ?? 0) }
+  /// Memory that parts take.
+  func memoryBytes(_ parts: some Sequence<WeightPart>) -> Int {
+    parts.reduce(0) { $0 + (blocks[$1]?.memoryBytes ?? 0) }
   }
 
-  /// The parts that hold a tensor; none for one that is read by rows alone.
-  func parts(ofTensor tensor: Int) -> [WeightPart] {
-    switch accesses[tensor] {
-    case .byRow, nil: []
-    case .withGroup: [.group(file.tensors[tensor].group)]
-    case .apart: [.apart(file.tensors[tensor].group)]
-    case .inSlabs, .inSlabsAndByRow:
-      slabRows(ofTensor: tensor).indices.map { .slab(tensor: tensor, index: $0) }
-    }
+  /// Bytes that parts take in the file.
+  func storedBytes(_ parts: some Sequence<WeightPart>) -> Int {
+    parts.reduce(0) { $0 + (blocks[$1]?.storedBytes ?? 0) }
   }
 
   /// The rows of each slab of a tensor that is read in slabs.
   func slabRows(ofTensor tensor: Int) -> [Range<Int>] { slabs[tensor] ?? [] }
-
-  /// Tensors of which single rows are read.
-  var tensorsByRow: [Int] { accesses.indices.filter { accesses[$0]?.isByRow == true } }
 
   /// Slabs begin with a chunk of codes where they are larger than one.
   private static func slabs(
@@ -154,13 +153,17 @@ extension WeightBlock.Piece {
     }
     let chunkBytes = description.chunkByteCount(of: role)
     let chunks = bytes.lowerBound / chunkBytes..<(bytes.upperBound + chunkBytes - 1) / chunkBytes
+    let start = chunks.lowerBound * chunkBytes
     self.init(
-      tensor: tensor, role: role, bytes: bytes, chunks: chunks,
+      tensor: tensor, role: role, bytes: bytes,
+      chunks: chunks.map {
+        VQ4ChunkTarget(
+          tensor: tensor, role: role, chunk: $0, offsetBytes: $0 * chunkBytes - start)
+      },
       byteCount: chunks.reduce(0) { $0 + file.chunkRange(tensor, role, $1).count },
       fileOffset: file.chunkFileRange(tensor, role, chunks.lowerBound).lowerBound,
       storedBytes: chunks.reduce(0) { $0 + file.chunkFileRange(tensor, role, $1).count },
-      skippedBytes: bytes.lowerBound - chunks.lowerBound * chunkBytes,
-      isRaw: file.rawFileRange(tensor, role) != nil)
+      skippedBytes: bytes.lowerBound - start, isRaw: file.rawFileRange(tensor, role) != nil)
   }
 }
 

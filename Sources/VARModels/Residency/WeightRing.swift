@@ -14,8 +14,7 @@ struct WeightRing: Sendable {
   private let blocks: WeightBlocks
   private let memory: AnonymousMemory?
   private var space: RingSpace
-  /// In the ring, or on their way there, in the order of their places. One that is given back stays until its places
-  /// are free, and are the first of the ring.
+  /// In the ring, or on their way there, in the order of their places.
   private var entries: [Entry] = []
   /// The next step to read; steps count the parts of all passes.
   private var next = 0
@@ -27,8 +26,6 @@ struct WeightRing: Sendable {
     let step: Int
     let block: WeightBlock
     let load: Int
-    /// Pieces that have a place.
-    var placeCount = 0
     var userCount = 0
   }
 
@@ -47,33 +44,30 @@ struct WeightRing: Sendable {
   }
 
   /// Gives up all that is in the ring.
-  func stop(_ reads: inout BlockReads) { for entry in entries { reads.abandon(entry.load) } }
+  mutating func stop(_ reads: inout BlockReads) {
+    for entry in entries { reads.abandon(entry.load) }
+    entries = []
+  }
 
   /// Asks for parts as long as there are places for them, a pass ahead at most.
   mutating func advance(
     _ kept: inout KeptBlocks, _ reads: inout BlockReads
   ) throws(ModelError) {
-    while let first = entries.first, reads[first.load] == nil {
-      for _ in 0..<first.placeCount { space.giveBack() }
-      entries.removeFirst()
-    }
-    if let last = entries.last, reads[last.load]?.isAbandoned == false, !place(&reads) { return }
+    space.giveBack { reads[$0] != nil }
+    if !entries.isEmpty, !place(&reads) { return }
     let count = plan.pass.parts.count
     while next < stepLimit, next <= current + count {
       let part = plan.pass.parts[next % count]
-      guard let block = blocks[part] else {
+      guard let block = blocks[part], !plan.kept.contains(part), !kept.holds(part) else {
+        // Kept parts are read in the order of the pass too.
+        if plan.kept.contains(part) { try kept.ask(for: part, &reads) }
         next += 1
         continue
       }
-      // Kept parts are read in the order of the pass too.
-      if plan.kept.contains(part) || kept.holds(part) {
-        if !kept.holds(part) { try kept.ask(for: part, &reads) }
-        next += 1
-        continue
-      }
-      let sizes = block.pieces.map(\.placeBytes)
       // A part that begins too late in the ring waits until it can begin at its start.
-      guard let memory, space.isEmpty || space.canHold(sizes) else { return }
+      guard let memory, space.isEmpty || space.canHold(block.pieces.map(\.placeBytes)) else {
+        return
+      }
       let load = reads.add(block, in: memory, isFresh: false)
       entries.append(Entry(step: next, block: block, load: load))
       next += 1
@@ -83,15 +77,15 @@ struct WeightRing: Sendable {
 
   /// Takes places for the rest of the last part's pieces and has them read. Returns false where there is no place yet.
   private mutating func place(_ reads: inout BlockReads) -> Bool {
-    let entry = entries[entries.count - 1]
+    guard let last = entries.last, let load = reads[last.load] else { return false }
     var offsets: [Int] = []
-    for piece in entry.block.pieces[entry.placeCount...] {
-      guard let offset = space.take(piece.placeBytes) else { break }
+    let pieces = last.block.pieces[load.offsets.count...]
+    for piece in pieces {
+      guard let offset = space.take(piece.placeBytes, for: last.load) else { break }
       offsets.append(offset)
     }
-    entries[entries.count - 1].placeCount += offsets.count
-    reads.place(entry.load, at: offsets)
-    return entry.placeCount + offsets.count == entry.block.pieces.count
+    reads.place(last.load, at: offsets)
+    return offsets.count == pieces.count
   }
 
   /// Whether a part is in the ring. Has it read where it is not.
@@ -100,21 +94,21 @@ struct WeightRing: Sendable {
   ) throws(ModelError) -> Bool {
     skip(to: part, &reads)
     try advance(&kept, &reads)
-    guard let index = index(of: part, reads) else { return false }
-    current = entries[index].step
-    guard try reads.isThere(entries[index].load) else { return false }
+    guard let index = index(of: part), try reads.isThere(entries[index].load) else { return false }
     entries[index].userCount += 1
     return true
   }
 
-  private func index(of part: WeightPart, _ reads: BlockReads) -> Int? {
-    entries.firstIndex { $0.block.part == part && reads[$0.load]?.isAbandoned == false }
+  private func index(of part: WeightPart) -> Int? {
+    entries.firstIndex { $0.block.part == part }
   }
 
   /// Gives up what stands before a part; everything, where the part is not on its way.
   private mutating func skip(to part: WeightPart, _ reads: inout BlockReads) {
-    if let index = index(of: part, reads) {
+    if let index = index(of: part) {
+      current = entries[index].step
       for entry in entries[..<index] where entry.userCount == 0 { reads.abandon(entry.load) }
+      entries.removeAll { $0.step < current && $0.userCount == 0 }
       return
     }
     guard let position = plan.pass.parts.firstIndex(of: part) else {
@@ -132,15 +126,12 @@ struct WeightRing: Sendable {
   mutating func release(
     _ part: WeightPart, _ kept: inout KeptBlocks, _ reads: inout BlockReads
   ) {
-    let found = entries.firstIndex { $0.block.part == part && $0.userCount > 0 }
-    guard let index = found else { return }
+    guard let index = entries.firstIndex(where: { $0.block.part == part && $0.userCount > 0 })
+    else { return }
     entries[index].userCount -= 1
     guard entries[index].userCount == 0 else { return }
-    reads.abandon(entries[index].load)
-    do throws(ModelError) {
-      try advance(&kept, &reads)
-    } catch {
-      // Whoever acquires the part next learns of it.
-    }
+    reads.abandon(entries.remove(at: index).load)
+    // Whoever acquires the next part learns of an error.
+    try? advance(&kept, &reads)
   }
 }

@@ -4,8 +4,7 @@ import VQ4Format
 /// The stores of one file's weights, one for each residency, made when it is first asked for and shared by all
 /// requests.
 package final class WeightSources: Sendable {
-  package let file: VQ4File
-  package let blocks: WeightBlocks
+  private let blocks: WeightBlocks
   private let tensors: [TensorSpecification]
   private let threadCount: Int
   private let fixed: (any WeightSource & Sendable)?
@@ -19,7 +18,6 @@ package final class WeightSources: Sendable {
     _ file: VQ4File, tensors: [TensorSpecification], threadCount: Int,
     fixed: (any WeightSource & Sendable)? = nil
   ) {
-    self.file = file
     self.tensors = tensors
     self.threadCount = threadCount
     self.fixed = fixed
@@ -28,24 +26,16 @@ package final class WeightSources: Sendable {
 
   /// Threads that read weights, beside a number of threads that compute.
   package static func readerCount(threadCount: Int) -> Int {
-    WeightReaders.count(threadCount: threadCount)
+    min(max(2 * threadCount, 2), 16)
   }
 
   package func source(_ residency: WeightResidency) -> any WeightSource & Sendable {
     if let fixed { return fixed }
     return made.withLock { made in
-      if let store = made[residency] { return store }
-      let store = WeightStore(blocks, residency, threadCount: threadCount)
+      let store = made[residency] ?? WeightStore(blocks, residency, threadCount: threadCount)
       made[residency] = store
       return store
     }
-  }
-
-  /// Has a request take its weights from where they are from now on. What was kept elsewhere for it alone goes.
-  package func move(
-    _ weights: ModelWeights, to residency: WeightResidency, for request: WeightRequest
-  ) {
-    if weights.use(source(residency), for: request) { releaseUnused() }
   }
 
   // MARK: Memory

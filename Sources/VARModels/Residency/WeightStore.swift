@@ -20,20 +20,21 @@ import VQ4Format
 ///
 /// What changes is in a `StoreState` behind one lock:
 ///
-///     KeptBlocks ---add--->                 ---take--->
-///                           BlockReads                    WeightReaders (threads)
-///     WeightRing ---add--->                 <--finish--
+///     KeptBlocks --- add, place --->                 --- take ---->
+///                                      BlockReads                     readers
+///     WeightRing <--- isThere ------                 <-- finish ---
 package final class WeightStore: WeightSource, Sendable {
   package var directory: any TensorDirectory { file }
   package var blocks: WeightBlocks? { allBlocks }
   package let allBlocks: WeightBlocks
+  /// Those that take memory of their own.
+  private let decoded: WeightBlocks
   package let residency: WeightResidency
   /// Threads that compute.
   package let threadCount: Int
-  private let file: VQ4File
+  let direct: VQ4DirectFile
+  let state: Guarded<StoreState>
   private let table: StreamTable
-  private let state: Guarded<StoreState>
-  private let readers: WeightReaders
   private let rows: RowReader
   private let pages: MappedPages?
 
@@ -47,20 +48,25 @@ package final class WeightStore: WeightSource, Sendable {
     poisonsReleased: Bool = false
   ) {
     let table = StreamTable(blocks)
-    let direct = VQ4DirectFile(blocks.file, isDirect: isDirect)
-    file = blocks.file
+    direct = VQ4DirectFile(blocks.file, isDirect: isDirect)
     allBlocks = blocks
+    let decoded = blocks.decoded(residency)
+    self.decoded = decoded
     self.residency = residency
     self.threadCount = threadCount
     self.table = table
     state = Guarded { waker in
       let reads = BlockReads(blocks.file, table, poisonsReleased: poisonsReleased, waker)
-      return StoreState(blocks, residency, reads)
+      return StoreState(decoded, residency, reads)
     }
-    readers = WeightReaders(state, direct, threadCount: threadCount)
     rows = RowReader(direct, usesMapping: residency == .map)
     pages = residency == .map ? MappedPages(blocks.file) : nil
   }
+
+  /// Nothing may be written to memory that goes.
+  deinit { stopReaders() }
+
+  var file: VQ4File { allBlocks.file }
 
   // MARK: Phases
 
@@ -71,10 +77,8 @@ package final class WeightStore: WeightSource, Sendable {
       try ModelError.reading { () throws(VQ4Error) in try file.mapWeights() }
       pages.begin(plan.pass, request.id)
     }
-    try state.wait { state throws(ModelError) in
-      try state.begin(plan, request.id) ? () : nil
-    }
-    try readers.start()
+    try state.wait { state throws(ModelError) in try state.begin(plan, request.id) ? () : nil }
+    try startReaders()
     if residency == .load { try wait(for: plan.pass.parts, request, progress) }
   }
 
@@ -86,9 +90,8 @@ package final class WeightStore: WeightSource, Sendable {
       ($0.kept.missing(parts, $0.reads), $0.reads.readBytes)
     }
     guard !missing.isEmpty else { return }
-    let total = missing.reduce(0) { $0 + (allBlocks[$1]?.storedBytes ?? 0) }
-    var known = start
-    var areThere = false
+    let total = decoded.storedBytes(missing)
+    var (areThere, known) = (false, start)
     do throws(ModelError) {
       while !areThere {
         progress(min(known - start, total), total)
@@ -100,14 +103,11 @@ package final class WeightStore: WeightSource, Sendable {
           return nil
         }
       }
+      progress(total, total)
     } catch {
-      state.withLock { state in
-        state.kept.end(request.id)
-        state.kept.dropUnneeded(onlyUnfinished: true, &state.reads)
-      }
+      state.withLock { $0.end(request.id) }
       throw error
     }
-    progress(total, total)
   }
 
   package func end(_ request: WeightRequest) {
@@ -123,16 +123,11 @@ package final class WeightStore: WeightSource, Sendable {
 
   // MARK: Parts
 
-  private func needsPlace(_ part: WeightPart) -> Bool {
-    allBlocks.decoded(part, residency) != nil
-  }
-
   package func acquire(_ part: WeightPart, isCancelled: () -> Bool) throws(ModelError) {
     pages?.reached(part.group(in: file))
-    guard needsPlace(part) else { return }
-    let isThere = try state.withLock { state throws(ModelError) in try state.acquire(part) }
-    guard !isThere else { return }
-    try readers.start()
+    guard decoded[part] != nil else { return }
+    if try state.withLock({ state throws(ModelError) in try state.acquire(part) }) { return }
+    try startReaders()
     try state.wait(milliseconds: 100) { state throws(ModelError) in
       if try state.acquire(part) { return () }
       if isCancelled() { throw ModelError.cancelled }
@@ -141,7 +136,7 @@ package final class WeightStore: WeightSource, Sendable {
   }
 
   package func release(_ part: WeightPart) {
-    guard residency == .stream, needsPlace(part) else { return }
+    guard residency == .stream, decoded[part] != nil else { return }
     state.withLock { $0.release(part) }
   }
 
