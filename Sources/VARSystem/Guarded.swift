@@ -42,24 +42,27 @@ package final class Guarded<Value: ~Copyable & Sendable>: @unchecked Sendable {
 
   /// Calls `body` until it returns something, again whenever threads are woken. In between others have the value.
   ///
-  /// - Parameter milliseconds: calls it again after this time, too.
+  /// - Parameters:
+  ///   - waker: what wakes this thread; nil: the value's own.
+  ///   - milliseconds: calls it again after this time, too.
   package func wait<Result, Failure: Error>(
-    milliseconds: Int? = nil, _ body: (inout Value) throws(Failure) -> Result?
+    for waker: Waker? = nil, milliseconds: Int? = nil,
+    _ body: (inout Value) throws(Failure) -> Result?
   ) throws(Failure) -> Result {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     while true {
       if let result = try body(&value) { return result }
-      waker.wait(mutex, milliseconds: milliseconds)
+      (waker ?? self.waker).wait(mutex, milliseconds: milliseconds)
     }
   }
 }
 
-/// Wakes the threads that wait for a guarded value to change.
+/// Wakes the threads that wait for a guarded value to change: all of them, or those that wait for a change of one kind.
 package final class Waker: @unchecked Sendable {
   private let change = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-  fileprivate init() {
+  package init() {
     var attributes = pthread_condattr_t()
     pthread_condattr_init(&attributes)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)

@@ -25,9 +25,7 @@ struct BlockReads: Sendable {
     var isEntered = false
     var isAbandoned = false
 
-    var isDone: Bool {
-      offsets.count == block.pieces.count && pendingCount == 0 && failure == nil
-    }
+    var isDone: Bool { offsets.count == block.pieces.count && pendingCount == 0 && failure == nil }
   }
 
   /// Chunks of a block that are read at once.
@@ -35,14 +33,16 @@ struct BlockReads: Sendable {
 
   /// Bytes in the file of what has been read so far.
   private(set) var readBytes = 0
-  /// Whether all threads shall end.
-  var isEnding = false
   private let file: VQ4File
   private let table: StreamTable
   private let poisonsReleased: Bool
+  /// Wakes who waits for blocks, the readers, and the thread that touches memory.
   private let waker: Waker
+  let readWaker = Waker()
+  let touchWaker = Waker()
   private var loads: [Int: Load] = [:]
   private var loadCount = 0
+  private var isEnding = false
   /// The next one last.
   private var queue: [Batch] = []
   /// Memory that nothing has touched, the next one last; nil where the system cannot provide memory ahead.
@@ -81,6 +81,7 @@ struct BlockReads: Sendable {
         (load: loadCount, bytes: $0..<min($0 + Self.touchBytes, block.byteCount))
       }
       untouched?.insert(contentsOf: steps.reversed(), at: 0)
+      touchWaker.wake()
     }
     return loadCount
   }
@@ -103,7 +104,7 @@ struct BlockReads: Sendable {
     loads[load]?.pendingCount += batches.count
     queue.insert(
       contentsOf: batches.reversed().map { (load, $0) }, at: isUrgent ? queue.count : 0)
-    waker.wake()
+    readWaker.wake()
   }
 
   /// Whether a block is in memory; its streams are in the table from then on.
@@ -137,6 +138,13 @@ struct BlockReads: Sendable {
 
   // MARK: Threads
 
+  /// Has the threads end.
+  mutating func end() {
+    isEnding = true
+    readWaker.wake()
+    touchWaker.wake()
+  }
+
   /// The next batch, and the memory of its block; the inner nil at the end, the outer one where there is none yet.
   mutating func take() -> (batch: Batch, base: UnsafeMutableRawPointer)?? {
     if isEnding { return .some(nil) }
@@ -160,9 +168,8 @@ struct BlockReads: Sendable {
     if isEnding || untouched == nil { return .some(nil) }
     while let (load, bytes) = untouched?.popLast() {
       guard let base = startWriting(load) else { continue }
-      return (
-        load, UnsafeMutableRawBufferPointer(start: base + bytes.lowerBound, count: bytes.count)
-      )
+      let start = base + bytes.lowerBound
+      return (load, UnsafeMutableRawBufferPointer(start: start, count: bytes.count))
     }
     return nil
   }

@@ -76,9 +76,7 @@ struct KeptBlocks: Sendable {
   }
 
   /// Whether a part is in memory. Has it read where it was not asked for.
-  mutating func acquire(
-    _ part: WeightPart, _ reads: inout BlockReads
-  ) throws(ModelError) -> Bool {
+  mutating func acquire(_ part: WeightPart, _ reads: inout BlockReads) throws(ModelError) -> Bool {
     if let load = loads[part] { return try reads.isThere(load) }
     try ask(for: part, isUrgent: true, &reads)
     return false

@@ -72,9 +72,7 @@ struct StoreState: ~Copyable, Sendable {
   }
 
   /// Memory that stays when the requests end.
-  var retainedBytes: Int {
-    kept.byteCount + (owner == nil ? ringMemory?.byteCount ?? 0 : 0)
-  }
+  var retainedBytes: Int { kept.byteCount + (owner == nil ? ringMemory?.byteCount ?? 0 : 0) }
 
   /// Gives back what no request needs.
   mutating func releaseUnused() {

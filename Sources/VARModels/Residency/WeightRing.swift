@@ -50,9 +50,7 @@ struct WeightRing: Sendable {
   }
 
   /// Asks for parts as long as there are places for them, a pass ahead at most.
-  mutating func advance(
-    _ kept: inout KeptBlocks, _ reads: inout BlockReads
-  ) throws(ModelError) {
+  mutating func advance(_ kept: inout KeptBlocks, _ reads: inout BlockReads) throws(ModelError) {
     space.giveBack { reads[$0] != nil }
     if !entries.isEmpty, !place(&reads) { return }
     let count = plan.pass.parts.count
@@ -64,10 +62,9 @@ struct WeightRing: Sendable {
         next += 1
         continue
       }
+      let sizes = block.pieces.map(\.placeBytes)
       // A part that begins too late in the ring waits until it can begin at its start.
-      guard let memory, space.isEmpty || space.canHold(block.pieces.map(\.placeBytes)) else {
-        return
-      }
+      guard let memory, space.isEmpty || space.canHold(sizes) else { return }
       let load = reads.add(block, in: memory, isFresh: false)
       entries.append(Entry(step: next, block: block, load: load))
       next += 1
@@ -123,9 +120,7 @@ struct WeightRing: Sendable {
     current = next
   }
 
-  mutating func release(
-    _ part: WeightPart, _ kept: inout KeptBlocks, _ reads: inout BlockReads
-  ) {
+  mutating func release(_ part: WeightPart, _ kept: inout KeptBlocks, _ reads: inout BlockReads) {
     guard let index = entries.firstIndex(where: { $0.block.part == part && $0.userCount > 0 })
     else { return }
     entries[index].userCount -= 1

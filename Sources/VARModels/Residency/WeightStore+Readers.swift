@@ -18,14 +18,15 @@ extension WeightStore {
       guard !state.reads.isIdle, state.threads.count <= readerCount else { return }
       // One block for all: huge pages are larger than a place.
       let placeBytes = VQ4ChunkReader.stagingBytes(file)
+      let (readWaker, touchWaker) = (state.reads.readWaker, state.reads.touchWaker)
       if state.staging == nil { state.staging = try .forWeights(readerCount * placeBytes) }
       while state.threads.count <= readerCount, let staging = state.staging {
         let number = state.threads.count
         let thread = JoinableThread { [state = self.state, direct] in
-          if number == readerCount { return Self.touch(state) }
+          if number == readerCount { return Self.touch(state, touchWaker) }
           let place = UnsafeMutableRawBufferPointer(
             start: staging.base + number * placeBytes, count: placeBytes)
-          Self.read(state, VQ4ChunkReader(direct, staging: place))
+          Self.read(state, readWaker, VQ4ChunkReader(direct, staging: place))
         }
         guard let thread else { break }
         state.threads.append(thread)
@@ -37,8 +38,10 @@ extension WeightStore {
   }
 
   /// Reads batches until the end.
-  private static func read(_ state: Guarded<StoreState>, _ reader: VQ4ChunkReader) {
-    while let (batch, base) = state.wait({ $0.reads.take() }) {
+  private static func read(
+    _ state: Guarded<StoreState>, _ waker: Waker, _ reader: VQ4ChunkReader
+  ) {
+    while let (batch, base) = state.wait(for: waker, { $0.reads.take() }) {
       var failure: ModelError?
       do throws(VQ4Error) {
         try reader.read(batch.targets, into: base)
@@ -51,8 +54,8 @@ extension WeightStore {
 
   /// Touches memory until the end, or until the system refuses: clearing a page, or getting it from the host of a
   /// virtual machine, takes about as long as reading one from a fast disk.
-  private static func touch(_ state: Guarded<StoreState>) {
-    while let (load, pages) = state.wait({ $0.reads.takeUntouched() }) {
+  private static func touch(_ state: Guarded<StoreState>, _ waker: Waker) {
+    while let (load, pages) = state.wait(for: waker, { $0.reads.takeUntouched() }) {
       let isProvided = AnonymousMemory.provide(pages)
       state.withLock { $0.reads.finishTouching(load, isProvided: isProvided) }
     }
@@ -60,8 +63,8 @@ extension WeightStore {
 
   /// Ends the threads, and returns when they have ended.
   func stopReaders() {
-    let threads = state.update { state in
-      state.reads.isEnding = true
+    let threads = state.withLock { state in
+      state.reads.end()
       return state.threads
     }
     for thread in threads { thread.join() }
