@@ -147,9 +147,7 @@ package struct LoadBenchmark {
       try source.acquire(part)
       if residency == .map {
         for content in model.blocks.contents(of: part) where content.bytes.count >= 4096 {
-          let start =
-            content.slab.map { source.stream(content.tensor, content.role, slab: $0) }
-            ?? source.stream(content.tensor, content.role)
+          let start = source.stream(content.tensor, content.role, slab: content.slab)
           MachineProbe.read(start, byteCount: content.bytes.count, pool)
         }
       }

@@ -47,10 +47,10 @@ final class SyntheticWeights: WeightSource, TensorDirectory, @unchecked Sendable
   func description(ofTensor tensor: Int) -> VQ4TensorDescription { descriptions[tensor] }
   func group(ofTensor tensor: Int) -> Int { groups[tensor] }
   var directory: any TensorDirectory { self }
-  func acquire(_ part: WeightPart) throws(ModelError) {}
+  func acquire(_ part: WeightPart, isCancelled: () -> Bool) throws(ModelError) {}
   func release(_ part: WeightPart) {}
 
-  func stream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawPointer {
+  func stream(_ tensor: Int, _ role: VQ4StreamRole, slab: Int?) -> UnsafeRawPointer {
     UnsafeRawPointer(memory.base + offsets[slot(tensor, role)])
   }
 

@@ -5,9 +5,12 @@
 #endif
 
 /// A block of zeroed memory straight from the system, in huge pages where they are small enough to be worth it.
-package final class AnonymousMemory {
+///
+/// The block itself never changes; what is in it is up to those who share it.
+package final class AnonymousMemory: @unchecked Sendable {
   package let base: UnsafeMutableRawPointer
-  private let byteCount: Int
+  /// Bytes that were asked for, 1 at least.
+  package let byteCount: Int
   private let mappedCount: Int
 
   package static let hugePageBytes = 2 << 20

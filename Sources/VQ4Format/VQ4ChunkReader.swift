@@ -24,12 +24,12 @@ package final class VQ4DirectFile: Sendable {
 }
 
 /// A chunk, and where its decoded bytes go.
-package struct VQ4ChunkTarget: Sendable {
+package struct VQ4ChunkTarget: Sendable, Equatable {
   package let tensor: Int
   package let role: VQ4StreamRole
   package let chunk: Int
   /// From the beginning of the output.
-  package let offsetBytes: Int
+  package var offsetBytes: Int
 
   package init(tensor: Int, role: VQ4StreamRole, chunk: Int, offsetBytes: Int) {
     self.tensor = tensor

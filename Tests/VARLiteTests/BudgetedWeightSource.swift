@@ -32,12 +32,11 @@ final class BudgetedWeightSource: WeightSource, @unchecked Sendable {
   }
 
   func end(_ request: WeightRequest) { source.end(request) }
-  func acquire(_ part: WeightPart) throws(ModelError) { try source.acquire(part) }
-  func release(_ part: WeightPart) { source.release(part) }
-  func stream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawPointer {
-    source.stream(tensor, role)
+  func acquire(_ part: WeightPart, isCancelled: () -> Bool) throws(ModelError) {
+    try source.acquire(part, isCancelled: isCancelled)
   }
-  func stream(_ tensor: Int, _ role: VQ4StreamRole, slab: Int) -> UnsafeRawPointer {
+  func release(_ part: WeightPart) { source.release(part) }
+  func stream(_ tensor: Int, _ role: VQ4StreamRole, slab: Int?) -> UnsafeRawPointer {
     source.stream(tensor, role, slab: slab)
   }
   func read(

@@ -43,12 +43,14 @@ final class HidingWeightSource: WeightSource, TensorDirectory, @unchecked Sendab
     let name = file.tensors[tensor].name
     return moved.contains { name.hasPrefix($0) } ? 0 : file.group(ofTensor: tensor)
   }
-  func acquire(_ part: WeightPart) throws(ModelError) { try source.acquire(part) }
+  func acquire(_ part: WeightPart, isCancelled: () -> Bool) throws(ModelError) {
+    try source.acquire(part, isCancelled: isCancelled)
+  }
   func release(_ part: WeightPart) { source.release(part) }
-  func stream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawPointer {
+  func stream(_ tensor: Int, _ role: VQ4StreamRole, slab: Int?) -> UnsafeRawPointer {
     let name = file.tensors[tensor].name
     return spoiled.contains { name.hasPrefix($0) }
-      ? UnsafeRawPointer(spoiledBytes.baseAddress!) : source.stream(tensor, role)
+      ? UnsafeRawPointer(spoiledBytes.baseAddress!) : source.stream(tensor, role, slab: slab)
   }
   func read(
     unit: Int, of tensor: Int, _ role: VQ4StreamRole, into output: UnsafeMutableRawBufferPointer

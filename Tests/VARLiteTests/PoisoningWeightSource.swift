@@ -31,7 +31,9 @@ final class PoisoningWeightSource: WeightSource, @unchecked Sendable {
 
   var directory: any TensorDirectory { file }
 
-  func acquire(_ part: WeightPart) throws(ModelError) { try acquire(part.group(in: file)) }
+  func acquire(_ part: WeightPart, isCancelled: () -> Bool) throws(ModelError) {
+    try acquire(part.group(in: file))
+  }
   func release(_ part: WeightPart) { release(part.group(in: file)) }
 
   private func acquire(_ group: Int) throws(ModelError) {
@@ -59,7 +61,7 @@ final class PoisoningWeightSource: WeightSource, @unchecked Sendable {
     buffers[group]!.initializeMemory(as: UInt8.self, repeating: 0xFF)
   }
 
-  func stream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawPointer {
+  func stream(_ tensor: Int, _ role: VQ4StreamRole, slab: Int?) -> UnsafeRawPointer {
     UnsafeRawPointer(
       buffers[file.group(ofTensor: tensor)]!.baseAddress! + offsets[key(tensor, role)]!)
   }

@@ -89,7 +89,7 @@ import VQ4Format
     #expect(try replies(loaded) == expected)
   }
 
-  /// Requests from several threads: at once with `map` and `load`, one after the other with `stream`.
+  /// Requests from several threads at once.
   @Test(arguments: [Residency.map, .load, .stream])
   func requestsFromManyThreads(residency: Residency) async throws {
     let path = try TinyModel.path(recipe: "balanced", layout: .compact)

@@ -64,9 +64,7 @@ struct StreamComparison {
     var differences: [String] = []
     for piece in blocks.contents(of: part) {
       let all = bytes(piece.tensor, piece.role)
-      let pointer =
-        piece.slab.map { source.stream(piece.tensor, piece.role, slab: $0) }
-        ?? source.stream(piece.tensor, piece.role)
+      let pointer = source.stream(piece.tensor, piece.role, slab: piece.slab)
       let found = UnsafeRawBufferPointer(start: pointer, count: piece.bytes.count)
       if !found.elementsEqual(all[piece.bytes]) {
         differences.append("\(file.tensors[piece.tensor].name) \(piece.role)")

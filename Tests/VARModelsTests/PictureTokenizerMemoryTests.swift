@@ -82,9 +82,11 @@ private final class DirectoryOnly: WeightSource, TensorDirectory {
   func description(ofTensor tensor: Int) -> VQ4TensorDescription { descriptions[tensor] }
   func group(ofTensor tensor: Int) -> Int { groups[tensor] }
   var directory: any TensorDirectory { self }
-  func acquire(_ part: WeightPart) throws(ModelError) { Issue.record("weights are asked for") }
+  func acquire(_ part: WeightPart, isCancelled: () -> Bool) throws(ModelError) {
+    Issue.record("weights are asked for")
+  }
   func release(_ part: WeightPart) {}
-  func stream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawPointer {
+  func stream(_ tensor: Int, _ role: VQ4StreamRole, slab: Int?) -> UnsafeRawPointer {
     preconditionFailure("weights are read")
   }
 }

@@ -28,46 +28,11 @@ import VARTestSupport
     #expect(size.load(ordering: .acquiring) == byteCount - (128 << 10))
   }
 
-  @Test func whoWaitsIsWokenByASignal() throws {
-    let monitor = Monitor()
-    let state = Mutex(0)
-    let thread = try #require(
-      JoinableThread {
-        monitor.locked {
-          state.withLock { $0 = 1 }
-          monitor.signal()
-          while state.withLock({ $0 }) < 2 { monitor.wait() }
-          state.withLock { $0 = 3 }
-        }
-      })
-    monitor.locked {
-      while state.withLock({ $0 }) < 1 { monitor.wait() }
-      state.withLock { $0 = 2 }
-      monitor.signal()
-    }
-    thread.join()
-    #expect(state.withLock { $0 } == 3)
-  }
-
-  @Test func aWaitWithALimitEnds() {
-    let monitor = Monitor()
-    let start = MonotonicClock.seconds()
-    monitor.locked { monitor.wait(milliseconds: 20) }
-    #expect(MonotonicClock.seconds() - start >= 0.019)
-  }
-
   @Test func aDetachedThreadRunsToItsEnd() throws {
-    let monitor = Monitor()
-    let isDone = Mutex(false)
-    let thread = try #require(
-      JoinableThread {
-        monitor.locked {
-          isDone.withLock { $0 = true }
-          monitor.signal()
-        }
-      })
+    let isDone = Guarded { _ in false }
+    let thread = try #require(JoinableThread { isDone.update { $0 = true } })
     thread.detach()
-    monitor.locked { while !isDone.withLock({ $0 }) { monitor.wait() } }
+    isDone.wait { $0 ? () : nil }
   }
 
   @Test func aPoolThatIsAtWorkRefuses() throws {

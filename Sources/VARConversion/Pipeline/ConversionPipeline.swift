@@ -17,6 +17,7 @@ final class ConversionPipeline: @unchecked Sendable {
   }
 
   private struct State {
+    let waker: Waker
     var freeSlots: [ChunkSlot]
     var tasks: [Task] = []
     /// In the order of reading; the first ones may be ready or not.
@@ -25,7 +26,7 @@ final class ConversionPipeline: @unchecked Sendable {
     var isClosed = false
   }
 
-  private let shared: SharedState<State>
+  private let shared: Guarded<State>
   private let pool: ThreadPool
   private var threads: [JoinableThread] = []
   /// Small tensors that may wait for the writer.
@@ -34,7 +35,9 @@ final class ConversionPipeline: @unchecked Sendable {
   /// - Parameter slotCount: chunks that are in memory at once, at least 1.
   init(pool: ThreadPool, slotCount: Int, slotSizes: ChunkSlot.Sizes) {
     self.pool = pool
-    shared = SharedState(State(freeSlots: (0..<slotCount).map { _ in ChunkSlot(slotSizes) }))
+    shared = Guarded { waker in
+      State(waker: waker, freeSlots: (0..<slotCount).map { _ in ChunkSlot(slotSizes) })
+    }
   }
 
   /// Starts the reader and the workers; false where the system refuses threads.
@@ -61,6 +64,7 @@ final class ConversionPipeline: @unchecked Sendable {
   func next() -> PipelineItem {
     shared.wait { state in
       guard let first = state.items.first, first.isReady else { return nil }
+      state.waker.wake()
       return state.items.removeFirst()
     }
   }
@@ -84,6 +88,7 @@ final class ConversionPipeline: @unchecked Sendable {
       if state.isStopped { return false }
       guard state.items.count < Self.maximumItemCount else { return nil }
       state.items.append(item)
+      state.waker.wake()
       if case .chunk = item.content { state.tasks.append(.chunk(item)) }
       return true
     }

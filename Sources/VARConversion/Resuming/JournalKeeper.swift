@@ -10,7 +10,7 @@ final class JournalKeeper: @unchecked Sendable {
     var isClosed = false
   }
 
-  private let shared = SharedState(State())
+  private let shared = Guarded { _ in State() }
   private let writer: VQ4Writer
   private let journal: Journal
   private var thread: JoinableThread?

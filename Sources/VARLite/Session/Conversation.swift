@@ -23,7 +23,6 @@ package final class Conversation {
   private(set) var reporter = RequestReporter()
   private var turnCount = 0
   private let requestID: Int
-  private let requestWeights: RequestWeights
   private var compute: Compute?
   /// Type of the cached keys and values; nil before the first turn.
   private(set) var kvType: KVType?
@@ -40,10 +39,10 @@ package final class Conversation {
     self.model = model
     self.contextTokens = contextTokens
     self.instruments = instruments
-    let requestWeights = RequestWeights(model.sources, model.options.residency.fixed ?? .map)
-    self.requestWeights = requestWeights
     weights = try VARLiteError.wrapping {
-      try ModelWeights(source: requestWeights, tensors: model.tensors)
+      try ModelWeights(
+        source: model.sources.source(model.options.residency.fixed ?? .map),
+        tensors: model.tensors)
     }
     requestID = model.runtime.nextRequestID
   }
@@ -82,7 +81,8 @@ package final class Conversation {
       reporter.report(.progress(progress))
     }
     self.admission = admission
-    requestWeights.use(admission.plan.weightResidency, for: WeightRequest(id: requestID))
+    weights.use(
+      admission.plan.weightResidency, of: model.sources, for: WeightRequest(id: requestID))
     plan = admission.plan
     reporter.begin(admission.plan)
     if compute == nil { try makeCompute() }

@@ -7,7 +7,7 @@ import VQ4Format
 /// Rows are copied from the source one at a time: a model's embedding is among its largest tensors, and a prompt needs
 /// few of its rows. Not for use from several threads at once.
 final class EmbeddingTable {
-  private let source: any WeightSource
+  private let weights: ModelWeights
   private let tensor: Int
   private let description: VQ4TensorDescription
   /// One unit of each stream, at the multiples of 64 that `starts` holds.
@@ -15,9 +15,9 @@ final class EmbeddingTable {
   private let starts: [Int]
 
   init(_ weights: ModelWeights, tensor: Int) {
-    source = weights.source
+    self.weights = weights
     self.tensor = tensor
-    description = source.directory.description(ofTensor: tensor)
+    description = weights.source.directory.description(ofTensor: tensor)
     var starts: [Int] = []
     var byteCount = 0
     for role in VQ4StreamRole.allCases {
@@ -64,7 +64,7 @@ final class EmbeddingTable {
       let byteCount = description.unitByteCount(of: role)
       guard byteCount > 0 else { continue }
       let start = starts[Int(role.rawValue)]
-      try source.read(
+      try weights.source.read(
         unit: row / unitRows, of: tensor, role,
         into: UnsafeMutableRawBufferPointer(rebasing: unit[start..<start + byteCount]))
     }

@@ -1,3 +1,6 @@
+import VARSystem
+import VQ4Format
+
 /// Why a model cannot run or stopped.
 package struct ModelError: Error, Equatable, CustomStringConvertible {
   package enum Code: String, Sendable {
@@ -23,4 +26,28 @@ package struct ModelError: Error, Equatable, CustomStringConvertible {
   package var description: String { detail }
 
   static let cancelled = ModelError(.cancelled, "interrupted")
+
+  /// A file that cannot be read.
+  init(reading error: VQ4Error) {
+    self.init(error.isOutOfMemory ? .outOfMemory : .unreadableWeights, "\(error)")
+  }
+
+  /// Runs `body`, which reads a file.
+  static func reading(_ body: () throws(VQ4Error) -> Void) throws(ModelError) {
+    do throws(VQ4Error) {
+      try body()
+    } catch {
+      throw ModelError(reading: error)
+    }
+  }
+}
+
+extension AnonymousMemory {
+  /// - Throws: `outOfMemory`.
+  static func forWeights(_ byteCount: Int) throws(ModelError) -> AnonymousMemory {
+    guard let memory = AnonymousMemory(byteCount: byteCount) else {
+      throw ModelError(.outOfMemory, "no memory for \(byteCount) bytes of weights")
+    }
+    return memory
+  }
 }

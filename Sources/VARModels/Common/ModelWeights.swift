@@ -15,11 +15,12 @@ struct LinearReference {
 
 /// The tensors of a model, found by name once and checked against the configuration.
 package final class ModelWeights {
-  let source: any WeightSource
+  private(set) var source: any WeightSource
   private let directory: any TensorDirectory
   private let blocks: WeightBlocks?
   private let specifications: [String: TensorSpecification]
   private let groups: [TensorGroup: Int]
+  private var isCancelled: () -> Bool = { false }
 
   /// - Parameter tensors: what the configuration asks for; a component none of whose tensors is in the file counts as
   ///   left out by the recipe.
@@ -61,10 +62,23 @@ package final class ModelWeights {
   package func begin(
     _ plan: WeightPlan, for request: WeightRequest, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(ModelError) {
+    isCancelled = request.isCancelled
     try source.begin(plan, for: request, progress: progress)
   }
 
   package func end(_ request: WeightRequest) { source.end(request) }
+
+  /// Takes the weights of the following phases from another source of the same file. What the one before kept for this
+  /// request alone goes.
+  package func use(
+    _ residency: WeightResidency, of sources: WeightSources, for request: WeightRequest
+  ) {
+    let source = sources.source(residency)
+    guard source !== self.source else { return }
+    self.source.end(request)
+    self.source = source
+    sources.releaseUnused()
+  }
 
   private static func check(
     _ found: VQ4TensorDescription, against expected: TensorSpecification
@@ -152,7 +166,7 @@ package final class ModelWeights {
   private func with<Result>(
     _ part: WeightPart, _ body: () throws(ModelError) -> Result
   ) throws(ModelError) -> Result {
-    try source.acquire(part)
+    try source.acquire(part, isCancelled: isCancelled)
     defer { source.release(part) }
     return try body()
   }
@@ -202,7 +216,7 @@ package final class ModelWeights {
     _ tensor: Int, in source: any WeightSource, slab: Int? = nil
   ) -> cvar_matrix {
     matrix(source.directory.description(ofTensor: tensor)) { role in
-      slab.map { source.stream(tensor, role, slab: $0) } ?? source.stream(tensor, role)
+      source.stream(tensor, role, slab: slab)
     }
   }
 

@@ -34,16 +34,28 @@ package protocol WeightSource: AnyObject {
   /// Says that a request reads nothing any more.
   func end(_ request: WeightRequest)
 
-  func acquire(_ part: WeightPart) throws(ModelError)
+  /// - Parameter isCancelled: asked while it waits.
+  func acquire(_ part: WeightPart, isCancelled: () -> Bool) throws(ModelError)
   func release(_ part: WeightPart)
   /// The decoded stream; its part must be acquired.
-  func stream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawPointer
-  /// The decoded stream of a slab, from its first tile on; the slab must be acquired.
-  func stream(_ tensor: Int, _ role: VQ4StreamRole, slab: Int) -> UnsafeRawPointer
+  ///
+  /// - Parameter slab: gives the stream from that slab's first tile on; a source that holds whole groups, where there
+  ///   are none, is asked for nil.
+  func stream(_ tensor: Int, _ role: VQ4StreamRole, slab: Int?) -> UnsafeRawPointer
   /// Copies one unit of a stream, a row of a table or a tile of a matrix, whose group is acquired.
   func read(
     unit: Int, of tensor: Int, _ role: VQ4StreamRole, into output: UnsafeMutableRawBufferPointer
   ) throws(ModelError)
+}
+
+extension WeightSource {
+  package func acquire(_ part: WeightPart) throws(ModelError) {
+    try acquire(part, isCancelled: { false })
+  }
+
+  package func stream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawPointer {
+    stream(tensor, role, slab: nil)
+  }
 }
 
 // A source that holds whole groups.
@@ -55,10 +67,6 @@ extension WeightSource {
   ) throws(ModelError) {}
 
   package func end(_ request: WeightRequest) {}
-
-  package func stream(_ tensor: Int, _ role: VQ4StreamRole, slab: Int) -> UnsafeRawPointer {
-    stream(tensor, role)
-  }
 
   package func read(
     unit: Int, of tensor: Int, _ role: VQ4StreamRole, into output: UnsafeMutableRawBufferPointer

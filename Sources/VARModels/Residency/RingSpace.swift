@@ -4,13 +4,12 @@ package struct RingSpace {
   package let byteCount: Int
   private var head = 0
   private var usedBytes = 0
-  /// Bytes of each place that is taken, with what was skipped before it.
-  private var taken: [Int] = []
-  private var first = 0
+  /// The places that are taken: whose they are, and their bytes with what was skipped before them.
+  private var taken: [(owner: Int, byteCount: Int)] = []
 
   package init(byteCount: Int) { self.byteCount = byteCount }
 
-  package var isEmpty: Bool { first == taken.count }
+  package var isEmpty: Bool { taken.isEmpty }
 
   /// Whether places of these sizes, taken one after the other, can all be there at the same time, once everything
   /// before them is given back.
@@ -25,28 +24,22 @@ package struct RingSpace {
   }
 
   /// - Returns: where the place begins; nil where it is not free yet.
-  package mutating func take(_ size: Int) -> Int? {
-    if isEmpty {
-      (head, usedBytes, first) = (0, 0, 0)
-      taken.removeAll(keepingCapacity: true)
-    }
+  package mutating func take(_ size: Int, for owner: Int) -> Int? {
+    if isEmpty { head = 0 }
     let cost = self.cost(size, at: head)
     guard usedBytes + cost <= byteCount else { return nil }
     let start = head + size <= byteCount ? head : 0
     head = start + size
     usedBytes += cost
-    taken.append(cost)
+    taken.append((owner, cost))
     return start
   }
 
-  /// Gives back the place that was taken first.
-  package mutating func giveBack() {
-    precondition(!isEmpty, "no place is taken")
-    usedBytes -= taken[first]
-    first += 1
-    if first == 64 {
-      taken.removeFirst(first)
-      first = 0
+  /// Gives back the places that were taken first, up to one whose owner still has it.
+  package mutating func giveBack(unless isTaken: (_ owner: Int) -> Bool) {
+    while let first = taken.first, !isTaken(first.owner) {
+      usedBytes -= first.byteCount
+      taken.removeFirst()
     }
   }
 

@@ -25,23 +25,20 @@ final class StreamTable: @unchecked Sendable {
 
   deinit { pointers.deallocate() }
 
-  /// nil where the stream is not there, or has its place in slabs.
-  subscript(tensor: Int, role: VQ4StreamRole) -> UnsafeRawPointer? {
-    pointers[tensor * Self.roleCount + Int(role.rawValue)]
+  /// nil where the stream, or that slab of it, is not there.
+  subscript(tensor: Int, role: VQ4StreamRole, slab: Int?) -> UnsafeRawPointer? {
+    pointers[index(tensor, role, slab)]
   }
 
-  subscript(tensor: Int, role: VQ4StreamRole, slab slab: Int) -> UnsafeRawPointer? {
-    slabStarts[tensor].flatMap { pointers[$0 + slab * Self.roleCount + Int(role.rawValue)] }
+  private func index(_ tensor: Int, _ role: VQ4StreamRole, _ slab: Int?) -> Int {
+    let streams = slab.flatMap { slab in slabStarts[tensor].map { $0 + slab * Self.roleCount } }
+    return (streams ?? tensor * Self.roleCount) + Int(role.rawValue)
   }
 
   /// Enters a block whose pieces begin at `offsets` from `base`, or takes it out.
   func set(_ block: WeightBlock, base: UnsafeMutableRawPointer?, offsets: [Int]) {
     for (piece, offset) in zip(block.pieces, offsets) {
-      var index = piece.tensor * Self.roleCount
-      if case .slab(let tensor, let slab) = block.part, let start = slabStarts[tensor] {
-        index = start + slab * Self.roleCount
-      }
-      pointers[index + Int(piece.role.rawValue)] =
+      pointers[index(piece.tensor, piece.role, block.part.slab)] =
         base.map { UnsafeRawPointer($0 + offset + piece.skippedBytes) }
     }
   }

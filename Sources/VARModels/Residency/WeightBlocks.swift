@@ -7,21 +7,45 @@ package struct WeightBlock: Sendable {
   struct Piece: Sendable {
     let tensor: Int
     let role: VQ4StreamRole
-    let chunks: Range<Int>
-    /// Where the first chunk goes in the block, a multiple of 64.
-    let offsetBytes: Int
+    /// Bytes of the decoded stream that the part has.
+    let bytes: Range<Int>
+    /// The chunks that hold them, with their places in the piece.
+    let chunks: [VQ4ChunkTarget]
     /// Decoded bytes of the chunks.
     let byteCount: Int
-    /// Bytes at the beginning that belong to rows before the block's first one.
+    /// Where the chunks begin in the file, and the bytes that they take there.
+    let fileOffset, storedBytes: Int
+    /// Bytes at the beginning that belong to rows before the part's first one.
     let skippedBytes: Int
+    /// Whether the stream is stored raw, so that it can be used in place.
+    let isRaw: Bool
+
+    /// Bytes that it takes in memory: a multiple of 64.
+    var placeBytes: Int { (byteCount + 63) / 64 * 64 }
   }
 
   package let part: WeightPart
   let pieces: [Piece]
-  /// Bytes of all pieces, each a multiple of 64.
+  /// Where each piece begins in memory of the block's own.
+  let offsets: [Int]
+  /// Bytes of all pieces' places.
   package let byteCount: Int
-  /// Bytes in the file.
+  /// Where it begins in the file, and the bytes that it takes there.
+  let fileOffset: Int
   package let storedBytes: Int
+
+  fileprivate init(_ part: WeightPart, _ pieces: [Piece]) {
+    self.part = part
+    self.pieces = pieces
+    var byteCount = 0
+    offsets = pieces.map { piece in
+      defer { byteCount += piece.placeBytes }
+      return byteCount
+    }
+    self.byteCount = byteCount
+    fileOffset = pieces.first?.fileOffset ?? 0
+    storedBytes = pieces.reduce(0) { $0 + $1.storedBytes }
+  }
 
   /// Bytes that the block takes in memory of its own: whole pages.
   package var memoryBytes: Int { MemoryPages.roundedUp(byteCount) }
@@ -30,13 +54,15 @@ package struct WeightBlock: Sendable {
 /// How a file's weights divide into blocks.
 package struct WeightBlocks: Sendable {
   package let file: VQ4File
-  private let blocks: [WeightPart: WeightBlock]
+  private var blocks: [WeightPart: WeightBlock] = [:]
   /// The same without streams that are stored raw, which can be used in place.
-  private let compressedBlocks: [WeightPart: WeightBlock]
-  /// Of each tensor of the file; nil for one that no network knows.
-  private let accesses: [TensorSpecification.Access?]
+  private var compressedBlocks: [WeightPart: WeightBlock] = [:]
+  /// The parts that hold each tensor; none for one that is read by rows alone.
+  private(set) var parts: [[WeightPart]]
+  /// Tensors of which single rows are read.
+  private(set) var tensorsByRow: [Int] = []
   /// Rows of each slab of the tensors that have some.
-  private let slabs: [Int: [Range<Int>]]
+  private var slabs: [Int: [Range<Int>]] = [:]
 
   /// Codes of a slab: enough work for all threads, and little beside a layer.
   package static let defaultSlabCodeBytes = 32 << 20
@@ -48,63 +74,59 @@ package struct WeightBlocks: Sendable {
     _ file: VQ4File, tensors: [TensorSpecification], slabCodeBytes: Int = Self.defaultSlabCodeBytes
   ) {
     self.file = file
-    var accesses = [TensorSpecification.Access?](repeating: nil, count: file.tensors.count)
+    parts = Array(repeating: [], count: file.tensors.count)
     for specification in tensors {
       guard let tensor = file.tensorIndex(named: specification.name) else { continue }
-      accesses[tensor] = specification.access
-    }
-    var builders: (all: [WeightPart: BlockBuilder], compressed: [WeightPart: BlockBuilder]) =
-      ([:], [:])
-    var slabs: [Int: [Range<Int>]] = [:]
-    for (tensor, entry) in file.tensors.enumerated() {
-      func add(_ part: WeightPart, rows: Range<Int>) {
-        for role in VQ4StreamRole.allCases where entry.description.byteCount(of: role) > 0 {
-          builders.all[part, default: BlockBuilder()].add(file, tensor, role, rows: rows)
-          guard file.rawFileRange(tensor, role) == nil else { continue }
-          builders.compressed[part, default: BlockBuilder()].add(file, tensor, role, rows: rows)
-        }
-      }
-      let wholeRows = 0..<entry.description.rows
-      switch accesses[tensor] {
-      case .byRow, nil: break
-      case .withGroup: add(.group(entry.group), rows: wholeRows)
-      case .apart: add(.apart(entry.group), rows: wholeRows)
+      let entry = file.tensors[tensor]
+      if specification.access.isByRow { tensorsByRow.append(tensor) }
+      switch specification.access {
+      case .byRow: break
+      case .withGroup: parts[tensor] = [.group(entry.group)]
+      case .apart: parts[tensor] = [.apart(entry.group)]
       case .inSlabs, .inSlabsAndByRow:
-        let ranges = Self.slabs(of: entry.description, codeBytes: slabCodeBytes)
-        slabs[tensor] = ranges
-        for (index, rows) in ranges.enumerated() {
-          add(.slab(tensor: tensor, index: index), rows: rows)
+        let slabs = Self.slabs(of: entry.description, codeBytes: slabCodeBytes)
+        self.slabs[tensor] = slabs
+        parts[tensor] = slabs.indices.map { .slab(tensor: tensor, index: $0) }
+      }
+    }
+    var pieces: [WeightPart: [WeightBlock.Piece]] = [:]
+    for (tensor, entry) in file.tensors.enumerated() {
+      for part in parts[tensor] {
+        let rows = part.slab.map { slabRows(ofTensor: tensor)[$0] } ?? 0..<entry.description.rows
+        for role in VQ4StreamRole.allCases where entry.description.byteCount(of: role) > 0 {
+          pieces[part, default: []].append(WeightBlock.Piece(file, tensor, role, rows: rows))
         }
       }
     }
-    blocks = builders.all.reduce(into: [:]) { $0[$1.key] = $1.value.block($1.key) }
-    compressedBlocks = builders.compressed.reduce(into: [:]) { $0[$1.key] = $1.value.block($1.key) }
-    self.accesses = accesses
-    self.slabs = slabs
+    for (part, pieces) in pieces {
+      blocks[part] = WeightBlock(part, pieces)
+      let compressed = pieces.filter { !$0.isRaw }
+      if !compressed.isEmpty { compressedBlocks[part] = WeightBlock(part, compressed) }
+    }
   }
 
   /// nil where the part has no streams here.
   package subscript(part: WeightPart) -> WeightBlock? { blocks[part] }
 
-  /// What of a part cannot be used in place; nil where all of it can.
-  package func compressed(_ part: WeightPart) -> WeightBlock? { compressedBlocks[part] }
+  /// Those that must be decoded into memory, without what is used in the mapped file.
+  func decoded(_ residency: WeightResidency) -> WeightBlocks {
+    var decoded = self
+    if residency == .map { decoded.blocks = compressedBlocks }
+    return decoded
+  }
 
-  /// The parts that hold a tensor; none for one that is read by rows alone.
-  func parts(ofTensor tensor: Int) -> [WeightPart] {
-    switch accesses[tensor] {
-    case .byRow, nil: []
-    case .withGroup: [.group(file.tensors[tensor].group)]
-    case .apart: [.apart(file.tensors[tensor].group)]
-    case .inSlabs, .inSlabsAndByRow:
-      slabRows(ofTensor: tensor).indices.map { .slab(tensor: tensor, index: $0) }
-    }
+  /// Memory that parts take.
+  func memoryBytes(_ parts: some Sequence<WeightPart>) -> Int {
+    parts.reduce(0) { $0 + (blocks[$1]?.memoryBytes ?? 0) }
+  }
+
+  /// Bytes that parts take in the file.
+  func storedBytes(_ parts: some Sequence<WeightPart>) -> Int {
+    parts.reduce(0) { $0 + (blocks[$1]?.storedBytes ?? 0) }
   }
 
   /// The rows of each slab of a tensor that is read in slabs.
   func slabRows(ofTensor tensor: Int) -> [Range<Int>] { slabs[tensor] ?? [] }
-
-  /// Tensors of which single rows are read.
-  var tensorsByRow: [Int] { accesses.indices.filter { accesses[$0]?.isByRow == true } }
 
   /// Slabs begin with a chunk of codes where they are larger than one.
   private static func slabs(
@@ -119,13 +141,9 @@ package struct WeightBlocks: Sendable {
   }
 }
 
-/// Collects the pieces of a block.
-private struct BlockBuilder {
-  private var pieces: [WeightBlock.Piece] = []
-  private var byteCount = 0
-  private var storedBytes = 0
-
-  mutating func add(_ file: VQ4File, _ tensor: Int, _ role: VQ4StreamRole, rows: Range<Int>) {
+extension WeightBlock.Piece {
+  /// Some rows of a stream that is in tiles, or the whole of another one.
+  fileprivate init(_ file: VQ4File, _ tensor: Int, _ role: VQ4StreamRole, rows: Range<Int>) {
     let description = file.tensors[tensor].description
     var bytes = 0..<description.byteCount(of: role)
     if description.layout == .tiles {
@@ -135,17 +153,17 @@ private struct BlockBuilder {
     }
     let chunkBytes = description.chunkByteCount(of: role)
     let chunks = bytes.lowerBound / chunkBytes..<(bytes.upperBound + chunkBytes - 1) / chunkBytes
-    let decoded = chunks.reduce(0) { $0 + file.chunkRange(tensor, role, $1).count }
-    storedBytes += chunks.reduce(0) { $0 + file.chunkFileRange(tensor, role, $1).count }
-    pieces.append(
-      WeightBlock.Piece(
-        tensor: tensor, role: role, chunks: chunks, offsetBytes: byteCount, byteCount: decoded,
-        skippedBytes: bytes.lowerBound - chunks.lowerBound * chunkBytes))
-    byteCount += (decoded + 63) / 64 * 64
-  }
-
-  func block(_ part: WeightPart) -> WeightBlock {
-    WeightBlock(part: part, pieces: pieces, byteCount: byteCount, storedBytes: storedBytes)
+    let start = chunks.lowerBound * chunkBytes
+    self.init(
+      tensor: tensor, role: role, bytes: bytes,
+      chunks: chunks.map {
+        VQ4ChunkTarget(
+          tensor: tensor, role: role, chunk: $0, offsetBytes: $0 * chunkBytes - start)
+      },
+      byteCount: chunks.reduce(0) { $0 + file.chunkRange(tensor, role, $1).count },
+      fileOffset: file.chunkFileRange(tensor, role, chunks.lowerBound).lowerBound,
+      storedBytes: chunks.reduce(0) { $0 + file.chunkFileRange(tensor, role, $1).count },
+      skippedBytes: bytes.lowerBound - start, isRaw: file.rawFileRange(tensor, role) != nil)
   }
 }
 
@@ -154,17 +172,6 @@ extension WeightBlocks {
   package func contents(
     of part: WeightPart
   ) -> [(tensor: Int, role: VQ4StreamRole, slab: Int?, bytes: Range<Int>)] {
-    guard let block = blocks[part] else { return [] }
-    return block.pieces.map { piece in
-      let description = file.tensors[piece.tensor].description
-      guard case .slab(let tensor, let slab) = part else {
-        return (piece.tensor, piece.role, nil, 0..<description.byteCount(of: piece.role))
-      }
-      let rows = slabRows(ofTensor: tensor)[slab]
-      let unit = description.unitByteCount(of: piece.role)
-      let tileRows = VQ4TensorDescription.tileRows
-      let tiles = rows.lowerBound / tileRows..<(rows.upperBound + tileRows - 1) / tileRows
-      return (piece.tensor, piece.role, slab, tiles.lowerBound * unit..<tiles.upperBound * unit)
-    }
+    blocks[part]?.pieces.map { ($0.tensor, $0.role, part.slab, $0.bytes) } ?? []
   }
 }

@@ -15,15 +15,8 @@ package enum WeightPart: Hashable, Sendable {
     }
   }
 
-  /// Whether it comes after another part of the file.
-  func isBehind(_ other: WeightPart, in directory: some TensorDirectory) -> Bool {
-    func place(_ part: WeightPart) -> (Int, Int, Int) {
-      switch part {
-      case .group(let group): (group, 0, 0)
-      case .apart(let group): (group, 1, 0)
-      case .slab(_, let index): (part.group(in: directory), 2, index)
-      }
-    }
-    return place(self) > place(other)
+  /// Which slab of its tensor it is; nil where it is none.
+  var slab: Int? {
+    if case .slab(_, let index) = self { index } else { nil }
   }
 }

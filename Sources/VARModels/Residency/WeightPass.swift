@@ -46,7 +46,7 @@ extension WeightPass {
       for specification in tensors
       where access.contains(specification.access) && condition(specification) {
         guard let tensor = blocks.file.tensorIndex(named: specification.name) else { continue }
-        for part in blocks.parts(ofTensor: tensor) where found.last != part { found.append(part) }
+        for part in blocks.parts[tensor] where found.last != part { found.append(part) }
       }
       return found
     }

@@ -31,11 +31,6 @@ package struct WeightPlan: Sendable {
   /// Bytes that are used in place in the mapped file: the system takes their memory back when it needs it.
   package var mappedBytes = 0
 
-  fileprivate init(_ pass: WeightPass, budgetBytes: Int?) {
-    self.pass = pass
-    self.budgetBytes = budgetBytes
-  }
-
   /// Whether the phase can run within the budget.
   package var fits: Bool { budgetBytes.map { $0 >= minimumBytes } ?? true }
 
@@ -63,20 +58,26 @@ extension WeightResidency {
     _ pass: WeightPass, after earlier: Set<WeightPart> = [], blocks: WeightBlocks,
     budgetBytes: Int?, threadCount: Int
   ) -> WeightPlan {
-    var plan = WeightPlan(pass, budgetBytes: budgetBytes)
-    let readerBytes = WeightReaders.memoryBytes(blocks.file, threadCount: threadCount)
+    var plan = WeightPlan(pass: pass, budgetBytes: budgetBytes)
+    let readerBytes = WeightStore.readerBytes(blocks.file, threadCount: threadCount)
     plan.stagingBytes = RowReader.cacheBytes(blocks) + (self == .map ? 0 : readerBytes)
-    plan.firstPassDiskBytes = pass.parts.reduce(0) { $0 + (blocks[$1]?.storedBytes ?? 0) }
-    switch self {
-    case .map:
-      plan.map(blocks, readerBytes: readerBytes)
-      plan.add(earlier) { blocks.compressed($0)?.memoryBytes ?? 0 }
-    case .load:
-      plan.keep(pass.parts, blocks)
-      plan.minimumBytes = plan.residentBytes
-      plan.add(earlier) { blocks[$0]?.memoryBytes ?? 0 }
-    case .stream: plan.stream(blocks)
+    plan.firstPassDiskBytes = blocks.storedBytes(pass.parts)
+    if self == .stream {
+      plan.stream(blocks)
+      return plan
     }
+    let decoded = blocks.decoded(self)
+    let decodedBytes = decoded.memoryBytes(pass.parts)
+    // Where nothing is decoded no thread reads.
+    if self == .map, decodedBytes > 0 { plan.stagingBytes += readerBytes }
+    for part in pass.parts {
+      plan.mappedBytes += (blocks[part]?.byteCount ?? 0) - (decoded[part]?.byteCount ?? 0)
+    }
+    plan.kept = Set(pass.parts)
+    plan.minimumBytes = plan.stagingBytes + decodedBytes
+    // What stays of the phases before takes what the budget leaves.
+    let all = plan.minimumBytes + decoded.memoryBytes(earlier.subtracting(pass.parts))
+    plan.residentBytes = max(plan.minimumBytes, min(all, budgetBytes ?? all))
     return plan
   }
 }
@@ -89,31 +90,6 @@ extension WeightPlan {
   /// The ring of a phase of one pass.
   private static let singlePassRing = 64 << 20
 
-  fileprivate mutating func map(_ blocks: WeightBlocks, readerBytes: Int) {
-    var decoded = 0
-    for part in pass.parts {
-      let compressed = blocks.compressed(part)
-      decoded += compressed?.memoryBytes ?? 0
-      mappedBytes += (blocks[part]?.byteCount ?? 0) - (compressed?.byteCount ?? 0)
-    }
-    // Where nothing is decoded no thread reads.
-    if decoded > 0 { stagingBytes += readerBytes }
-    kept = Set(pass.parts)
-    residentBytes = decoded + stagingBytes
-    minimumBytes = residentBytes
-  }
-
-  /// Adds what stays in memory of phases before, within the budget.
-  fileprivate mutating func add(_ earlier: Set<WeightPart>, memoryBytes: (WeightPart) -> Int) {
-    let all = residentBytes + earlier.subtracting(pass.parts).reduce(0) { $0 + memoryBytes($1) }
-    residentBytes = max(residentBytes, min(all, budgetBytes ?? all))
-  }
-
-  fileprivate mutating func keep(_ parts: [WeightPart], _ blocks: WeightBlocks) {
-    kept = Set(parts)
-    residentBytes = stagingBytes + parts.reduce(0) { $0 + (blocks[$1]?.memoryBytes ?? 0) }
-  }
-
   fileprivate mutating func stream(_ blocks: WeightBlocks) {
     func memory(_ part: WeightPart) -> Int { blocks[part]?.memoryBytes ?? 0 }
     func isAlwaysKept(_ part: WeightPart) -> Bool {
@@ -121,14 +97,15 @@ extension WeightPlan {
     }
     let fixed = pass.parts.filter(isAlwaysKept)
     let rest = pass.parts.filter { !isAlwaysKept($0) }
-    let fixedBytes = stagingBytes + fixed.reduce(0) { $0 + memory($1) }
+    let fixedBytes = stagingBytes + blocks.memoryBytes(fixed)
     minimumBytes = fixedBytes + (rest.map(memory).max() ?? 0)
-    let restBytes = rest.reduce(0) { $0 + memory($1) }
+    let restBytes = blocks.memoryBytes(rest)
     // A phase that does not fit is planned as with the least budget.
     guard let budgetBytes = budgetBytes.map({ max($0, minimumBytes) }),
       fixedBytes + restBytes > budgetBytes
     else {
-      keep(pass.parts, blocks)
+      kept = Set(pass.parts)
+      residentBytes = fixedBytes + restBytes
       minimumBytes = min(minimumBytes, residentBytes)
       return
     }
@@ -137,10 +114,8 @@ extension WeightPlan {
       rest.map(memory), room: room, budgetBytes, isSinglePass: pass.passCount == 1)
     ringBytes = ring
     kept = Set(fixed + prefix.map { rest[$0] })
-    residentBytes = fixedBytes + ringBytes + prefix.reduce(0) { $0 + memory(rest[$1]) }
-    for part in rest where !kept.contains(part) {
-      diskBytesPerPass += blocks[part]?.storedBytes ?? 0
-    }
+    residentBytes = stagingBytes + ringBytes + blocks.memoryBytes(kept)
+    diskBytesPerPass = blocks.storedBytes(rest.filter { !kept.contains($0) })
   }
 
   /// Which of the parts stay in memory, and how large the ring is that the others pass through.
@@ -151,26 +126,20 @@ extension WeightPlan {
   private static func choose(
     _ sizes: [Int], room: Int, _ budgetBytes: Int, isSinglePass: Bool
   ) -> (kept: [Int], ringBytes: Int) {
-    let largest = sizes.max() ?? 0
-    if isSinglePass { return ([], min(room, max(2 * largest, singlePassRing))) }
-    // Largest of the parts from each place on.
-    var tails = sizes
-    for index in sizes.indices.dropLast().reversed() {
-      tails[index] = max(tails[index], tails[index + 1])
-    }
+    if isSinglePass { return ([], min(room, max(2 * (sizes.max() ?? 0), singlePassRing))) }
     var prefixBytes = sizes.reduce(0, +)
     for count in sizes.indices.reversed() {
       prefixBytes -= sizes[count]
-      let readAhead = min(tails[count], max(leastReadAhead, budgetBytes / 8))
-      guard prefixBytes + tails[count] + readAhead <= room || count == 0 else { continue }
-      var left = room - prefixBytes - tails[count] - (count == 0 ? 0 : readAhead)
+      let largest = sizes[count...].max() ?? 0
+      let readAhead = count == 0 ? 0 : min(largest, max(leastReadAhead, budgetBytes / 8))
+      guard prefixBytes + largest + readAhead <= room || count == 0 else { continue }
+      var left = room - prefixBytes - largest - readAhead
       var kept = Array(0..<count)
       for index in sizes.indices.dropFirst(count) where count > 0 && sizes[index] <= left {
         kept.append(index)
         left -= sizes[index]
       }
-      let ring = min(tails[count] + left + (count == 0 ? 0 : readAhead), 2 * tails[count])
-      return (kept, ring)
+      return (kept, min(largest + left + readAhead, 2 * largest))
     }
     return ([], room)
   }

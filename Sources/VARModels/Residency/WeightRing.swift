@@ -9,13 +9,9 @@ import VQ4Format
 ///                 |        next: read as soon as a place is free, a pass ahead at most
 ///                 current: computed with
 ///     ring     [ d | b | c ]                      places are taken in one order and given back in the same
-///
-/// Everything is called inside the readers' monitor.
-final class WeightRing {
+struct WeightRing: Sendable {
   let plan: WeightPlan
-  private unowned let store: WeightStore
-  private var pass: WeightPass { plan.pass }
-  private let positions: [WeightPart: Int]
+  private let blocks: WeightBlocks
   private let memory: AnonymousMemory?
   private var space: RingSpace
   /// In the ring, or on their way there, in the order of their places.
@@ -25,184 +21,112 @@ final class WeightRing {
   /// The last step that was acquired.
   private var current = 0
   private var stepLimit: Int
-  private let isAllKept: Bool
 
-  private final class Entry {
+  private struct Entry {
     let step: Int
     let block: WeightBlock
-    let load: BlockLoad
-    /// Places of the pieces that have one.
-    var offsets: [Int] = []
+    let load: Int
     var userCount = 0
-    var isReleased = false
-
-    init(step: Int, block: WeightBlock, load: BlockLoad) {
-      self.step = step
-      self.block = block
-      self.load = load
-    }
   }
 
-  /// The memory of a ring that an earlier phase used.
-  struct Memory {
-    let memory: AnonymousMemory
-    let byteCount: Int
-  }
-
-  /// - Throws: `ModelError` with `outOfMemory`.
-  init(_ plan: WeightPlan, _ store: WeightStore, reusing old: Memory?) throws(ModelError) {
+  /// - Parameter memory: as much as the plan says.
+  init(_ plan: WeightPlan, _ blocks: WeightBlocks, in memory: AnonymousMemory?) {
     self.plan = plan
-    self.store = store
-    positions = Dictionary(
-      plan.pass.parts.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+    self.blocks = blocks
+    self.memory = memory
     stepLimit = plan.pass.passCount.map { $0 * plan.pass.parts.count } ?? .max
-    isAllKept = plan.pass.parts.allSatisfy(plan.kept.contains)
     space = RingSpace(byteCount: plan.ringBytes)
-    if let old, old.byteCount == plan.ringBytes {
-      memory = old.memory
-    } else if plan.ringBytes > 0 {
-      guard let memory = AnonymousMemory(byteCount: plan.ringBytes) else {
-        throw ModelError(.outOfMemory, "no memory for \(plan.ringBytes) bytes of weights")
-      }
-      self.memory = memory
-    } else {
-      memory = nil
-    }
   }
 
   /// Whether another phase reads the same parts in the same order, from the same places.
   func serves(_ other: WeightPlan) -> Bool {
-    pass == other.pass && plan.kept == other.kept && plan.ringBytes == other.ringBytes
+    plan.pass == other.pass && plan.kept == other.kept && plan.ringBytes == other.ringBytes
   }
 
-  /// Whether a part could not be read: the phase must begin anew.
-  var hasFailed: Bool { entries.contains { $0.load.failure != nil } }
-
-  /// Ends all reads and gives the ring away.
-  func stop() -> Memory? {
-    store.readers.abandon(entries.map(\.load))
-    for entry in entries { leave(entry) }
+  /// Gives up all that is in the ring.
+  mutating func stop(_ reads: inout BlockReads) {
+    for entry in entries { reads.abandon(entry.load) }
     entries = []
-    return memory.map { Memory(memory: $0, byteCount: plan.ringBytes) }
   }
 
   /// Asks for parts as long as there are places for them, a pass ahead at most.
-  func advance() throws(ModelError) {
-    if let last = entries.last, last.load.isOpen, !(try place(last)) { return }
-    let count = pass.parts.count
-    while next < stepLimit, next <= current + count, !isAllKept || next < count {
-      let part = pass.parts[next % count]
-      guard let block = store.allBlocks[part] else {
+  mutating func advance(_ kept: inout KeptBlocks, _ reads: inout BlockReads) throws(ModelError) {
+    space.giveBack { reads[$0] != nil }
+    if !entries.isEmpty, !place(&reads) { return }
+    let count = plan.pass.parts.count
+    while next < stepLimit, next <= current + count {
+      let part = plan.pass.parts[next % count]
+      guard let block = blocks[part], !plan.kept.contains(part), !kept.holds(part) else {
+        // Kept parts are read in the order of the pass too.
+        if plan.kept.contains(part) { try kept.ask(for: part, &reads) }
         next += 1
         continue
       }
-      // Kept parts are read in the order of the pass too.
-      if plan.kept.contains(part) || store.kept.holds(part) {
-        if !store.kept.holds(part) { try store.kept.ask(for: part) }
-        next += 1
-        continue
-      }
-      let sizes = block.pieces.map { Self.aligned($0.byteCount) }
+      let sizes = block.pieces.map(\.placeBytes)
       // A part that begins too late in the ring waits until it can begin at its start.
       guard let memory, space.isEmpty || space.canHold(sizes) else { return }
-      let entry = Entry(step: next, block: block, load: BlockLoad(base: memory.base))
-      entry.load.isOpen = true
-      entries.append(entry)
+      let load = reads.add(block, in: memory, isFresh: false)
+      entries.append(Entry(step: next, block: block, load: load))
       next += 1
-      guard try place(entry) else { return }
+      guard place(&reads) else { return }
     }
   }
 
-  /// Takes places for the rest of a part's pieces and has them read. Returns false where there is no place yet.
-  private func place(_ entry: Entry) throws(ModelError) -> Bool {
-    let first = entry.offsets.count
-    for piece in entry.block.pieces[first...] {
-      guard let offset = space.take(Self.aligned(piece.byteCount)) else { break }
-      entry.offsets.append(offset)
+  /// Takes places for the rest of the last part's pieces and has them read. Returns false where there is no place yet.
+  private mutating func place(_ reads: inout BlockReads) -> Bool {
+    guard let last = entries.last, let load = reads[last.load] else { return false }
+    var offsets: [Int] = []
+    let pieces = last.block.pieces[load.offsets.count...]
+    for piece in pieces {
+      guard let offset = space.take(piece.placeBytes, for: last.load) else { break }
+      offsets.append(offset)
     }
-    let placed = first..<entry.offsets.count
-    if !placed.isEmpty {
-      try store.readers.read(entry.block.pieces[placed], at: entry.offsets[placed], entry.load)
-    }
-    entry.load.isOpen = entry.offsets.count < entry.block.pieces.count
-    return !entry.load.isOpen
+    reads.place(last.load, at: offsets)
+    return offsets.count == pieces.count
   }
 
-  private static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
+  /// Whether a part is in the ring. Has it read where it is not.
+  mutating func acquire(
+    _ part: WeightPart, _ kept: inout KeptBlocks, _ reads: inout BlockReads
+  ) throws(ModelError) -> Bool {
+    skip(to: part, &reads)
+    try advance(&kept, &reads)
+    guard let index = index(of: part), try reads.isThere(entries[index].load) else { return false }
+    entries[index].userCount += 1
+    return true
+  }
 
-  /// Returns when a part is in the ring.
-  ///
-  /// - Parameter isCancelled: asked while it waits.
-  func acquire(_ part: WeightPart, isCancelled: () -> Bool) throws(ModelError) {
-    guard let position = positions[part] else {
+  private func index(of part: WeightPart) -> Int? {
+    entries.firstIndex { $0.block.part == part }
+  }
+
+  /// Gives up what stands before a part; everything, where the part is not on its way.
+  private mutating func skip(to part: WeightPart, _ reads: inout BlockReads) {
+    if let index = index(of: part) {
+      current = entries[index].step
+      for entry in entries[..<index] where entry.userCount == 0 { reads.abandon(entry.load) }
+      entries.removeAll { $0.step < current && $0.userCount == 0 }
+      return
+    }
+    guard let position = plan.pass.parts.firstIndex(of: part) else {
       preconditionFailure("a part is read that the phase did not announce")
     }
-    let entry = try entry(at: position)
-    try advance()
-    try store.readers.wait(for: entry.load, isCancelled: isCancelled)
-    entry.userCount += 1
-    store.table.set(entry.block, base: entry.load.base, offsets: entry.offsets)
-  }
-
-  /// The part's entry, as the first one of the ring. What stands before it is skipped.
-  private func entry(at position: Int) throws(ModelError) -> Entry {
-    let count = pass.parts.count
-    if let found = entries.firstIndex(where: { $0.step % count == position && !$0.isReleased }) {
-      let skipped = entries[..<found].filter { $0.userCount == 0 }
-      store.readers.abandon(skipped.map(\.load))
-      for entry in skipped { entry.isReleased = true }
-      removeReleased()
-    } else {
-      precondition(entries.allSatisfy { $0.userCount == 0 }, "a part is read out of its order")
-      _ = stop()
-      space = RingSpace(byteCount: plan.ringBytes)
-      next = current / count * count + position
-      if next < current { next += count }
-      stepLimit = max(stepLimit, next + 1)
-    }
-    if let entry = entries.first(where: { $0.step % count == position && !$0.isReleased }) {
-      current = entry.step
-      return entry
-    }
+    precondition(entries.allSatisfy { $0.userCount == 0 }, "a part is read out of its order")
+    stop(&reads)
+    let count = plan.pass.parts.count
+    next = current / count * count + position
+    if next < current { next += count }
+    stepLimit = max(stepLimit, next + 1)
     current = next
-    try advance()
-    guard let entry = entries.first(where: { $0.step % count == position }) else {
-      preconditionFailure("the ring has no place for a part")
-    }
-    return entry
   }
 
-  func release(_ part: WeightPart) {
-    guard let position = positions[part],
-      let entry = entries.first(where: {
-        $0.step % pass.parts.count == position && $0.userCount > 0
-      })
+  mutating func release(_ part: WeightPart, _ kept: inout KeptBlocks, _ reads: inout BlockReads) {
+    guard let index = entries.firstIndex(where: { $0.block.part == part && $0.userCount > 0 })
     else { return }
-    entry.userCount -= 1
-    guard entry.userCount == 0 else { return }
-    leave(entry)
-    entry.isReleased = true
-    removeReleased()
-    do throws(ModelError) {
-      try advance()
-    } catch {
-      // Whoever acquires the part next learns of it.
-    }
-  }
-
-  private func leave(_ entry: Entry) {
-    store.table.set(entry.block, base: nil, offsets: entry.offsets)
-    guard store.poisonsReleased else { return }
-    for (piece, offset) in zip(entry.block.pieces, entry.offsets) {
-      (entry.load.base + offset).initializeMemory(
-        as: UInt8.self, repeating: 0xFF, count: piece.byteCount)
-    }
-  }
-
-  private func removeReleased() {
-    while let first = entries.first, first.isReleased {
-      for _ in first.offsets { space.giveBack() }
-      entries.removeFirst()
-    }
+    entries[index].userCount -= 1
+    guard entries[index].userCount == 0 else { return }
+    reads.abandon(entries.remove(at: index).load)
+    // Whoever acquires the next part learns of an error.
+    try? advance(&kept, &reads)
   }
 }

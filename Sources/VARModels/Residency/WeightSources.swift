@@ -1,10 +1,10 @@
 import Synchronization
 import VQ4Format
 
-/// The stores of one file's weights, each made when it is first asked for and shared by all requests.
+/// The stores of one file's weights, one for each residency, made when it is first asked for and shared by all
+/// requests.
 package final class WeightSources: Sendable {
-  package let file: VQ4File
-  package let blocks: WeightBlocks
+  private let blocks: WeightBlocks
   private let tensors: [TensorSpecification]
   private let threadCount: Int
   private let fixed: (any WeightSource & Sendable)?
@@ -18,7 +18,6 @@ package final class WeightSources: Sendable {
     _ file: VQ4File, tensors: [TensorSpecification], threadCount: Int,
     fixed: (any WeightSource & Sendable)? = nil
   ) {
-    self.file = file
     self.tensors = tensors
     self.threadCount = threadCount
     self.fixed = fixed
@@ -27,23 +26,43 @@ package final class WeightSources: Sendable {
 
   /// Threads that read weights, beside a number of threads that compute.
   package static func readerCount(threadCount: Int) -> Int {
-    WeightReaders.count(threadCount: threadCount)
+    min(max(2 * threadCount, 2), 16)
   }
 
   package func source(_ residency: WeightResidency) -> any WeightSource & Sendable {
     if let fixed { return fixed }
     return made.withLock { made in
-      if let store = made[residency] { return store }
-      let store = WeightStore(blocks, residency, threadCount: threadCount)
+      let store = made[residency] ?? WeightStore(blocks, residency, threadCount: threadCount)
       made[residency] = store
       return store
     }
   }
 
-  /// Gives a store's memory back as soon as no request uses it any more.
-  package func forget(_ residency: WeightResidency) {
-    made.withLock { $0[residency] = nil }
+  // MARK: Memory
+
+  /// Memory of the blocks that the stores keep, and of rings that no request uses. Whoever needs these blocks next
+  /// finds them decoded.
+  package var retainedBytes: Int {
+    made.withLock { $0.values.reduce(0) { $0 + $1.retainedBytes } }
   }
+
+  /// Memory that parts take where they are kept.
+  package func memoryBytes(of parts: Set<WeightPart>, _ residency: WeightResidency) -> Int {
+    blocks.decoded(residency).memoryBytes(parts)
+  }
+
+  /// Gives back the blocks that no request needs now, and stores that nobody holds: a store that somebody holds stays
+  /// the only one of its residency.
+  package func releaseUnused() {
+    made.withLock { made in
+      for residency in WeightResidency.allCases {
+        made[residency]?.releaseUnused()
+        if isKnownUniquelyReferenced(&made[residency]) { made[residency] = nil }
+      }
+    }
+  }
+
+  // MARK: Plans
 
   /// Where the weights of a request's phases will be, which may take a budget each; nil: no limit.
   package func plans(

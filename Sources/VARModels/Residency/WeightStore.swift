@@ -1,4 +1,3 @@
-import Synchronization
 import VARSystem
 import VQ4Format
 
@@ -15,52 +14,59 @@ import VQ4Format
 ///
 /// `begin` takes the plan of a phase. From then on `acquire` and `release` hand out the parts of a pass in its order:
 /// who acquires a part waits until the readers have it, and who releases it gives its place in the ring to a later one.
-/// With `map` and `load` any number of requests read at once. With `stream` one request reads, and the next waits for
-/// its end. What is kept stays from phase to phase and from request to request as long as the budget allows.
-package final class WeightStore: WeightSource, @unchecked Sendable {
+/// With `map` and `load` any number of requests read at once, with `stream` one. No request waits for another: whoever
+/// lets requests begin sees to it that they fit into memory together, and that one streams. What is kept stays from
+/// phase to phase and from request to request as long as the budget allows.
+///
+/// What changes is in a `StoreState` behind one lock:
+///
+///     KeptBlocks --- add, place --->                 --- take ---->
+///                                      BlockReads                     readers
+///     WeightRing <--- isThere ------                 <-- finish ---
+package final class WeightStore: WeightSource, Sendable {
   package var directory: any TensorDirectory { file }
   package var blocks: WeightBlocks? { allBlocks }
-  let file: VQ4File
   package let allBlocks: WeightBlocks
-  let readers: WeightReaders
-  let table: StreamTable
-  let kept: KeptBlocks
-  /// Whether the ring is filled with 0xFF where weights were given back: a read of them then gives NaN.
-  let poisonsReleased: Bool
+  /// Those that take memory of their own.
+  private let decoded: WeightBlocks
   package let residency: WeightResidency
   /// Threads that compute.
   package let threadCount: Int
+  let direct: VQ4DirectFile
+  let state: Guarded<StoreState>
+  private let table: StreamTable
   private let rows: RowReader
-  private let pages: PageUse?
-
-  // Behind the readers' monitor: who streams, and what passes through the ring.
-  private var owner: WeightRequest?
-  private var ring: WeightRing?
+  private let pages: MappedPages?
 
   /// - Parameters:
   ///   - threadCount: threads that compute; there are twice as many that read.
   ///   - isDirect: false reads through the page cache and forgets what was read.
-  ///   - poisonsReleased: for tests.
+  ///   - poisonsReleased: for tests: whether memory is filled with 0xFF where weights were given back: a read of them
+  ///     then gives NaN.
   package init(
     _ blocks: WeightBlocks, _ residency: WeightResidency, threadCount: Int, isDirect: Bool = true,
     poisonsReleased: Bool = false
   ) {
-    file = blocks.file
+    let table = StreamTable(blocks)
+    direct = VQ4DirectFile(blocks.file, isDirect: isDirect)
     allBlocks = blocks
+    let decoded = blocks.decoded(residency)
+    self.decoded = decoded
     self.residency = residency
     self.threadCount = threadCount
-    self.poisonsReleased = poisonsReleased
-    readers = WeightReaders(blocks.file, threadCount: threadCount, isDirect: isDirect)
-    table = StreamTable(blocks)
-    kept = KeptBlocks(blocks, isCompressedOnly: residency == .map, readers, table)
-    rows = RowReader(blocks.file, usesMapping: residency == .map)
-    pages = residency == .map ? PageUse(blocks.file) : nil
+    self.table = table
+    state = Guarded { waker in
+      let reads = BlockReads(blocks.file, table, poisonsReleased: poisonsReleased, waker)
+      return StoreState(decoded, residency, reads)
+    }
+    rows = RowReader(direct, usesMapping: residency == .map)
+    pages = residency == .map ? MappedPages(blocks.file) : nil
   }
 
   /// Nothing may be written to memory that goes.
-  deinit { readers.stop() }
+  deinit { stopReaders() }
 
-  private var monitor: Monitor { readers.monitor }
+  var file: VQ4File { allBlocks.file }
 
   // MARK: Phases
 
@@ -68,94 +74,82 @@ package final class WeightStore: WeightSource, @unchecked Sendable {
     _ plan: WeightPlan, for request: WeightRequest, progress: (Int, Int) -> Void
   ) throws(ModelError) {
     if let pages {
-      try mapFile()
-      pages.begin(plan.pass, request)
+      try ModelError.reading { () throws(VQ4Error) in try file.mapWeights() }
+      pages.begin(plan.pass, request.id)
     }
-    try monitor.locked { () throws(ModelError) in
-      if residency == .stream { return try stream(plan, request) }
-      try plan.requireFit()
-      try kept.makeRoom(for: plan, request)
-      for part in plan.pass.parts { try kept.ask(for: part) }
-    }
-    if residency == .load { try kept.wait(for: plan.pass.parts, request, progress) }
+    try state.wait { state throws(ModelError) in try state.begin(plan, request.id) ? () : nil }
+    try startReaders()
+    if residency == .load { try wait(for: plan.pass.parts, request, progress) }
   }
 
-  private func mapFile() throws(ModelError) {
-    do throws(VQ4Error) {
-      try file.mapWeights()
+  /// Returns when all parts are in memory. Where that fails, what is not there and no other request needs is given up.
+  private func wait(
+    for parts: [WeightPart], _ request: WeightRequest, _ progress: (Int, Int) -> Void
+  ) throws(ModelError) {
+    let (missing, start) = state.withLock {
+      ($0.kept.missing(parts, $0.reads), $0.reads.readBytes)
+    }
+    guard !missing.isEmpty else { return }
+    let total = decoded.storedBytes(missing)
+    var (areThere, known) = (false, start)
+    do throws(ModelError) {
+      while !areThere {
+        progress(min(known - start, total), total)
+        (areThere, known) = try state.wait(milliseconds: 100) { state throws(ModelError) in
+          let areThere = try state.kept.areThere(missing, &state.reads)
+          let readBytes = state.reads.readBytes
+          if areThere || readBytes > known { return (areThere, readBytes) }
+          if request.isCancelled() { throw ModelError.cancelled }
+          return nil
+        }
+      }
+      progress(total, total)
     } catch {
-      throw ModelError(error.isOutOfMemory ? .outOfMemory : .unreadableWeights, "\(error)")
+      state.withLock { $0.end(request.id) }
+      throw error
     }
-  }
-
-  /// Begins a phase with a ring, unless the one before goes on: then its reads ahead are of use.
-  private func stream(_ plan: WeightPlan, _ request: WeightRequest) throws(ModelError) {
-    while let owner, owner.id != request.id {
-      if request.isCancelled() { throw ModelError.cancelled }
-      monitor.wait(milliseconds: 50)
-    }
-    owner = request
-    try plan.requireFit()
-    if let ring, ring.serves(plan), !ring.hasFailed, !kept.hasFailed { return }
-    let old = ring?.stop()
-    ring = nil
-    kept.forgetUnfinished()
-    try kept.makeRoom(for: plan, request)
-    ring = try WeightRing(plan, self, reusing: old)
-    try ring?.advance()
   }
 
   package func end(_ request: WeightRequest) {
-    pages?.end(request)
-    monitor.locked {
-      kept.end(request)
-      if owner?.id == request.id { owner = nil }
-    }
+    pages?.end(request.id)
+    state.withLock { $0.end(request.id) }
   }
+
+  /// Memory that stays when the requests end.
+  package var retainedBytes: Int { state.withLock { $0.retainedBytes } }
+
+  /// Gives back what no request needs.
+  func releaseUnused() { state.withLock { $0.releaseUnused() } }
 
   // MARK: Parts
 
-  package func acquire(_ part: WeightPart) throws(ModelError) {
+  package func acquire(_ part: WeightPart, isCancelled: () -> Bool) throws(ModelError) {
     pages?.reached(part.group(in: file))
-    guard kept.needsPlace(part) else { return }
-    try monitor.locked { () throws(ModelError) in
-      let isCancelled = owner?.isCancelled ?? { false }
-      guard residency == .stream else { return try kept.require(part, isCancelled: isCancelled) }
-      guard let ring else { preconditionFailure("weights are read before a phase began") }
-      guard ring.plan.kept.contains(part) || kept.holds(part) else {
-        return try ring.acquire(part, isCancelled: isCancelled)
-      }
-      try kept.require(part, isCancelled: isCancelled)
+    guard decoded[part] != nil else { return }
+    if try state.withLock({ state throws(ModelError) in try state.acquire(part) }) { return }
+    try startReaders()
+    try state.wait(milliseconds: 100) { state throws(ModelError) in
+      if try state.acquire(part) { return () }
+      if isCancelled() { throw ModelError.cancelled }
+      return nil
     }
   }
 
   package func release(_ part: WeightPart) {
-    guard residency == .stream, kept.needsPlace(part) else { return }
-    monitor.locked { if !kept.holds(part) { ring?.release(part) } }
+    guard residency == .stream, decoded[part] != nil else { return }
+    state.withLock { $0.release(part) }
   }
 
-  package func stream(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawPointer {
-    if let raw = inFile(tensor, role) { return raw }
-    guard let pointer = table[tensor, role] else {
+  package func stream(_ tensor: Int, _ role: VQ4StreamRole, slab: Int?) -> UnsafeRawPointer {
+    if residency == .map, let raw = file.rawStream(tensor, role)?.baseAddress {
+      let row = slab.map { allBlocks.slabRows(ofTensor: tensor)[$0].lowerBound } ?? 0
+      let tile = row / VQ4TensorDescription.tileRows
+      return raw + tile * file.tensors[tensor].description.unitByteCount(of: role)
+    }
+    guard let pointer = table[tensor, role, slab] else {
       preconditionFailure("\(file.tensors[tensor].name) is read outside its part")
     }
     return pointer
-  }
-
-  package func stream(_ tensor: Int, _ role: VQ4StreamRole, slab: Int) -> UnsafeRawPointer {
-    if let raw = inFile(tensor, role) {
-      let tile =
-        allBlocks.slabRows(ofTensor: tensor)[slab].lowerBound / VQ4TensorDescription.tileRows
-      return raw + tile * file.tensors[tensor].description.unitByteCount(of: role)
-    }
-    guard let pointer = table[tensor, role, slab: slab] else {
-      preconditionFailure("\(file.tensors[tensor].name) is read outside its slab")
-    }
-    return pointer
-  }
-
-  private func inFile(_ tensor: Int, _ role: VQ4StreamRole) -> UnsafeRawPointer? {
-    residency == .map ? file.rawStream(tensor, role)?.baseAddress : nil
   }
 
   package func read(
@@ -163,36 +157,4 @@ package final class WeightStore: WeightSource, @unchecked Sendable {
   ) throws(ModelError) {
     try rows.read(unit: unit, of: tensor, role, into: output)
   }
-}
-
-/// Which pages of the mapped file requests use: those of the next group are read ahead, and those of groups that
-/// nobody reads any more leave this process's memory. They stay in the page cache.
-private final class PageUse: Sendable {
-  private let file: VQ4File
-  private let state: Mutex<State>
-
-  private struct State: ~Copyable {
-    let readAhead: ReadAhead
-    /// Groups that each request reads in its present phase.
-    var groups: [Int: Set<Int>] = [:]
-  }
-
-  init(_ file: VQ4File) {
-    self.file = file
-    state = Mutex(State(readAhead: ReadAhead(file)))
-  }
-
-  func begin(_ pass: WeightPass, _ request: WeightRequest) {
-    let groups = Set(pass.parts.map { $0.group(in: file) })
-    let left = state.withLock { state in
-      let before = state.groups.updateValue(groups, forKey: request.id) ?? []
-      return state.groups.values.reduce(before) { $0.subtracting($1) }
-    }
-    for group in left { file.forgetPages(group: group) }
-  }
-
-  func end(_ request: WeightRequest) { state.withLock { $0.groups[request.id] = nil } }
-
-  /// Says that a group is computed with now.
-  func reached(_ group: Int) { state.withLock { $0.readAhead.reached(group) } }
 }
