@@ -138,7 +138,8 @@ private struct RowComparison {
     format = WeightFormat(
       precision: Precision(description.elementType),
       layout: description.layout == .tiles ? .tiles : .table, rows: description.rows,
-      cols: description.cols, groupSize: description.groupSize, codebook: description.codebook)
+      cols: description.cols, groupSize: description.groupSize
+    ).with(codebook: description.codebook)
     func stream(_ role: VQ4StreamRole) throws -> [UInt8] {
       var bytes = [UInt8](repeating: 0, count: description.byteCount(of: role))
       if !bytes.isEmpty {
