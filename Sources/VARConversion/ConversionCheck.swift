@@ -190,8 +190,7 @@ private struct RowComparison {
       try original.withUnsafeMutableBufferPointer { original in
         try scratch.withUnsafeMutableBufferPointer {
           try order.read(
-            source, firstRow: first, rowCount: rowCount, cols: format.cols,
-            into: original.baseAddress!, scratch: $0)
+            first..<first + rowCount, of: source, into: original.baseAddress!, scratch: $0)
         }
       }
       for element in 0..<rowCount * format.cols { error.add(original[element], stored[element]) }
