@@ -97,7 +97,7 @@ struct DecoderRun {
 
   func decode(_ codes: [Float]) throws {
     try codes.withRows(columns: codes.count / grid.tokenCount) { codes in
-      try decoder.decode(codes, grid: grid, workspace: workspace, run, pixels: { _, _ in })
+      try decoder.decode(codes, workspace: workspace, run, pixels: { _, _ in })
     }
   }
 }

@@ -17,11 +17,26 @@ package struct MatmulBenchmark {
   /// Matrices that take turns: together they pass every cache, as the layers of a model do.
   private static let turnBytes = 256 << 20
 
-  /// - Parameter groupSize: inputs that share a scale; nil takes the recipes' default.
+  /// A weight matrix `[m, k]`.
+  package struct Matrix {
+    let m, k: Int
+    let precision: Precision
+    let groupSize: Int?
+
+    /// - Parameter groupSize: inputs that share a scale; nil takes the recipes' default.
+    package init(m: Int, k: Int, precision: Precision, groupSize: Int? = nil) {
+      self.m = m
+      self.k = k
+      self.precision = precision
+      self.groupSize = groupSize
+    }
+  }
+
   package init(
-    _ conditions: RunConditions, m: Int, k: Int, precision: Precision, groupSize: Int?,
-    temporaryFolder: String
+    _ conditions: RunConditions, _ matrix: Matrix, temporaryFolder: String
   ) throws(BenchmarkError) {
+    let (m, k) = (matrix.m, matrix.k)
+    let (precision, groupSize) = (matrix.precision, matrix.groupSize)
     guard (1...1_048_576).contains(m), (1...65_536).contains(k) else {
       throw BenchmarkError(.invalidRequest, "m is 1 to 1048576, k 1 to 65536")
     }

@@ -26,7 +26,7 @@ package enum ModelShape: String, Sendable, CaseIterable {
       ("max_position_embeddings", .integer(32_768)), ("rms_norm_eps", .number(1e-6)),
       ("rope_theta", .number(1e6)),
     ])
-    for (key, value) in language { object[key] = value }
+    for (key, value) in language.members { object[key] = value }
     object["vision_config"] = .object(
       JSONObject([
         ("depth", .integer(self == .tiny ? 1 : 32)),
@@ -37,32 +37,25 @@ package enum ModelShape: String, Sendable, CaseIterable {
     return try VARGPTConfiguration(config: .object(object))
   }
 
-  private var language: [(String, JSONValue)] {
+  private var language: LanguageShape {
     switch self {
-    case .qwen2Large, .vargpt: Self.language(3584, 18_944, 28, 28, 4, 152_064)
-    case .qwen2Middle: Self.language(1536, 8960, 28, 12, 2, 151_936, tied: true)
-    case .qwen2Small: Self.language(896, 4864, 24, 14, 2, 151_936, tied: true)
-    case .tiny: Self.language(128, 16_384, 2, 4, 2, 1024)
+    case .qwen2Large, .vargpt:
+      LanguageShape(
+        hiddenSize: 3584, intermediateSize: 18_944, layers: 28, heads: 28, keyValueHeads: 4,
+        vocabSize: 152_064)
+    case .qwen2Middle:
+      LanguageShape(
+        hiddenSize: 1536, intermediateSize: 8960, layers: 28, heads: 12, keyValueHeads: 2,
+        vocabSize: 151_936, isTied: true)
+    case .qwen2Small:
+      LanguageShape(
+        hiddenSize: 896, intermediateSize: 4864, layers: 24, heads: 14, keyValueHeads: 2,
+        vocabSize: 151_936, isTied: true)
+    case .tiny:
+      LanguageShape(
+        hiddenSize: 128, intermediateSize: 16_384, layers: 2, heads: 4, keyValueHeads: 2,
+        vocabSize: 1024)
     }
-  }
-
-  private static func language(
-    _ hiddenSize: Int, _ intermediateSize: Int, _ layers: Int, _ heads: Int, _ keyValueHeads: Int,
-    _ vocabSize: Int, tied: Bool = false
-  ) -> [(String, JSONValue)] {
-    let half = hiddenSize / heads / 2
-    // A quarter of the pairs turns by the temporal position, the rest by height and width.
-    let sections = [half / 4, (half - half / 4) / 2, half - half / 4 - (half - half / 4) / 2]
-    return [
-      ("hidden_size", .integer(hiddenSize)), ("intermediate_size", .integer(intermediateSize)),
-      ("num_hidden_layers", .integer(layers)), ("num_attention_heads", .integer(heads)),
-      ("num_key_value_heads", .integer(keyValueHeads)), ("vocab_size", .integer(vocabSize)),
-      ("tie_word_embeddings", .bool(tied)),
-      (
-        "rope_scaling",
-        .object(JSONObject([("mrope_section", .array(sections.map { .integer($0) }))]))
-      ),
-    ]
   }
 
   private func addTinyParts(_ object: inout JSONObject) {
@@ -85,5 +78,29 @@ package enum ModelShape: String, Sendable, CaseIterable {
         ("infinity", .object(infinity)),
         ("vae", .object(JSONObject([("base_ch", .integer(32)), ("num_res_blocks", .integer(1))]))),
       ]))
+  }
+}
+
+/// The sizes of a language model.
+private struct LanguageShape {
+  let hiddenSize, intermediateSize, layers, heads, keyValueHeads, vocabSize: Int
+  /// Whether the head is the embedding.
+  var isTied = false
+
+  /// As the checkpoint's configuration would spell them.
+  var members: [(String, JSONValue)] {
+    let half = hiddenSize / heads / 2
+    // A quarter of the pairs turns by the temporal position, the rest by height and width.
+    let sections = [half / 4, (half - half / 4) / 2, half - half / 4 - (half - half / 4) / 2]
+    return [
+      ("hidden_size", .integer(hiddenSize)), ("intermediate_size", .integer(intermediateSize)),
+      ("num_hidden_layers", .integer(layers)), ("num_attention_heads", .integer(heads)),
+      ("num_key_value_heads", .integer(keyValueHeads)), ("vocab_size", .integer(vocabSize)),
+      ("tie_word_embeddings", .bool(isTied)),
+      (
+        "rope_scaling",
+        .object(JSONObject([("mrope_section", .array(sections.map { .integer($0) }))]))
+      ),
+    ]
   }
 }

@@ -16,8 +16,8 @@ enum TensorMaker {
       case .f32: .f32
       }
     return VQ4TensorDescription(
-      name: name, elementType: type, layout: layout, shape: shape, groupSize: groupSize,
-      codebook: precision == .int4 ? Codebook.gaussian : [])
+      name: name, elementType: type, layout: layout, shape: shape, groupSize: groupSize
+    ).with(codebook: precision == .int4 ? Codebook.gaussian : [])
   }
 
   /// A tensor of each specification, by the recipe's decision.

@@ -1,45 +1,56 @@
+/// Bytes of a file.
+struct FilePart: Sendable {
+  let file: InputFile
+  let range: Range<Int>
+
+  init(_ file: InputFile, _ range: Range<Int>) {
+    self.file = file
+    self.range = range
+  }
+}
+
 /// A tensor in a shard: row-major, little-endian.
 package struct CheckpointTensor: Sendable {
-  package let name: String
+  package private(set) var name: String
   package let elementType: CheckpointElementType
   /// The type as the file calls it, for example `BF16` or `FloatStorage`.
   package let typeName: String
   package let shape: [Int]
-  /// Bytes in the shard.
-  package let byteCount: Int
-  let file: InputFile
-  let offsetBytes: Int
+  /// Where its bytes lie.
+  private let place: FilePart
   /// What adapters add to it, in this order.
   var updates: [LowRankUpdate] = []
 
   init(
     name: String, elementType: CheckpointElementType, typeName: String, shape: [Int],
-    byteCount: Int, file: InputFile, offsetBytes: Int, updates: [LowRankUpdate] = []
+    at place: FilePart
   ) {
     self.name = name
     self.elementType = elementType
     self.typeName = typeName
     self.shape = shape
-    self.byteCount = byteCount
-    self.file = file
-    self.offsetBytes = offsetBytes
-    self.updates = updates
+    self.place = place
   }
+
+  var file: InputFile { place.file }
+  var offsetBytes: Int { place.range.lowerBound }
+  /// Bytes in the shard.
+  package var byteCount: Int { place.range.count }
 
   /// The shard that holds the tensor.
   package var path: String { file.path }
   package var elementCount: Int { shape.reduce(1, *) }
 
   /// Where the tensor's bytes lie in the shard.
-  package var fileRange: Range<Int> { offsetBytes..<offsetBytes + byteCount }
+  package var fileRange: Range<Int> { place.range }
   /// How many adapters add something to the tensor.
   package var updateCount: Int { updates.count }
 
   /// The same tensor under another name.
   package func renamed(_ name: String) -> CheckpointTensor {
-    CheckpointTensor(
-      name: name, elementType: elementType, typeName: typeName, shape: shape, byteCount: byteCount,
-      file: file, offsetBytes: offsetBytes, updates: updates)
+    var tensor = self
+    tensor.name = name
+    return tensor
   }
 
   /// Fills `output` with the tensor's bytes from `first` on, as they stand in the shard.

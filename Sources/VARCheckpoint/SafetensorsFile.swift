@@ -132,8 +132,8 @@ final class SafetensorsFile: Sendable {
         "\(end - begin) bytes, but shape \(shape) of \(typeName) takes \(byteCount)")
     }
     let tensor = CheckpointTensor(
-      name: name, elementType: type, typeName: typeName, shape: shape, byteCount: end - begin,
-      file: file, offsetBytes: dataOffset + begin)
+      name: name, elementType: type, typeName: typeName, shape: shape,
+      at: FilePart(file, dataOffset + begin..<dataOffset + end))
     return (tensor, dataOffset + end)
   }
 }

@@ -126,10 +126,7 @@ private final class ConversionWork {
     _ pool: ThreadPool, _ start: SourceReader.Start, _ run: inout ConversionRun,
     _ progress: (ConversionProgress) -> Void, _ isCancelled: () -> Bool
   ) throws {
-    let reader = SourceReader(
-      checkpoint: conversion.checkpoint, entries: conversion.mapping.entries,
-      rows: conversion.plan.rows, start: start, isCompressing: options.layout != .map,
-      dropsCache: writer.dropsCache)
+    let reader = SourceReader(conversion, start: start, dropsCache: writer.dropsCache)
     let pipeline = ConversionPipeline(
       pool: pool, slotCount: conversion.memory.slotCount,
       slotSizes: conversion.memory.slotSizes)

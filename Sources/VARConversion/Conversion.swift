@@ -68,9 +68,8 @@ package struct Conversion: Sendable {
       uniquingKeysWith: { first, _ in first })
     plan = try ConversionPlan(mapping: mapping, recipe: options.recipe, sizes: sizes)
     memory = MemoryNeeds(
-      rows: plan.rows, entries: mapping.entries, layout: options.layout,
-      tokenizerByteCount: Metadata.estimatedByteCount(of: checkpoint),
-      threadCount: options.threadCount, limit: options.memoryByteCount)
+      rows: plan.rows, entries: mapping.entries,
+      tokenizerByteCount: Metadata.estimatedByteCount(of: checkpoint), options: options)
     guard memory.byteCount <= options.memoryByteCount else {
       throw ConversionError(
         .notEnoughMemory, "a budget of \(options.memoryByteCount) bytes",

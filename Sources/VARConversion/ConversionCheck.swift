@@ -138,7 +138,8 @@ private struct RowComparison {
     format = WeightFormat(
       precision: Precision(description.elementType),
       layout: description.layout == .tiles ? .tiles : .table, rows: description.rows,
-      cols: description.cols, groupSize: description.groupSize, codebook: description.codebook)
+      cols: description.cols, groupSize: description.groupSize
+    ).with(codebook: description.codebook)
     func stream(_ role: VQ4StreamRole) throws -> [UInt8] {
       var bytes = [UInt8](repeating: 0, count: description.byteCount(of: role))
       if !bytes.isEmpty {
@@ -189,8 +190,7 @@ private struct RowComparison {
       try original.withUnsafeMutableBufferPointer { original in
         try scratch.withUnsafeMutableBufferPointer {
           try order.read(
-            source, firstRow: first, rowCount: rowCount, cols: format.cols,
-            into: original.baseAddress!, scratch: $0)
+            first..<first + rowCount, of: source, into: original.baseAddress!, scratch: $0)
         }
       }
       for element in 0..<rowCount * format.cols { error.add(original[element], stored[element]) }

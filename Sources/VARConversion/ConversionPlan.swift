@@ -108,9 +108,7 @@ extension ConversionPlan {
 
 extension ConversionPlan.Row {
   fileprivate init(vector entry: SourceMapping.Entry) {
-    self.init(
-      entry, precision: .f32, groupSize: 0, rule: "", ruleIndex: nil,
-      streamByteCounts: [entry.specification.shape.reduce(4, *), 0, 0], note: entry.note)
+    self.init(entry, decision: nil, precision: .f32, groupSize: 0, note: entry.note)
   }
 
   fileprivate init(weight entry: SourceMapping.Entry, decision: Recipe.Decision) {
@@ -130,37 +128,38 @@ extension ConversionPlan.Row {
         precision = .f16
       }
     }
-    let format = WeightFormat(
-      precision: precision, layout: specification.kind == .table ? .table : .tiles,
-      rows: specification.shape[0], cols: cols, groupSize: groupSize,
-      codebook: Codebook.gaussian)
-    let counts = format.byteCounts
     self.init(
-      entry, precision: precision, groupSize: groupSize, rule: decision.ruleText,
-      ruleIndex: decision.rule,
-      streamByteCounts: [counts.codes, counts.scales, counts.superscales],
+      entry, decision: decision, precision: precision, groupSize: groupSize,
       note: notes.joined(separator: "; "))
   }
 
   private init(
-    _ entry: SourceMapping.Entry, precision: Precision, groupSize: Int, rule: String,
-    ruleIndex: Int?, streamByteCounts: [Int], note: String
+    _ entry: SourceMapping.Entry, decision: Recipe.Decision?, precision: Precision,
+    groupSize: Int, note: String
   ) {
     name = entry.specification.name
+    shape = entry.specification.shape
     layout =
       switch entry.specification.kind {
       case .vector: .vector
       case .table: .table
       case .matrix, .convolution: .tiles
       }
+    if layout == .vector {
+      streamByteCounts = [shape.reduce(4, *), 0, 0]
+    } else {
+      let counts = WeightFormat(
+        precision: precision, layout: layout == .table ? .table : .tiles, rows: shape[0],
+        cols: shape.dropFirst().reduce(1, *), groupSize: groupSize
+      ).byteCounts
+      streamByteCounts = [counts.codes, counts.scales, counts.superscales]
+    }
     group = entry.specification.group.name
     component = entry.specification.component.rawValue
-    shape = entry.specification.shape
+    rule = decision?.ruleText ?? ""
+    ruleIndex = decision?.rule
     self.precision = precision
     self.groupSize = groupSize
-    self.rule = rule
-    self.ruleIndex = ruleIndex
-    self.streamByteCounts = streamByteCounts
     self.note = note
   }
 }

@@ -24,9 +24,10 @@ package struct MemoryNeeds: Sendable {
 
   /// - Parameter tokenizerByteCount: bytes of the tokenizer's files.
   init(
-    rows: [ConversionPlan.Row], entries: [SourceMapping.Entry], layout: VQ4StorageLayout,
-    tokenizerByteCount: Int, threadCount: Int, limit: Int
+    rows: [ConversionPlan.Row], entries: [SourceMapping.Entry], tokenizerByteCount: Int,
+    options: ConversionOptions
   ) {
+    let (layout, limit) = (options.layout, options.memoryByteCount)
     var slot = ChunkSlot.Sizes()
     var scales = 0
     var vector = 0
@@ -75,12 +76,12 @@ package struct MemoryNeeds: Sendable {
       fixed + threads * worker + slots * slot.total
     }
     minimumByteCount = need(1, 2)
-    var (threads, slots) = (threadCount, 2 * threadCount + 2)
+    var (threads, slots) = (options.threadCount, 2 * options.threadCount + 2)
     while need(threads, slots) > limit, slots > 2 {
       slots -= 1
       threads = min(threads, max(1, slots - 1))
     }
-    self.threadCount = threads
+    threadCount = threads
     slotCount = slots
     byteCount = need(threads, slots)
   }

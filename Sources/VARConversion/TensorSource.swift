@@ -24,42 +24,49 @@ extension TensorSource.RowOrder {
     if case .sumOfFrames(_, let frames, _) = self { cols * frames } else { cols }
   }
 
-  /// Reads `rowCount` rows from `firstRow` on into `x[rowCount][cols]`.
+  /// Elements that `sourceCols` of a row in the checkpoint become.
+  private func cols(_ sourceCols: Int) -> Int {
+    if case .sumOfFrames(_, let frames, _) = self { sourceCols / frames } else { sourceCols }
+  }
+
+  /// Reads rows of `source` into `x[rows.count][cols]`.
   ///
   /// - Parameter scratch: room for one row of the checkpoint.
   func read(
-    _ rows: TensorRows, firstRow: Int, rowCount: Int, cols: Int,
-    into x: UnsafeMutablePointer<Float>, scratch: UnsafeMutableBufferPointer<Float>
+    _ rows: Range<Int>, of source: TensorRows, into x: UnsafeMutablePointer<Float>,
+    scratch: UnsafeMutableBufferPointer<Float>
   ) throws(CheckpointError) {
     if self == .unchanged {
-      try rows.read(firstRow: firstRow, rowCount: rowCount, into: x)
+      try source.read(firstRow: rows.lowerBound, rowCount: rows.count, into: x)
       return
     }
-    let source = UnsafeMutableBufferPointer(rebasing: scratch[..<sourceCols(cols)])
-    for row in 0..<rowCount {
-      try rows.read(firstRow: firstRow + row, rowCount: 1, into: source.baseAddress!)
-      reorder(source, into: x + row * cols)
+    let cols = cols(source.cols)
+    let row = UnsafeMutableBufferPointer(rebasing: scratch[..<source.cols])
+    for index in 0..<rows.count {
+      try source.read(firstRow: rows.lowerBound + index, rowCount: 1, into: row.baseAddress!)
+      reorder(row, into: x + index * cols)
     }
   }
 
-  /// The same from `bytes` of the checkpoint that are in memory, those of the rows from `firstRow` on.
+  /// The same from the rows' `bytes` in the checkpoint, which are in memory.
   func convert(
-    _ bytes: UnsafeRawPointer, of rows: TensorRows, firstRow: Int, rowCount: Int, cols: Int,
+    _ bytes: UnsafeRawPointer, ofRows rows: Range<Int>, of source: TensorRows,
     into x: UnsafeMutablePointer<Float>, scratch: UnsafeMutableBufferPointer<Float>
   ) throws(CheckpointError) {
-    let type = rows.tensor.elementType
+    let type = source.tensor.elementType
     if self == .unchanged {
-      type.convert(bytes, count: rowCount * cols, into: x)
-      try rows.addUpdates(firstRow: firstRow, rowCount: rowCount, to: x)
+      type.convert(bytes, count: rows.count * source.cols, into: x)
+      try source.addUpdates(firstRow: rows.lowerBound, rowCount: rows.count, to: x)
       return
     }
-    let source = UnsafeMutableBufferPointer(rebasing: scratch[..<sourceCols(cols)])
-    for row in 0..<rowCount {
+    let cols = cols(source.cols)
+    let row = UnsafeMutableBufferPointer(rebasing: scratch[..<source.cols])
+    for index in 0..<rows.count {
       type.convert(
-        bytes + row * source.count * type.byteCount, count: source.count,
-        into: source.baseAddress!)
-      try rows.addUpdates(firstRow: firstRow + row, rowCount: 1, to: source.baseAddress!)
-      reorder(source, into: x + row * cols)
+        bytes + index * row.count * type.byteCount, count: row.count, into: row.baseAddress!)
+      try source.addUpdates(
+        firstRow: rows.lowerBound + index, rowCount: 1, to: row.baseAddress!)
+      reorder(row, into: x + index * cols)
     }
   }
 

@@ -19,6 +19,17 @@ package struct EvaluationReport: Sendable {
     package let psnrDecibels: Double
     /// Whether the words before the picture were the expected ones.
     package let isReplyExact: Bool
+
+    /// - Parameter target: the true rendering, of the same extents.
+    package init(
+      _ drawing: EvaluationSet.DrawingCase, _ image: RGBImage, target: RGBImage,
+      verdict: SceneVerdict, isReplyExact: Bool
+    ) {
+      (id, kind) = (drawing.id, drawing.kind)
+      self.verdict = verdict
+      psnrDecibels = peakSignalToNoise(image, target)
+      self.isReplyExact = isReplyExact
+    }
   }
 
   /// The kinds of pictures that are judged.
@@ -37,15 +48,9 @@ package struct EvaluationReport: Sendable {
         isExact: answer.utf8.elementsEqual(question.answer.utf8)))
   }
 
-  /// Adds a judged picture; `target` is the true rendering, of the same extents.
-  package mutating func add(
-    _ image: RGBImage, verdict: SceneVerdict, target: RGBImage, isReplyExact: Bool,
-    for drawing: EvaluationSet.DrawingCase, task: Task
-  ) {
-    drawings[task, default: []].append(
-      Drawing(
-        id: drawing.id, kind: drawing.kind, verdict: verdict,
-        psnrDecibels: peakSignalToNoise(image, target), isReplyExact: isReplyExact))
+  /// Adds a judged picture.
+  package mutating func add(_ drawing: Drawing, to task: Task) {
+    drawings[task, default: []].append(drawing)
   }
 }
 

@@ -56,7 +56,7 @@ package struct EvaluationRun {
           let image = try model.reconstruct(target, stop: stop).image
           let verdict = try judge.judge(image, against: drawing.scene)
           report.add(
-            image, verdict: verdict, target: target, isReplyExact: true, for: drawing, task: .vae)
+            .init(drawing, image, target: target, verdict: verdict, isReplyExact: true), to: .vae)
         }
       }
     }
@@ -102,7 +102,7 @@ package struct EvaluationRun {
     // The space before a picture belongs to neither.
     let isReplyExact = drawn.text == reply
     report.add(
-      image, verdict: verdict, target: target, isReplyExact: isReplyExact, for: drawing,
-      task: part == .edit ? .edit : .generation)
+      .init(drawing, image, target: target, verdict: verdict, isReplyExact: isReplyExact),
+      to: part == .edit ? .edit : .generation)
   }
 }

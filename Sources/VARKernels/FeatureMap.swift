@@ -13,35 +13,43 @@ package enum MapType: Sendable {
   package var byteCount: Int { self == .f32 ? 4 : 2 }
 }
 
-/// A map of `height` x `width` pixels with `channels` values each, channels last. Its rows may lie apart.
+/// `height` x `width` pixels with `channels` values each.
+package struct MapShape: Sendable {
+  package let height, width, channels: Int
+
+  package init(height: Int, width: Int, channels: Int) {
+    self.height = height
+    self.width = width
+    self.channels = channels
+  }
+}
+
+/// The values of a map, channels last. Its rows may lie apart.
 package struct FeatureMap {
   package let base: UnsafeMutableRawPointer
   package let type: MapType
-  package let height: Int
-  package let width: Int
-  package let channels: Int
+  package let shape: MapShape
   /// Bytes from one row to the next.
   package let rowByteCount: Int
 
   /// - Parameter rowByteCount: of rows that lie apart; without it they have no gaps.
   package init(
-    _ base: UnsafeMutableRawPointer, type: MapType, height: Int, width: Int, channels: Int,
-    rowByteCount: Int? = nil
+    _ base: UnsafeMutableRawPointer, type: MapType, shape: MapShape, rowByteCount: Int? = nil
   ) {
     self.base = base
     self.type = type
-    self.height = height
-    self.width = width
-    self.channels = channels
-    self.rowByteCount = rowByteCount ?? width * channels * type.byteCount
+    self.shape = shape
+    self.rowByteCount = rowByteCount ?? shape.width * shape.channels * type.byteCount
   }
 
   /// A map in f32 without gaps that is only read.
-  package init(reading values: UnsafePointer<Float>, height: Int, width: Int, channels: Int) {
-    self.init(
-      UnsafeMutableRawPointer(mutating: values), type: .f32, height: height, width: width,
-      channels: channels)
+  package init(reading values: UnsafePointer<Float>, shape: MapShape) {
+    self.init(UnsafeMutableRawPointer(mutating: values), type: .f32, shape: shape)
   }
+
+  package var height: Int { shape.height }
+  package var width: Int { shape.width }
+  package var channels: Int { shape.channels }
 
   private func address(_ y: Int, _ x: Int) -> UnsafeMutableRawPointer {
     base + y * rowByteCount + x * channels * type.byteCount
@@ -80,7 +88,7 @@ package struct FeatureMap {
   /// Copies the map to where it has no gaps; that place may overlap this one if none of its rows begins before the
   /// row it is copied from.
   package func moved(to target: UnsafeMutableRawPointer) -> FeatureMap {
-    let moved = FeatureMap(target, type: type, height: height, width: width, channels: channels)
+    let moved = FeatureMap(target, type: type, shape: shape)
     for y in (0..<height).reversed() {
       moved.address(y, 0).copyMemory(from: address(y, 0), byteCount: moved.rowByteCount)
     }

@@ -59,20 +59,24 @@ package struct ConvolutionShortcut {
   }
 }
 
-extension Compute {
-  /// A 3x3 convolution over a map, strip by strip.
-  ///
-  /// Rows of the output, and those of the shortcut, may take the place of rows of the input as long as no row of theirs
-  /// ends behind the first row that is still to be read: a strip reads one row more than it writes, at most.
-  ///
-  /// - Parameters:
-  ///   - memory: of `shape.byteCount` bytes, aligned to 64.
-  ///   - beforeStrip: called before each strip; what it throws ends the convolution.
-  package func convolve3x3<Failure: Error>(
+/// A 3x3 convolution: what it reads, the layers, and where their outputs go.
+package struct Convolution {
+  let input: ConvolutionInput
+  let layer: Linear
+  let shortcut: ConvolutionShortcut?
+  let output: ConvolutionOutput
+
+  package init(
     _ input: ConvolutionInput, _ layer: Linear, shortcut: ConvolutionShortcut? = nil,
-    shape: StripShape, memory: UnsafeMutableRawPointer, into output: ConvolutionOutput,
-    beforeStrip: () throws(Failure) -> Void
-  ) throws(Failure) {
+    into output: ConvolutionOutput
+  ) {
+    self.input = input
+    self.layer = layer
+    self.shortcut = shortcut
+    self.output = output
+  }
+
+  fileprivate func check(_ shape: StripShape) {
     precondition(
       layer.cols == 9 * shape.channels && layer.rows == shape.outputs
         && layer.groupSize == shape.groupSize, "a layer of another shape")
@@ -82,13 +86,30 @@ extension Compute {
     precondition(
       shortcut?.layer.rows == shape.shortcut?.outputs
         && shortcut?.layer.groupSize == shape.shortcut?.groupSize, "a shortcut of another shape")
+  }
+}
+
+extension Compute {
+  /// Runs a 3x3 convolution over a map, strip by strip.
+  ///
+  /// Rows of the output, and those of the shortcut, may take the place of rows of the input as long as no row of theirs
+  /// ends behind the first row that is still to be read: a strip reads one row more than it writes, at most.
+  ///
+  /// - Parameters:
+  ///   - memory: of `shape.byteCount` bytes, aligned to 64.
+  ///   - beforeStrip: called before each strip; what it throws ends the convolution.
+  package func convolve3x3<Failure: Error>(
+    _ convolution: Convolution, shape: StripShape, memory: UnsafeMutableRawPointer,
+    beforeStrip: () throws(Failure) -> Void
+  ) throws(Failure) {
+    convolution.check(shape)
     let buffers = StripBuffers(shape, memory)
     if let groupSize = shape.groupSize {
       let rows = QuantizedStripInput(self, buffers, groupSize: groupSize)
-      try StripRun(self, buffers, input, rows, layer, shortcut, output).run(beforeStrip)
+      try StripRun(self, buffers, convolution, rows).run(beforeStrip)
     } else {
       let rows = FloatStripInput(self, buffers)
-      try StripRun(self, buffers, input, rows, layer, shortcut, output).run(beforeStrip)
+      try StripRun(self, buffers, convolution, rows).run(beforeStrip)
     }
   }
 }

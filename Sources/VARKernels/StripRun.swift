@@ -20,25 +20,21 @@ import CVARKernels
 struct StripRun<Input: StripInput> {
   private let compute: Compute
   private let buffers: StripBuffers
-  private let input: ConvolutionInput
+  private let convolution: Convolution
   private let rowsUnderStrip: Input
-  private let layer: Linear
-  private let shortcut: ConvolutionShortcut?
-  private let target: ConvolutionOutput
 
   init(
-    _ compute: Compute, _ buffers: StripBuffers, _ input: ConvolutionInput, _ rows: Input,
-    _ layer: Linear, _ shortcut: ConvolutionShortcut?, _ output: ConvolutionOutput
+    _ compute: Compute, _ buffers: StripBuffers, _ convolution: Convolution, _ rows: Input
   ) {
     self.compute = compute
     self.buffers = buffers
-    self.input = input
+    self.convolution = convolution
     rowsUnderStrip = rows
-    self.layer = layer
-    self.shortcut = shortcut
-    target = output
   }
 
+  private var input: ConvolutionInput { convolution.input }
+  private var layer: Linear { convolution.layer }
+  private var shortcut: ConvolutionShortcut? { convolution.shortcut }
   private var shape: StripShape { buffers.shape }
   private var kernels: UnsafePointer<cvar_kernels> { compute.kernels }
 
@@ -64,7 +60,7 @@ struct StripRun<Input: StripInput> {
       rowsUnderStrip.clear(row, shape.width, count: 1)
     }
     rowsUnderStrip.prepare(layer)
-    if case .map(_, _, let sums?) = target { sums.clear(channels: shape.outputs) }
+    if case .map(_, _, let sums?) = convolution.output { sums.clear(channels: shape.outputs) }
   }
 
   /// Hands a strip's outputs on and reads the next strip's inputs, which does not need them.
@@ -76,7 +72,7 @@ struct StripRun<Input: StripInput> {
   ///   - finished: the strip whose outputs are there; empty before the first.
   ///   - next: the strip to read for; nil after the last.
   private func advance(from finished: Range<Int>, to next: Range<Int>?) {
-    if case .rows(let body) = target, !finished.isEmpty {
+    if case .rows(let body) = convolution.output, !finished.isEmpty {
       body(
         finished,
         Rows(
@@ -93,7 +89,7 @@ struct StripRun<Input: StripInput> {
         readRows(next, columns * share / shares..<columns * (share + 1) / shares, share)
       }
     }
-    guard case .map(_, _, let sums?) = target else { return }
+    guard case .map(_, _, let sums?) = convolution.output else { return }
     for row in 0..<finished.count { sums.add(buffers.rowSums(row), channels: shape.outputs) }
   }
 }
@@ -206,24 +202,13 @@ extension StripRun {
   private func finish(
     _ row: Int, of strip: Range<Int>, _ values: UnsafeMutablePointer<Float>
   ) {
-    guard case .map(let map, let added, let sums) = target else { return }
-    let (y, width) = (strip.lowerBound + row, shape.outputWidth)
-    store(
-      buffers.output + row * width * shape.outputs, into: map, y: y, adding: added,
-      sums: sums.map { _ in buffers.rowSums(row) }, values)
-    guard let shortcut else { return }
-    shortcut.output.store(
-      kernels, y: y, 0..<width, from: buffers.shortcut + row * width * shortcut.layer.rows)
-  }
-
-  private func store(
-    _ row: UnsafeMutablePointer<Float>, into map: FeatureMap, y: Int, adding added: FeatureMap?,
-    sums: UnsafeMutablePointer<Double>?, _ values: UnsafeMutablePointer<Float>
-  ) {
-    let channels = shape.outputs
+    guard case .map(let map, let added, let mapSums) = convolution.output else { return }
+    let (y, width, channels) = (strip.lowerBound + row, shape.outputWidth, shape.outputs)
+    let outputs = buffers.output + row * width * channels
+    let sums = mapSums.map { _ in buffers.rowSums(row) }
     sums?.update(repeating: 0, count: 2 * channels)
     for pixels in RangeParts(0..<map.width, of: StripShape.chunkPixels) {
-      let place = row + pixels.lowerBound * channels
+      let place = outputs + pixels.lowerBound * channels
       if let added {
         added.load(kernels, y: y, pixels, into: values)
         kernels.pointee.add(place, values, pixels.count * channels)
@@ -235,5 +220,8 @@ extension StripRun {
       kernels.pointee.channel_sums(
         place, Int32(pixels.count), Int32(channels), sums, sums + channels)
     }
+    guard let shortcut else { return }
+    shortcut.output.store(
+      kernels, y: y, 0..<width, from: buffers.shortcut + row * width * shortcut.layer.rows)
   }
 }

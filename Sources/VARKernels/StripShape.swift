@@ -1,32 +1,47 @@
 import CVARKernels
 
+/// How the work of a 3x3 convolution is divided; no result depends on it.
+package struct StripDivision: Sendable {
+  /// Threads of the pool that runs it.
+  package let threadCount: Int
+  /// Rows of outputs in a strip; nil takes what keeps all threads busy.
+  package let rows: Int?
+
+  package init(threadCount: Int, rows: Int? = nil) {
+    self.threadCount = threadCount
+    self.rows = rows
+  }
+}
+
 /// Sizes of a 3x3 convolution that goes over a map in strips of rows, and of the memory that this takes.
 ///
 /// Strips change no bit of a result: the whole map's size picks the algorithm, and Winograd's patches begin at
 /// multiples of 4 rows whatever the strip.
 package struct StripShape: Sendable {
-  /// Of the input; where it is doubled, after doubling.
-  let height, width, channels: Int
-  let outputs: Int
-  let stride: Int
-  /// Of a quantized layer's inputs.
-  let groupSize: Int?
-  let shortcut: Shortcut?
+  /// Where the input is doubled, after doubling.
+  let input: MapShape
+  let layer: Layer
+  /// A 1x1 convolution of the same input.
+  let shortcut: Layer?
   let threadCount: Int
   /// Rows of outputs in a strip.
   let rows: Int
   /// Patches that a thread takes at a time by Winograd's algorithm.
   let patchesPerBlock: Int
 
-  /// A 1x1 convolution of the same input.
-  package struct Shortcut: Sendable {
+  /// What a convolution makes of its input.
+  package struct Layer: Sendable {
     let outputs: Int
     let groupSize: Int?
+    let stride: Int
 
-    /// - Parameter groupSize: of a quantized layer's inputs.
-    package init(outputs: Int, groupSize: Int?) {
+    /// - Parameters:
+    ///   - groupSize: of a quantized layer's inputs.
+    ///   - stride: 1 pads one pixel on each side, 2 pads right and below only (MODEL 11).
+    package init(outputs: Int, groupSize: Int?, stride: Int = 1) {
       self.outputs = outputs
       self.groupSize = groupSize
+      self.stride = stride
     }
   }
 
@@ -36,27 +51,22 @@ package struct StripShape: Sendable {
   private static let mostPatches = 96
 
   /// - Parameters:
-  ///   - height: rows of the input; where it is doubled, after doubling, as `width`.
-  ///   - stride: 1 pads one pixel on each side, 2 pads right and below only (MODEL 11).
-  ///   - groupSize: of a quantized layer's inputs.
-  ///   - rows: outputs in a strip, rounded up to whole patches; by default what keeps all threads busy.
+  ///   - input: where it is doubled, after doubling.
+  ///   - shortcut: a 1x1 convolution of the same input.
+  ///   - division: its rows are rounded up to whole patches.
   package init(
-    height: Int, width: Int, channels: Int, outputs: Int, stride: Int = 1, groupSize: Int?,
-    shortcut: Shortcut? = nil, threadCount: Int, rows: Int? = nil
+    _ input: MapShape, layer: Layer, shortcut: Layer? = nil, division: StripDivision
   ) {
-    (self.height, self.width, self.channels) = (height, width, channels)
-    (self.outputs, self.stride, self.groupSize) = (outputs, stride, groupSize)
-    (self.shortcut, self.threadCount) = (shortcut, threadCount)
-    let isWinograd = Self.suitsWinograd(
-      height: height, width: width, channels: channels, outputs: outputs, stride: stride,
-      groupSize: groupSize)
+    (self.input, self.layer, self.shortcut) = (input, layer, shortcut)
+    threadCount = division.threadCount
+    let isWinograd = Self.suitsWinograd(input, layer)
     let side = Int(CVAR_WINOGRAD_PATCH)
-    let (outputHeight, outputWidth) = (height / stride, width / stride)
+    let (outputHeight, outputWidth) = (input.height / layer.stride, input.width / layer.stride)
     let rowByteCount =
-      4 * outputWidth * (outputs + (shortcut?.outputs ?? 0))
-      + stride * width * channels * (groupSize == nil ? 4 : 1)
+      4 * outputWidth * (layer.outputs + (shortcut?.outputs ?? 0))
+      + layer.stride * input.width * input.channels * (layer.groupSize == nil ? 4 : 1)
     let wanted =
-      rows
+      division.rows
       ?? Self.defaultRows(height: outputHeight, rowByteCount, threadCount: threadCount)
     let patchRows = (min(wanted, outputHeight) + side - 1) / side
     self.rows = isWinograd ? patchRows * side : min(wanted, outputHeight)
@@ -79,17 +89,19 @@ package struct StripShape: Sendable {
   ///
   /// Fewer channels or outputs than lanes leave most of them idle, and on smaller maps transforming the weights takes
   /// longer than it saves.
-  private static func suitsWinograd(
-    height: Int, width: Int, channels: Int, outputs: Int, stride: Int, groupSize: Int?
-  ) -> Bool {
-    groupSize == nil && stride == 1 && channels >= 16 && outputs >= 16 && height * width >= 512
+  private static func suitsWinograd(_ input: MapShape, _ layer: Layer) -> Bool {
+    layer.groupSize == nil && layer.stride == 1 && input.channels >= 16 && layer.outputs >= 16
+      && input.height * input.width >= 512
   }
 
-  package var isWinograd: Bool {
-    Self.suitsWinograd(
-      height: height, width: width, channels: channels, outputs: outputs, stride: stride,
-      groupSize: groupSize)
-  }
+  package var isWinograd: Bool { Self.suitsWinograd(input, layer) }
+
+  var height: Int { input.height }
+  var width: Int { input.width }
+  var channels: Int { input.channels }
+  var outputs: Int { layer.outputs }
+  var stride: Int { layer.stride }
+  var groupSize: Int? { layer.groupSize }
 
   package var outputHeight: Int { height / stride }
   package var outputWidth: Int { width / stride }

@@ -57,8 +57,7 @@ private struct Sample {
     self.cols = cols
     self.groupSize = groupSize
     let counts = WeightFormat(
-      precision: .int4, layout: .tiles, rows: rowCount, cols: cols, groupSize: groupSize,
-      codebook: Codebook.gaussian
+      precision: .int4, layout: .tiles, rows: rowCount, cols: cols, groupSize: groupSize
     ).tileByteCounts
     tile = [UInt8](repeating: 0, count: counts.codes)
     scales = [Int8](repeating: 0, count: counts.scales)

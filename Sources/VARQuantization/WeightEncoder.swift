@@ -66,8 +66,7 @@ package final class WeightEncoder {
       repeating: cvar_weight_error(squared_error: 0, squared_sum: 0), count: rowCount)
     let doneCount =
       format.layout == .tiles
-      ? quantize(
-        x, rowCount, output.codes, output.scales, output.superscales, &errors)
+      ? quantize(x, rowCount, output, &errors)
       : quantizeTable(x, rowCount, output, &errors)
     guard doneCount == rowCount else {
       throw QuantizationError(
@@ -82,11 +81,11 @@ package final class WeightEncoder {
 
   /// Fills a tile; gives the number of rows before the first that is out of range.
   private func quantize(
-    _ x: UnsafePointer<Float>, _ rowCount: Int, _ codes: UnsafeMutableRawPointer,
-    _ scales: UnsafeMutableRawPointer, _ superscales: UnsafeMutableRawPointer,
+    _ x: UnsafePointer<Float>, _ rowCount: Int, _ output: Output,
     _ errors: inout [cvar_weight_error]
   ) -> Int {
     let (rows, cols, group) = (Int32(rowCount), Int32(format.cols), Int32(format.groupSize))
+    let (codes, scales) = (output.codes, output.scales)
     let halves = codes.assumingMemoryBound(to: UInt16.self)
     switch format.precision {
     case .int4:
@@ -94,7 +93,7 @@ package final class WeightEncoder {
         quantizers.quantize_int4(
           x, format.cols, rows, cols, group, format.codebook,
           codes.assumingMemoryBound(to: UInt8.self), scales.assumingMemoryBound(to: Int8.self),
-          superscales.assumingMemoryBound(to: UInt16.self), &errors))
+          output.superscales.assumingMemoryBound(to: UInt16.self), &errors))
     case .int8:
       return Int(
         quantizers.quantize_int8(
@@ -115,9 +114,10 @@ package final class WeightEncoder {
         tileSuperscales.withUnsafeMutableBytes { superscales in
           // Streams that a type lacks are not touched.
           let codes = tile.baseAddress!
-          let doneCount = quantize(
-            x, rowCount, codes, scales.baseAddress ?? codes, superscales.baseAddress ?? codes,
-            &errors)
+          let place = Output(
+            codes: codes, scales: scales.baseAddress ?? codes,
+            superscales: superscales.baseAddress ?? codes)
+          let doneCount = quantize(x, rowCount, place, &errors)
           for row in 0..<doneCount { takeCodes(codes, row, output.codes) }
           takeScales(scales, doneCount, format.groupCount, output.scales)
           takeScales(superscales, doneCount, format.superblockCount, output.superscales)

@@ -21,31 +21,30 @@ package struct WeightFormat: Sendable, Equatable {
   /// 0 for floats.
   package let groupSize: Int
   /// 16 ascending entries for int4, else empty.
-  package let codebook: [Int8]
+  package private(set) var codebook: [Int8]
 
-  package init(
-    precision: Precision, layout: Layout, rows: Int, cols: Int, groupSize: Int,
-    codebook: [Int8] = []
-  ) {
+  /// A format with the Gaussian codebook, where it has one.
+  package init(precision: Precision, layout: Layout, rows: Int, cols: Int, groupSize: Int) {
     precondition(rows > 0 && cols > 0, "a weight has rows and columns")
     precondition(
       !precision.isInteger
         || (precision.allowedGroupSizes.contains(groupSize) && cols % groupSize == 0),
       "the group divides the row")
-    precondition(precision != .int4 || codebook.count == 16, "int4 has 16 codebook entries")
     self.precision = precision
     self.layout = layout
     self.rows = rows
     self.cols = cols
     self.groupSize = precision.isInteger ? groupSize : 0
-    self.codebook = precision == .int4 ? codebook : []
+    codebook = precision == .int4 ? Codebook.gaussian : []
   }
 
-  /// The same format with a codebook.
+  /// The same format with another codebook, where it has one.
   package func with(codebook: [Int8]) -> WeightFormat {
-    WeightFormat(
-      precision: precision, layout: layout, rows: rows, cols: cols, groupSize: groupSize,
-      codebook: codebook)
+    guard precision == .int4 else { return self }
+    precondition(codebook.count == 16, "int4 has 16 codebook entries")
+    var format = self
+    format.codebook = codebook
+    return format
   }
 
   var groupCount: Int { groupSize > 0 ? cols / groupSize : 0 }
@@ -56,8 +55,7 @@ package struct WeightFormat: Sendable, Equatable {
   /// Bytes of each stream of a unit in tiles, whatever the layout.
   var tileByteCounts: StreamByteCounts {
     WeightFormat(
-      precision: precision, layout: .tiles, rows: rows, cols: cols, groupSize: groupSize,
-      codebook: codebook
+      precision: precision, layout: .tiles, rows: rows, cols: cols, groupSize: groupSize
     ).byteCounts(rowCount: Self.unitRowCount)
   }
 

@@ -71,8 +71,7 @@ extension TokenizerSource {
       guard let id = value.integerValue else {
         throw Self.invalid(source, content, "an integer id is expected")
       }
-      try addToken(
-        content, id: id, isSpecial: true, isNormalized: false, in: source, at: content)
+      try addToken(StatedToken(content: content, id: id), in: source, at: content)
     }
   }
 
@@ -244,8 +243,9 @@ extension TokenizerSource {
       throw TokenizerError(.unsupported, in: source, at: "\(place).\(option)", "not implemented")
     }
     let isSpecial = token["special"]?.boolValue ?? false
+    let isNormalized = token["normalized"]?.boolValue ?? !isSpecial
     try addToken(
-      content, id: id, isSpecial: isSpecial,
-      isNormalized: token["normalized"]?.boolValue ?? !isSpecial, in: source, at: place)
+      StatedToken(content: content, id: id, isSpecial: isSpecial, isNormalized: isNormalized),
+      in: source, at: place)
   }
 }

@@ -18,6 +18,14 @@ package struct TokenizerSource: Sendable {
     let isNormalized: Bool
   }
 
+  /// A token outside the merges, as a file states it; special and searched in the text as it is unless said otherwise.
+  struct StatedToken {
+    let content: String
+    let id: Int
+    var isSpecial = true
+    var isNormalized = false
+  }
+
   /// No tokenizer file may be larger; the real one has 11 MB.
   package static let maximumFileByteCount = 64 << 20
 
@@ -67,9 +75,9 @@ package struct TokenizerSource: Sendable {
 
   /// Adds a token outside the merges. A token that several files name alike counts once.
   mutating func addToken(
-    _ content: String, id: Int, isSpecial: Bool, isNormalized: Bool, in source: String,
-    at place: String
+    _ token: StatedToken, in source: String, at place: String
   ) throws(TokenizerError) {
+    let (content, id) = (token.content, token.id)
     let bytes = Array(content.utf8)
     if let known = addedIDs[bytes] {
       guard Int(known) == id else {
@@ -78,7 +86,7 @@ package struct TokenizerSource: Sendable {
       }
       return
     }
-    if isNormalized {
+    if token.isNormalized {
       let changes = bytes.withUnsafeBufferPointer { buffer in
         buffer.baseAddress.map {
           CanonicalComposer.compose(UTF8Text(bytes: $0, count: buffer.count)) != nil
@@ -106,7 +114,8 @@ package struct TokenizerSource: Sendable {
     }
     addedIDs[bytes] = number
     addedTokens.append(
-      AddedToken(id: number, content: bytes, isSpecial: isSpecial, isNormalized: isNormalized))
+      AddedToken(
+        id: number, content: bytes, isSpecial: token.isSpecial, isNormalized: token.isNormalized))
   }
 
   /// The id of an added token with that text; nil where there is none.
@@ -118,8 +127,7 @@ package struct TokenizerSource: Sendable {
   ///
   /// Throws `duplicateID` where the text or the id is taken.
   package mutating func addSpecialToken(_ content: String, id: Int) throws(TokenizerError) {
-    try addToken(
-      content, id: id, isSpecial: true, isNormalized: false, in: "the added tokens", at: content)
+    try addToken(StatedToken(content: content, id: id), in: "the added tokens", at: content)
   }
 
   /// Takes a free id for a text.

@@ -14,25 +14,27 @@ package struct ImagePreprocessing: Sendable, Equatable {
   /// Largest area after the resize, in pixels.
   package var maxPixels: Int
   /// Side of a patch, in pixels.
-  package let patchSize: Int
+  package private(set) var patchSize = 14
   /// Patches per side of one token.
-  package let mergeSize: Int
+  package private(set) var mergeSize = 2
   /// Frames of a patch; a still picture is repeated.
-  package let temporalPatchSize: Int
+  package private(set) var temporalPatchSize = 2
   /// Per channel, red, green, blue, in units of the full range.
-  package let mean: [Float]
+  package private(set) var mean: [Float] = [0.48145466, 0.4578275, 0.40821073]
   /// Per channel, red, green, blue, in units of the full range.
-  package let std: [Float]
+  package private(set) var std: [Float] = [0.26862954, 0.26130258, 0.27577711]
 
   /// Both sides of a resized picture are multiples of this, in pixels.
   package var factor: Int { patchSize * mergeSize }
 
-  /// The reference's defaults where an argument is left out; throws ``ImageError/Code/invalidSettings``.
-  package init(
-    minPixels: Int = 3136, maxPixels: Int = 1_003_520, patchSize: Int = 14, mergeSize: Int = 2,
-    temporalPatchSize: Int = 2, mean: [Float] = [0.48145466, 0.4578275, 0.40821073],
-    std: [Float] = [0.26862954, 0.26130258, 0.27577711]
-  ) throws(ImageError) {
+  /// The reference's defaults, with other bounds where they are given; throws ``ImageError/Code/invalidSettings``.
+  package init(minPixels: Int = 3136, maxPixels: Int = 1_003_520) throws(ImageError) {
+    self.minPixels = minPixels
+    self.maxPixels = maxPixels
+    try check()
+  }
+
+  private func check() throws(ImageError) {
     func require(_ isValid: Bool, _ text: String) throws(ImageError) {
       if !isValid { throw ImageError(.invalidSettings, "image pre-processing: \(text)") }
     }
@@ -51,13 +53,6 @@ package struct ImagePreprocessing: Sendable, Equatable {
     try require(
       std.count == 3 && std.allSatisfy { $0.isFinite && $0 > 0 },
       "image_std: three positive numbers expected")
-    self.minPixels = minPixels
-    self.maxPixels = maxPixels
-    self.patchSize = patchSize
-    self.mergeSize = mergeSize
-    self.temporalPatchSize = temporalPatchSize
-    self.mean = mean
-    self.std = std
   }
 
   /// Reads the settings of `preprocessor_config.json`; a switched-off step or another filter than bicubic is refused.
@@ -97,15 +92,15 @@ package struct ImagePreprocessing: Sendable, Equatable {
     guard let rescale = rescale.doubleValue, abs(rescale * 255 - 1) < 1e-6 else {
       throw Self.malformed("rescale_factor", "1/255")
     }
-    let defaults = try ImagePreprocessing()
-    try self.init(
-      minPixels: try integer("min_pixels", defaults.minPixels, edge: "shortest_edge"),
-      maxPixels: try integer("max_pixels", defaults.maxPixels, edge: "longest_edge"),
-      patchSize: try integer("patch_size", defaults.patchSize),
-      mergeSize: try integer("merge_size", defaults.mergeSize),
-      temporalPatchSize: try integer("temporal_patch_size", defaults.temporalPatchSize),
-      mean: try numbers("image_mean", defaults.mean),
-      std: try numbers("image_std", defaults.std))
+    try self.init()
+    minPixels = try integer("min_pixels", minPixels, edge: "shortest_edge")
+    maxPixels = try integer("max_pixels", maxPixels, edge: "longest_edge")
+    patchSize = try integer("patch_size", patchSize)
+    mergeSize = try integer("merge_size", mergeSize)
+    temporalPatchSize = try integer("temporal_patch_size", temporalPatchSize)
+    mean = try numbers("image_mean", mean)
+    std = try numbers("image_std", std)
+    try check()
   }
 
   /// The same settings with at most `maximumTokens` (at least 1) tokens a picture.

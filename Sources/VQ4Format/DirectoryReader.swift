@@ -35,9 +35,8 @@ struct DirectoryReader {
   private func checkHashes() throws(VQ4Error) {
     for kind in SectionKind.allCases
     where VQ4Hash(of: bytes(of: kind)) != superblock[kind].hash {
-      throw VQ4Error(
-        .sectionHash, place: kind.name, "the hash does not match",
-        offsetBytes: superblock[kind].offset)
+      throw VQ4Error(.sectionHash, "the hash does not match")
+        .atOffset(superblock[kind].offset).at(kind.name)
     }
   }
 
@@ -47,13 +46,15 @@ struct DirectoryReader {
     let size = superblock[kind].size
     guard size % rowBytes == 0 else {
       throw VQ4Error(
-        .sectionSize, place: kind.name, "the size is no whole number of rows",
-        expected: "a multiple of \(rowBytes)", found: "\(size)", remedy: .convertAgain)
+        .sectionSize, "the size is no whole number of rows", expected: "a multiple of \(rowBytes)",
+        found: "\(size)", remedy: .convertAgain
+      ).at(kind.name)
     }
     guard size / rowBytes <= limit else {
       throw VQ4Error(
-        .tooMany, place: kind.name, "more rows than the format allows",
-        expected: "at most \(limit)", found: "\(size / rowBytes)", remedy: .convertAgain)
+        .tooMany, "more rows than the format allows", expected: "at most \(limit)",
+        found: "\(size / rowBytes)", remedy: .convertAgain
+      ).at(kind.name)
     }
     return size / rowBytes
   }
@@ -65,9 +66,9 @@ struct DirectoryReader {
     let pool = bytes(of: .strings)
     guard Int(reference.offset) == nameEnd, Int(reference.length) <= pool.count - nameEnd else {
       throw VQ4Error(
-        .stringPool, place: place, "the name is not at its place in the string pool",
-        expected: "offset \(nameEnd)", found: "offset \(reference.offset)",
-        remedy: .convertAgain)
+        .stringPool, "the name is not at its place in the string pool",
+        expected: "offset \(nameEnd)", found: "offset \(reference.offset)", remedy: .convertAgain
+      ).at(place)
     }
     let bytes = Array(pool.part(nameEnd, Int(reference.length)))
     nameEnd += bytes.count
@@ -75,8 +76,8 @@ struct DirectoryReader {
       bytes.allSatisfy(Names.isAllowed)
     else {
       throw VQ4Error(
-        .invalidName, place: place,
-        "a name is not 1 to 255 printable ASCII characters", remedy: .convertAgain)
+        .invalidName, "a name is not 1 to 255 printable ASCII characters", remedy: .convertAgain
+      ).at(place)
     }
     return String(decoding: bytes, as: UTF8.self)
   }
@@ -139,31 +140,32 @@ struct DirectoryReader {
       let name = try name(record.name, "group \(index)")
       let place = "group \"\(name)\""
       guard names.insert(name).inserted else {
-        throw VQ4Error(
-          .duplicateName, place: place, "the name stands twice", remedy: .convertAgain)
+        throw VQ4Error(.duplicateName, "the name stands twice", remedy: .convertAgain).at(place)
       }
       let first = directory.tensors.count
       guard Int(record.firstTensor) == first, record.tensorCount > 0,
         Int(record.tensorCount) <= tensorCount - first
       else {
         throw VQ4Error(
-          .groupRange, place: place, "the tensors of the group do not follow the last group's",
-          expected: "\(first)", found: "\(record.firstTensor)", remedy: .convertAgain)
+          .groupRange, "the tensors of the group do not follow the last group's",
+          expected: "\(first)", found: "\(record.firstTensor)", remedy: .convertAgain
+        ).at(place)
       }
       payloadEnd = Format.aligned(payloadEnd, to: 1 << superblock.pageShift)
       guard record.offset == UInt64(payloadEnd) else {
         throw VQ4Error(
-          .groupMisaligned, place: place, "the group is not at its aligned place",
-          expected: "offset \(payloadEnd)", found: "offset \(record.offset)",
-          remedy: .convertAgain)
+          .groupMisaligned, "the group is not at its aligned place",
+          expected: "offset \(payloadEnd)", found: "offset \(record.offset)", remedy: .convertAgain
+        ).at(place)
       }
       let start = payloadEnd
       for _ in 0..<record.tensorCount { try readTensor(&tensorDecoder, group: index) }
       guard record.byteCount == UInt64(payloadEnd - start) else {
         throw VQ4Error(
-          .groupSizeBytes, place: place, "the size of the group is not that of its streams",
+          .groupSizeBytes, "the size of the group is not that of its streams",
           expected: VQ4Error.bytes(payloadEnd - start), found: "\(record.byteCount)",
-          remedy: .convertAgain)
+          remedy: .convertAgain
+        ).at(place)
       }
       directory.groups.append(
         VQ4Group(
@@ -171,14 +173,15 @@ struct DirectoryReader {
     }
     guard directory.tensors.count == tensorCount else {
       throw VQ4Error(
-        .groupRange, place: SectionKind.tensors.name, "tensors that belong to no group",
-        expected: "\(directory.tensors.count)", found: "\(tensorCount)", remedy: .convertAgain)
+        .groupRange, "tensors that belong to no group", expected: "\(directory.tensors.count)",
+        found: "\(tensorCount)", remedy: .convertAgain
+      ).at(SectionKind.tensors.name)
     }
     guard payloadEnd == superblock.payloadOffset + superblock.payloadBytes else {
       throw VQ4Error(
-        .sectionHole, place: "payload", "the streams do not end with their region",
-        expected: "\(payloadEnd)",
-        found: "\(superblock.payloadOffset + superblock.payloadBytes)", remedy: .convertAgain)
+        .sectionHole, "the streams do not end with their region", expected: "\(payloadEnd)",
+        found: "\(superblock.payloadOffset + superblock.payloadBytes)", remedy: .convertAgain
+      ).at("payload")
     }
   }
 
@@ -263,22 +266,23 @@ struct DirectoryReader {
     let place = "chunk \(index)"
     guard chunk.rawBytes == rawBytes else {
       throw VQ4Error(
-        .chunkRawSize, place: place, "the decoded size does not fit the stream",
+        .chunkRawSize, "the decoded size does not fit the stream",
         expected: VQ4Error.bytes(rawBytes), found: VQ4Error.bytes(chunk.rawBytes),
-        remedy: .convertAgain)
+        remedy: .convertAgain
+      ).at(place)
     }
     guard chunk.offset == payloadEnd else {
       throw VQ4Error(
-        chunk.offset < payloadEnd ? .chunkOverlap : .chunkHole, place: place,
-        "the chunk does not follow the one before", offsetBytes: chunk.offset,
-        expected: "\(payloadEnd)", remedy: .convertAgain)
+        chunk.offset < payloadEnd ? .chunkOverlap : .chunkHole,
+        "the chunk does not follow the one before", expected: "\(payloadEnd)", remedy: .convertAgain
+      ).atOffset(chunk.offset).at(place)
     }
     let end = superblock.payloadOffset + superblock.payloadBytes
     guard chunk.offset <= end, chunk.storedBytes <= end - chunk.offset else {
       throw VQ4Error(
-        .sectionOutOfBounds, place: place,
-        "\(VQ4Error.bytes(chunk.storedBytes)) pass the end of the payload",
-        offsetBytes: chunk.offset, expected: "at most \(end)", remedy: .convertAgain)
+        .sectionOutOfBounds, "\(VQ4Error.bytes(chunk.storedBytes)) pass the end of the payload",
+        expected: "at most \(end)", remedy: .convertAgain
+      ).atOffset(chunk.offset).at(place)
     }
     payloadEnd += chunk.storedBytes
   }
@@ -298,10 +302,10 @@ struct DirectoryReader {
     }
     guard end == superblock.blobsOffset + superblock.blobsBytes else {
       throw VQ4Error(
-        .attachmentPlace, place: SectionKind.attachments.name,
-        "the attachments do not end with their region",
+        .attachmentPlace, "the attachments do not end with their region",
         expected: "\(superblock.blobsOffset + superblock.blobsBytes)", found: "\(end)",
-        remedy: .convertAgain)
+        remedy: .convertAgain
+      ).at(SectionKind.attachments.name)
     }
   }
 
@@ -349,18 +353,20 @@ struct DirectoryReader {
   private func checkEnds() throws(VQ4Error) {
     guard nextChunk == directory.chunks.count else {
       throw VQ4Error(
-        .chunkIndex, place: SectionKind.chunks.name, "chunks that belong to no stream",
-        expected: "\(nextChunk)", found: "\(directory.chunks.count)", remedy: .convertAgain)
+        .chunkIndex, "chunks that belong to no stream", expected: "\(nextChunk)",
+        found: "\(directory.chunks.count)", remedy: .convertAgain
+      ).at(SectionKind.chunks.name)
     }
     guard nameEnd == superblock[.strings].size else {
       throw VQ4Error(
-        .stringPool, place: SectionKind.strings.name, "bytes that belong to no name",
-        expected: "\(nameEnd)", found: "\(superblock[.strings].size)", remedy: .convertAgain)
+        .stringPool, "bytes that belong to no name", expected: "\(nameEnd)",
+        found: "\(superblock[.strings].size)", remedy: .convertAgain
+      ).at(SectionKind.strings.name)
     }
     guard directory.contentHash == superblock.contentHash else {
       throw VQ4Error(
-        .contentHash, place: "superblock", "the content hash is not that of the tables",
-        remedy: .convertAgain)
+        .contentHash, "the content hash is not that of the tables", remedy: .convertAgain
+      ).at("superblock")
     }
   }
 }

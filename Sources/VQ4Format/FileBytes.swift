@@ -64,9 +64,8 @@ final class FileBytes: @unchecked Sendable {
   deinit { copy?.deallocate() }
 
   private static func refusal(_ error: SystemError, _ remedy: VQ4Error.Remedy) -> VQ4Error {
-    VQ4Error(
-      .cannotOpen, "\(error)", remedy: error.isShortOfFiles ? .allowFiles : remedy,
-      systemError: error.code)
+    VQ4Error(.cannotOpen, "\(error)", remedy: error.isShortOfFiles ? .allowFiles : remedy)
+      .caused(by: error.code)
   }
 
   /// The bytes of a file that are the model.
@@ -129,13 +128,12 @@ final class FileBytes: @unchecked Sendable {
 extension VQ4Error {
   /// A read that failed, or that met the end of the file.
   init(reading error: SystemError) {
-    var offset: Int?
-    if case .read(let place) = error.attempt { offset = place }
-    guard !error.isEndOfFile else {
-      self.init(.truncated, "the file was cut short while it was in use", offsetBytes: offset)
-      return
+    if error.isEndOfFile {
+      self.init(.truncated, "the file was cut short while it was in use")
+    } else {
+      self.init(.readFailed, "\(error)", remedy: .checkDisk)
+      self = caused(by: error.code)
     }
-    self.init(
-      .readFailed, "\(error)", offsetBytes: offset, remedy: .checkDisk, systemError: error.code)
+    if case .read(let offset) = error.attempt { self = atOffset(offset) }
   }
 }

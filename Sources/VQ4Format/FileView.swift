@@ -50,7 +50,6 @@ final class FileView: @unchecked Sendable {
   }
 
   private static func refusal(_ problem: String, _ error: SystemError) -> VQ4Error {
-    VQ4Error(
-      .cannotOpen, "\(problem): \(error.message)", remedy: .mapLess, systemError: error.code)
+    VQ4Error(.cannotOpen, "\(problem): \(error.message)", remedy: .mapLess).caused(by: error.code)
   }
 }

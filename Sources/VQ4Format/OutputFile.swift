@@ -58,8 +58,8 @@ final class OutputFile {
       // The name may by now belong to another writer: leave it.
       self.file = nil
       throw VQ4Error(
-        .outputBusy, path: isInPlace ? path : partialPath, "another program is writing this file",
-        remedy: .chooseOtherOutput)
+        .outputBusy, "another program is writing this file", remedy: .chooseOtherOutput
+      ).inFile(isInPlace ? path : partialPath)
     }
     try attempt("cannot be emptied") { () throws(SystemError) in
       guard opened.kind == .regular else {
@@ -85,12 +85,12 @@ final class OutputFile {
     // An empty file holds a place, as one that a container mounts.
     if isFile, status?.byteCount == 0 { return }
     guard !isFile || overwrite else {
-      throw VQ4Error(.outputExists, path: path, "the file exists", remedy: .chooseOutput)
+      throw VQ4Error(.outputExists, "the file exists", remedy: .chooseOutput).inFile(path)
     }
     guard isFile, try isModel(path) else {
       throw VQ4Error(
-        .outputExists, path: path, "something else than a .vq4 file has this name",
-        remedy: .chooseOtherOutput)
+        .outputExists, "something else than a .vq4 file has this name", remedy: .chooseOtherOutput
+      ).inFile(path)
     }
   }
 
@@ -102,9 +102,8 @@ final class OutputFile {
       file = try OpenFile(path, .reading)
     } catch {
       guard error.isShortOfFiles else { return false }
-      throw VQ4Error(
-        .writeFailed, path: path, "cannot be looked at: \(error.message)", remedy: .allowFiles,
-        systemError: error.code)
+      throw VQ4Error(.writeFailed, "cannot be looked at: \(error.message)", remedy: .allowFiles)
+        .caused(by: error.code).inFile(path)
     }
     let start = (try? file.bytes(at: 0, count: VQ4Limits.superblockBytes)) ?? []
     return start.starts(with: Format.magic)
@@ -164,9 +163,9 @@ final class OutputFile {
         try Self.refuseExistingOutput(path, overwrite: overwrite)
       } catch {
         throw VQ4Error(
-          error.code, path: path, error.problem + kept,
-          remedy: VQ4Error.Remedy(rawValue: error.remedy) ?? .chooseOutput,
-          systemError: error.systemError)
+          error.code, error.problem + kept,
+          remedy: VQ4Error.Remedy(rawValue: error.remedy) ?? .chooseOutput
+        ).caused(by: error.systemError).inFile(path)
       }
       do throws(SystemError) {
         try FileTree.rename(partialPath, to: path)
@@ -252,7 +251,7 @@ final class OutputFile {
   ) -> VQ4Error {
     let text = problem.map { "\($0): \(error.message)" } ?? "\(error)"
     return VQ4Error(
-      .writeFailed, path: path, text + kept,
-      remedy: error.isShortOfFiles ? .allowFiles : .freeSpace, systemError: error.code)
+      .writeFailed, text + kept, remedy: error.isShortOfFiles ? .allowFiles : .freeSpace
+    ).caused(by: error.code).inFile(path)
   }
 }

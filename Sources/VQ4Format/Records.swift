@@ -149,8 +149,8 @@ struct TensorRecord {
     }
     let description = VQ4TensorDescription(
       name: name, elementType: type, layout: order,
-      shape: dimensions[..<Int(rank)].map { Int($0) }, groupSize: Int(groupSize),
-      codebook: type == .int4 ? codebook : [])
+      shape: dimensions[..<Int(rank)].map { Int($0) }, groupSize: Int(groupSize)
+    ).with(codebook: type == .int4 ? codebook : [])
     try description.validate()
     return description
   }
@@ -206,17 +206,14 @@ struct AttachmentRecord {
   var storedHash: VQ4Hash
   var rawHash: VQ4Hash
 
-  init(
-    name: NameReference, offset: UInt64, storedBytes: UInt64, rawBytes: UInt64, codec: VQ4Codec,
-    storedHash: VQ4Hash, rawHash: VQ4Hash
-  ) {
+  init(_ attachment: VQ4Attachment, name: NameReference) {
     self.name = name
-    self.offset = offset
-    self.storedBytes = storedBytes
-    self.rawBytes = rawBytes
-    self.codec = codec.rawValue
-    self.storedHash = storedHash
-    self.rawHash = rawHash
+    offset = UInt64(attachment.fileRange.lowerBound)
+    storedBytes = UInt64(attachment.fileRange.count)
+    rawBytes = UInt64(attachment.byteCount)
+    codec = attachment.codec.rawValue
+    storedHash = attachment.storedHash
+    rawHash = attachment.rawHash
   }
 
   func encode(to encoder: inout ByteEncoder) {

@@ -109,15 +109,15 @@ final class StreamWriter {
       let rawBytes = min(chunkBytes, description.byteCount(of: role) - receivedBytes)
       guard let record = chunk.record(at: end, rawBytes: rawBytes) else {
         throw VQ4Error(
-          .chunkStoredSize, "a chunk of the stopped run has an impossible size",
-          offsetBytes: end, remedy: .startAnew)
+          .chunkStoredSize, "a chunk of the stopped run has an impossible size", remedy: .startAnew
+        ).atOffset(end)
       }
       let bytes = room.prefix(Int(record.storedBytes))
       try output.read(into: bytes, at: end)
       guard chunkHash(UnsafeRawBufferPointer(bytes)) == record.hash else {
         throw VQ4Error(
-          .chunkHash, "a chunk of the stopped run is not what was written", offsetBytes: end,
-          remedy: .startAnew)
+          .chunkHash, "a chunk of the stopped run is not what was written", remedy: .startAnew
+        ).atOffset(end)
       }
       var raw = UnsafeRawBufferPointer(bytes)
       if let codec = record.compressedCodec {

@@ -100,15 +100,13 @@ extension Superblock {
     var decoder = ByteDecoder(first.part(12, 4))
     let mark: UInt32 = decoder.next()
     guard mark != Format.byteOrderMark.byteSwapped else {
-      throw VQ4Error(
-        .byteOrder, place: place, "the numbers of the file are big-endian", offsetBytes: 12,
-        remedy: .convertAgain)
+      throw VQ4Error(.byteOrder, "the numbers of the file are big-endian", remedy: .convertAgain)
+        .atOffset(12).at(place)
     }
     var checksum = ByteDecoder(first.part(checksumOffset, 16))
     guard VQ4Hash(of: first.part(0, checksumOffset)) == checksum.nextHash() else {
-      throw VQ4Error(
-        .superblockChecksum, place: place, "the checksum does not match",
-        offsetBytes: checksumOffset)
+      throw VQ4Error(.superblockChecksum, "the checksum does not match")
+        .atOffset(checksumOffset).at(place)
     }
   }
 
@@ -120,28 +118,27 @@ extension Superblock {
       [0x89, 0x56, 0x51, 0x34, 0x0D, 0x0A, 0x1A, 0x0D], [0x09, 0x56, 0x51, 0x34],
     ]
     if textMode.contains(where: { start.starts(with: $0) }) {
-      return VQ4Error(
-        .textModeTransfer, place: place, "the file was changed by a transfer in text mode",
-        offsetBytes: 0)
+      return VQ4Error(.textModeTransfer, "the file was changed by a transfer in text mode")
+        .atOffset(0).at(place)
     }
     if first.firstNonZero == nil {
-      return VQ4Error(
-        .incomplete, place: place, "the file was never finished", offsetBytes: 0,
-        remedy: .convertAgain)
+      return VQ4Error(.incomplete, "the file was never finished", remedy: .convertAgain)
+        .atOffset(0).at(place)
     }
     if Format.magic.starts(with: start) { return tooShort(first.count) }
     if let foreign = ForeignContent(of: first) {
       return VQ4Error(.wrongMagic, foreign.description, remedy: .none)
     }
-    return VQ4Error(
-      .wrongMagic, place: place, "this is not a .vq4 file", offsetBytes: 0, remedy: .checkPath)
+    return VQ4Error(.wrongMagic, "this is not a .vq4 file", remedy: .checkPath)
+      .atOffset(0).at(place)
   }
 
   private static func tooShort(_ count: Int) -> VQ4Error {
     VQ4Error(
-      .tooShort, place: place, "the file is shorter than its two superblocks",
+      .tooShort, "the file is shorter than its two superblocks",
       expected: "at least \(VQ4Error.bytes(2 * VQ4Limits.superblockBytes))",
-      found: VQ4Error.bytes(count))
+      found: VQ4Error.bytes(count)
+    ).at(place)
   }
 
   private init(checked bytes: UnsafeRawBufferPointer) throws(VQ4Error) {
@@ -151,26 +148,28 @@ extension Superblock {
     minorVersion = decoder.next()
     guard majorVersion == Format.majorVersion else {
       throw VQ4Error(
-        .unsupportedVersion, "the format version is not known", offsetBytes: 8,
-        expected: "\(Format.majorVersion)", found: "\(majorVersion)", remedy: .update)
+        .unsupportedVersion, "the format version is not known", expected: "\(Format.majorVersion)",
+        found: "\(majorVersion)", remedy: .update
+      ).atOffset(8)
     }
     guard decoder.next(UInt32.self) == Format.byteOrderMark else {
-      throw VQ4Error(
-        .byteOrder, "the byte order mark is wrong", offsetBytes: 12, remedy: .convertAgain)
+      throw VQ4Error(.byteOrder, "the byte order mark is wrong", remedy: .convertAgain).atOffset(12)
     }
     incompatibleFeatures = decoder.next()
     guard incompatibleFeatures & ~Format.knownIncompatibleFeatures == 0 else {
       throw VQ4Error(
-        .unknownFeature, "the file needs features that are not known", offsetBytes: 16,
-        found: "bits 0x" + String(incompatibleFeatures, radix: 16), remedy: .update)
+        .unknownFeature, "the file needs features that are not known",
+        found: "bits 0x" + String(incompatibleFeatures, radix: 16), remedy: .update
+      ).atOffset(16)
     }
     compatibleFeatures = decoder.next()
     fileBytes = try Self.nextSize(&decoder)
     let shift: UInt8 = decoder.next()
     guard VQ4Limits.pageShifts.contains(Int(shift)) else {
       throw VQ4Error(
-        .badPageShift, "the group alignment is out of range", offsetBytes: 40,
-        expected: "9 to 16", found: "\(shift)", remedy: .convertAgain)
+        .badPageShift, "the group alignment is out of range", expected: "9 to 16",
+        found: "\(shift)", remedy: .convertAgain
+      ).atOffset(40)
     }
     pageShift = Int(shift)
     try decoder.expectZeros(7)
@@ -180,8 +179,9 @@ extension Superblock {
     blobsBytes = try Self.nextSize(&decoder)
     guard decoder.next(UInt32.self) == UInt32(SectionKind.allCases.count) else {
       throw VQ4Error(
-        .badSectionTable, "the number of tables is wrong", offsetBytes: 80,
-        expected: "\(SectionKind.allCases.count)", remedy: .convertAgain)
+        .badSectionTable, "the number of tables is wrong",
+        expected: "\(SectionKind.allCases.count)", remedy: .convertAgain
+      ).atOffset(80)
     }
     try decoder.expectZeros(4)
     for kind in SectionKind.allCases {
@@ -197,8 +197,9 @@ extension Superblock {
     let position = decoder.position
     guard decoder.next(UInt32.self) == kind.rawValue else {
       throw VQ4Error(
-        .badSectionTable, "the tables are not in their order", offsetBytes: position,
-        expected: "\(kind)", remedy: .convertAgain)
+        .badSectionTable, "the tables are not in their order", expected: "\(kind)",
+        remedy: .convertAgain
+      ).atOffset(position)
     }
     try decoder.expectZeros(4)
     let offset = try nextSize(&decoder)
@@ -213,8 +214,8 @@ extension Superblock {
     guard value <= UInt64(VQ4Limits.maximumFileBytes) else {
       throw VQ4Error(
         .sectionWraps, "an offset or a size is larger than the format allows",
-        offsetBytes: position, expected: "at most \(VQ4Limits.maximumFileBytes)",
-        found: "\(value)", remedy: .convertAgain)
+        expected: "at most \(VQ4Limits.maximumFileBytes)", found: "\(value)", remedy: .convertAgain
+      ).atOffset(position)
     }
     return Int(value)
   }
@@ -227,8 +228,9 @@ extension Superblock {
     }
     if actualBytes > fileBytes {
       throw VQ4Error(
-        .trailingBytes, "bytes follow the end of the file", offsetBytes: fileBytes,
-        expected: VQ4Error.bytes(fileBytes), found: VQ4Error.bytes(actualBytes))
+        .trailingBytes, "bytes follow the end of the file", expected: VQ4Error.bytes(fileBytes),
+        found: VQ4Error.bytes(actualBytes)
+      ).atOffset(fileBytes)
     }
   }
 
@@ -236,13 +238,12 @@ extension Superblock {
     _ first: UnsafeRawBufferPointer, _ copy: UnsafeRawBufferPointer, at offset: Int
   ) throws(VQ4Error) {
     if copy.firstNonZero == nil {
-      throw VQ4Error(
-        .incomplete, "the copy at the end was never written", offsetBytes: offset,
-        remedy: .convertAgain)
+      throw VQ4Error(.incomplete, "the copy at the end was never written", remedy: .convertAgain)
+        .atOffset(offset)
     }
     guard first.elementsEqual(copy) else {
-      throw VQ4Error(
-        .superblocksDiffer, "the copy at the end differs from the start", offsetBytes: offset)
+      throw VQ4Error(.superblocksDiffer, "the copy at the end differs from the start")
+        .atOffset(offset)
     }
   }
 
@@ -274,21 +275,23 @@ extension Superblock {
   ) throws(VQ4Error) {
     guard offset >= VQ4Limits.superblockBytes else {
       throw VQ4Error(
-        .sectionInSuperblock, place: name, "it starts inside the superblock",
-        found: "\(offset)", remedy: .convertAgain)
+        .sectionInSuperblock, "it starts inside the superblock", found: "\(offset)",
+        remedy: .convertAgain
+      ).at(name)
     }
     let limit = fileBytes - VQ4Limits.superblockBytes
     guard offset <= limit, size <= limit - offset else {
       throw VQ4Error(
-        .sectionOutOfBounds, place: name,
+        .sectionOutOfBounds,
         "\(VQ4Error.bytes(size)) at offset \(VQ4Error.grouped(offset)) pass the end of the file",
-        expected: "at most \(VQ4Error.bytes(limit))", remedy: .convertAgain)
+        expected: "at most \(VQ4Error.bytes(limit))", remedy: .convertAgain
+      ).at(name)
     }
     guard offset == expectedOffset else {
       throw VQ4Error(
-        offset < expectedOffset ? .sectionOverlap : .sectionHole, place: name,
-        "it is not at its place", offsetBytes: offset, expected: "\(expectedOffset)",
-        remedy: .convertAgain)
+        offset < expectedOffset ? .sectionOverlap : .sectionHole, "it is not at its place",
+        expected: "\(expectedOffset)", remedy: .convertAgain
+      ).atOffset(offset).at(name)
     }
   }
 }

@@ -101,15 +101,8 @@ package final class VQ4ChunkReader {
     }
     for target in batch {
       let range = file.chunkFileRange(target)
-      let target = (
-        target,
-        UnsafeMutableRawBufferPointer(
-          start: output + target.offsetBytes,
-          count: file.chunkRange(target.tensor, target.role, target.chunk).count)
-      )
-      try file.decodeChunk(
-        target.0.tensor, target.0.role, target.0.chunk,
-        stored: bytes.part(range.lowerBound - start, range.count), into: target.1,
+      try file.decode(
+        target, stored: bytes.part(range.lowerBound - start, range.count), into: output,
         by: decoder)
     }
   }

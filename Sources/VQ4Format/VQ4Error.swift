@@ -15,13 +15,13 @@ package struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
   /// What kind of fault it is.
   package let code: Code
   /// The file, as the caller named it.
-  package var path: String
+  package var path = ""
   /// The part of the file at fault, for example `tensor "norm.weight", codes, chunk 3`.
-  package var place: String
+  package var place = ""
   /// What is wrong.
   package let problem: String
   /// Position in the file, counted from the model's first byte.
-  package let offsetBytes: Int?
+  package private(set) var offsetBytes: Int?
   /// The value that a rule of the format asks for.
   package let expected: String?
   /// The value in the file.
@@ -29,22 +29,17 @@ package struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
   /// What to do about it.
   package let remedy: String
   /// `errno` of the failed system call.
-  package let systemError: Int32?
+  package private(set) var systemError: Int32?
 
   init(
-    _ code: Code, path: String = "", place: String = "", _ problem: String,
-    offsetBytes: Int? = nil, expected: String? = nil, found: String? = nil,
-    remedy: Remedy = .copyAgain, systemError: Int32? = nil
+    _ code: Code, _ problem: String, expected: String? = nil, found: String? = nil,
+    remedy: Remedy = .copyAgain
   ) {
     self.code = code
-    self.path = path
-    self.place = place
     self.problem = problem
-    self.offsetBytes = offsetBytes
     self.expected = expected
     self.found = found
     self.remedy = remedy.rawValue
-    self.systemError = systemError
   }
 
   /// Advice that fits a whole class of faults.
@@ -98,6 +93,20 @@ package struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
   func at(_ place: String) -> VQ4Error {
     var error = self
     error.place = error.place.isEmpty ? place : "\(place), \(error.place)"
+    return error
+  }
+
+  /// The same fault, named with its position in the file.
+  func atOffset(_ offsetBytes: Int) -> VQ4Error {
+    var error = self
+    error.offsetBytes = offsetBytes
+    return error
+  }
+
+  /// The same fault, with `errno` of the system call that failed.
+  func caused(by systemError: Int32?) -> VQ4Error {
+    var error = self
+    error.systemError = systemError
     return error
   }
 

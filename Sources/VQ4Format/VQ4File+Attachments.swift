@@ -22,16 +22,14 @@ extension VQ4File {
   /// An attachment that must be there, as JSON of bounded depth without duplicate keys.
   package func jsonAttachment(_ name: String) throws(VQ4Error) -> JSONValue {
     guard let bytes = try attachment(name) else {
-      throw VQ4Error(
-        .missingAttachment, path: path, place: "attachment \"\(name)\"", "it is missing",
-        remedy: .convertAgain)
+      throw VQ4Error(.missingAttachment, "it is missing", remedy: .convertAgain)
+        .at("attachment \"\(name)\"").inFile(path)
     }
     do {
       return try JSONValue(parsing: bytes)
     } catch {
-      throw VQ4Error(
-        .invalidMetadata, path: path, place: "attachment \"\(name)\"",
-        "not valid JSON: \(error)", remedy: .convertAgain)
+      throw VQ4Error(.invalidMetadata, "not valid JSON: \(error)", remedy: .convertAgain)
+        .at("attachment \"\(name)\"").inFile(path)
     }
   }
 
@@ -39,9 +37,8 @@ extension VQ4File {
     let range = attachment.fileRange
     let bytes = tables.part(range.lowerBound, range.count)
     guard VQ4Hash(of: bytes) == attachment.storedHash else {
-      throw VQ4Error(
-        .attachmentHash, path: path, place: "attachment \"\(attachment.name)\"",
-        "the hash does not match", offsetBytes: range.lowerBound)
+      throw VQ4Error(.attachmentHash, "the hash does not match").atOffset(range.lowerBound)
+        .at("attachment \"\(attachment.name)\"").inFile(path)
     }
     return bytes
   }

@@ -18,8 +18,8 @@ extension VQ4File {
     isCancelled: () -> Bool = { false }
   ) throws(VQ4Error) -> VQ4Writer.Result {
     guard !isSameFile(output) else {
-      throw VQ4Error(
-        .sameFile, path: output, "is the file that is repacked", remedy: .chooseOtherOutput)
+      throw VQ4Error(.sameFile, "is the file that is repacked", remedy: .chooseOtherOutput)
+        .inFile(output)
     }
     try checkFreeSpace(output, layout)
     let writer = try VQ4Writer(
@@ -39,7 +39,7 @@ extension VQ4File {
         for role in VQ4StreamRole.allCases {
           for chunk in 0..<chunkCount(index, role) {
             guard !isCancelled() else {
-              throw VQ4Error(.cancelled, path: output, "interrupted", remedy: .none)
+              throw VQ4Error(.cancelled, "interrupted", remedy: .none).inFile(output)
             }
             let count = chunkRange(index, role, chunk).count
             if count > buffer.bytes.count { buffer = AlignedBuffer(count: count) }
@@ -69,8 +69,9 @@ extension VQ4File {
     let needed = largestByteCount(layout)
     guard let free = FreeSpace.byteCount(for: output), free < needed else { return }
     throw VQ4Error(
-      .notEnoughSpace, path: output, "the disk has too little room",
-      expected: "up to \(VQ4Error.bytes(needed))", found: VQ4Error.bytes(free), remedy: .freeSpace)
+      .notEnoughSpace, "the disk has too little room", expected: "up to \(VQ4Error.bytes(needed))",
+      found: VQ4Error.bytes(free), remedy: .freeSpace
+    ).inFile(output)
   }
 
   /// Bytes that the file may have in a layout at most. What gains enough to be compressed here does so again, unless

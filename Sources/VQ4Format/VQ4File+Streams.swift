@@ -71,13 +71,17 @@ extension VQ4File {
     _ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int,
     into output: UnsafeMutableRawBufferPointer, by decoder: VQ4ChunkDecoder
   ) throws(VQ4Error) {
+    precondition(
+      output.count == chunkRange(tensor, role, chunk).count,
+      "the output does not have the size of the chunk")
     let stored: UnsafeRawBufferPointer
     do throws(VQ4Error) {
       stored = try storedBytes(chunkFileRange(tensor, role, chunk), in: &decoder.stored)
     } catch {
       throw error.at(place(tensor, role, chunk)).inFile(path)
     }
-    try decodeChunk(tensor, role, chunk, stored: stored, into: output, by: decoder)
+    let target = VQ4ChunkTarget(tensor: tensor, role: role, chunk: chunk, offsetBytes: 0)
+    try decode(target, stored: stored, into: output.baseAddress!, by: decoder)
   }
 
   /// Bytes of the payload, in place where they are, else read into a buffer, which grows as needed.
@@ -94,12 +98,14 @@ extension VQ4File {
   }
 
   /// The same for a chunk's stored bytes, wherever they were read from.
-  func decodeChunk(
-    _ tensor: Int, _ role: VQ4StreamRole, _ chunk: Int, stored bytes: UnsafeRawBufferPointer,
-    into output: UnsafeMutableRawBufferPointer, by decoder: VQ4ChunkDecoder
+  func decode(
+    _ target: VQ4ChunkTarget, stored bytes: UnsafeRawBufferPointer,
+    into output: UnsafeMutableRawPointer, by decoder: VQ4ChunkDecoder
   ) throws(VQ4Error) {
+    let (tensor, role, chunk) = (target.tensor, target.role, target.chunk)
     let range = chunkRange(tensor, role, chunk)
-    precondition(output.count == range.count, "the output does not have the size of the chunk")
+    let output = UnsafeMutableRawBufferPointer(
+      start: output + target.offsetBytes, count: range.count)
     let stored = chunks[tensors[tensor].streams[Int(role.rawValue)].chunks.lowerBound + chunk]
     do {
       try check(bytes, of: stored)
@@ -124,9 +130,8 @@ extension VQ4File {
 
   private func check(_ bytes: UnsafeRawBufferPointer, of chunk: VQ4Chunk) throws(VQ4Error) {
     guard chunkHash(bytes) == chunk.hash else {
-      throw VQ4Error(
-        .chunkHash, "the hash of \(VQ4Error.bytes(chunk.storedBytes)) does not match",
-        offsetBytes: chunk.offset)
+      throw VQ4Error(.chunkHash, "the hash of \(VQ4Error.bytes(chunk.storedBytes)) does not match")
+        .atOffset(chunk.offset)
     }
   }
 

@@ -61,8 +61,8 @@ extension VQ4File {
         }
         guard hasher.value == stream.hash else {
           throw VQ4Error(
-            .streamHash, place: "tensor \"\(tensor.name)\", \(role)",
-            "the hash of the decoded bytes does not match", remedy: .convertAgain)
+            .streamHash, "the hash of the decoded bytes does not match", remedy: .convertAgain
+          ).at("tensor \"\(tensor.name)\", \(role)")
         }
         // An int4 code of 0 stands for an entry of the codebook: its scales tell.
         let tells = tensor.description.elementType == .int4 ? role == .scales : role == .codes
@@ -81,8 +81,8 @@ extension VQ4File {
         try decode(attachment, stored, into: buffer.prefix(attachment.byteCount))
       } else if attachment.rawHash != attachment.storedHash {
         throw VQ4Error(
-          .attachmentHash, place: "attachment \"\(attachment.name)\"",
-          "the two hashes of a raw attachment differ", remedy: .convertAgain)
+          .attachmentHash, "the two hashes of a raw attachment differ", remedy: .convertAgain
+        ).at("attachment \"\(attachment.name)\"")
       }
     }
   }
@@ -105,9 +105,8 @@ extension VQ4File {
     func gap(to start: Int) throws(VQ4Error) {
       let bytes = try gapBytes(end..<start, in: &buffer)
       if let position = bytes.firstNonZero {
-        throw VQ4Error(
-          .paddingNotZero, place: "padding", "a byte between two regions is not zero",
-          offsetBytes: end + position)
+        throw VQ4Error(.paddingNotZero, "a byte between two regions is not zero")
+          .atOffset(end + position).at("padding")
       }
     }
     for chunk in chunks {

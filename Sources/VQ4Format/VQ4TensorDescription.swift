@@ -12,18 +12,24 @@ package struct VQ4TensorDescription: Sendable, Equatable {
   /// Inputs that share a scale; 0 for floats.
   package let groupSize: Int
   /// The 16 values of an `int4` code, -127...127; empty for the other types.
-  package let codebook: [Int8]
+  package private(set) var codebook: [Int8] = []
 
   package init(
     name: String, elementType: VQ4ElementType, layout: VQ4Layout, shape: [Int],
-    groupSize: Int = 0, codebook: [Int8] = []
+    groupSize: Int = 0
   ) {
     self.name = name
     self.elementType = elementType
     self.layout = layout
     self.shape = shape
     self.groupSize = groupSize
-    self.codebook = codebook
+  }
+
+  /// The same tensor with a codebook.
+  package func with(codebook: [Int8]) -> VQ4TensorDescription {
+    var description = self
+    description.codebook = codebook
+    return description
   }
 
   /// Outputs of a matrix; 1 for a vector.

@@ -216,7 +216,8 @@ extension VQ4Writer {
       else {
         throw VQ4Error(
           .chunkStoredSize, "the partial file does not hold what the stopped run wrote",
-          offsetBytes: offset, remedy: .startAnew)
+          remedy: .startAnew
+        ).atOffset(offset)
       }
       if isChecked { try check(record) }
       chunks.append(record)
@@ -233,8 +234,8 @@ extension VQ4Writer {
     guard chunkHash(UnsafeRawBufferPointer(bytes.prefix(Int(chunk.storedBytes)))) == chunk.hash
     else {
       throw VQ4Error(
-        .chunkHash, "the partial file does not hold what the stopped run wrote",
-        offsetBytes: Int(chunk.offset), remedy: .startAnew)
+        .chunkHash, "the partial file does not hold what the stopped run wrote", remedy: .startAnew
+      ).atOffset(Int(chunk.offset))
     }
   }
 }

@@ -88,11 +88,7 @@ extension VQ4Writer {
     for chunk in chunks { chunk.encode(to: &chunkTable) }
     var attachments = ByteEncoder()
     for attachment in directory.attachments {
-      AttachmentRecord(
-        name: reference(attachment.name), offset: UInt64(attachment.fileRange.lowerBound),
-        storedBytes: UInt64(attachment.fileRange.count), rawBytes: UInt64(attachment.byteCount),
-        codec: attachment.codec, storedHash: attachment.storedHash, rawHash: attachment.rawHash
-      ).encode(to: &attachments)
+      AttachmentRecord(attachment, name: reference(attachment.name)).encode(to: &attachments)
     }
     return [strings.bytes, groups.bytes, tensors.bytes, chunkTable.bytes, attachments.bytes]
   }

@@ -66,19 +66,18 @@ package final class VQ4Writer {
     try check(name, of: "attachment")
     guard !blobs.contains(where: { $0.name == name }) else {
       throw fail(
-        VQ4Error(
-          .duplicateName, place: "attachment \"\(name)\"", "the name stands twice",
-          remedy: .checkInput))
+        VQ4Error(.duplicateName, "the name stands twice", remedy: .checkInput)
+          .at("attachment \"\(name)\""))
     }
     guard bytes.count <= VQ4Limits.maximumAttachmentBytes,
       blobs.count < VQ4Limits.maximumAttachments
     else {
       throw fail(
         VQ4Error(
-          .attachmentSize, place: "attachment \"\(name)\"",
-          "too large, or one attachment too many",
+          .attachmentSize, "too large, or one attachment too many",
           expected: "at most \(VQ4Error.bytes(VQ4Limits.maximumAttachmentBytes))",
-          found: VQ4Error.bytes(bytes.count), remedy: .checkInput))
+          found: VQ4Error.bytes(bytes.count), remedy: .checkInput
+        ).at("attachment \"\(name)\""))
     }
     blobs.append((name, bytes, inPlace))
   }
@@ -91,8 +90,8 @@ package final class VQ4Writer {
     guard groupNames.insert(name).inserted, directory.groups.count < VQ4Limits.maximumGroups else {
       throw fail(
         VQ4Error(
-          .duplicateName, place: "group \"\(name)\"",
-          "the name stands twice, or one group too many", remedy: .checkInput))
+          .duplicateName, "the name stands twice, or one group too many", remedy: .checkInput
+        ).at("group \"\(name)\""))
     }
     end = Format.aligned(end, to: 1 << pageShift)
     openGroup = (name, directory.tensors.count, end)
@@ -130,8 +129,8 @@ package final class VQ4Writer {
     else {
       throw fail(
         VQ4Error(
-          .duplicateName, place: "tensor \"\(description.name)\"",
-          "the name stands twice, or one tensor too many", remedy: .checkInput))
+          .duplicateName, "the name stands twice, or one tensor too many", remedy: .checkInput
+        ).at("tensor \"\(description.name)\""))
     }
   }
 

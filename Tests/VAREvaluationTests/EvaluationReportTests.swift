@@ -21,9 +21,10 @@ import VARVision
     }
     for drawing in set.generations {
       let image = try SceneJudgeTests.target(drawing)
+      let verdict = try SceneJudgeTests.judge.judge(image, against: drawing.scene)
       report.add(
-        image, verdict: try SceneJudgeTests.judge.judge(image, against: drawing.scene),
-        target: image, isReplyExact: true, for: drawing, task: .generation)
+        .init(drawing, image, target: image, verdict: verdict, isReplyExact: true),
+        to: .generation)
     }
     return report
   }

@@ -5,7 +5,7 @@ import VARKernels
 /// 3x3 convolutions of whole maps, by way of Winograd's algorithm and directly.
 @Suite struct ConvolutionTests {
   /// A layer with a map, made from a seed.
-  private struct Convolution {
+  private struct Example {
     let height, width, channels, outputs: Int
     let weights: [Float]
     let bias: [Float]
@@ -28,8 +28,9 @@ import VARKernels
       _ instructionSet: InstructionSet, threadCount: Int, stripRows: Int? = nil
     ) throws -> [Float] {
       let shape = StripShape(
-        height: height, width: width, channels: channels, outputs: outputs, groupSize: nil,
-        threadCount: threadCount, rows: stripRows)
+        MapShape(height: height, width: width, channels: channels),
+        layer: .init(outputs: outputs, groupSize: nil),
+        division: StripDivision(threadCount: threadCount, rows: stripRows))
       let machine = try StripMachine(instructionSet, threadCount: threadCount, shape: shape)
       var output = [Float](repeating: .nan, count: height * width * outputs)
       weights.withUnsafeBytes { weights in
@@ -72,14 +73,14 @@ import VARKernels
 
   @Test(arguments: shapes)
   func everyOutputIsRight(height: Int, width: Int, channels: Int, outputs: Int) throws {
-    let convolution = Convolution(
+    let example = Example(
       height: height, width: width, channels: channels, outputs: outputs)
-    let found = try convolution.run(.scalar, threadCount: 1)
+    let found = try example.run(.scalar, threadCount: 1)
     for y in 0..<height {
       for x in 0..<width {
         // All of a pixel's outputs would take long; the neighbours have the others.
         for output in stride(from: (y + x) % 5, to: outputs, by: 5) {
-          let exact = convolution.exact(y, x, output)
+          let exact = example.exact(y, x, output)
           // Sums reach 10 and rounding errors 3e-5; a wrong coefficient or pixel gives 1e-2 and more.
           #expect(
             abs(Double(found[(y * width + x) * outputs + output]) - exact) < 1e-4,
@@ -93,12 +94,12 @@ import VARKernels
   func threadsAndInstructionSetsChangeNoBit(
     height: Int, width: Int, channels: Int, outputs: Int
   ) throws {
-    let convolution = Convolution(
+    let example = Example(
       height: height, width: width, channels: channels, outputs: outputs)
-    let expected = try convolution.run(.scalar, threadCount: 1).map(\.bitPattern)
+    let expected = try example.run(.scalar, threadCount: 1).map(\.bitPattern)
     for instructionSet in InstructionSet.supported {
       for (threadCount, stripRows) in [(1, nil), (2, nil), (5, nil), (2, 4), (3, 9), (2, 1000)] {
-        let found = try convolution.run(
+        let found = try example.run(
           instructionSet, threadCount: threadCount, stripRows: stripRows)
         #expect(
           found.map(\.bitPattern) == expected,

@@ -55,8 +55,9 @@ import VARKernels
 
     func shape(_ condition: Condition) -> StripShape {
       StripShape(
-        height: height, width: width, channels: channels, outputs: outputs, stride: stride,
-        groupSize: groupSize, threadCount: condition.threadCount, rows: condition.stripRows)
+        MapShape(height: height, width: width, channels: channels),
+        layer: .init(outputs: outputs, groupSize: groupSize, stride: stride),
+        division: StripDivision(threadCount: condition.threadCount, rows: condition.stripRows))
     }
   }
 

@@ -60,9 +60,10 @@ import VARKernels
 
     func shape(_ condition: Condition, hasShortcut: Bool = false) -> StripShape {
       StripShape(
-        height: height, width: width, channels: 32, outputs: 16, groupSize: nil,
+        MapShape(height: height, width: width, channels: 32),
+        layer: .init(outputs: 16, groupSize: nil),
         shortcut: hasShortcut ? .init(outputs: 16, groupSize: nil) : nil,
-        threadCount: condition.threadCount, rows: condition.stripRows)
+        division: StripDivision(threadCount: condition.threadCount, rows: condition.stripRows))
     }
 
     func machine(_ condition: Condition, hasShortcut: Bool = false) throws -> StripMachine {
@@ -152,8 +153,8 @@ import VARKernels
       let memory = MapMemory(model.map, type: type, height: height, width: width, channels: 32)
       func part(_ offset: Int) -> FeatureMap {
         FeatureMap(
-          memory.map.base + offset, type: type, height: height, width: width, channels: 16,
-          rowByteCount: 2 * half)
+          memory.map.base + offset, type: type,
+          shape: MapShape(height: height, width: width, channels: 16), rowByteCount: 2 * half)
       }
       let machine = try model.machine(condition, hasShortcut: true)
       model.with(model.kernel) { kernel in
@@ -182,8 +183,9 @@ import VARKernels
     #expect(throws: Stop.self) {
       try model.with(model.kernel) { kernel in
         try machine.compute.convolve3x3(
-          ConvolutionInput(input.map), kernel, shape: machine.shape, memory: memory,
-          into: .rows { range, _ in rows.append(range) },
+          Convolution(
+            ConvolutionInput(input.map), kernel, into: .rows { range, _ in rows.append(range) }),
+          shape: machine.shape, memory: memory,
           beforeStrip: { if rows.count == 2 { throw Stop() } })
       }
     }

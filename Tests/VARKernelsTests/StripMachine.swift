@@ -39,8 +39,8 @@ struct StripMachine {
     let width = output.count / (layer.rows * max(1, outputHeight))
     output.withUnsafeMutableBufferPointer { output in
       let map = FeatureMap(
-        UnsafeMutableRawPointer(output.baseAddress!), type: .f32, height: outputHeight,
-        width: width, channels: layer.rows)
+        UnsafeMutableRawPointer(output.baseAddress!), type: .f32,
+        shape: MapShape(height: outputHeight, width: width, channels: layer.rows))
       convolve(input, layer, into: .map(map))
     }
   }
@@ -50,7 +50,7 @@ struct StripMachine {
     into output: ConvolutionOutput
   ) {
     compute.convolve3x3(
-      input, layer, shortcut: shortcut, shape: shape, memory: memory, into: output,
+      Convolution(input, layer, shortcut: shortcut, into: output), shape: shape, memory: memory,
       beforeStrip: {})
     #expect(guardBytes.allSatisfy { $0 == 0xA5 }, "a convolution writes past its memory")
   }
@@ -72,8 +72,8 @@ final class MapMemory {
     bytes = .allocate(byteCount: height * row, alignment: 64)
     bytes.initializeMemory(as: UInt8.self, repeating: 0xFF)
     map = FeatureMap(
-      bytes.baseAddress!, type: type, height: height, width: width, channels: channels,
-      rowByteCount: row)
+      bytes.baseAddress!, type: type,
+      shape: MapShape(height: height, width: width, channels: channels), rowByteCount: row)
     guard let values else { return }
     for y in 0..<height {
       for index in 0..<width * channels {

@@ -66,7 +66,7 @@ import VARVision
     let prompt = Prompt(String(repeating: filler, count: count))
     var limits: [Int] = []
     let options = DrawingRequest(cfgScale: 1, isGreedy: true)
-    let text = TextSampling(maximumTokens: 100, ignoresEndOfSequence: true)
+    let text = TextSampling.endless(maximumTokens: 100)
     let drawn = try model.draw(
       prompt, options: options, text: text,
       events: { event in

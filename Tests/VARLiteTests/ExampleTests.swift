@@ -64,7 +64,7 @@ import VARVision
     // Who stops listening stops the work: with streamed weights the next request would wait for it.
     let streaming = try Model(
       path: TinyModel.path(recipe: "f32"), options: .init(residency: .stream))
-    let endless = TextSampling(maximumTokens: 100_000, ignoresEndOfSequence: true)
+    let endless = TextSampling.endless(maximumTokens: 100_000)
     for try await _ in streaming.understand("Who are you?", sampling: endless) { break }
     let reader = Task {
       for try await _ in streaming.understand("Who are you?", sampling: endless) {}

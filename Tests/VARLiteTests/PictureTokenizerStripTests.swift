@@ -66,7 +66,7 @@ import VQ4Format
       var levels: [Int] = []
       try codes.withRows(columns: model.configuration.vae.codebookDim) { codes in
         try decoder.decode(
-          codes, grid: grid, workspace: workspace, run,
+          codes, workspace: workspace, run,
           progress: { level, count in levels.append(10 * level + count) },
           pixels: { rows, values in
             #expect(rows.lowerBound == pixels.count / (width * 3))

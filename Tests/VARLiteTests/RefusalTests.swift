@@ -131,7 +131,8 @@ import VQ4Format
     let model = try TinyModel.f32()
     for sampling in [
       TextSampling(temperature: -1), TextSampling(temperature: .nan), TextSampling(topP: 1.5),
-      TextSampling(topK: -1), TextSampling(repetitionPenalty: 0), TextSampling(maximumTokens: -1),
+      TextSampling(topK: -1), TextSampling(maximumTokens: -1),
+      .endless(maximumTokens: 1, repetitionPenalty: 0),
     ] {
       #expect(code { _ = try model.understand(Prompt("A"), sampling: sampling) } == .request)
       #expect(

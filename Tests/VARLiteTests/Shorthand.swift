@@ -21,6 +21,18 @@ struct RunOptions {
   var own: Model.Options { .init(kvType: kvType, residency: residency) }
 }
 
+extension TextSampling {
+  /// Goes on until so many tokens are there.
+  static func endless(
+    maximumTokens: Int, repetitionPenalty: Double? = nil
+  ) -> TextSampling {
+    var sampling = TextSampling(maximumTokens: maximumTokens)
+    sampling.repetitionPenalty = repetitionPenalty
+    sampling.ignoresEndOfSequence = true
+    return sampling
+  }
+}
+
 /// What a person types, with pictures.
 struct Prompt {
   var text: String

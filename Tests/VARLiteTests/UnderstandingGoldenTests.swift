@@ -25,8 +25,7 @@ import VARVision
     let pictures = try test.pictures.map { try TinyModel.picture($0) }
     let answer = try TinyModel.f32().understand(
       Prompt(test.question, images: pictures),
-      sampling: TextSampling(
-        repetitionPenalty: test.repetitionPenalty, maximumTokens: 16, ignoresEndOfSequence: true),
+      sampling: .endless(maximumTokens: 16, repetitionPenalty: test.repetitionPenalty),
       recorder: recorder)
     let golden = try SafetensorsFile(fixture: "golden/\(test.id).safetensors")
     let comparison = GoldenComparison(golden: golden, recorder: recorder)

@@ -33,9 +33,11 @@ import VARTestSupport
     var plan = MemoryPlan()
     let activations = Compute.reserve(&plan, maximumColumns: 16)
     let layout = KVCache.Layout.reserve(
-      &plan, "kv", type: type, layerCount: Self.layers, kvHeads: Self.kvHeads,
-      headDim: Self.headDim, capacity: capacity, tailCapacity: positions - capacity,
-      hasKeyBias: hasKeyBias)
+      &plan, "kv",
+      .init(
+        type, layerCount: Self.layers, kvHeads: Self.kvHeads, headDim: Self.headDim,
+        hasKeyBias: hasKeyBias),
+      capacity: capacity, tailCapacity: positions - capacity)
     let arena = try #require(Arena(plan))
     let compute = Compute(
       instructionSet: .best, pool: try #require(ThreadPool(threadCount: 2)), arena: arena,

@@ -73,8 +73,7 @@ struct Encoded {
     _ precision: Precision, _ layout: WeightFormat.Layout, rows: Int, cols: Int, group: Int = 0
   ) -> WeightFormat {
     WeightFormat(
-      precision: precision, layout: layout, rows: rows, cols: cols, groupSize: group,
-      codebook: precision == .int4 ? Codebook.gaussian : [])
+      precision: precision, layout: layout, rows: rows, cols: cols, groupSize: group)
   }
 
   @Test(

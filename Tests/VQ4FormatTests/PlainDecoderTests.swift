@@ -55,8 +55,8 @@ import VQ4Format
       for (rows, cols) in [(1, 128), (16, 256), (17, 384), (40, 1_152)] {
         let group = type.groupSizes.last ?? 0
         let description = VQ4TensorDescription(
-          name: "a", elementType: type, layout: .tiles, shape: [rows, cols], groupSize: group,
-          codebook: type == .int4 ? TestModel.codebook : [])
+          name: "a", elementType: type, layout: .tiles, shape: [rows, cols], groupSize: group
+        ).with(codebook: type == .int4 ? TestModel.codebook : [])
         let kind = Int32(type.rawValue)
         let sizes = [
           cvar_codes_bytes(kind, Int32(rows), Int32(cols)),
@@ -80,7 +80,8 @@ private struct PackedMatrix {
     let isQuantized = type.isQuantized
     let description = VQ4TensorDescription(
       name: "a", elementType: type, layout: layout, shape: [rows, cols],
-      groupSize: isQuantized ? groupSize : 0, codebook: type == .int4 ? TestModel.codebook : [])
+      groupSize: isQuantized ? groupSize : 0
+    ).with(codebook: type == .int4 ? TestModel.codebook : [])
     var generator = SplitMix64(seed: 7)
     var values = [Float](repeating: 0, count: rows * cols)
     var codes = [UInt8](repeating: 0, count: description.byteCount(of: .codes))

@@ -83,8 +83,8 @@ enum TestModel {
     -> VQ4TensorDescription
   {
     VQ4TensorDescription(
-      name: name, elementType: .int4, layout: layout, shape: shape, groupSize: group,
-      codebook: codebook)
+      name: name, elementType: .int4, layout: layout, shape: shape, groupSize: group
+    ).with(codebook: codebook)
   }
 
   static func int8(_ name: String, _ layout: VQ4Layout, _ shape: [Int], group: Int)

@@ -39,9 +39,9 @@ struct MatmulCommand: ParsableCommand {
 
   func run() throws {
     let conditions = machine.conditions
+    let matrix = MatmulBenchmark.Matrix(m: m, k: k, precision: precision, groupSize: groupSize)
     let benchmark = try MatmulBenchmark(
-      conditions, m: m, k: k, precision: precision, groupSize: groupSize,
-      temporaryFolder: machine.temporaryFolder)
+      conditions, matrix, temporaryFolder: machine.temporaryFolder)
     for count in try counts() { Lines.write(try benchmark.records(n: count), conditions) }
   }
 }

@@ -217,11 +217,12 @@ struct TorchState {
         "is a view with strides \(tensor.strides) of shape \(tensor.shape); only contiguous tensors "
           + "are read: save it with .contiguous()")
     }
+    let start = member.offset + tensor.offset * storage.type.byteCount
+    let byteCount =
+      tensor.shape.contains(0) ? 0 : tensor.shape.reduce(storage.type.byteCount, *)
     return CheckpointTensor(
       name: name, elementType: storage.type.elementType,
       typeName: "torch.\(storage.type.rawValue)", shape: tensor.shape,
-      byteCount: tensor.shape.contains(0) ? 0 : tensor.shape.reduce(storage.type.byteCount, *),
-      file: file,
-      offsetBytes: member.offset + tensor.offset * storage.type.byteCount)
+      at: FilePart(file, start..<start + byteCount))
   }
 }

@@ -52,8 +52,8 @@ final class ChunkWorker {
       try x.withUnsafeMutableBufferPointer { x in
         try scratch.withUnsafeMutableBufferPointer { scratch in
           try job.order.convert(
-            slot.source.baseAddress! + first * job.sourceRowByteCount, of: source,
-            firstRow: rows.lowerBound + first, rowCount: count, cols: format.cols,
+            slot.source.baseAddress! + first * job.sourceRowByteCount,
+            ofRows: rows.lowerBound + first..<rows.lowerBound + first + count, of: source,
             into: x.baseAddress!, scratch: scratch)
         }
       }

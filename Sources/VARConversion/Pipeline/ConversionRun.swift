@@ -238,7 +238,8 @@ extension ConversionPlan.Row {
   func description(codebook: [Int8]) -> VQ4TensorDescription {
     VQ4TensorDescription(
       name: name, elementType: precision.elementType, layout: layout, shape: shape,
-      groupSize: groupSize, codebook: codebook)
+      groupSize: groupSize
+    ).with(codebook: codebook)
   }
 
   /// Elements of the first chunks of codes.

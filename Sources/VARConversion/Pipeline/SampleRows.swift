@@ -18,9 +18,10 @@ enum SampleRows {
       scratch.withUnsafeMutableBufferPointer { scratch in
         do throws(CheckpointError) {
           for index in 0..<count {
+            let row = index * rows / count
             try job.order.read(
-              source, firstRow: index * rows / count, rowCount: 1, cols: cols,
-              into: sample.baseAddress! + index * cols, scratch: scratch)
+              row..<row + 1, of: source, into: sample.baseAddress! + index * cols,
+              scratch: scratch)
           }
         } catch {
           failure = error

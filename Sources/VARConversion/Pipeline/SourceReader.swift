@@ -30,15 +30,12 @@ final class SourceReader: @unchecked Sendable {
   private static let prefetchByteCount = 16 << 20
   private static let hashedPieceByteCount = 4 << 20
 
-  init(
-    checkpoint: Checkpoint, entries: [SourceMapping.Entry], rows: [ConversionPlan.Row],
-    start: Start, isCompressing: Bool, dropsCache: Bool
-  ) {
-    self.checkpoint = checkpoint
-    self.entries = entries
-    self.rows = rows
+  init(_ conversion: Conversion, start: Start, dropsCache: Bool) {
+    checkpoint = conversion.checkpoint
+    entries = conversion.mapping.entries
+    rows = conversion.plan.rows
     self.start = start
-    self.isCompressing = isCompressing
+    isCompressing = conversion.options.layout != .map
     self.dropsCache = dropsCache
     hashedNames = start.hashedNames
   }

@@ -45,7 +45,8 @@ final class WeightJob: @unchecked Sendable {
     codebook.map {
       WeightFormat(
         precision: row.precision, layout: layout, rows: row.shape[0], cols: row.cols,
-        groupSize: row.groupSize, codebook: $0)
+        groupSize: row.groupSize
+      ).with(codebook: $0)
     }
   }
 
@@ -53,8 +54,8 @@ final class WeightJob: @unchecked Sendable {
   func description(codebook: [Int8]) -> VQ4TensorDescription {
     VQ4TensorDescription(
       name: row.name, elementType: row.precision.elementType,
-      layout: layout == .table ? .table : .tiles, shape: row.shape, groupSize: row.groupSize,
-      codebook: codebook)
+      layout: layout == .table ? .table : .tiles, shape: row.shape, groupSize: row.groupSize
+    ).with(codebook: codebook)
   }
 
   func setCodebook(_ codebook: [Int8]) { self.codebook = codebook }
@@ -77,7 +78,7 @@ struct ChunkSizes {
     let layout: WeightFormat.Layout = kind == .table ? .table : .tiles
     let format = WeightFormat(
       precision: row.precision, layout: layout, rows: row.shape[0], cols: row.cols,
-      groupSize: row.groupSize, codebook: Codebook.gaussian)
+      groupSize: row.groupSize)
     let description = VQ4TensorDescription(
       name: row.name, elementType: row.precision.elementType,
       layout: layout == .table ? .table : .tiles, shape: row.shape, groupSize: row.groupSize)

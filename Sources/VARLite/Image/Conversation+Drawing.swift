@@ -81,7 +81,7 @@ extension Conversation {
       keepsFloats: run.trace != nil)
     try codes.withRows(columns: vae.codebookDim) { codes in
       try decoder.decode(
-        codes, grid: grid, workspace: VAEWorkspace(layout, arena: arena), run,
+        codes, workspace: VAEWorkspace(layout, arena: arena), run,
         progress: { level, count in
           guard kind == .decoding else { return }
           reporter.begin(

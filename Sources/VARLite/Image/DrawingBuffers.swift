@@ -23,11 +23,13 @@ package struct DrawingBuffers {
     let states, logits, context, codes, sum, scratch: MemoryPlan.RowsID
   }
 
+  /// - Parameter contextTokens: tokens of the conversation before the one that starts the picture.
   static func reserve(
-    _ plan: inout MemoryPlan, _ configuration: VARGPTConfiguration, _ schedule: ScaleSchedule,
-    branches: Int, contextTokens: Int, kvType: KVType
+    _ plan: inout MemoryPlan, for drawing: ImageDrawing, contextTokens: Int, kvType: KVType
   ) -> Layout {
-    let (language, generator) = (configuration.languageModel, configuration.generator)
+    let language = drawing.configuration.languageModel
+    let generator = drawing.configuration.generator
+    let (schedule, branches) = (drawing.schedule, drawing.branches)
     let largest = schedule.largestTokenCount
     let rows = branches * largest
     // The unconditional branch has no more text features than the file has rows of them.
@@ -37,12 +39,15 @@ package struct DrawingBuffers {
     }
     return Layout(
       generator: ScaleTransformerState.reserve(
-        &plan, generator, hiddenSize: language.hiddenSize, schedule: schedule,
-        textLengths: Array(textLengths[..<branches]), kvType: kvType),
+        &plan, generator, hiddenSize: language.hiddenSize,
+        capacity: .init(schedule: schedule, textLengths: Array(textLengths[..<branches])),
+        kvType: kvType),
       unconditional: KVCache.Layout.reserve(
-        &plan, "llm.kv.unconditional", type: kvType, layerCount: 1,
-        kvHeads: language.numKeyValueHeads, headDim: language.headDim,
-        capacity: branches == 1 ? 0 : largest, hasKeyBias: true),
+        &plan, "llm.kv.unconditional",
+        .init(
+          kvType, layerCount: 1, kvHeads: language.numKeyValueHeads, headDim: language.headDim,
+          hasKeyBias: true),
+        capacity: branches == 1 ? 0 : largest),
       states: plan.reserve("image.states", rows: rows, columns: language.hiddenSize),
       logits: plan.reserve("image.logits", rows: rows, columns: 2 * generator.codebookDim),
       context: plan.reserve("image.context", rows: contextTokens, columns: generator.embedDim),

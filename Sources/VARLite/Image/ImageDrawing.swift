@@ -44,14 +44,13 @@ package struct ImageDrawing {
 
   package init(
     model: ScaleTransformer, modelPath: String, configuration: VARGPTConfiguration,
-    schedule: ScaleSchedule, sampler: BitSampler, forcedBits: [[UInt8]]? = nil
+    schedule: ScaleSchedule, sampler: BitSampler
   ) {
     self.model = model
     self.modelPath = modelPath
     self.configuration = configuration
     self.schedule = schedule
     self.sampler = sampler
-    self.forcedBits = forcedBits
   }
 
   /// - Throws: `request` unless `bits` are `[tokens, codebookDim]` for each scale.
@@ -90,9 +89,7 @@ package struct ImageDrawing {
   package func reserve(
     _ plan: inout MemoryPlan, contextTokens: Int, kvType: KVType
   ) -> DrawingBuffers.Layout {
-    DrawingBuffers.reserve(
-      &plan, configuration, schedule, branches: branches, contextTokens: contextTokens,
-      kvType: kvType)
+    DrawingBuffers.reserve(&plan, for: self, contextTokens: contextTokens, kvType: kvType)
   }
 
   /// - Parameters:

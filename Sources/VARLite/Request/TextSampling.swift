@@ -15,23 +15,20 @@ public struct TextSampling: Sendable, Equatable {
   /// before a picture.
   public var maximumTokens: Int?
   /// The text ends before the first of these that it would hold.
-  public var stopStrings: [String]
+  public var stopStrings: [String] = []
   /// Goes on after a token that ends the text.
-  public var ignoresEndOfSequence: Bool
+  public var ignoresEndOfSequence = false
 
-  /// By default the most probable token is taken every time.
+  /// By default the most probable token is taken every time; the other properties can be set afterwards.
   public init(
-    temperature: Double = 0, topP: Double = 1, topK: Int = 0, repetitionPenalty: Double? = nil,
-    seed: UInt64 = 0, maximumTokens: Int? = nil, ignoresEndOfSequence: Bool = false
+    temperature: Double = 0, topP: Double = 1, topK: Int = 0, seed: UInt64 = 0,
+    maximumTokens: Int? = nil
   ) {
     self.temperature = temperature
     self.topP = topP
     self.topK = topK
-    self.repetitionPenalty = repetitionPenalty
     self.seed = seed
     self.maximumTokens = maximumTokens
-    self.ignoresEndOfSequence = ignoresEndOfSequence
-    stopStrings = []
   }
 
   /// Tokens of an answer at most, where nothing else is stated.

@@ -20,9 +20,10 @@ public struct MachineSpeed: Sendable {
     guard let pool = try? model.runtime.threads() else { return nil }
     let isa = model.runtime.options.instructionSet
     guard
-      let quantized = ProductProbe(.int4, rows: 2048, cols: 2048, tokens: 64, isa, pool),
-      let wide = ProductProbe(.int4, rows: 32_768, cols: 3584, tokens: 1, isa, pool),
-      let float = ProductProbe(.f32, rows: 512, cols: 2304, tokens: 64, isa, pool)
+      let quantized = ProductProbe(
+        .init(type: .int4, rows: 2048, cols: 2048, tokens: 64), isa, pool),
+      let wide = ProductProbe(.init(type: .int4, rows: 32_768, cols: 3584, tokens: 1), isa, pool),
+      let float = ProductProbe(.init(type: .f32, rows: 512, cols: 2304, tokens: 64), isa, pool)
     else { return nil }
     return MachineSpeed(
       quantizedOperations: quantized.operations / quantized.seconds(),
@@ -40,14 +41,19 @@ private struct ProductProbe {
   private let input, output: Rows
   let weightByteCount: Int
 
-  init?(
-    _ type: VQ4ElementType, rows: Int, cols: Int, tokens: Int, _ isa: InstructionSet,
-    _ pool: ThreadPool
-  ) {
+  /// Weights `[rows, cols]` and the rows of activations that they are multiplied with.
+  struct Product {
+    let type: VQ4ElementType
+    let rows, cols, tokens: Int
+  }
+
+  init?(_ product: Product, _ isa: InstructionSet, _ pool: ThreadPool) {
+    let (type, tokens) = (product.type, product.tokens)
+    let (rows, cols) = (product.rows, product.cols)
     let description = VQ4TensorDescription(
       name: "probe", elementType: type, layout: .tiles, shape: [rows, cols],
-      groupSize: type == .int4 ? 32 : 0,
-      codebook: type == .int4 ? (0..<16).map { Int8($0 * 16 - 120) } : [])
+      groupSize: type == .int4 ? 32 : 0
+    ).with(codebook: type == .int4 ? (0..<16).map { Int8($0 * 16 - 120) } : [])
     var plan = MemoryPlan()
     let scratch = Compute.reserve(&plan, maximumColumns: cols)
     let input = plan.reserve("probe.input", rows: tokens, columns: cols)

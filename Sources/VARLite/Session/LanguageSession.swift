@@ -42,10 +42,13 @@ package final class LanguageSession {
       capacity: capacity,
       state: Qwen2State.reserve(&plan, configuration, rowCapacity: capacity.rows),
       cache: KVCache.Layout.reserve(
-        &plan, "llm.kv", type: kvType, layerCount: configuration.numHiddenLayers,
-        kvHeads: configuration.numKeyValueHeads, headDim: configuration.headDim,
+        &plan, "llm.kv",
+        .init(
+          kvType, layerCount: configuration.numHiddenLayers,
+          kvHeads: configuration.numKeyValueHeads, headDim: configuration.headDim,
+          hasKeyBias: true),
         capacity: capacity.context + (drawing?.tokenCount ?? 0) - lastCount,
-        tailCapacity: lastCount, hasKeyBias: true),
+        tailCapacity: lastCount),
       logits: plan.reserve("llm.logits", rows: 1, columns: configuration.vocabSize),
       lastHidden: plan.reserve("llm.last_hidden", rows: 1, columns: width),
       pastHidden: plan.reserve(

@@ -27,8 +27,8 @@ struct PictureEncoder {
       var embeddings = [Float](repeating: 0, count: merged.tokenCount * hiddenSize)
       try picture.values.withRows(columns: configuration.vision.patchValues) { patches in
         try embeddings.withMutableRows(columns: hiddenSize) { output in
-          try tower.encode(patches: patches, grid: grid, into: output, state: state, run) {
-            done, count in
+          let patches = VisionPatches(patches, grid: grid)
+          try tower.encode(patches, into: output, state: state, run) { done, count in
             reporter.begin(
               Progress(.looking, index: index, done: done, total: count),
               done: (Double(index) + Double(done) / Double(count)) / Double(pictures.count),

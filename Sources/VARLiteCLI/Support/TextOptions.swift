@@ -53,8 +53,10 @@ struct TextOptions: ParsableArguments {
   }
 
   var sampling: TextSampling {
-    TextSampling(
-      temperature: temperature, topP: topP, topK: topK, repetitionPenalty: repetitionPenalty,
-      seed: seed, maximumTokens: maxTokens, ignoresEndOfSequence: ignoreEos)
+    var sampling = TextSampling(
+      temperature: temperature, topP: topP, topK: topK, seed: seed, maximumTokens: maxTokens)
+    sampling.repetitionPenalty = repetitionPenalty
+    sampling.ignoresEndOfSequence = ignoreEos
+    return sampling
   }
 }

@@ -34,7 +34,7 @@ struct MapRegion {
 
   private func slots(_ base: UnsafeMutableRawPointer, channels: Int) -> FeatureMap {
     FeatureMap(
-      base, type: type, height: height, width: width, channels: channels,
+      base, type: type, shape: MapShape(height: height, width: width, channels: channels),
       rowByteCount: slotByteCount)
   }
 }

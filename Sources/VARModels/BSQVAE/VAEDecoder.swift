@@ -62,25 +62,27 @@ package final class VAEDecoder {
     _ plan: inout MemoryPlan, grid: GridSize, threadCount: Int, stripRows: Int? = nil
   ) -> VAEWorkspace.Layout {
     network.reserve(
-      &plan, "vae.decoder", height: grid.height, width: grid.width, threadCount: threadCount,
-      stripRows: stripRows)
+      &plan, "vae.decoder",
+      source: MapShape(
+        height: grid.height, width: grid.width, channels: network.configuration.codebookDim),
+      division: StripDivision(threadCount: threadCount, rows: stripRows))
   }
 
   /// - Parameters:
-  ///   - codes: rows of `codebookDim` for the places of the grid.
+  ///   - codes: rows of `codebookDim` for the places of the grid that the workspace is for.
   ///   - progress: called with the number of finished levels and of all.
   ///   - pixels: gets rows of the picture from above to below, each `[width, 3]` within -1...1, with 16 pixels per
   ///     token along each side.
   package func decode(
-    _ codes: Rows, grid: GridSize, workspace: VAEWorkspace, _ run: RunContext,
+    _ codes: Rows, workspace: VAEWorkspace, _ run: RunContext,
     progress: (Int, Int) -> Void = { _, _ in },
     pixels: (_ rows: Range<Int>, _ values: Rows) -> Void
   ) throws(ModelError) {
+    let shape = workspace.layout.source
     precondition(
-      codes.isContiguous && codes.count == grid.tokenCount
-        && codes.columns == network.configuration.codebookDim, "codes of another grid")
-    let source = FeatureMap(
-      reading: codes.pointer, height: grid.height, width: grid.width, channels: codes.columns)
+      codes.isContiguous && codes.count == shape.height * shape.width
+        && codes.columns == shape.channels, "codes of another grid")
+    let source = FeatureMap(reading: codes.pointer, shape: shape)
     let failure = withoutActuallyEscaping(pixels) { pixels -> ModelError? in
       var picture = VAERun(network, workspace: workspace, run, source: source) { rows, values in
         let all = values.values

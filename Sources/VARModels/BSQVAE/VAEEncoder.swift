@@ -57,10 +57,14 @@ package final class VAEEncoder {
   package func reserve(
     _ plan: inout MemoryPlan, grid: GridSize, threadCount: Int, stripRows: Int? = nil
   ) -> VAEWorkspace.Layout {
+    network.reserve(
+      &plan, "vae.encoder", source: source(grid),
+      division: StripDivision(threadCount: threadCount, rows: stripRows))
+  }
+
+  private func source(_ grid: GridSize) -> MapShape {
     let stride = network.configuration.stride
-    return network.reserve(
-      &plan, "vae.encoder", height: grid.height * stride, width: grid.width * stride,
-      threadCount: threadCount, stripRows: stripRows)
+    return MapShape(height: grid.height * stride, width: grid.width * stride, channels: 3)
   }
 
   /// - Parameters:
@@ -69,11 +73,8 @@ package final class VAEEncoder {
   package func encode(
     _ pixels: UnsafePointer<Float>, grid: GridSize, workspace: VAEWorkspace, _ run: RunContext
   ) throws(ModelError) -> [Float] {
-    let configuration = network.configuration
-    let source = FeatureMap(
-      reading: pixels, height: grid.height * configuration.stride,
-      width: grid.width * configuration.stride, channels: 3)
-    let columns = grid.width * configuration.codebookDim
+    let source = FeatureMap(reading: pixels, shape: source(grid))
+    let columns = grid.width * network.configuration.codebookDim
     var features = [Float](repeating: 0, count: grid.height * columns)
     var picture = VAERun(network, workspace: workspace, run, source: source) { rows, values in
       features.withMutableRows(columns: columns) { $0[rows].copy(from: values) }

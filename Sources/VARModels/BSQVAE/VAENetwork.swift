@@ -62,19 +62,18 @@ struct VAENetwork {
 extension VAENetwork {
   static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
 
-  /// The workspace for pictures whose first convolution reads `height` x `width` pixels.
+  /// The workspace for pictures.
+  ///
+  /// - Parameter source: what the first operation reads.
   func reserve(
-    _ plan: inout MemoryPlan, _ name: String, height: Int, width: Int, threadCount: Int,
-    stripRows: Int?
+    _ plan: inout MemoryPlan, _ name: String, source: MapShape, division: StripDivision
   ) -> VAEWorkspace.Layout {
     let channels = (0..<configuration.levelCount).map { configuration.channels(level: $0) }
     let mostChannels = max(channels.max()!, configuration.baseChannels)
     var most = 0
     var region: MapRegion?
     for operation in stages.flatMap(\.operations) {
-      let step = step(
-        operation, after: region, height: height, width: width, threadCount: threadCount,
-        stripRows: stripRows)
+      let step = step(operation, after: region, source: source, division: division)
       region = step.region
       let strips = step.shapes.map(\.byteCount).max() ?? 0
       most = max(most, Self.aligned(step.mapByteCount) + strips)
@@ -82,15 +81,14 @@ extension VAENetwork {
     let byteCount = VAEWorkspace.Layout.normByteCount(mostChannels) + most
     return VAEWorkspace.Layout(
       buffer: plan.reserve(name, byteCount: byteCount), byteCount: byteCount,
-      mostChannels: mostChannels, threadCount: threadCount, stripRows: stripRows)
+      mostChannels: mostChannels, source: source, division: division)
   }
 
   /// - Parameters:
   ///   - region: the level before; nil before the first operation.
-  ///   - height: rows that the first operation reads; `width` likewise.
+  ///   - source: what the first operation reads.
   func step(
-    _ operation: Operation, after region: MapRegion?, height: Int, width: Int, threadCount: Int,
-    stripRows: Int?
+    _ operation: Operation, after region: MapRegion?, source: MapShape, division: StripDivision
   ) -> Step {
     func shape(
       _ reference: LinearReference, _ height: Int, _ width: Int, stride: Int = 1,
@@ -98,11 +96,11 @@ extension VAENetwork {
     ) -> StripShape {
       let layer = weights.form(reference)
       return StripShape(
-        height: height, width: width, channels: layer.cols / 9, outputs: layer.rows,
-        stride: stride, groupSize: layer.groupSize,
+        MapShape(height: height, width: width, channels: layer.cols / 9),
+        layer: .init(outputs: layer.rows, groupSize: layer.groupSize, stride: stride),
         shortcut: shortcut.map(weights.form).map {
           .init(outputs: $0.rows, groupSize: $0.groupSize)
-        }, threadCount: threadCount, rows: stripRows)
+        }, division: division)
     }
     func level(_ height: Int, _ width: Int, _ reference: LinearReference, next: Int) -> MapRegion {
       MapRegion(
@@ -110,9 +108,10 @@ extension VAENetwork {
         inputChannels: weights.form(reference).rows, channels: next)
     }
     if case .input(let reference, let next) = operation {
-      let new = level(height, width, reference, next: next)
+      let new = level(source.height, source.width, reference, next: next)
       return Step(
-        region: new, mapByteCount: new.byteCount, shapes: [shape(reference, height, width)])
+        region: new, mapByteCount: new.byteCount,
+        shapes: [shape(reference, source.height, source.width)])
     }
     guard let region else { preconditionFailure("a network begins with its input") }
     let (height, width) = (region.height, region.width)

@@ -7,8 +7,8 @@ struct VAERun {
   let context: RunContext
   /// Gets the outputs of the last convolution, strip by strip.
   let rows: (_ rows: Range<Int>, _ values: Rows) -> Void
-  /// Size of what the first convolution reads.
-  private let height, width: Int
+  /// What the first convolution reads.
+  private let source: MapShape
   private var region: MapRegion?
   private var current: FeatureMap
 
@@ -21,7 +21,7 @@ struct VAERun {
     self.workspace = workspace
     self.context = context
     self.rows = rows
-    (height, width) = (source.height, source.width)
+    self.source = source.shape
     current = source
   }
 
@@ -48,32 +48,35 @@ struct VAERun {
   ) throws(ModelError) {
     let before = region
     let step = network.step(
-      operation, after: before, height: height, width: width,
-      threadCount: workspace.layout.threadCount, stripRows: workspace.layout.stripRows)
+      operation, after: before, source: source, division: workspace.layout.division)
     region = step.region
     switch operation {
     case .record(let name): record(name)
     case .input(let reference, _):
-      try convolve(
-        ConvolutionInput(current), reference, step,
-        into: .map(step.region.input(workspace.maps), sums: sums))
-      current = step.region.input(workspace.maps)
+      try enter(ConvolutionInput(current), reference, step, gathering: sums)
     case .upsample(let reference, _):
       makeRoom(step)
-      try convolve(
-        ConvolutionInput(doubled: current), reference, step,
-        into: .map(step.region.input(workspace.maps), sums: sums))
-      current = step.region.input(workspace.maps)
+      try enter(ConvolutionInput(doubled: current), reference, step, gathering: sums)
     case .downsample(let reference, _):
       makeRoom(step)
-      try convolve(
-        ConvolutionInput(current), reference, step,
-        into: .map(step.region.input(workspace.maps), sums: sums))
-      current = step.region.input(workspace.maps)
+      try enter(ConvolutionInput(current), reference, step, gathering: sums)
     case .block(let block): try apply(block, step, gathering: sums)
     case .output(let norm, let reference):
-      try convolve(normalized(current, norm), reference, step, into: .rows(rows))
+      let layer = network.weights.layer(reference)
+      try run(
+        Convolution(normalized(current, norm), layer, into: .rows(rows)), step.shapes[0], step)
     }
+  }
+
+  /// Convolves into the map that comes into a level.
+  private mutating func enter(
+    _ input: ConvolutionInput, _ reference: LinearReference, _ step: VAENetwork.Step,
+    gathering sums: ChannelSums?
+  ) throws(ModelError) {
+    let map = step.region.input(workspace.maps)
+    let layer = network.weights.layer(reference)
+    try run(Convolution(input, layer, into: .map(map, sums: sums)), step.shapes[0], step)
+    current = map
   }
 
   /// Moves the map to the end of the maps' memory, so that the next level's can grow over it from the beginning: with
@@ -88,14 +91,16 @@ struct VAERun {
   ) throws(ModelError) {
     let inner = step.region.inner(workspace.maps)
     let map = step.region.map(workspace.maps)
-    try convolve(
-      normalized(current, block.norm1), block.conv1, step,
-      shortcut: block.shortcut.map {
-        ConvolutionShortcut(network.weights.layer($0), into: map)
-      }, into: .map(inner, sums: workspace.sums))
-    try convolve(
-      normalized(inner, block.norm2), block.conv2, step, part: 1,
+    let weights = network.weights
+    let first = Convolution(
+      normalized(current, block.norm1), weights.layer(block.conv1),
+      shortcut: block.shortcut.map { ConvolutionShortcut(weights.layer($0), into: map) },
+      into: .map(inner, sums: workspace.sums))
+    try run(first, step.shapes[0], step)
+    let second = Convolution(
+      normalized(inner, block.norm2), weights.layer(block.conv2),
       into: .map(map, adding: map, sums: sums))
+    try run(second, step.shapes[1], step)
     current = map
   }
 
@@ -113,14 +118,12 @@ struct VAERun {
         into: workspace.gains))
   }
 
-  private func convolve(
-    _ input: ConvolutionInput, _ reference: LinearReference, _ step: VAENetwork.Step,
-    part: Int = 0, shortcut: ConvolutionShortcut? = nil, into output: ConvolutionOutput
+  private func run(
+    _ convolution: Convolution, _ shape: StripShape, _ step: VAENetwork.Step
   ) throws(ModelError) {
-    let shape = step.shapes[part]
     try context.compute.convolve3x3(
-      input, network.weights.layer(reference), shortcut: shortcut, shape: shape,
-      memory: workspace.strips(shape, mapByteCount: step.mapByteCount), into: output,
+      convolution, shape: shape,
+      memory: workspace.strips(shape, mapByteCount: step.mapByteCount),
       beforeStrip: context.checkCancellation)
   }
 

@@ -12,9 +12,9 @@ package struct VAEWorkspace {
     let buffer: MemoryPlan.ID
     let byteCount: Int
     let mostChannels: Int
-    let threadCount: Int
-    /// Rows of outputs in a strip; nil chooses them by the threads.
-    let stripRows: Int?
+    /// What the first convolution reads.
+    let source: MapShape
+    let division: StripDivision
 
     var normByteCount: Int { Self.normByteCount(mostChannels) }
 

@@ -37,12 +37,38 @@ public enum KVType: String, Sendable, CaseIterable {
 /// The first positions have a place in every layer. Those past them, which no later call looks at, lie in one tail that
 /// every layer uses in turn.
 package struct KVCache {
-  /// Size and place of a cache in a plan.
-  package struct Layout: Sendable {
+  /// The keys and values of a position.
+  package struct Shape: Sendable {
     let type: KVType
     let layerCount: Int
     let kvHeads: Int
     let headDim: Int
+    let hasKeyBias: Bool
+
+    /// - Parameters:
+    ///   - layerCount: 1 where every layer uses the cache in turn.
+    ///   - hasKeyBias: the keys are linear layers with a bias, then rotated; a cache in int8 keeps them without it.
+    package init(
+      _ type: KVType, layerCount: Int, kvHeads: Int, headDim: Int, hasKeyBias: Bool = false
+    ) {
+      self.type = type
+      self.layerCount = layerCount
+      self.kvHeads = kvHeads
+      self.headDim = headDim
+      self.hasKeyBias = hasKeyBias
+    }
+
+    /// Keys and values of one layer at so many positions.
+    fileprivate func runByteCount(_ positions: Int) -> Int {
+      let heads = kvHeads * positions
+      let scales = type == .int8 ? heads * MemoryLayout<Float>.stride : 0
+      return 2 * (type.byteCount(heads * headDim) + scales)
+    }
+  }
+
+  /// Size and place of a cache in a plan.
+  package struct Layout: Sendable {
+    let shape: Shape
     /// Positions that every layer keeps, a whole number of key groups.
     package let capacity: Int
     /// Positions after them.
@@ -51,39 +77,28 @@ package struct KVCache {
     let tail, rotary: MemoryPlan.ID?
 
     /// - Parameters:
-    ///   - layerCount: 1 where every layer uses the cache in turn.
     ///   - capacity: positions that later calls look at.
     ///   - tailCapacity: positions after them that only the call that stores them looks at.
-    ///   - hasKeyBias: the keys are linear layers with a bias, then rotated; a cache in int8 keeps them without it.
     package static func reserve(
-      _ plan: inout MemoryPlan, _ name: String, type: KVType, layerCount: Int, kvHeads: Int,
-      headDim: Int, capacity: Int, tailCapacity: Int = 0, hasKeyBias: Bool = false
+      _ plan: inout MemoryPlan, _ name: String, _ shape: Shape, capacity: Int,
+      tailCapacity: Int = 0
     ) -> Layout {
       let body = wholeGroups(capacity)
       let tail = wholeGroups(max(0, capacity + tailCapacity - body))
-      func byteCount(_ positions: Int) -> Int {
-        runByteCount(type, heads: kvHeads * positions, headDim: headDim)
+      func reserve(_ part: String, _ byteCount: Int) -> MemoryPlan.ID {
+        plan.reserve(name + part, byteCount: byteCount, .keysAndValues)
       }
       return Layout(
-        type: type, layerCount: layerCount, kvHeads: kvHeads, headDim: headDim, capacity: body,
-        tailCapacity: tail,
-        body: plan.reserve(name, byteCount: layerCount * byteCount(body), .keysAndValues),
-        tail: tail == 0
-          ? nil : plan.reserve(name + ".tail", byteCount: byteCount(tail), .keysAndValues),
-        rotary: hasKeyBias && type == .int8
-          ? plan.reserve(name + ".rotary", byteCount: (body + tail) * headDim * 4, .keysAndValues)
-          : nil)
+        shape: shape, capacity: body, tailCapacity: tail,
+        body: reserve("", shape.layerCount * shape.runByteCount(body)),
+        tail: tail == 0 ? nil : reserve(".tail", shape.runByteCount(tail)),
+        rotary: shape.hasKeyBias && shape.type == .int8
+          ? reserve(".rotary", (body + tail) * shape.headDim * 4) : nil)
     }
 
     private static func wholeGroups(_ positions: Int) -> Int {
       let group = Int(CVAR_KEY_GROUP)
       return (positions + group - 1) / group * group
-    }
-
-    /// Keys and values of so many heads.
-    fileprivate static func runByteCount(_ type: KVType, heads: Int, headDim: Int) -> Int {
-      let scales = type == .int8 ? heads * MemoryLayout<Float>.stride : 0
-      return 2 * (type.byteCount(heads * headDim) + scales)
     }
   }
 
@@ -92,12 +107,15 @@ package struct KVCache {
   private let tail: UnsafeMutableRawPointer?
   private let cosines, sines: UnsafeMutablePointer<Float>?
 
+  private var shape: Shape { layout.shape }
+
   package init(_ layout: Layout, arena: Arena) {
+    let shape = layout.shape
     self.layout = layout
     body = arena.raw(layout.body)
     tail = layout.tail.map { arena.raw($0) }
     cosines = layout.rotary.map { arena.floats($0) }
-    let tableLength = (layout.capacity + layout.tailCapacity) * layout.headDim / 2
+    let tableLength = (layout.capacity + layout.tailCapacity) * shape.headDim / 2
     sines = cosines.map { $0 + tableLength }
   }
 
@@ -105,16 +123,15 @@ package struct KVCache {
   ///
   /// - Parameter keyBias: the bias `[kvHeads, headDim]` that the layer's keys come with, in a cache with `hasKeyBias`.
   package func layer(_ index: Int, keyBias: UnsafePointer<Float>? = nil) -> cvar_kv {
-    let place = layout.layerCount == 1 ? 0 : index
-    let byteCount = Layout.runByteCount(
-      layout.type, heads: layout.kvHeads * layout.capacity, headDim: layout.headDim)
+    let place = shape.layerCount == 1 ? 0 : index
+    let byteCount = shape.runByteCount(layout.capacity)
     var layer = cvar_kv()
-    layer.type = layout.type.kernelType
-    layer.kv_heads = Int32(layout.kvHeads)
-    layer.head_dim = Int32(layout.headDim)
+    layer.type = shape.type.kernelType
+    layer.kv_heads = Int32(shape.kvHeads)
+    layer.head_dim = Int32(shape.headDim)
     layer.body = run(body + place * byteCount, capacity: layout.capacity)
     if let tail { layer.tail = run(tail, capacity: layout.tailCapacity) }
-    if layout.type == .int8, let keyBias {
+    if shape.type == .int8, let keyBias {
       precondition(cosines != nil, "the cache has no place for rotary tables")
       layer.key_bias = keyBias
       layer.cos = UnsafePointer(cosines)
@@ -124,13 +141,13 @@ package struct KVCache {
   }
 
   private func run(_ start: UnsafeMutableRawPointer, capacity: Int) -> cvar_kv_run {
-    let heads = layout.kvHeads * capacity
-    let numbers = layout.type.byteCount(heads * layout.headDim)
+    let heads = shape.kvHeads * capacity
+    let numbers = shape.type.byteCount(heads * shape.headDim)
     var run = cvar_kv_run()
     run.capacity = Int32(capacity)
     run.keys = start
     run.values = start + numbers
-    if layout.type == .int8 {
+    if shape.type == .int8 {
       run.key_scales = (start + 2 * numbers).assumingMemoryBound(to: Float.self)
       run.value_scales = run.key_scales + heads
     }
@@ -144,7 +161,7 @@ package struct KVCache {
     let rows = tables.cosines.count
     precondition(
       first + rows <= layout.capacity + layout.tailCapacity, "rotary tables pass the cache")
-    let half = layout.headDim / 2
+    let half = shape.headDim / 2
     let group = Int(CVAR_KEY_GROUP)
     for row in 0..<rows {
       let start = (first + row) / group * half * group + (first + row) % group

@@ -29,6 +29,7 @@ package final class Qwen2Model {
   private let head: LinearReference?
 
   private struct LayerReferences {
+    let index: Int
     let group: TensorGroup
     let inputNorm, postAttentionNorm: VectorReference
     let query, key, value, output, gate, up, down: LinearReference
@@ -40,7 +41,7 @@ package final class Qwen2Model {
     layers = (0..<configuration.numHiddenLayers).map { index in
       let layer = "model.layers.\(index)"
       return LayerReferences(
-        group: .languageLayer(index),
+        index: index, group: .languageLayer(index),
         inputNorm: weights.vector(layer + ".input_layernorm.weight"),
         postAttentionNorm: weights.vector(layer + ".post_attention_layernorm.weight"),
         query: weights.linear(layer + ".self_attn.q_proj"),
@@ -108,14 +109,14 @@ package final class Qwen2Model {
     for sequence in sequences {
       sequence.cache.storeRotary(first: sequence.firstIndex, state.rotary[sequence.rows])
     }
-    for (index, layer) in layers.enumerated() {
+    for layer in layers {
       try run.checkCancellation()
       try weights.with(layer.group) { () throws(ModelError) in
         for rows in Compute.rowBlocks(rowCount) {
-          forward(layer, index, rows, sequences, state, run.compute)
+          forward(layer, rows, sequences, state, run.compute)
         }
       }
-      run.trace?.record("hidden_layer\(index + 1)", state.hidden[..<rowCount], branches: 1)
+      run.trace?.record("hidden_layer\(layer.index + 1)", state.hidden[..<rowCount], branches: 1)
     }
   }
 
@@ -124,7 +125,7 @@ package final class Qwen2Model {
   /// Attention is causal and blocks come in order: the keys of a row lie in its own block, or in one that is done. So a
   /// block goes through the whole layer before the next one begins, and the buffers hold one block only.
   private func forward(
-    _ layer: LayerReferences, _ index: Int, _ rows: Range<Int>, _ sequences: [SequenceRows],
+    _ layer: LayerReferences, _ rows: Range<Int>, _ sequences: [SequenceRows],
     _ state: Qwen2State, _ compute: Compute
   ) {
     let (eps, headDim) = (Float(configuration.rmsNormEps), configuration.headDim)
@@ -148,7 +149,7 @@ package final class Qwen2Model {
       let position = sequence.cacheIndex(of: own.lowerBound)
       // A cache in int8 keeps keys without their bias: it may be hundreds of times as large as the rest of a key and
       // would leave the rest no codes.
-      let cache = sequence.cache.layer(index, keyBias: key.bias)
+      let cache = sequence.cache.layer(layer.index, keyBias: key.bias)
       compute.store(
         cache, position: position, keys: buffers.keys[part], values: buffers.values[part])
       compute.attend(

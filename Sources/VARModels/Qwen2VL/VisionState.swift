@@ -59,8 +59,10 @@ package struct VisionState {
         feedForwardHidden: wide.shared(columns: configuration.intermediateSize)),
       mergerHidden: wide.shared(rows: block * width / merged, columns: merged),
       cache: KVCache.Layout.reserve(
-        &plan, "vision.kv", type: .f32, layerCount: 1, kvHeads: configuration.numHeads,
-        headDim: configuration.headDim, capacity: patchCapacity))
+        &plan, "vision.kv",
+        .init(
+          .f32, layerCount: 1, kvHeads: configuration.numHeads, headDim: configuration.headDim),
+        capacity: patchCapacity))
   }
 
   package init(_ layout: Layout, arena: Arena) {

@@ -1,5 +1,22 @@
 import VARKernels
 
+/// The patches of one picture: what the vision tower reads.
+package struct VisionPatches {
+  /// In 2x2 blocks.
+  let rows: Rows
+  let grid: GridSize
+
+  /// - Parameters:
+  ///   - rows: of `patchValues`, in 2x2 blocks.
+  ///   - grid: patches along each side, both even.
+  package init(_ rows: Rows, grid: GridSize) {
+    precondition(
+      rows.count == grid.tokenCount, "\(rows.count) patches on a grid of \(grid.tokenCount)")
+    self.rows = rows
+    self.grid = grid
+  }
+}
+
 /// The vision tower with its merger: patches of one picture to embeddings of the language model (MODEL 7).
 package final class VisionTower {
   let configuration: VisionConfiguration
@@ -51,21 +68,18 @@ package final class VisionTower {
   /// Encodes one picture.
   ///
   /// - Parameters:
-  ///   - patches: rows of `patchValues`, in 2x2 blocks.
-  ///   - grid: patches along each side, both even.
   ///   - output: a row of `hiddenSize` for four patches.
   ///   - progress: called with the number of finished blocks and of all blocks.
   package func encode(
-    patches: Rows, grid: GridSize, into output: Rows, state: VisionState, _ run: RunContext,
+    _ patches: VisionPatches, into output: Rows, state: VisionState, _ run: RunContext,
     progress: (Int, Int) -> Void = { _, _ in }
   ) throws(ModelError) {
-    let count = grid.tokenCount
-    precondition(patches.count == count, "\(patches.count) patches on a grid of \(count)")
+    let count = patches.rows.count
     let hidden = state.hidden[..<count]
     try weights.with(.visionEmbedding) { () throws(ModelError) in
-      prepareRotary(grid, state.rotary)
+      prepareRotary(patches.grid, state.rotary)
       for rows in Compute.rowBlocks(count) {
-        run.compute.linear(patches[rows], weights.layer(patchEmbedding), into: hidden[rows])
+        run.compute.linear(patches.rows[rows], weights.layer(patchEmbedding), into: hidden[rows])
       }
     }
     run.trace?.record("patch_embed", hidden)

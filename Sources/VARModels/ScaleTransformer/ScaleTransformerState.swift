@@ -42,6 +42,18 @@ package struct ScaleTransformerState {
     }
   }
 
+  /// What a state has room for.
+  package struct Capacity: Sendable {
+    let schedule: ScaleSchedule
+    /// Rows of text features per branch.
+    let textLengths: [Int]
+
+    package init(schedule: ScaleSchedule, textLengths: [Int]) {
+      self.schedule = schedule
+      self.textLengths = textLengths
+    }
+  }
+
   package struct Layout: Sendable {
     let tokens, queries: MemoryPlan.RowsID
     let rotary: RotaryTables.Layout
@@ -50,11 +62,11 @@ package struct ScaleTransformerState {
     let textLengths: [Int]
   }
 
-  /// - Parameter textLengths: rows of text features per branch.
   package static func reserve(
     _ plan: inout MemoryPlan, _ configuration: ScaleTransformerConfiguration, hiddenSize: Int,
-    schedule: ScaleSchedule, textLengths: [Int], kvType: KVType
+    capacity: Capacity, kvType: KVType
   ) -> Layout {
+    let (schedule, textLengths) = (capacity.schedule, capacity.textLengths)
     let width = configuration.embedDim
     let scaleTokens = schedule.largestTokenCount
     let rows = textLengths.count * scaleTokens
@@ -63,14 +75,16 @@ package struct ScaleTransformerState {
     let rotary = RotaryTables.reserve(
       &plan, "generator.rotary", rows: scaleTokens, headDim: configuration.headDim)
     let buffers = reserveBuffers(&plan, configuration, hiddenSize: hiddenSize)
+    let cache = KVCache.Shape(
+      kvType, layerCount: configuration.depth, kvHeads: configuration.numHeads,
+      headDim: configuration.headDim)
     func caches(
       _ name: String, _ capacities: [Int], tailCapacity: Int = 0
     ) -> [KVCache.Layout] {
       capacities.enumerated().map { branch, capacity in
         KVCache.Layout.reserve(
-          &plan, "\(name).\(branch == 0 ? "conditional" : "unconditional")", type: kvType,
-          layerCount: configuration.depth, kvHeads: configuration.numHeads,
-          headDim: configuration.headDim, capacity: capacity, tailCapacity: tailCapacity)
+          &plan, "\(name).\(branch == 0 ? "conditional" : "unconditional")", cache,
+          capacity: capacity, tailCapacity: tailCapacity)
       }
     }
     return Layout(
