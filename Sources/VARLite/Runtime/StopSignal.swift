@@ -4,7 +4,8 @@ import Synchronization
 public final class StopSignal: Sendable {
   /// When a request stops.
   public enum Moment: Int, Sendable, Comparable {
-    /// Behind the scale that is drawn, with the picture of the scales so far. Elsewhere it is ``now``.
+    /// Behind the scale that is drawn, or behind the first, with the picture of the scales so far. A request that waits
+    /// or draws nothing stops as with ``now``.
     case afterScale = 1
     /// Before the next layer, with an error of the category ``VARLiteError/Category/cancelled``.
     case now = 2

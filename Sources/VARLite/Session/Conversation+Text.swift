@@ -42,8 +42,6 @@ extension Conversation {
     }
     try begin(.conversation(writesText: true))
     let run = run
-    let share = 1 / Double(max(count, 1))
-    reporter.begin(Progress(.writing, total: count), done: 0, share: share)
     let tokens = model.configuration.specialTokens
     let penalty = sampling.repetitionPenalty ?? model.generationDefaults.repetitionPenalty
     var sampler = TextSampler(
@@ -53,6 +51,9 @@ extension Conversation {
     var written = WrittenText()
     var stepLogits: [Float] = []
     while written.ids.count < count {
+      reporter.begin(
+        Progress(.writing, done: written.ids.count, total: count),
+        done: Double(written.ids.count) / Double(count), share: 1 / Double(count))
       let logits = try session.nextLogits(run)
       if recorder != nil { stepLogits += logits }
       guard let id = sampler.pick(logits, step: written.ids.count) else {

@@ -59,7 +59,7 @@ package final class Conversation {
     let reporter = reporter
     return RunContext(
       compute: compute, trace: recorder, observer: instruments.observer,
-      isCancelled: { reporter.stop.isNow }, layerBegins: { reporter.layerBegins() })
+      isCancelled: { reporter.isCancelled }, layerBegins: { reporter.layerBegins() })
   }
 
   // MARK: Admission
@@ -77,9 +77,7 @@ package final class Conversation {
   /// The same for a request without words.
   func admit(_ candidate: MemoryLedger.Candidate) throws {
     let admission = try model.runtime.ledger.admit(candidate, reporter.stop) { [reporter] place in
-      var progress = Progress(.waiting)
-      progress.total = place
-      reporter.report(.progress(progress))
+      reporter.waits(place)
     }
     self.admission = admission
     requestWeights.use(admission.plan.residency, for: WeightRequest(id: requestID))
@@ -111,9 +109,9 @@ package final class Conversation {
     guard let planned = plan?.phase(kind ?? RequestPhase(phase)) else {
       preconditionFailure("a phase begins that was not planned")
     }
-    let request = WeightRequest(id: requestID, isCancelled: { [reporter] in reporter.stop.isNow })
+    let request = WeightRequest(id: requestID, isCancelled: { [reporter] in reporter.isCancelled })
     try weights.begin(planned.weights, for: request) { done, total in
-      reporter.report(.progress(Progress(.loading, done: done, total: total)))
+      reporter.loads(done, of: total)
     }
   }
 
@@ -236,6 +234,8 @@ package final class Conversation {
   func rewind(to mark: Mark) {
     turnCount = mark.turnCount
     session?.rewind(to: mark.session)
+    // The turn that comes first, whichever that is, decides what the state can hold.
+    if turnCount == 0 { (session, arenas.session) = (nil, nil) }
   }
 
   /// Ends the answer in the form that the next turn continues.
