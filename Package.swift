@@ -178,7 +178,8 @@ let package = Package(
       dependencies: ["VARBench", "VARBenchCLI", "VARJSON", "VARKernels", "VARTestSupport"]),
     // The programs of "Embed VARLite in an app": they import the product alone.
     .testTarget(
-      name: "EmbeddingTests", dependencies: ["VARLite", "VARTestSupport"], path: "Tests/EmbeddingTests",
+      name: "EmbeddingTests", dependencies: ["VARLite", "VARTestSupport"],
+      path: "Tests/EmbeddingTests",
       exclude: ["Package.swift", "Sources/Programs/main.swift"]),
     // Lengths, the import table, banned calls.
     .testTarget(name: "TidyTests"),
