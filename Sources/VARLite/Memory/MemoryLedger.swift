@@ -79,12 +79,13 @@ final class MemoryLedger: Sendable {
     defer { monitor.locked { leave(id) } }
     var (checked, told) = (-1, -1)
     while true {
-      var place = 0
+      var (place, seen) = (0, 0)
       let admission = try monitor.locked { () throws(VARLiteError) -> Admission? in
         if state.isClosed { throw Self.closed }
-        place = state.queue.firstIndex(of: id) ?? 0
-        guard checked != state.version else { return nil }
-        checked = state.version
+        (place, seen) = (state.queue.firstIndex(of: id) ?? 0, state.version)
+        // Who fits alone is looked at again when it is first.
+        guard checked != seen, checked < 0 || place == 0 else { return nil }
+        checked = seen
         guard let admission = try start(id, candidate) else { return nil }
         leave(id)
         return admission
@@ -99,7 +100,7 @@ final class MemoryLedger: Sendable {
         told = place
         waiting(place)
       }
-      monitor.locked { if checked == state.version { monitor.wait(milliseconds: 50) } }
+      monitor.locked { if seen == state.version { monitor.wait(milliseconds: 50) } }
     }
   }
 

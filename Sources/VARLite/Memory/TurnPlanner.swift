@@ -124,7 +124,10 @@ extension TurnPlanner {
       ways += shorterTexts.first(where: fits).map { [$0] } ?? []
     } else {
       ways += smallerDrawings.first(where: fits).map { [$0] } ?? []
-      if (try? drawing())??.branches == 2 { ways += [Remedy(.noGuidance)].filter(fits) }
+      // A drawing that goes on stays the same picture.
+      if request.drawing?.history == nil, (try? drawing())??.branches == 2 {
+        ways += [Remedy(.noGuidance)].filter(fits)
+      }
     }
     ways += smallerPictures.first(where: fits).map { [$0] } ?? []
     return ways + largerBudget(plan)

@@ -50,7 +50,10 @@ package final class Conversation {
 
   deinit {
     endReading()
-    if let admission { model.runtime.ledger.end(admission.id) }
+    guard let admission else { return }
+    // Others may take the memory when it is free, not before.
+    (compute, arenas, session) = (nil, (nil, nil), nil)
+    model.runtime.ledger.end(admission.id)
   }
 
   /// What every forward pass of the turn shares.
