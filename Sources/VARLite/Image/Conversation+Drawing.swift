@@ -14,6 +14,7 @@ extension Conversation {
     guard let session, let request = turn.request.drawing else {
       preconditionFailure("a picture starts that was not asked for")
     }
+    reporter.drawsPicture = true
     var drawing = try request.drawing(model, weights: weights)
     if let forced = instruments.forcedBits { try drawing.force(forced) }
     if plan?.phase(.drawing) == nil {
@@ -22,7 +23,7 @@ extension Conversation {
     }
     var state = DrawingState(model: model, request, history, drawing)
     if let earlier = request.history {
-      try earlier.require(sameAs: state)
+      try earlier.requireSamePrompt(state)
       drawing.keep(Array(earlier.bits.prefix(request.keptScaleCount)))
     }
     reportUnknownSize(drawing)
@@ -171,12 +172,8 @@ extension DrawingState {
       isGreedy: settings.isGreedy, seed: request.seed, answerTokens: history.answerTokens, bits: [])
   }
 
-  /// Throws `request` where a drawing would go on with another model or prompt than it began with.
-  fileprivate func require(sameAs other: DrawingState) throws(VARLiteError) {
-    guard model == other.model else {
-      throw VARLiteError(
-        .request, "the saved drawing was made by another model (\(model), not \(other.model))")
-    }
+  /// Throws `request` where a drawing would go on with another prompt than it began with.
+  fileprivate func requireSamePrompt(_ other: DrawingState) throws(VARLiteError) {
     guard promptHash == other.promptHash else {
       throw VARLiteError(
         .request, "the saved drawing was made with another prompt, or with other pictures")

@@ -50,6 +50,17 @@ package enum ScheduleSelection {
     return schedule
   }
 
+  /// Whether a picture of the model can have these scales.
+  static func offers(_ schedule: ScaleSchedule, _ configuration: VARGPTConfiguration) -> Bool {
+    let (own, count) = (configuration.schedule, schedule.scales.count)
+    guard schedule != own else { return true }
+    let isSize =
+      PixelBudget.allCases.contains { $0.scaleCount == count }
+      || isPrefix(own) && own.scales.count == count
+    return isSize && count <= configuration.generator.numLevels
+      && AspectTemplate.all.contains { $0.schedule(scaleCount: count) == schedule }
+  }
+
   private static func ratio(width: Double, height: Double) throws(VARLiteError) -> Double {
     let ratio = height / width
     guard width > 0, height > 0, ratio > 0, ratio.isFinite else {

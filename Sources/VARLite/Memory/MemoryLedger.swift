@@ -32,7 +32,8 @@ final class MemoryLedger: Sendable {
 
   /// What one request or session may take.
   struct Claim {
-    let model: ObjectIdentifier
+    /// The weights of the model, which its requests share.
+    let sources: WeightSources
     let residency: WeightResidency
     /// At any moment, weights included.
     let bytes: Int
@@ -68,36 +69,38 @@ final class MemoryLedger: Sendable {
 
   /// Returns when a request may run.
   ///
-  /// - Parameter waiting: called with the places before the request in the queue, when that changes.
+  /// - Parameter waiting: called with the requests that start before this one, when it begins to wait and when that
+  ///   changes.
   /// - Throws: `memory` where it would not fit alone, `busy` where it is not to wait, `cancelled`, `closed`.
   func admit(
     _ candidate: Candidate, _ stop: StopSignal, waiting: (Int) -> Void = { _ in }
   ) throws(VARLiteError) -> Admission {
     let id = monitor.locked { enter() }
     defer { monitor.locked { leave(id) } }
-    var (checked, place) = (-1, 0)
+    var (checked, told) = (-1, -1)
     while true {
+      var (place, seen) = (0, 0)
       let admission = try monitor.locked { () throws(VARLiteError) -> Admission? in
         if state.isClosed { throw Self.closed }
-        guard checked != state.version else { return nil }
-        checked = state.version
-        return try start(id, candidate)
+        (place, seen) = (state.queue.firstIndex(of: id) ?? 0, state.version)
+        // Who fits alone is looked at again when it is first.
+        guard checked != seen, checked < 0 || place == 0 else { return nil }
+        checked = seen
+        guard let admission = try start(id, candidate) else { return nil }
+        leave(id)
+        return admission
       }
       if let admission { return admission }
       guard candidate.waits else {
         throw VARLiteError(
           .busy, "the request fits, but not beside those that run; try again later")
       }
-      if stop.isNow { throw .cancelled }
-      let before = monitor.locked {
-        if checked == state.version { monitor.wait(milliseconds: 50) }
-        return state.queue.firstIndex(of: id) ?? 0
+      if stop.isRequested { throw .cancelled }
+      if place != told {
+        told = place
+        waiting(place)
       }
-      if before != place {
-        place = before
-        waiting(before)
-      }
-      if stop.isNow { throw .cancelled }
+      monitor.locked { if seen == state.version { monitor.wait(milliseconds: 50) } }
     }
   }
 
@@ -110,7 +113,8 @@ final class MemoryLedger: Sendable {
   }
 
   private func leave(_ id: Int) {
-    state.queue.removeAll { $0 == id }
+    guard let place = state.queue.firstIndex(of: id) else { return }
+    state.queue.remove(at: place)
     changed()
   }
 
@@ -137,9 +141,12 @@ final class MemoryLedger: Sendable {
     guard let plan = try fitting(alone, candidate, beside: claims, &budget) else { return nil }
     if let replaced = candidate.replaced { state.claims[replaced] = nil }
     state.claims[id] = Claim(plan, candidate.model)
-    let total = Self.bytes(claims + [Claim(plan, candidate.model)], candidate.model)
+    let total = Self.bytes(state.claims.values)
     state.peakBytes = max(state.peakBytes, total)
-    source.makeRoom(total + plan.program.byteCount, within: budget.namedBytes, for: candidate.model)
+    // A request alone makes room among its own model's weights by itself, phase by phase.
+    source.makeRoom(
+      total + plan.program.byteCount, within: budget.namedBytes,
+      sparing: claims.contains(where: \.isRunning) ? nil : candidate.model, claimed: keptBytes)
     return Admission(id: id, plan: plan)
   }
 
@@ -150,25 +157,24 @@ final class MemoryLedger: Sendable {
   ) throws(VARLiteError) -> RequestPlan? {
     let running = others.filter(\.isRunning)
     guard !running.isEmpty else { return alone }
-    let model = ObjectIdentifier(candidate.model)
     func isStreaming(_ claim: Claim) -> Bool {
-      claim.residency == .stream && claim.model == model
+      claim.residency == .stream && claim.sources === candidate.model.sources
     }
     if alone.residency == .stream, running.contains(where: isStreaming) { return nil }
     let heldBytes = budget.claimedBytes
-    budget.claimedBytes = others.reduce(0) { $0 + $1.bytes }
+    budget.claimedBytes = Self.bytes(others)
     let apart = try candidate.plan(budget)
     if apart.shortfallByteCount == 0, apart.residency == alone.residency { return apart }
     // Requests of one model share the weights that both keep.
     guard alone.residency != .stream, let aloneBytes = alone.budgetByteCount else { return nil }
-    let bytes = Self.bytes(others + [Claim(alone, candidate.model)], candidate.model)
+    let bytes = Self.bytes(others + [Claim(alone, candidate.model)])
     return bytes <= aloneBytes + heldBytes - alone.program.byteCount ? alone : nil
   }
 
   private func budget(claimedBytes: Int) throws(VARLiteError) -> MemoryBudget {
-    let all = state.claims.values.reduce(0) { $0 + $1.bytes }
-    return MemoryBudget(
-      namedBytes: try source.namedBytes(claimedBytes: all), claimedBytes: claimedBytes)
+    MemoryBudget(
+      namedBytes: try source.namedBytes(claimedBytes: Self.bytes(state.claims.values)),
+      claimedBytes: claimedBytes)
   }
 
   /// What a request could take that came now and waited for those that run.
@@ -178,22 +184,38 @@ final class MemoryLedger: Sendable {
     }
   }
 
-  /// What claims take at most together.
-  private static func bytes(_ claims: [Claim], _ model: Model) -> Int {
-    let id = ObjectIdentifier(model)
-    var total = claims.filter { $0.model != id || $0.residency == .stream }
-      .reduce(0) { $0 + $1.bytes }
-    for residency in [WeightResidency.map, .load] {
-      let sharing = claims.filter { $0.model == id && $0.residency == residency }
-      guard !sharing.isEmpty else { continue }
-      let kept = sharing.reduce(into: Set<WeightPart>()) { $0.formUnion($1.kept) }
-      let staging = sharing.map(\.stagingBytes).max() ?? 0
-      let shared =
-        sharing.reduce(staging) { $0 + $1.bufferBytes }
-        + model.sources.memoryBytes(of: kept, residency)
-      total += min(sharing.reduce(0) { $0 + $1.bytes }, shared)
+  /// What claims take at most together: what requests of one model keep of its weights is there once.
+  private static func bytes(_ claims: some Sequence<Claim>) -> Int {
+    Dictionary(grouping: claims) { Sharing(sources: ObjectIdentifier($0.sources), $0.residency) }
+      .values.reduce(0) { total, sharing in
+        let apart = sharing.reduce(0) { $0 + $1.bytes }
+        guard sharing.count > 1, sharing[0].residency != .stream else { return total + apart }
+        let kept = sharing.reduce(into: Set<WeightPart>()) { $0.formUnion($1.kept) }
+        let staging = sharing.map(\.stagingBytes).max() ?? 0
+        let together =
+          sharing.reduce(staging) { $0 + $1.bufferBytes }
+          + sharing[0].sources.memoryBytes(of: kept, sharing[0].residency)
+        return total + min(apart, together)
+      }
+  }
+
+  /// Weights of a model that claims may keep.
+  private func keptBytes(_ sources: WeightSources) -> Int {
+    Dictionary(grouping: state.claims.values.filter { $0.sources === sources }, by: \.residency)
+      .reduce(0) { total, sharing in
+        let kept = sharing.value.reduce(into: Set<WeightPart>()) { $0.formUnion($1.kept) }
+        return total + sources.memoryBytes(of: kept, sharing.key)
+      }
+  }
+
+  /// Claims whose weights are in one place.
+  private struct Sharing: Hashable {
+    let sources: ObjectIdentifier
+    let residency: WeightResidency
+
+    init(sources: ObjectIdentifier, _ residency: WeightResidency) {
+      (self.sources, self.residency) = (sources, residency)
     }
-    return total
   }
 
   /// The request or session ends.
@@ -209,7 +231,7 @@ final class MemoryLedger: Sendable {
     monitor.locked {
       guard let claim = state.claims[id] else { return }
       state.claims[id] = Claim(
-        model: claim.model, residency: .map, bytes: bytes, bufferBytes: bytes, kept: [],
+        sources: claim.sources, residency: .map, bytes: bytes, bufferBytes: bytes, kept: [],
         stagingBytes: 0, isRunning: false)
       changed()
     }
@@ -233,7 +255,7 @@ final class MemoryLedger: Sendable {
   var standing: Standing {
     monitor.locked {
       Standing(
-        claimedBytes: state.claims.values.reduce(0) { $0 + $1.bytes },
+        claimedBytes: Self.bytes(state.claims.values),
         peakBytes: state.peakBytes,
         runningCount: state.claims.values.count(where: \.isRunning),
         queuedCount: state.queue.count)
@@ -244,7 +266,7 @@ final class MemoryLedger: Sendable {
 extension MemoryLedger.Claim {
   init(_ plan: RequestPlan, _ model: Model) {
     self.init(
-      model: ObjectIdentifier(model), residency: plan.weightResidency,
+      sources: model.sources, residency: plan.weightResidency,
       bytes: plan.anonymousPeakByteCount - plan.program.anonymousByteCount,
       bufferBytes: plan.phases.map(\.bufferByteCount).max() ?? 0,
       kept: plan.phases.reduce(into: []) { $0.formUnion($1.weights.kept) },

@@ -1,4 +1,5 @@
 import Synchronization
+import VARModels
 import VARSystem
 
 /// What a request may take.
@@ -16,18 +17,30 @@ final class MemorySource: Sendable {
   private let state = Mutex(State())
 
   private struct State {
-    var program = ProcessMemory.unknown
-    var models: [ObjectIdentifier: Weak] = [:]
+    /// What the process had when the first of the models was open.
+    var first = ProcessMemory.unknown
+    var models: [ObjectIdentifier: Opened] = [:]
   }
 
-  private struct Weak: Sendable {
+  private struct Opened: Sendable {
     weak var model: Model?
+    /// What it has added.
+    var anonymousByteCount = 0
+    var fileByteCount = 0
   }
 
   init(fixedBytes: Int?) { self.fixedBytes = fixedBytes }
 
   /// What the process has besides requests and kept weights: libraries, tables, models' directories.
-  var program: ProcessMemory { state.withLock { $0.program } }
+  var program: ProcessMemory {
+    state.withLock { state in
+      state.models.values.reduce(into: state.first) { program, opened in
+        guard opened.model != nil else { return }
+        program.anonymousByteCount += opened.anonymousByteCount
+        program.fileByteCount += opened.fileByteCount
+      }
+    }
+  }
 
   /// Takes note that a model is open.
   ///
@@ -36,15 +49,15 @@ final class MemorySource: Sendable {
     let now = ProcessMemory.current()
     state.withLock { state in
       state.models = state.models.filter { $0.value.model != nil }
+      var opened = Opened(model: model)
       if state.models.isEmpty {
-        state.program = now ?? .unknown
+        state.first = now ?? .unknown
       } else if let before, let now {
-        // Beside other models, whose requests may run, only what the opening added counts.
-        state.program.anonymousByteCount += max(
-          0, now.anonymousByteCount - before.anonymousByteCount)
-        state.program.fileByteCount += max(0, now.fileByteCount - before.fileByteCount)
+        // Beside other models, whose requests may run, only what the opening added counts, until it is closed.
+        opened.anonymousByteCount = max(0, now.anonymousByteCount - before.anonymousByteCount)
+        opened.fileByteCount = max(0, now.fileByteCount - before.fileByteCount)
       }
-      state.models[ObjectIdentifier(model)] = Weak(model: model)
+      state.models[ObjectIdentifier(model)] = opened
     }
   }
 
@@ -69,10 +82,17 @@ final class MemorySource: Sendable {
     return system.defaultBudgetBytes + min(growth, claimedBytes + retainedBytes)
   }
 
-  /// Gives back kept weights that no request needs, of other models, where what is claimed does not fit beside them.
-  func makeRoom(_ bytes: Int, within budget: Int, for model: Model) {
-    let others = models.filter { $0 !== model }
-    guard bytes + others.reduce(0, { $0 + $1.sources.retainedBytes }) > budget else { return }
-    for other in others { other.sources.releaseUnused() }
+  /// Gives back kept weights that no request needs, where what is claimed does not fit beside them.
+  ///
+  /// - Parameters:
+  ///   - spared: keeps its weights.
+  ///   - claimed: weights of a model that are among what is claimed.
+  func makeRoom(
+    _ bytes: Int, within budget: Int, sparing spared: Model?, claimed: (WeightSources) -> Int
+  ) {
+    let models = models.filter { $0 !== spared }
+    let unclaimed = models.map { max(0, $0.sources.retainedBytes - claimed($0.sources)) }
+    guard bytes + unclaimed.reduce(0, +) > budget else { return }
+    for model in models { model.sources.releaseUnused() }
   }
 }

@@ -88,7 +88,7 @@ struct TurnPlanner {
     // In a session, a picture that may come of the turn is planned when it comes.
     if scope.contextTokens == nil || drawsAtOnce {
       shape.drawing = try drawing()
-      shape.hasPreviews = request.drawing.map { $0.previews != .none } ?? false
+      shape.hasPreviews = request.drawing?.hasPreviews ?? false
       let context = scope.tokenCount + promptTokens + shape.textTokens
       // The token that starts the picture is no text feature.
       shape.contextTokens = max(0, min(context, capacity.context) - (drawsAtOnce ? 1 : 0))
@@ -124,7 +124,10 @@ extension TurnPlanner {
       ways += shorterTexts.first(where: fits).map { [$0] } ?? []
     } else {
       ways += smallerDrawings.first(where: fits).map { [$0] } ?? []
-      if (try? drawing())??.branches == 2 { ways += [Remedy(.noGuidance)].filter(fits) }
+      // A drawing that goes on stays the same picture.
+      if request.drawing?.history == nil, (try? drawing())??.branches == 2 {
+        ways += [Remedy(.noGuidance)].filter(fits)
+      }
     }
     ways += smallerPictures.first(where: fits).map { [$0] } ?? []
     return ways + largerBudget(plan)

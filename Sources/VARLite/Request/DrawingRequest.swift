@@ -87,7 +87,7 @@ extension DrawingRequest {
     try VARLiteError.require(tau ?? 1, in: 0.001...1000, "tau")
     try VARLiteError.require(topP ?? 1, in: 0...1, "top-p of the bits")
     let configuration = model.configuration
-    let schedule = try schedule(configuration)
+    let schedule = try schedule(model)
     if case .count(let count) = previews {
       try VARLiteError.require(count, in: 0...schedule.scales.count - 1, "number of previews")
     }
@@ -103,20 +103,12 @@ extension DrawingRequest {
   }
 
   /// The scales of the history where there is one, else those of the size and the shape.
-  private func schedule(
-    _ configuration: VARGPTConfiguration
-  ) throws(VARLiteError) -> ScaleSchedule {
+  private func schedule(_ model: Model) throws(VARLiteError) -> ScaleSchedule {
     guard let history else {
-      return try ScheduleSelection.schedule(configuration, size: size, aspect: aspect)
+      return try ScheduleSelection.schedule(model.configuration, size: size, aspect: aspect)
     }
     try VARLiteError.require(keptScaleCount, in: 0...history.bits.count, "number of kept scales")
-    try history.check(codebookDim: configuration.generator.codebookDim)
-    guard history.schedule.scales.count <= configuration.generator.numLevels else {
-      throw VARLiteError(
-        .request,
-        "the saved drawing has \(history.schedule.scales.count) scales, the model knows "
-          + "\(configuration.generator.numLevels)")
-    }
+    try history.check(model)
     return history.schedule
   }
 
@@ -125,6 +117,9 @@ extension DrawingRequest {
       cfgScale: cfgScale ?? defaults.cfgScale, tau: tau ?? defaults.tau,
       topP: topP ?? defaults.topP, isGreedy: isGreedy)
   }
+
+  /// Whether there may be previews.
+  var hasPreviews: Bool { previews != .none && previews != .count(0) }
 
   /// Whether there is a preview after a scale.
   func hasPreview(afterScale index: Int, of count: Int) -> Bool {

@@ -25,9 +25,18 @@ public struct DrawingState: Sendable, Equatable {
   /// Whether all scales are drawn.
   public var isComplete: Bool { bits.count == schedule.scales.count }
 
-  /// Throws `request` unless the bits are those of the first scales.
-  func check(codebookDim: Int) throws(VARLiteError) {
-    let counts = schedule.scales.map { $0.tokenCount * codebookDim }
+  /// Throws `request` unless a model could have drawn this: its scales, and bits of the first ones.
+  func check(_ model: Model) throws(VARLiteError) {
+    guard self.model == model.contentHash else {
+      throw VARLiteError(
+        .request,
+        "the saved drawing was made by another model (\(self.model), not \(model.contentHash))")
+    }
+    let configuration = model.configuration
+    guard ScheduleSelection.offers(schedule, configuration) else {
+      throw VARLiteError(.request, "the saved drawing has scales that no picture of the model has")
+    }
+    let counts = schedule.scales.map { $0.tokenCount * configuration.generator.codebookDim }
     guard bits.count <= counts.count, bits.map(\.count) == Array(counts.prefix(bits.count)) else {
       throw VARLiteError(
         .request, "the saved drawing has bits of \(bits.map(\.count)), the scales take \(counts)")

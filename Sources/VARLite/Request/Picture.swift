@@ -60,6 +60,9 @@ public struct Picture: Sendable {
         guard width > 0, height > 0 else {
           throw ImageError(.tooSmall, "\(width) x \(height) pixels are no picture")
         }
+        guard max(width, height) <= 1 << 30 else {
+          throw ImageError(.tooLarge, "\(width) x \(height) pixels; no side may be over 2^30")
+        }
         return ImageDecoder.Extents(width: width, height: height)
       }
     } catch { throw VARLiteError(error) }

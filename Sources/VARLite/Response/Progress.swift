@@ -6,7 +6,7 @@ public struct Progress: Sendable, Equatable {
     public let rawValue: String
     public init(rawValue: String) { self.rawValue = rawValue }
 
-    /// The request waits for others to end: `done` of `total` places of the queue are behind it.
+    /// The request waits for others to end. `total` others stood before it in the queue, `done` of them do no more.
     public static let waiting = Stage(rawValue: "waiting")
     /// Weights are read from the file before they are used: bytes.
     public static let loading = Stage(rawValue: "loading")

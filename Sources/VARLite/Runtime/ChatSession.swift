@@ -43,6 +43,9 @@ public final class ChatSession {
   /// Where the conversation stands, to come back to.
   public var mark: Mark { Mark(mark: conversation.mark) }
 
-  /// Forgets the turns after a mark of this session.
-  public func rewind(to mark: Mark) { conversation.rewind(to: mark.mark) }
+  /// Forgets the turns after a mark of this session. Without any, it holds no memory.
+  public func rewind(to mark: Mark) {
+    conversation.rewind(to: mark.mark)
+    conversation.endTurn()
+  }
 }

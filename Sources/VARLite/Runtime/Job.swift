@@ -83,6 +83,7 @@ final class JobList: Sendable {
   /// Jobs that have ended, whose threads are about to.
   private nonisolated(unsafe) var ended: [Int] = []
   private nonisolated(unsafe) var nextID = 0
+  private nonisolated(unsafe) var isClosed = false
 
   /// Starts a job's thread.
   func start(
@@ -90,6 +91,7 @@ final class JobList: Sendable {
   ) throws(VARLiteError) -> Job {
     join(takeEnded())
     return try monitor.locked { () throws(VARLiteError) in
+      if isClosed { throw MemoryLedger.closed }
       nextID += 1
       let job = Job(id: nextID)
       let thread = JoinableThread(stackBytes: Self.stackBytes) {
@@ -125,9 +127,14 @@ final class JobList: Sendable {
     for thread in threads { if thread.isCurrent { thread.detach() } else { thread.join() } }
   }
 
-  /// Stops all jobs at once.
-  func stop() {
-    for job in monitor.locked({ Array(running.values) }) { job.stop() }
+  /// Stops all jobs at once, waits until they have ended, and starts no more.
+  func close() {
+    let jobs = monitor.locked {
+      isClosed = true
+      return Array(running.values)
+    }
+    for job in jobs { job.stop() }
+    join()
   }
 
   /// Waits until all jobs and their threads have ended.

@@ -81,7 +81,7 @@ final class EventBoard: Sendable {
         case .failure: .failed
         }
       return Job.Snapshot(
-        state: state, queuePlace: state == .waiting ? progress?.total ?? 0 : nil,
+        state: state, queuePlace: state == .waiting ? past.queuePlace : nil,
         progress: isWaiting ? nil : progress, text: past.text, scale: past.scale,
         preview: past.preview)
     }
@@ -149,6 +149,9 @@ struct EventDigest: Sendable {
   private(set) var progress: Progress?
   private(set) var scale: DrawnScale?
   private(set) var preview: Preview?
+
+  /// Requests that start before one that waits.
+  var queuePlace: Int { progress.map { $0.total - $0.done } ?? 0 }
 
   mutating func add(_ event: Event) {
     switch event.content {

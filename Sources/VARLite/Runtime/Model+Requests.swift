@@ -24,6 +24,10 @@ extension Model {
   private func planner(
     _ request: Request, _ promptTokens: Int?
   ) throws(VARLiteError) -> TurnPlanner {
+    try runtime.requireOpen()
+    if let promptTokens {
+      try VARLiteError.require(promptTokens, in: 0...1 << 30, "number of prompt tokens")
+    }
     let prepared = try prepare(request, isFirstTurn: true)
     return TurnPlanner(
       model: self, scope: ConversationScope(),
@@ -75,13 +79,8 @@ extension Model {
     of drawing: DrawingState, stop: StopSignal = StopSignal(),
     events: (Event) -> Void = { _ in }
   ) throws(VARLiteError) -> RGBImage {
-    guard drawing.model == contentHash else {
-      throw VARLiteError(
-        .request,
-        "the saved drawing was made by another model (\(drawing.model), not \(contentHash))")
-    }
     try require(.vaeDecoder, to: "show a drawing")
-    try drawing.check(codebookDim: configuration.generator.codebookDim)
+    try drawing.check(self)
     var shape = RequestShape()
     shape.decodedGrid = drawing.schedule.finalGrid
     return try runCodec(shape, stop, events) { conversation in

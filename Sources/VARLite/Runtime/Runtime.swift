@@ -51,12 +51,16 @@ public final class Runtime: Sendable {
       throw VARLiteError(
         .request, "this machine does not run the instruction set \(options.instructionSet)")
     }
+    try VARLiteError.require(options.memoryBudgetBytes ?? 0, in: 0...Int.max, "memory budget")
     self.options = options
     memory = MemorySource(fixedBytes: options.memoryBudgetBytes)
     ledger = MemoryLedger(memory)
   }
 
-  deinit { jobs.join() }
+  deinit { if isOwn { jobs.join() } }
+
+  /// Whether the process is the one that made the runtime, and not forked from that: threads are not forked.
+  private var isOwn: Bool { process == ProcessIdentity.current }
 
   /// Opens a model. Reads its directory and metadata, not the weights.
   ///
@@ -80,9 +84,9 @@ public final class Runtime: Sendable {
   ///
   /// Not from within an event of one of the runtime's own jobs: a job cannot wait for its own end.
   public func close() {
+    guard isOwn else { return }
     ledger.close()
-    jobs.stop()
-    jobs.join()
+    jobs.close()
     pool.withLock { $0 = nil }
   }
 
@@ -116,7 +120,7 @@ public final class Runtime: Sendable {
 extension Runtime {
   /// Throws `closed` where no request may begin.
   func requireOpen() throws(VARLiteError) {
-    guard process == ProcessIdentity.current else {
+    guard isOwn else {
       throw VARLiteError(
         .closed, "the runtime belongs to the process that this one was forked from; make another")
     }
@@ -131,7 +135,8 @@ extension Runtime {
 
   /// The threads, which the first request starts.
   func threads() throws(VARLiteError) -> ThreadPool {
-    let made = pool.withLock { pool -> ThreadPool? in
+    let made = try pool.withLock { pool throws(VARLiteError) -> ThreadPool? in
+      if ledger.isClosed { throw MemoryLedger.closed }
       if pool == nil { pool = ThreadPool(threadCount: options.threadCount) }
       return pool
     }
@@ -143,11 +148,13 @@ extension Runtime {
     return made
   }
 
-  /// Decoding a picture must fit into what the budget leaves; it is never a reason to decode less of the picture.
+  /// Decoding a picture must fit into what a request may take that runs alone; it is never a reason to decode less of
+  /// the picture.
   var imageLimits: ImageLimits {
     var limits = ImageLimits()
-    guard let budget = try? memory.namedBytes(claimedBytes: 0) else { return limits }
-    limits.maximumMemoryBytes = max(0, budget - (ProcessMemory.current()?.byteCount ?? 0))
+    guard let budget = try? ledger.budget() else { return limits }
+    limits.maximumMemoryBytes = max(
+      0, budget.namedBytes - budget.claimedBytes - program.byteCount)
     return limits
   }
 }

@@ -13,11 +13,13 @@ struct StopStrings {
   mutating func append(_ text: String) -> String {
     guard !strings.isEmpty, !hasEnded else { return hasEnded ? "" : text }
     held += Array(text.utf8)
-    if let end = held.indices.first(where: { start in
-      strings.contains { held[start...].starts(with: $0) }
-    }) {
-      hasEnded = true
-      return take(end)
+    // The one that is whole first, so that it is the same in whichever pieces the text comes.
+    for end in held.indices {
+      let ended = strings.filter { held[...end].suffix($0.count).elementsEqual($0) }
+      if let longest = ended.map(\.count).max() {
+        hasEnded = true
+        return take(end + 1 - longest)
+      }
     }
     let open = held.indices.first { start in
       strings.contains { $0.starts(with: held[start...]) }

@@ -11,6 +11,7 @@ extension Conversation {
     do {
       let turn = try prepare(request)
       try admit(turn)
+      reporter.drawsPicture = request.drawing.map { $0.start != .whereTheModelStarts } ?? false
       return try answer(turn)
     } catch {
       rewind(to: mark)
@@ -50,7 +51,7 @@ extension Conversation {
       try endAnswer(pending: written.end == .drawing ? nil : written.ids.last)
     }
     response.plan = self.plan ?? plan
-    reporter.end()
+    reporter.finish()
     response.timings = reporter.timings
     return response
   }

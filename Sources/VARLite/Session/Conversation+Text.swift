@@ -45,8 +45,6 @@ extension Conversation {
     }
     try begin(.conversation(writesText: true))
     let run = run
-    let share = 1 / Double(max(count, 1))
-    reporter.begin(Progress(.writing, total: count), done: 0, share: share)
     let tokens = model.configuration.specialTokens
     let penalty = sampling.repetitionPenalty ?? model.generationDefaults.repetitionPenalty
     var sampler = TextSampler(
@@ -56,6 +54,9 @@ extension Conversation {
     var written = WrittenText()
     var stepLogits: [Float] = []
     while written.ids.count < count {
+      reporter.begin(
+        Progress(.writing, done: written.ids.count, total: count),
+        done: Double(written.ids.count) / Double(count), share: 1 / Double(count))
       let logits = try session.nextLogits(run)
       if recorder != nil { stepLogits += logits }
       guard let id = sampler.pick(logits, step: written.ids.count) else {
@@ -77,7 +78,7 @@ extension Conversation {
         written.end = .stopString
         break
       }
-      if !mayDraw, reporter.stop.isRequested {
+      if reporter.endsText {
         written.end = .stopped
         break
       }

@@ -49,7 +49,10 @@ package final class Conversation {
 
   deinit {
     endReading()
-    if let admission { model.runtime.ledger.end(admission.id) }
+    guard let admission else { return }
+    // Others may take the memory when it is free, not before.
+    (compute, arenas, session) = (nil, (nil, nil), nil)
+    model.runtime.ledger.end(admission.id)
   }
 
   /// What every forward pass of the turn shares.
@@ -76,9 +79,7 @@ package final class Conversation {
   /// The same for a request without words.
   func admit(_ candidate: MemoryLedger.Candidate) throws {
     let admission = try model.runtime.ledger.admit(candidate, reporter.stop) { [reporter] place in
-      var progress = Progress(.waiting)
-      progress.total = place
-      reporter.report(.progress(progress))
+      reporter.waits(place)
     }
     self.admission = admission
     weights.use(
@@ -113,7 +114,7 @@ package final class Conversation {
     }
     let request = WeightRequest(id: requestID, isCancelled: { [reporter] in reporter.stop.isNow })
     try weights.begin(planned.weights, for: request) { done, total in
-      reporter.report(.progress(Progress(.loading, done: done, total: total)))
+      reporter.loads(done, of: total)
     }
   }
 
@@ -236,6 +237,8 @@ package final class Conversation {
   func rewind(to mark: Mark) {
     turnCount = mark.turnCount
     session?.rewind(to: mark.session)
+    // The turn that comes first, whichever that is, decides what the state can hold.
+    if turnCount == 0 { (session, arenas.session) = (nil, nil) }
   }
 
   /// Ends the answer in the form that the next turn continues.

@@ -89,11 +89,13 @@ extension Model {
     let preprocessing = try preprocessing(request)
     let builder = PromptBuilder(model: self)
     let ids = try builder.ids(request.messages, isFirstTurn: isFirstTurn)
-    var answer = request.drawing?.history?.answerTokens ?? []
-    if answer.isEmpty, request.drawsAtOnce {
+    var answer: [Int32] = []
+    if let history = request.drawing?.history {
+      answer = history.answerTokens
+      try builder.check(answer)
+    } else if request.drawsAtOnce {
       answer = [Int32(configuration.specialTokens.imageGenStart)]
     }
-    try builder.check(answer)
     let pictures = request.pictures
     if !pictures.isEmpty { try require(.vision, to: "look at pictures") }
     var extents: [ImageDecoder.Extents] = []

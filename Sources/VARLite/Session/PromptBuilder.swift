@@ -32,9 +32,8 @@ struct PromptBuilder {
   /// Throws `request` unless tokens can stand behind the prompt of a drawing.
   func check(_ answer: [Int32]) throws(VARLiteError) {
     let vocabulary = Int32(model.configuration.languageModel.vocabSize)
-    guard let last = answer.last else { return }
     guard answer.allSatisfy({ (0..<vocabulary).contains($0) }),
-      Int(last) == tokens.imageGenStart
+      answer.last.map(Int.init) == tokens.imageGenStart
     else {
       throw VARLiteError(.request, "the saved drawing does not begin with tokens of this model")
     }

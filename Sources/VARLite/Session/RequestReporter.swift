@@ -7,10 +7,15 @@ import VARSystem
 /// the layers that the networks have gone through.
 package final class RequestReporter {
   let stop: StopSignal
+  /// Whether a picture is drawn, behind one of whose scales the request may stop.
+  var drawsPicture = false
   private var send: (Event) -> Void
   private let clock = StageTimes()
-  private var start = MonotonicClock.seconds()
+  /// When the request began to run; nil before.
+  private var start: Double?
   private var current = Progress(.waiting)
+  /// The share of the work that was done when the present plan was made.
+  private var plannedFraction = 0.0
   /// Shares of the work, in the order in which they come.
   private var stages: [(stage: Progress.Stage, work: Double)] = []
   private var totalWork = 0.0
@@ -29,9 +34,20 @@ package final class RequestReporter {
 
   var timings: [(stage: Progress.Stage, seconds: Double)] { clock.times }
 
-  /// The request begins to run.
+  /// Whether a text ends after the present token.
+  var endsText: Bool { !drawsPicture && stop.isRequested }
+
+  /// The request waits, and `place` others start before it.
+  func waits(_ place: Int) {
+    current.total = max(current.total, place)
+    current.done = current.total - place
+    report(.progress(current))
+  }
+
+  /// The request begins to run, or goes on with another plan.
   func begin(_ plan: RequestPlan) {
-    start = MonotonicClock.seconds()
+    start = start ?? MonotonicClock.seconds()
+    plannedFraction = current.fraction
     stages = []
     for stage in plan.phases.flatMap(\.stages) {
       if stage.stage == stages.last?.stage {
@@ -59,6 +75,21 @@ package final class RequestReporter {
     tell()
   }
 
+  /// Weights are read before they are used.
+  func loads(_ done: Int, of total: Int) {
+    var progress = Progress(.loading, done: done, total: total)
+    (progress.fraction, progress.seconds) = (current.fraction, seconds)
+    report(.progress(progress))
+  }
+
+  /// All is done, what was planned for and not needed included.
+  func finish() {
+    end()
+    guard current.fraction < 0.999_999 else { return }
+    (current.fraction, current.seconds) = (1, seconds)
+    report(.progress(current))
+  }
+
   /// A layer of a network begins.
   func layerBegins() {
     guard current.layer < current.layerCount else { return }
@@ -82,10 +113,13 @@ package final class RequestReporter {
     let layers =
       current.layerCount > 0 ? Double(max(current.layer - 1, 0)) / Double(current.layerCount) : 0
     let done = doneWork + stageWork * (unit.start + unit.share * layers)
-    current.fraction = totalWork > 0 ? min(done / totalWork, 1) : 0
-    current.seconds = MonotonicClock.seconds() - start
+    let share = totalWork > 0 ? min(done / totalWork, 1) : 0
+    current.fraction = plannedFraction + (1 - plannedFraction) * share
+    current.seconds = seconds
     report(.progress(current))
   }
+
+  private var seconds: Double { start.map { MonotonicClock.seconds() - $0 } ?? 0 }
 
   /// The request is over.
   func end() { clock.end() }

@@ -63,7 +63,7 @@ final class ProgressLine {
     if let part = progress.stage.part { parts.begin(part, at: MonotonicClock.seconds()) }
     let (done, total) = (progress.done, progress.total)
     switch progress.stage {
-    case .waiting: step("waiting for \(total) requests", isLast: false)
+    case .waiting: step("waiting for other requests", isLast: false)
     case .loading:
       step("loading \(Self.bytes(done)) of \(Self.bytes(total))", isLast: done == total)
     case .looking:

@@ -1,0 +1,127 @@
+import Testing
+import VARLite
+import VARSystem
+
+/// Opens once; who comes before waits.
+final class Gate: Sendable {
+  private let monitor = Monitor()
+  private nonisolated(unsafe) var isOpen = false
+
+  func open() {
+    monitor.locked {
+      isOpen = true
+      monitor.signal()
+    }
+  }
+
+  /// - Returns: false where it has stayed shut for half a minute.
+  @discardableResult func pass() -> Bool {
+    Patience.wait { self.monitor.locked { self.isOpen } }
+  }
+}
+
+/// Waits for what must come, however slow the machine is.
+enum Patience {
+  /// - Returns: false where a condition is not fulfilled within half a minute.
+  static func wait(until condition: () -> Bool) -> Bool {
+    let end = MonotonicClock.seconds() + 30
+    let monitor = Monitor()
+    while !condition() {
+      guard MonotonicClock.seconds() < end else { return false }
+      monitor.locked { monitor.wait(milliseconds: 1) }
+    }
+    return true
+  }
+}
+
+/// Notes of several threads, in the order in which they came.
+final class Notebook<Note: Sendable>: Sendable {
+  private let monitor = Monitor()
+  private nonisolated(unsafe) var written: [Note] = []
+
+  func write(_ note: Note) { monitor.locked { written.append(note) } }
+  var notes: [Note] { monitor.locked { written } }
+}
+
+/// A request on a thread of its own, where its events are seen as well.
+final class Running: Sendable {
+  private let thread: JoinableThread?
+  private let end = Notebook<Result<Response, VARLiteError>>()
+
+  init(
+    _ model: Model, _ request: Request, stop: StopSignal = StopSignal(),
+    events: @escaping @Sendable (Event) -> Void = { _ in }
+  ) {
+    let end = end
+    thread = JoinableThread(stackBytes: 2 << 20) {
+      end.write(
+        Result { () throws(VARLiteError) in
+          try model.run(request, stop: stop, events: events)
+        })
+    }
+  }
+
+  /// Waits for the end, once.
+  func response() throws -> Response {
+    thread?.join()
+    return try #require(end.notes.first).get()
+  }
+
+  /// The same for a request that fails.
+  func failure() throws -> VARLiteError {
+    thread?.join()
+    guard case .failure(let error) = try #require(end.notes.first) else {
+      throw VARLiteError(.request, "the request was answered")
+    }
+    return error
+  }
+}
+
+/// Models of one runtime whose requests have a stated memory.
+struct SharedBudget {
+  let runtime: Runtime
+  let models: [Model]
+
+  /// What a request claims.
+  static func bytes(_ plan: RequestPlan) -> Int {
+    plan.anonymousPeakByteCount - plan.program.anonymousByteCount
+  }
+
+  /// - Parameters:
+  ///   - request: the measure; it must be one that takes the same whatever there is.
+  ///   - share: times the request's memory that all requests together may take, give or take a tenth. What the program
+  ///     takes by itself is known only when the models are open, and other tests change it.
+  init(
+    _ paths: [String], residency: Residency, share: Double, of request: Request,
+    threadCount: Int = 2
+  ) throws {
+    func open(_ budgetBytes: Int?) throws -> SharedBudget {
+      let runtime = try Runtime(
+        options: Runtime.Options(threadCount: threadCount, memoryBudgetBytes: budgetBytes))
+      let options = Model.Options(residency: residency)
+      return SharedBudget(
+        runtime: runtime, models: try paths.map { try runtime.open($0, options: options) })
+    }
+    var plan = try open(1 << 40).models[0].plan(request)
+    for _ in 0..<500 {
+      let wanted = Int(Double(Self.bytes(plan)) * share)
+      let budget = plan.program.byteCount + wanted
+      let opened = try open(budget)
+      plan = try opened.models[0].plan(request)
+      if abs(budget - plan.program.byteCount - wanted) < Self.bytes(plan) / 10 {
+        self = opened
+        return
+      }
+    }
+    throw VARLiteError(.memory, "the program's memory does not come to rest")
+  }
+
+  private init(runtime: Runtime, models: [Model]) {
+    (self.runtime, self.models) = (runtime, models)
+  }
+
+  /// Waits until so many requests wait.
+  func queues(_ count: Int) -> Bool {
+    Patience.wait { runtime.snapshot.queuedCount == count }
+  }
+}
