@@ -161,7 +161,7 @@ package struct GenerateBenchmark {
 }
 
 /// Takes the time and the number of allocations when each scale begins, and when the last one ends.
-private final class ScaleMarks: DrawingSteps {
+private final class ScaleMarks: DrawingDelegate {
   private(set) var seconds: [Double] = []
   private(set) var allocationCounts: [Int]
   private let scaleCount: Int

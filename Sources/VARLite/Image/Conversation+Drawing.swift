@@ -19,16 +19,16 @@ extension Conversation {
     if let forced = instruments.forcedBits { try drawing.force(forced) }
     if plan?.phase(.drawing) == nil {
       // A session's answer turned out to be a picture.
-      try admit(turn, isRead: true)
+      try admit(turn, isPictureOnly: true)
     }
-    var state = DrawingState(model: model, request, history, drawing)
+    var state = DrawingState(request, history, drawing, self)
     if let earlier = request.history {
-      try earlier.requireSamePrompt(state)
+      try earlier.requireSameStart(state)
       drawing.keep(Array(earlier.bits.prefix(request.keptScaleCount)))
     }
     reportUnknownSize(drawing)
-    let steps = DrawingRun(self, request, drawing, state)
-    let drawn = try drawCodes(drawing, session, steps)
+    let delegate = RequestedDrawing(self, request, drawing, state)
+    let drawn = try drawCodes(drawing, session, delegate)
     releaseSession()
     state.bits = drawn.bits
     response.drawing = state
@@ -50,19 +50,19 @@ extension Conversation {
   }
 
   private func drawCodes(
-    _ drawing: ImageDrawing, _ session: LanguageSession, _ steps: DrawingRun
+    _ drawing: ImageDrawing, _ session: LanguageSession, _ delegate: RequestedDrawing
   ) throws -> DrawnCodes {
     let scales = drawing.schedule.scales
     recorder?.record(
       "scale_schedule", shape: [scales.count, 3],
       integers: scales.flatMap { [1, $0.height, $0.width] })
-    // Weights of the conversation leave the memory before that of the drawing is taken.
+    // The weights of the conversation are given up first, so that the drawing's buffers find their memory.
     try begin(.drawingContext)
     var plan = MemoryPlan()
     let layout = drawing.reserve(
       &plan, contextTokens: session.ids.count - 1, kvType: kvType ?? model.kvType)
     guard let arena = Arena(plan) else { throw VARLiteError.noMemory(plan.byteCount) }
-    return try drawing.draw(session, DrawingBuffers(layout, arena: arena), run, steps)
+    return try drawing.draw(session, DrawingBuffers(layout, arena: arena), run, delegate)
   }
 
   /// Pixels of codes `[grid, codebookDim]`.
@@ -107,7 +107,7 @@ extension Conversation {
 }
 
 /// What a request does between the scales of its drawing: it tells how far it is, shows previews, and stops.
-private struct DrawingRun: DrawingSteps {
+private struct RequestedDrawing: DrawingDelegate {
   private let conversation: Conversation
   private let request: DrawingRequest
   private let schedule: ScaleSchedule
@@ -163,17 +163,26 @@ private struct DrawingRun: DrawingSteps {
 
 extension DrawingState {
   fileprivate init(
-    model: Model, _ request: DrawingRequest, _ history: DrawingHistory, _ drawing: ImageDrawing
+    _ request: DrawingRequest, _ history: DrawingHistory, _ drawing: ImageDrawing,
+    _ conversation: Conversation
   ) {
+    let model = conversation.model
     let settings = request.settings(model.configuration.imageSampling)
     self.init(
-      model: model.contentHash, promptHash: history.promptHash, schedule: drawing.schedule,
+      model: model.contentHash, promptHash: history.promptHash,
+      kvType: conversation.kvType ?? model.kvType, schedule: drawing.schedule,
       cfgScale: settings.cfgScale, tau: settings.tau, topP: settings.topP,
       isGreedy: settings.isGreedy, seed: request.seed, answerTokens: history.answerTokens, bits: [])
   }
 
-  /// Throws `request` where a drawing would go on with another prompt than it began with.
-  fileprivate func requireSamePrompt(_ other: DrawingState) throws(VARLiteError) {
+  /// Throws `request` where a drawing would go on with another prompt or cache than it began with.
+  fileprivate func requireSameStart(_ other: DrawingState) throws(VARLiteError) {
+    guard kvType == other.kvType else {
+      throw VARLiteError(
+        .request,
+        "the saved drawing was made with keys and values in \(kvType.rawValue), this one has "
+          + other.kvType.rawValue)
+    }
     guard promptHash == other.promptHash else {
       throw VARLiteError(
         .request, "the saved drawing was made with another prompt, or with other pictures")

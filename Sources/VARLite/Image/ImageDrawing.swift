@@ -17,7 +17,7 @@ package struct DrawnCodes {
 }
 
 /// What a caller of a drawing does between its scales.
-package protocol DrawingSteps {
+package protocol DrawingDelegate {
   /// The text is read; the scales, whose weights are others, come next.
   func beginScales() throws
   func begin(_ scale: ScaleStep)
@@ -94,18 +94,18 @@ package struct ImageDrawing {
 
   /// - Parameters:
   ///   - session: a conversation whose last token starts the picture.
-  ///   - steps: what is done between the scales.
+  ///   - delegate: what is done between the scales.
   package func draw(
     _ session: LanguageSession, _ buffers: DrawingBuffers, _ run: RunContext,
-    _ steps: some DrawingSteps
+    _ delegate: some DrawingDelegate
   ) throws -> DrawnCodes {
     let pass = DrawingPass(self, session, buffers, run)
     try pass.readText()
-    try steps.beginScales()
+    try delegate.beginScales()
     var drawn = DrawnCodes(schedule, codebookDim: configuration.generator.codebookDim)
     // From here on nothing allocates.
     for scale in pass.scales {
-      steps.begin(scale)
+      delegate.begin(scale)
       try pass.embed(scale)
       try pass.runLanguageModel(scale)
       try pass.projectStates(scale)
@@ -113,7 +113,7 @@ package struct ImageDrawing {
       try pass.sampleBits(scale, into: &drawn.ownBits[scale.index])
       drawn.bits.append(givenBits(scale.index) ?? drawn.ownBits[scale.index])
       pass.addCodes(drawn.bits[scale.index], scale)
-      guard try steps.end(scale, bits: drawn.bits, sum: pass.sum) else { break }
+      guard try delegate.end(scale, bits: drawn.bits, sum: pass.sum) else { break }
     }
     drawn.codes = Array(pass.sum.values)
     return drawn

@@ -95,7 +95,8 @@ struct RequestPlanner {
         phases.append(try decoding(grid, scales[scales.count - 1].buffers, as: .preview))
       }
       phases.append(try decoding(grid, compute + (shape.keepsSession ? session : [])))
-      // The end of the answer is read behind the picture, also where the prompt was planned with an earlier turn.
+      // After the picture, a session reads the end of the answer. That is planned here where the picture is planned
+      // alone, without the prompt that came before it.
       if shape.keepsSession, shape.promptTokens == 0 {
         phases.append(conversation(shape, compute + session))
       }

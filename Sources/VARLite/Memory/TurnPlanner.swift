@@ -21,8 +21,8 @@ struct TurnPlanner {
   let model: Model
   let scope: ConversationScope
   let turn: PreparedRequest
-  /// Whether the turn is read already, and its answer turned out to be a picture.
-  var isRead = false
+  /// Whether the turn is read and its words are written, and only its picture is left.
+  var isPictureOnly = false
 
   /// Rows of a prompt that go through the layers at once at most; a longer one takes several passes.
   private static let largestRows = 4096
@@ -30,9 +30,11 @@ struct TurnPlanner {
   private static let largestTurnRows = 1024
 
   private var request: Request { turn.request }
-  private var promptTokens: Int { isRead ? 0 : turn.promptTokens }
-  private var drawsAtOnce: Bool { isRead || turn.drawsAtOnce }
-  var kvType: KVType { scope.kvType ?? request.kvType ?? model.kvType }
+  private var promptTokens: Int { isPictureOnly ? 0 : turn.promptTokens }
+  private var drawsAtOnce: Bool { isPictureOnly || turn.drawsAtOnce }
+  var kvType: KVType {
+    scope.kvType ?? request.kvType ?? request.drawing?.history?.kvType ?? model.kvType
+  }
 
   private func drawing() throws(VARLiteError) -> ImageDrawing? {
     guard let drawing = request.drawing else { return nil }
@@ -84,7 +86,7 @@ struct TurnPlanner {
     shape.promptTokens = promptTokens
     shape.earlierTokens = scope.tokenCount
     shape.textTokens = drawsAtOnce ? 0 : min(turn.maximumTextTokens, capacity.context)
-    shape.pictureGrids = isRead ? [] : turn.grids
+    shape.pictureGrids = isPictureOnly ? [] : turn.grids
     // In a session, a picture that may come of the turn is planned when it comes.
     if scope.contextTokens == nil || drawsAtOnce {
       shape.drawing = try drawing()
@@ -113,7 +115,8 @@ extension TurnPlanner {
       guard let changed = request.applying(remedy),
         let turn = try? turn.changed(to: changed, model)
       else { return false }
-      let planner = TurnPlanner(model: model, scope: scope, turn: turn, isRead: isRead)
+      let planner = TurnPlanner(
+        model: model, scope: scope, turn: turn, isPictureOnly: isPictureOnly)
       return (try? planner.plan(budget))?.shortfallByteCount == 0
     }
     var ways: [Remedy] = []

@@ -53,7 +53,7 @@ extension DrawingState {
   private var header: JSONObject {
     func numbers(_ values: [Int]) -> JSONValue { .array(values.map { .integer($0) }) }
     return JSONObject([
-      ("model", .string(model)), ("prompt", .string(promptHash)),
+      ("model", .string(model)), ("prompt", .string(promptHash)), ("kv", .string(kvType.rawValue)),
       ("scales", .array(schedule.scales.map { numbers([$0.height, $0.width]) })),
       ("rope_reference", numbers([schedule.ropeReference.height, schedule.ropeReference.width])),
       ("cfg_scale", .number(cfgScale)), ("tau", .number(tau)), ("top_p", .number(topP)),
@@ -78,6 +78,7 @@ extension DrawingState {
     guard let model = header["model"]?.stringValue, let prompt = header["prompt"]?.stringValue,
       !scales.isEmpty, scales.count == header["scales"]?.arrayValue?.count,
       let reference = grid(header["rope_reference"]),
+      let kvType = header["kv"]?.stringValue.flatMap({ KVType(rawValue: $0) }),
       let cfgScale = header["cfg_scale"]?.doubleValue, let tau = header["tau"]?.doubleValue,
       let topP = header["top_p"]?.doubleValue, let isGreedy = header["greedy"]?.boolValue,
       let seed = header["seed"]?.stringValue.flatMap({ UInt64($0) }),
@@ -87,6 +88,7 @@ extension DrawingState {
     else { throw Self.damaged("its header is not complete") }
     self.model = model
     promptHash = prompt
+    self.kvType = kvType
     schedule = ScaleSchedule(scales: scales, ropeReference: reference)
     (self.cfgScale, self.tau, self.topP) = (cfgScale, tau, topP)
     self.isGreedy = isGreedy

@@ -7,8 +7,10 @@ import VARModels
 public struct DrawingState: Sendable, Equatable {
   /// Hash of the model's weights and metadata.
   public let model: String
-  /// Hash of the prompt's tokens and pictures.
+  /// Hash of the conversation's tokens up to the answer, and of its last message's pictures.
   public let promptHash: String
+  /// Type of the cached keys and values, which changes bits a little.
+  public let kvType: KVType
   /// Scales of the whole picture, coarse to fine.
   public let schedule: ScaleSchedule
   /// Guidance strength, temperature of the bits, and the bound on improbable ones, as in ``DrawingRequest``.

@@ -1,5 +1,3 @@
-import VARSystem
-
 /// A request that runs on a thread of its own: anybody may watch it, from any moment on, wait for its response, or stop
 /// it. It goes on when nobody does.
 public final class Job: Sendable {
@@ -71,83 +69,5 @@ public final class Job: Sendable {
       try body(signal) { board.post($0) }
     }
     board.end(result)
-  }
-}
-
-/// The jobs of a runtime and their threads.
-final class JobList: Sendable {
-  private static let stackBytes = 2 << 20
-  private let monitor = Monitor()
-  private nonisolated(unsafe) var running: [Int: Job] = [:]
-  private nonisolated(unsafe) var threads: [Int: JoinableThread] = [:]
-  /// Jobs that have ended, whose threads are about to.
-  private nonisolated(unsafe) var ended: [Int] = []
-  private nonisolated(unsafe) var nextID = 0
-  private nonisolated(unsafe) var isClosed = false
-
-  /// Starts a job's thread.
-  func start(
-    _ body: @escaping @Sendable (StopSignal, (Event) -> Void) throws(VARLiteError) -> Response
-  ) throws(VARLiteError) -> Job {
-    join(takeEnded())
-    return try monitor.locked { () throws(VARLiteError) in
-      if isClosed { throw MemoryLedger.closed }
-      nextID += 1
-      let job = Job(id: nextID)
-      let thread = JoinableThread(stackBytes: Self.stackBytes) {
-        job.run(body)
-        self.ended(job.id)
-      }
-      guard let thread else {
-        throw VARLiteError(.memory, "the system refused a thread for the request")
-      }
-      running[job.id] = job
-      threads[job.id] = thread
-      return job
-    }
-  }
-
-  private func ended(_ id: Int) {
-    monitor.locked {
-      running[id] = nil
-      ended.append(id)
-      monitor.signal()
-    }
-  }
-
-  private func takeEnded() -> [JoinableThread] {
-    monitor.locked {
-      defer { ended = [] }
-      return ended.compactMap { threads.removeValue(forKey: $0) }
-    }
-  }
-
-  private func join(_ threads: [JoinableThread]) {
-    // The last reference to a runtime may go on a job's own thread.
-    for thread in threads { if thread.isCurrent { thread.detach() } else { thread.join() } }
-  }
-
-  /// Stops all jobs at once, waits until they have ended, and starts no more.
-  func close() {
-    let jobs = monitor.locked {
-      isClosed = true
-      return Array(running.values)
-    }
-    for job in jobs { job.stop() }
-    join()
-  }
-
-  /// Waits until all jobs and their threads have ended.
-  func join() {
-    monitor.locked { while !running.isEmpty { monitor.wait() } }
-    join(takeEnded())
-  }
-
-  /// Seconds until the jobs that run have ended; nil where one of them cannot say.
-  var secondsLeft: Double? {
-    let snapshots = monitor.locked { Array(running.values) }.map(\.snapshot)
-      .filter { $0.state == .running }
-    let seconds = snapshots.compactMap { $0.progress?.secondsLeft }
-    return seconds.count == snapshots.count ? seconds.max() ?? 0 : nil
   }
 }

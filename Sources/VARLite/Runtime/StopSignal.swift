@@ -4,8 +4,9 @@ import Synchronization
 public final class StopSignal: Sendable {
   /// When a request stops.
   public enum Moment: Int, Sendable, Comparable {
-    /// With what there is. A drawing ends after the present scale, or after the first, with the picture of the scales so
-    /// far. A text that belongs to no drawing ends after the present token. A request that waits ends as with ``now``.
+    /// With what there is. A drawing ends after the present scale, or after the first, with the picture of the scales
+    /// so far. A text that belongs to no drawing ends after the present token. A request that waits ends as with
+    /// ``now``.
     case afterScale = 1
     /// Before the next layer, with an error of the category ``VARLiteError/Category/cancelled``.
     case now = 2

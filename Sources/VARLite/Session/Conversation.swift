@@ -67,13 +67,13 @@ package final class Conversation {
   // MARK: Admission
 
   /// Plans a request and waits until the ledger admits it. From then on the memory of the plan is this conversation's.
-  func admit(_ turn: PreparedRequest, isRead: Bool = false) throws {
-    let planner = TurnPlanner(model: model, scope: scope, turn: turn, isRead: isRead)
+  func admit(_ turn: PreparedRequest, isPictureOnly: Bool = false) throws {
+    let planner = TurnPlanner(model: model, scope: scope, turn: turn, isPictureOnly: isPictureOnly)
     kvType = planner.kvType
     try admit(
       MemoryLedger.Candidate(
         model: model, plan: planner.plan, remedies: planner.remedies, replaced: admission?.id,
-        waits: !isRead && turn.request.whenBusy == .waits))
+        waits: !isPictureOnly && turn.request.whenBusy == .waits))
   }
 
   /// The same for a request without words.
@@ -175,7 +175,6 @@ package final class Conversation {
     var hash = PromptHash()
     let pictures = try encode(turn, &hash)
     let expanded = try builder.expand(turn.ids, pictures: turn.pictureTokens)
-    hash.add(expanded)
     try begin(.conversation(writesText: !turn.drawsAtOnce))
     let session = try self.session ?? makeSession(capacity)
     let count = expanded.count + turn.answer.count
@@ -192,6 +191,7 @@ package final class Conversation {
       session.rewind(to: mark)
       throw error
     }
+    hash.add(Array(session.ids.dropLast(turn.answer.count)))
     self.session = session
     turnCount += 1
     tracePrompt(session, answerCount: turn.answer.count)

@@ -34,8 +34,8 @@ public enum KVType: String, Sendable, CaseIterable {
 
 /// Keys and values of one sequence in all layers (`cvar_kv` has the order of the numbers).
 ///
-/// The first positions have a place in every layer. Those past them, which no later call looks at, lie in one tail that
-/// every layer uses in turn.
+/// The first positions have a place in every layer. The positions after them have one place in all, the tail, which each
+/// layer overwrites in its turn: no later call looks at them. The tokens of a picture's last scale lie there.
 package struct KVCache {
   /// The keys and values of a position.
   package struct Shape: Sendable {
@@ -47,7 +47,7 @@ package struct KVCache {
 
     /// - Parameters:
     ///   - layerCount: 1 where every layer uses the cache in turn.
-    ///   - hasKeyBias: the keys are linear layers with a bias, then rotated; a cache in int8 keeps them without it.
+    ///   - hasKeyBias: a bias is in the keys before they are rotated; a cache in int8 takes the bias out again.
     package init(
       _ type: KVType, layerCount: Int, kvHeads: Int, headDim: Int, hasKeyBias: Bool = false
     ) {
