@@ -32,7 +32,7 @@ import VARTestSupport
   }
 
   /// Other tests have threads too, but not a thread more with every round.
-  @Test func ahundredRuntimesLeaveNothingBehind() throws {
+  @Test func aHundredRuntimesLeaveNothingBehind() throws {
     let folder = TemporaryDirectory()
     folder.write(
       "m.vq4", try Fixtures.readFile(TinyModel.path(recipe: "balanced", layout: .compact)))
@@ -114,7 +114,7 @@ import VARTestSupport
       }
       _ = Patience.wait { jobs.notes.count > 2 }
       runtime.close()
-      #expect(jobs.notes.dropLast(0).allSatisfy { $0.snapshot.state != .running })
+      #expect(jobs.notes.allSatisfy { $0.snapshot.state != .running })
       for thread in threads { thread?.join() }
       for job in jobs.notes {
         let result = Result { try job.wait() }

@@ -190,19 +190,18 @@ import VARTestSupport
 
   /// Opens a runtime in which one conversation fits, but no second one.
   private func shared() throws -> SharedBudget {
-    let model = try TinyModel.f32()
     // A conversation of 4096 tokens takes about what such a prompt takes alone.
-    let request = Request("a", sampling: TextSampling(maximumTokens: 4090))
-    _ = model
-    return try SharedBudget(
-      [TinyModel.path(recipe: "f32")], residency: .map, share: 1.9, of: request)
+    try SharedBudget(
+      [TinyModel.path(recipe: "f32")], residency: .map, share: 1.9, of: Self.large)
   }
+
+  private static let large = Request("a", sampling: TextSampling(maximumTokens: 4090))
 
   @Test func whatASessionHoldsCounts() throws {
     let shared = try shared()
     let model = shared.models[0]
-    let large = Request("a", sampling: TextSampling(maximumTokens: 4090))
-    _ = try model.plan(large)
+    let large = Self.large
+    #expect(try model.plan(large).shortfallByteCount == 0)
     var session: ChatSession? = try ChatSession(model, contextTokens: 4096)
     #expect(shared.runtime.snapshot.claimedBytes == 0)
     _ = try session?.run(Self.turn())
