@@ -119,9 +119,6 @@ package struct GenerateBenchmark {
       topP: Float(configuration.imageSampling.topP), isGreedy: false,
       random: CounterRandom(seed: 5))
     let drawing = ImageDrawing(
-      model: ScaleTransformer(
-        configuration.generator, hiddenSize: configuration.languageModel.hiddenSize,
-        weights: model.weights),
       modelPath: "synthetic weights", configuration: configuration, schedule: schedule,
       sampler: sampler)
     var plan = MemoryPlan()
@@ -145,7 +142,8 @@ package struct GenerateBenchmark {
     var codes: [Float] = []
     run.drawing = try Stopwatch.seconds {
       let buffers = DrawingBuffers(layout, arena: arena)
-      codes = try drawing.draw(session, buffers, model.run, marks).codes
+      codes = try drawing.draw(session, buffers, weights: model.weights, model.run, marks)
+        .codes
     }
     run.scales = zip(marks.seconds, marks.seconds.dropFirst()).map { $1 - $0 }
     let counts = marks.allocationCounts

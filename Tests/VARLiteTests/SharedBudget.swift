@@ -4,20 +4,12 @@ import VARSystem
 
 /// Opens once; who comes before waits.
 final class Gate: Sendable {
-  private let monitor = Monitor()
-  private nonisolated(unsafe) var isOpen = false
+  private let isOpen = Guarded<Bool> { _ in false }
 
-  func open() {
-    monitor.locked {
-      isOpen = true
-      monitor.signal()
-    }
-  }
+  func open() { isOpen.update { $0 = true } }
 
   /// - Returns: false where it has stayed shut for half a minute.
-  @discardableResult func pass() -> Bool {
-    Patience.wait { self.monitor.locked { self.isOpen } }
-  }
+  @discardableResult func pass() -> Bool { Patience.wait { isOpen.withLock { $0 } } }
 }
 
 /// Waits for what must come, however slow the machine is.
@@ -25,22 +17,19 @@ enum Patience {
   /// - Returns: false where a condition is not fulfilled within half a minute.
   static func wait(until condition: () -> Bool) -> Bool {
     let end = MonotonicClock.seconds() + 30
-    let monitor = Monitor()
-    while !condition() {
-      guard MonotonicClock.seconds() < end else { return false }
-      monitor.locked { monitor.wait(milliseconds: 1) }
+    return Guarded<Void> { _ in }.wait(milliseconds: 1) { _ -> Bool? in
+      if condition() { return true }
+      return MonotonicClock.seconds() < end ? nil : false
     }
-    return true
   }
 }
 
 /// Notes of several threads, in the order in which they came.
 final class Notebook<Note: Sendable>: Sendable {
-  private let monitor = Monitor()
-  private nonisolated(unsafe) var written: [Note] = []
+  private let written = Guarded<[Note]> { _ in [] }
 
-  func write(_ note: Note) { monitor.locked { written.append(note) } }
-  var notes: [Note] { monitor.locked { written } }
+  func write(_ note: Note) { written.withLock { $0.append(note) } }
+  var notes: [Note] { written.withLock { $0 } }
 }
 
 /// A request on a thread of its own, where its events are seen as well.

@@ -15,7 +15,7 @@ extension Conversation {
       preconditionFailure("a picture starts that was not asked for")
     }
     reporter.drawsPicture = true
-    var drawing = try request.drawing(model, weights: weights)
+    var drawing = try request.drawing(model)
     if let forced = instruments.forcedBits { try drawing.force(forced) }
     if plan?.phase(.drawing) == nil {
       // A session's answer turned out to be a picture.
@@ -62,7 +62,8 @@ extension Conversation {
     let layout = drawing.reserve(
       &plan, contextTokens: session.ids.count - 1, kvType: kvType ?? model.kvType)
     guard let arena = Arena(plan) else { throw VARLiteError.noMemory(plan.byteCount) }
-    return try drawing.draw(session, DrawingBuffers(layout, arena: arena), run, delegate)
+    return try drawing.draw(
+      session, DrawingBuffers(layout, arena: arena), weights: weights, run, delegate)
   }
 
   /// Pixels of codes `[grid, codebookDim]`.

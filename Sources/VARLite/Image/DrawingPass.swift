@@ -9,6 +9,7 @@ struct DrawingPass {
   var sum: Rows { state.sum }
 
   private let drawing: ImageDrawing
+  private let model: ScaleTransformer
   private let session: LanguageSession
   private let state: DrawingBuffers
   private let run: RunContext
@@ -16,12 +17,12 @@ struct DrawingPass {
   /// The rows of each scale as sequences of the language model, made before the first so that no scale allocates.
   private let sequences: [[Qwen2Model.SequenceRows]]
 
-  private var model: ScaleTransformer { drawing.model }
-
   init(
-    _ drawing: ImageDrawing, _ session: LanguageSession, _ state: DrawingBuffers, _ run: RunContext
+    _ drawing: ImageDrawing, _ session: LanguageSession, _ generator: ScaleTransformer,
+    _ state: DrawingBuffers, _ run: RunContext
   ) {
     self.drawing = drawing
+    model = generator
     self.session = session
     self.state = state
     self.run = run

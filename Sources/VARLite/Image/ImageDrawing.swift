@@ -31,8 +31,9 @@ package protocol DrawingDelegate {
 }
 
 /// Draws one picture after a conversation (MODEL 9.3).
+///
+/// It holds sizes and settings alone: it plans before any weight is there.
 package struct ImageDrawing {
-  let model: ScaleTransformer
   let modelPath: String
   let configuration: VARGPTConfiguration
   let schedule: ScaleSchedule
@@ -43,10 +44,9 @@ package struct ImageDrawing {
   private var keptBits: [[UInt8]] = []
 
   package init(
-    model: ScaleTransformer, modelPath: String, configuration: VARGPTConfiguration,
-    schedule: ScaleSchedule, sampler: BitSampler
+    modelPath: String, configuration: VARGPTConfiguration, schedule: ScaleSchedule,
+    sampler: BitSampler
   ) {
-    self.model = model
     self.modelPath = modelPath
     self.configuration = configuration
     self.schedule = schedule
@@ -94,12 +94,16 @@ package struct ImageDrawing {
 
   /// - Parameters:
   ///   - session: a conversation whose last token starts the picture.
+  ///   - weights: those of the generator.
   ///   - delegate: what is done between the scales.
   package func draw(
-    _ session: LanguageSession, _ buffers: DrawingBuffers, _ run: RunContext,
-    _ delegate: some DrawingDelegate
+    _ session: LanguageSession, _ buffers: DrawingBuffers, weights: ModelWeights,
+    _ run: RunContext, _ delegate: some DrawingDelegate
   ) throws -> DrawnCodes {
-    let pass = DrawingPass(self, session, buffers, run)
+    let generator = ScaleTransformer(
+      configuration.generator, hiddenSize: configuration.languageModel.hiddenSize,
+      weights: weights)
+    let pass = DrawingPass(self, session, generator, buffers, run)
     try pass.readText()
     try delegate.beginScales()
     var drawn = DrawnCodes(schedule, codebookDim: configuration.generator.codebookDim)

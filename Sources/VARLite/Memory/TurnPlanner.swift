@@ -38,7 +38,7 @@ struct TurnPlanner {
 
   private func drawing() throws(VARLiteError) -> ImageDrawing? {
     guard let drawing = request.drawing else { return nil }
-    return try drawing.drawing(model, weights: model.namedWeights())
+    return try drawing.drawing(model)
   }
 
   /// What the state of a conversation must hold that starts with the turn.

@@ -81,7 +81,7 @@ public struct DrawingRequest: Sendable, Equatable {
 
 extension DrawingRequest {
   /// - Throws: `request` for a value outside its range, `model` where the file cannot draw.
-  func drawing(_ model: Model, weights: ModelWeights) throws(VARLiteError) -> ImageDrawing {
+  func drawing(_ model: Model) throws(VARLiteError) -> ImageDrawing {
     try model.require(.generator, .projector, .vaeDecoder, to: "draw")
     try VARLiteError.require(cfgScale ?? 1, in: 0...100, "cfg scale")
     try VARLiteError.require(tau ?? 1, in: 0.001...1000, "tau")
@@ -96,9 +96,6 @@ extension DrawingRequest {
       cfgScale: Float(settings.cfgScale), tau: Float(settings.tau), topP: Float(settings.topP),
       isGreedy: isGreedy, random: CounterRandom(seed: seed))
     return ImageDrawing(
-      model: ScaleTransformer(
-        configuration.generator, hiddenSize: configuration.languageModel.hiddenSize,
-        weights: weights),
       modelPath: model.path, configuration: configuration, schedule: schedule, sampler: sampler)
   }
 

@@ -25,6 +25,8 @@ public final class ChatSession {
   ///
   /// A turn that fails or is stopped at once leaves the conversation as it was before. The first turn decides what the
   /// session can draw: its pictures have at most the scales of that turn's ``Request/drawing``.
+  /// A picture that the answer turns out to be is planned when it comes. It cannot wait for others then: where it does
+  /// not fit beside them, the turn ends with the category `busy`.
   /// - Throws: an error of the category `contextFull` where the conversation has no place for the turn, else as
   ///   ``Model/run(_:stop:events:)``.
   public func run(

@@ -155,9 +155,9 @@ package final class Conversation {
     try model.require(.llmEmbedding, .llm, to: "read a prompt")
     if let session {
       try session.requireRoom(for: turn.promptTokens + session.capacity.closing)
-      try request.drawing?.drawing(model, weights: weights).requireFit(session.capacity)
+      try request.drawing?.drawing(model).requireFit(session.capacity)
     } else {
-      _ = try request.drawing?.drawing(model, weights: weights)
+      _ = try request.drawing?.drawing(model)
     }
     return turn
   }

@@ -35,7 +35,7 @@ package final class RequestReporter {
   var timings: [(stage: Progress.Stage, seconds: Double)] { clock.times }
 
   /// Whether a text ends after the present token.
-  var endsText: Bool { !drawsPicture && stop.isRequested }
+  var endsText: Bool { !drawsPicture && stop.requested == .afterScale }
 
   /// The request waits, and `place` others start before it.
   func waits(_ place: Int) {

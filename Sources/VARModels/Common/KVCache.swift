@@ -34,8 +34,8 @@ public enum KVType: String, Sendable, CaseIterable {
 
 /// Keys and values of one sequence in all layers (`cvar_kv` has the order of the numbers).
 ///
-/// The first positions have a place in every layer. The positions after them have one place in all, the tail, which each
-/// layer overwrites in its turn: no later call looks at them. The tokens of a picture's last scale lie there.
+/// The first positions have a place in every layer. The positions after them have one place in all, the tail, which
+/// each layer overwrites in its turn: no later call looks at them. The tokens of a picture's last scale lie there.
 package struct KVCache {
   /// The keys and values of a position.
   package struct Shape: Sendable {
