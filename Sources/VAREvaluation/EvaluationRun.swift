@@ -53,7 +53,7 @@ package struct EvaluationRun {
       case .vae:
         try each(set.generations, part, progress) { drawing in
           let target = try picture(drawing.target)
-          let image = try model.reconstruct(target, stop: stop).image
+          let image = try model.reconstruct(target, stop: stop).picture
           let verdict = try judge.judge(image, against: drawing.scene)
           report.add(
             .init(drawing, image, target: target, verdict: verdict, isReplyExact: true), to: .vae)

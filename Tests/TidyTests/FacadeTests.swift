@@ -9,8 +9,8 @@ import Testing
     "VARSystem": ["MappingGuard", "ProcessMemory", "SystemMemory"],
     "VARVision": ["ImageSource", "RGBImage"],
     "VARLite": [
-      "ChatSession", "DrawingRequest", "DrawingState", "DrawnScale", "Event", "ImageAspect",
-      "ImageSize", "Job", "JobEvents", "MachineSpeed", "Message", "Model", "ModelDescription",
+      "ChatSession", "DrawingRequest", "DrawingState", "DrawnScale", "Event", "DrawingAspect",
+      "DrawingSize", "Job", "JobEvents", "MachineSpeed", "Message", "Model", "ModelDescription",
       "ModelFile", "Note", "Picture", "Preview", "Progress", "Reconstruction", "Remedy",
       "Request", "RequestPhase", "RequestPlan", "Residency", "Response", "Runtime", "StopSignal",
       "TextSampling", "VARLiteError",

@@ -123,7 +123,7 @@ import VARVision
       in: folder)
     #expect(model.configuration.training.sizes == [PixelSize(height: 128, width: 128)])
     func said(
-      _ picture: RGBImage?, _ size: ImageSize = .modelDefault, maximumPixels: Int? = nil
+      _ picture: RGBImage?, _ size: DrawingSize = .modelDefault, maximumPixels: Int? = nil
     ) throws -> [String] {
       var said: [String] = []
       _ = try model.draw(

@@ -11,7 +11,7 @@ import VARVision
     let prompt: String
     var picture: String?
     var cfgScale = 3.0
-    var size = ImageSize.modelDefault
+    var size = DrawingSize.modelDefault
     var testDescription: String { id }
   }
 

@@ -36,6 +36,6 @@ import VARVision
     let found = try quantized.reconstruct(TinyModel.picture(picture))
     let expected = try TinyModel.f32().reconstruct(TinyModel.picture(picture))
     #expect(found.bits == expected.bits)
-    #expect(peakSignalToNoise(found.image, expected.image) >= 45)
+    #expect(peakSignalToNoise(found.picture, expected.picture) >= 45)
   }
 }

@@ -62,7 +62,7 @@ import VQ4Format
     #expect(!model.canDraw)
     #expect(code { _ = try model.understand(Prompt("Who are you?")) } == .model)
     #expect(code { _ = try model.draw(Prompt("A"), .atOnce) } == .model)
-    #expect(try model.reconstruct(TinyModel.picture("scene_0")).image.width > 0)
+    #expect(try model.reconstruct(TinyModel.picture("scene_0")).picture.width > 0)
   }
 
   @Test func aPartThatIsNotWholeIsRefused() throws {

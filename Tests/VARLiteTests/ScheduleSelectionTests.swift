@@ -74,7 +74,7 @@ import VARTestSupport
     let grids = [(1, 1), (3, 3), (2, 5)].map { GridSize(height: $0, width: $1) }
     let own = ScaleSchedule(scales: grids, ropeReference: GridSize(height: 20, width: 50))
     configuration.schedule = own
-    func select(_ size: ImageSize, _ aspect: ImageAspect) throws -> ScaleSchedule {
+    func select(_ size: DrawingSize, _ aspect: DrawingAspect) throws -> ScaleSchedule {
       try ScheduleSelection.schedule(configuration, size: size, aspect: aspect)
     }
     #expect(try select(.modelDefault, .modelDefault) == own)
@@ -86,7 +86,7 @@ import VARTestSupport
 
   private func grid(
     _ configuration: VARGPTConfiguration, _ width: Double, _ height: Double,
-    _ size: ImageSize = .modelDefault
+    _ size: DrawingSize = .modelDefault
   ) throws -> GridSize {
     try ScheduleSelection.schedule(
       configuration, size: size, aspect: .nearest(width: width, height: height)
@@ -116,7 +116,7 @@ import VARTestSupport
       configuration, size: .modelDefault, aspect: .ratio(width: 2, height: 1))
     #expect(named.finalGrid == GridSize(height: 3, width: 6))
     #expect(!configuration.knows(named.finalGrid))
-    let line = ImageAspect.nearest(width: 0, height: 1)
+    let line = DrawingAspect.nearest(width: 0, height: 1)
     let refused = code {
       try ScheduleSelection.schedule(configuration, size: .modelDefault, aspect: line)
     }
@@ -134,11 +134,11 @@ import VARTestSupport
 
   @Test func impossibleRequestsAreRefused() throws {
     var configuration = try Self.configuration()
-    func select(_ size: ImageSize, _ aspect: ImageAspect) throws -> ScaleSchedule {
+    func select(_ size: DrawingSize, _ aspect: DrawingAspect) throws -> ScaleSchedule {
       try ScheduleSelection.schedule(configuration, size: size, aspect: aspect)
     }
     for (width, height) in [(0.0, 1.0), (1, 0), (-1, 1), (.nan, 1), (1, .infinity)] {
-      let aspect = ImageAspect.ratio(width: width, height: height)
+      let aspect = DrawingAspect.ratio(width: width, height: height)
       #expect(code { try select(.budget(.budget006M), aspect) } == .request, "\(aspect)")
     }
     for pixels in [-1, 0, 255, 4096] {

@@ -123,7 +123,7 @@ extension Conversation {
 
 extension DrawingRequest {
   init(
-    size: ImageSize = .modelDefault, cfgScale: Double? = nil, tau: Double? = nil,
+    size: DrawingSize = .modelDefault, cfgScale: Double? = nil, tau: Double? = nil,
     topP: Double? = nil, isGreedy: Bool = false, seed: UInt64 = 0
   ) {
     self.init(size: size, aspect: .modelDefault, cfgScale: cfgScale, isGreedy: isGreedy, seed: seed)

@@ -1,30 +1,9 @@
 import VARModels
 
-/// How large a picture is asked for.
-public enum ImageSize: Sendable, Equatable {
-  /// The model's own size.
-  case modelDefault
-  /// Longer side of the square picture in pixels; picks the budget.
-  case pixels(Int)
-  /// An official budget.
-  case budget(PixelBudget)
-}
-
-/// The shape of a picture.
-public enum ImageAspect: Sendable, Equatable {
-  /// The model's own shape.
-  case modelDefault
-  /// The nearest official shape.
-  case ratio(width: Double, height: Double)
-  /// The nearest shape that the model knows, which may be its own: the official ones that it was trained on, or all
-  /// of them where its file does not say.
-  case nearest(width: Double, height: Double)
-}
-
 /// Picks the scales that a request is drawn with (MODEL 9.1).
 package enum ScheduleSelection {
   package static func schedule(
-    _ configuration: VARGPTConfiguration, size: ImageSize, aspect: ImageAspect
+    _ configuration: VARGPTConfiguration, size: DrawingSize, aspect: DrawingAspect
   ) throws(VARLiteError) -> ScaleSchedule {
     let own = configuration.schedule
     if size == .modelDefault, aspect == .modelDefault { return own }
@@ -92,7 +71,7 @@ package enum ScheduleSelection {
   }
 
   private static func scaleCount(
-    _ configuration: VARGPTConfiguration, _ size: ImageSize
+    _ configuration: VARGPTConfiguration, _ size: DrawingSize
   ) throws(VARLiteError) -> Int {
     let own = configuration.schedule
     let stride = configuration.vae.stride

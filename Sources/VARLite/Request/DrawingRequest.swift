@@ -15,9 +15,9 @@ public struct DrawingRequest: Sendable, Equatable {
   /// What comes before the picture.
   public var start: Start
   /// How large the picture is.
-  public var size: ImageSize
+  public var size: DrawingSize
   /// The shape of the picture.
-  public var aspect: ImageAspect
+  public var aspect: DrawingAspect
   /// Guidance strength, 0...100; 1 switches guidance off and halves the work.
   public var cfgScale: Double?
   /// Temperature of the bits, 0.001...1000.
@@ -46,7 +46,8 @@ public struct DrawingRequest: Sendable, Equatable {
 
   /// Draws behind the model's own words, without previews; the properties change that.
   public init(
-    size: ImageSize = .modelDefault, aspect: ImageAspect = .modelDefault, cfgScale: Double? = nil,
+    size: DrawingSize = .modelDefault, aspect: DrawingAspect = .modelDefault,
+    cfgScale: Double? = nil,
     isGreedy: Bool = false, seed: UInt64 = 0
   ) {
     start = .afterText

@@ -18,7 +18,7 @@ public struct ModelDescription: Sendable {
   public let scaleCount: Int
   /// Sizes of the pictures that the model's training had; empty where its file does not say.
   public let trainedSizes: [PixelSize]
-  /// Sizes that can be asked for by ``ImageSize/pixels(_:)``, as squares.
+  /// Sizes that can be asked for by ``DrawingSize/pixels(_:)``, as squares.
   public let squareSizesPixels: [Int]
 }
 

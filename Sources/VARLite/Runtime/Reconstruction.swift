@@ -5,7 +5,7 @@ import VARVision
 /// A picture after a round trip through the picture tokenizer.
 public struct Reconstruction: Sendable {
   /// The picture at the size of the round trip.
-  public let image: RGBImage
+  public let picture: RGBImage
   /// Bits of each scale, coarse to fine: `[tokens, codebookDim]`.
   public let bits: [[UInt8]]
   /// Peak signal-to-noise ratio in dB against the picture at the size of the round trip.
@@ -17,7 +17,7 @@ extension Model {
   ///
   /// The picture is cropped to the shape of the nearest template and resized.
   public func reconstruct(
-    _ picture: RGBImage, size: ImageSize = .modelDefault, stop: StopSignal = StopSignal(),
+    _ picture: RGBImage, size: DrawingSize = .modelDefault, stop: StopSignal = StopSignal(),
     events: (Event) -> Void = { _ in }
   ) throws(VARLiteError) -> Reconstruction {
     try reconstruct(
@@ -26,7 +26,7 @@ extension Model {
 
   /// The same with measurements from inside.
   package func reconstruct(
-    _ picture: RGBImage, size: ImageSize = .modelDefault, instruments: Instruments,
+    _ picture: RGBImage, size: DrawingSize = .modelDefault, instruments: Instruments,
     stop: StopSignal = StopSignal(), events: (Event) -> Void = { _ in }
   ) throws(VARLiteError) -> Reconstruction {
     try require(.vaeEncoder, .vaeDecoder, to: "reconstruct pictures")
@@ -65,7 +65,7 @@ extension Conversation {
     let codes = quantizer.sum(of: bits)
     recorder?.recordMap("quantized", codes, grid)
     let image = try decode(codes, grid: grid)
-    return Reconstruction(image: image, bits: bits, psnr: peakSignalToNoise(image, fitted))
+    return Reconstruction(picture: image, bits: bits, psnr: peakSignalToNoise(image, fitted))
   }
 
   private func encode(_ picture: RGBImage, grid: GridSize) throws -> [Float] {

@@ -48,18 +48,18 @@ struct ReconstructCommand: ParsableCommand {
       picture, size: size.map { .pixels($0) } ?? .modelDefault,
       stop: Interruption.stop, events: progress.report)
     progress.finish()
-    try file.write(result.image)
+    try file.write(result.picture)
     let decibels = (result.psnr * 100).rounded() / 100
     if self.model.json {
       let object = JSONObject([
-        ("output", .string(output)), ("width", .integer(result.image.width)),
-        ("height", .integer(result.image.height)), ("psnr_db", .number(decibels)),
+        ("output", .string(output)), ("width", .integer(result.picture.width)),
+        ("height", .integer(result.picture.height)), ("psnr_db", .number(decibels)),
         ("bits", .integer(result.bits.reduce(0) { $0 + $1.count })),
       ])
       FileOutput.report(object, beside: output)
     } else if !self.model.quiet {
       progress.line(
-        "\(output): \(result.image.width)x\(result.image.height), PSNR \(decibels) dB against "
+        "\(output): \(result.picture.width)x\(result.picture.height), PSNR \(decibels) dB against "
           + "the picture at that size")
     }
   }

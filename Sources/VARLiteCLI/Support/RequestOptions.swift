@@ -160,7 +160,7 @@ struct PictureShapeOptions: ParsableArguments {
     if let aspect, aspect != "source" { _ = try ratio(aspect) }
   }
 
-  private func ratio(_ text: String) throws -> ImageAspect {
+  private func ratio(_ text: String) throws -> DrawingAspect {
     let sides = text.split(separator: ":").compactMap { Double($0) }
     guard sides.count == 2, text.split(separator: ":").count == 2,
       sides.allSatisfy({ $0 > 0 && $0 <= 100_000 })
@@ -174,7 +174,7 @@ struct PictureShapeOptions: ParsableArguments {
   /// - Parameter sourceSize: of edit's first picture; nil for other commands.
   func drawing(ofSize sourceSize: (width: Int, height: Int)?) throws -> DrawingRequest {
     var aspect =
-      sourceSize.map { ImageAspect.nearest(width: Double($0.width), height: Double($0.height)) }
+      sourceSize.map { DrawingAspect.nearest(width: Double($0.width), height: Double($0.height)) }
       ?? .modelDefault
     if let text = self.aspect {
       if text == "source" {
@@ -184,7 +184,7 @@ struct PictureShapeOptions: ParsableArguments {
         aspect = try ratio(text)
       }
     }
-    var size = ImageSize.modelDefault
+    var size = DrawingSize.modelDefault
     if let pixels = self.size { size = .pixels(pixels) }
     if let pn, let budget = PixelBudget(rawValue: pn) { size = .budget(budget) }
     var drawing = DrawingRequest(size: size, aspect: aspect, cfgScale: cfgScale)
