@@ -1,6 +1,9 @@
 import CVARKernels
 
-/// Row tiles of a layer's output. The quantized form of the input is used where the layer is quantized.
+/// Row tiles of a layer's output: where a matrix product reaches its kernel.
+///
+/// The type of the weight in the model's file decides between `matmul_quantized` (int8, int4), which takes the input in
+/// int8, and `matmul_float`. Which functions these are was decided once, by the instruction set (`isa.c`).
 struct LinearProduct {
   let kernels: UnsafePointer<cvar_kernels>
   let layer: Linear

@@ -36,7 +36,12 @@ extension Model {
 
   /// Answers a request on the calling thread.
   ///
-  ///     let response = try model.run(Request("Draw a big red circle.", drawing: DrawingRequest()))
+  ///     var drawing = DrawingRequest()
+  ///     drawing.previews = .everyScale
+  ///     let stop = StopSignal()  // stop.stop(.afterScale), from any thread, ends it with the picture so far
+  ///     let response = try model.run(Request("Draw a circle.", drawing: drawing), stop: stop) { event in
+  ///       if let preview = event.preview { show(preview.picture) }
+  ///     }
   ///
   /// Neither tasks nor queues are used; the runtime's threads help with the computing. Requests of several threads run
   /// at once where they fit the memory together.

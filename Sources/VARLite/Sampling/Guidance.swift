@@ -1,5 +1,12 @@
 import VARKernels
 
+/// Classifier-free guidance, from its beginning to its end:
+///
+///     ImageDrawing      branches: 2, or 1 where the CFG scale is 1, which halves the work
+///     ScaleStep         rows of both branches go through every layer together
+///     DrawingPass       the conditional branch goes on with the conversation, the other has no history
+///     ScaleTransformer  the other's text features are learned ones, `cfg_uncond`
+///     here              the logits of both become one
 extension BitSampler {
   /// In place on the conditional rows: `cfg * conditional / tau + (1 - cfg) * unconditional / tau`.
   package func guide(_ conditional: Rows, unconditional: Rows?) {

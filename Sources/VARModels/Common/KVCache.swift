@@ -36,6 +36,13 @@ public enum KVType: String, Sendable, CaseIterable {
 ///
 /// The first positions have a place in every layer. The positions after them have one place in all, the tail, which
 /// each layer overwrites in its turn: no later call looks at them. The tokens of a picture's last scale lie there.
+///
+///     bytes of a run of P positions   2 * kvHeads * P * (headDim * bytes of a number + 4 for a scale, in int8)
+///     the cache                       layers * run(capacity) + run(tail), P rounded up to 16
+///     with int8, besides              (capacity + tail) * headDim * 4 of rotary tables
+///
+/// It is a part of whoever reserves it: the language model's is in `LanguageSession.reserve`, whose memory
+/// `Conversation` takes when a turn is read; those of a picture are in `DrawingBuffers.reserve`.
 package struct KVCache {
   /// The keys and values of a position.
   package struct Shape: Sendable {

@@ -12,11 +12,13 @@ import VQ4Format
 ///     load         -                         all parts of the phase      -
 ///     stream       -                         as many as the plan says    the others
 ///
-/// `begin` takes the plan of a phase. From then on `acquire` and `release` hand out the parts of a pass in its order:
-/// who acquires a part waits until the readers have it, and who releases it gives its place in the ring to a later one.
-/// With `map` and `load` any number of requests read at once, with `stream` one. No request waits for another: whoever
-/// lets requests begin sees to it that they fit into memory together, and that one streams. What is kept stays from
-/// phase to phase and from request to request as long as the budget allows.
+/// `begin` and `acquire` are the two doors. `begin` takes the plan of a phase: with `map` it maps the file, with `load`
+/// it returns when all parts are there, with `stream` it has the first parts read and returns. From then on `acquire`
+/// and `release` hand out the parts of a pass in its order: who acquires a part waits until the readers have it, and
+/// who releases it gives its place in the ring to a later one. With `map` and `load` any number of requests read at
+/// once, with `stream` one. No request waits for another: whoever lets requests begin sees to it that they fit into
+/// memory together, and that one streams. What is kept stays from phase to phase and from request to request as long as
+/// the budget allows.
 ///
 /// What changes is in a `StoreState` behind one lock:
 ///
