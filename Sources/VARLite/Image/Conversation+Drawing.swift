@@ -3,14 +3,14 @@ import VARModels
 import VARVision
 
 /// What stands before a drawing: the prompt, and the words up to the start of the picture.
-struct DrawingHistory {
+struct DrawingOrigin {
   let promptHash: String
   let answerTokens: [Int32]
 }
 
 extension Conversation {
   /// Draws the picture that the conversation's last token starts, and puts it into the response.
-  func draw(_ turn: PreparedRequest, _ history: DrawingHistory, _ response: inout Response) throws {
+  func draw(_ turn: PreparedRequest, _ history: DrawingOrigin, _ response: inout Response) throws {
     guard let session, let request = turn.request.drawing else {
       preconditionFailure("a picture starts that was not asked for")
     }
@@ -164,7 +164,7 @@ private struct RequestedDrawing: DrawingDelegate {
 
 extension DrawingState {
   fileprivate init(
-    _ request: DrawingRequest, _ history: DrawingHistory, _ drawing: ImageDrawing,
+    _ request: DrawingRequest, _ history: DrawingOrigin, _ drawing: ImageDrawing,
     _ conversation: Conversation
   ) {
     let model = conversation.model

@@ -90,9 +90,9 @@ struct LedgerBook {
     let apart = try candidate.plan(budget)
     if apart.shortfallByteCount == 0, apart.residency == alone.residency { return apart }
     // Requests of one model share the weights that both keep.
-    guard alone.residency != .stream, let aloneBytes = alone.budgetByteCount else { return nil }
+    guard alone.residency != .stream else { return nil }
     let bytes = Self.bytes(others + [Claim(alone, candidate.model)])
-    return bytes <= aloneBytes + heldBytes - alone.program.byteCount ? alone : nil
+    return bytes <= alone.budgetByteCount + heldBytes - alone.program.byteCount ? alone : nil
   }
 
   private func budget(beside others: [Claim]) throws(VARLiteError) -> MemoryBudget {

@@ -55,7 +55,7 @@ final class MemoryLedger: Sendable {
       let admission = try book.withLock { book throws(VARLiteError) -> Admission? in
         if book.isClosed { throw Self.closed }
         (place, seen) = (book.place(of: id), book.version)
-        // Who fits alone is looked at again when it is first.
+        // A request that has to wait is planned again only when it is the first of the queue.
         guard checked != seen, checked < 0 || place == 0 else { return nil }
         checked = seen
         return try book.start(id, candidate)

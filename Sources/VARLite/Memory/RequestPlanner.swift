@@ -71,7 +71,14 @@ struct RequestPlanner {
   }
 
   private func phases(_ shape: RequestShape) throws(VARLiteError) -> [Phase] {
-    let compute = buffers { _ = model.reserveCompute(&$0) } + [stacks]
+    let options = model.runtime.options
+    let compute = buffers {
+      _ = model.reserveCompute(&$0)
+      // What kernels take of the threads' stacks: the system provides it at the first use and keeps it.
+      _ = $0.reserve(
+        "threads.stacks",
+        byteCount: options.threadCount * options.instructionSet.stackByteCount)
+    }
     let session =
       shape.capacity.map { capacity in
         buffers {
@@ -79,7 +86,11 @@ struct RequestPlanner {
             &$0, model.configuration.languageModel, capacity: capacity, kvType: kvType)
         }
       } ?? []
-    let embeddings = pictureEmbeddings(shape)
+    let pictureTokens = shape.pictureGrids.reduce(0) { $0 + $1.tokenCount / 4 }
+    let embeddings = buffers {
+      _ = $0.reserve(
+        "vision.embeddings", floats: pictureTokens * model.configuration.languageModel.hiddenSize)
+    }
     var phases: [Phase] = []
     if !shape.pictureGrids.isEmpty {
       phases.append(vision(shape, compute + (shape.earlierTokens > 0 ? session : []) + embeddings))
@@ -92,9 +103,9 @@ struct RequestPlanner {
       let grid = drawing.schedule.finalGrid
       phases += scales
       if shape.hasPreviews {
-        phases.append(try decoding(grid, scales[scales.count - 1].buffers, as: .preview))
+        phases.append(try codec(.preview, grid, scales[scales.count - 1].buffers))
       }
-      phases.append(try decoding(grid, compute + (shape.keepsSession ? session : [])))
+      phases.append(try codec(.decoding, grid, compute + (shape.keepsSession ? session : [])))
       // After the picture, a session reads the end of the answer. That is planned here where the picture is planned
       // alone, without the prompt that came before it.
       if shape.keepsSession, shape.promptTokens == 0 {
@@ -102,8 +113,8 @@ struct RequestPlanner {
       }
     }
     if let grid = shape.decodedGrid {
-      if shape.encodes { phases.append(try encoding(grid, compute)) }
-      phases.append(try decoding(grid, compute))
+      if shape.encodes { phases.append(try codec(.encoding, grid, compute)) }
+      phases.append(try codec(.decoding, grid, compute))
     }
     return phases
   }
@@ -116,21 +127,6 @@ struct RequestPlanner {
         RequestPlan.Buffer(
           name: $0.name, byteCount: $0.byteCount, holdsKeysAndValues: $0.content == .keysAndValues)
       }
-  }
-
-  /// What the kernels take of the threads' stacks. The system provides it at the first use and keeps it.
-  private var stacks: RequestPlan.Buffer {
-    let options = model.runtime.options
-    return RequestPlan.Buffer(
-      name: "threads.stacks",
-      byteCount: options.threadCount * options.instructionSet.stackByteCount)
-  }
-
-  private func pictureEmbeddings(_ shape: RequestShape) -> [RequestPlan.Buffer] {
-    guard !shape.pictureGrids.isEmpty else { return [] }
-    let hiddenSize = model.configuration.languageModel.hiddenSize
-    let tokens = shape.pictureGrids.reduce(0) { $0 + $1.tokenCount / 4 }
-    return [RequestPlan.Buffer(name: "vision.embeddings", byteCount: tokens * hiddenSize * 4)]
   }
 
   private func vision(_ shape: RequestShape, _ others: [RequestPlan.Buffer]) -> Phase {
@@ -216,40 +212,29 @@ struct RequestPlanner {
     ]
   }
 
-  private func decoding(
-    _ grid: GridSize, _ others: [RequestPlan.Buffer], as kind: RequestPhase = .decoding
+  /// The picture tokenizer's way from codes to pixels, or back.
+  private func codec(
+    _ kind: RequestPhase, _ grid: GridSize, _ others: [RequestPlan.Buffer]
   ) throws(VARLiteError) -> Phase {
-    let decoder = VAEDecoder(model.configuration.vae, weights: try model.namedWeights())
+    let (vae, weights) = (model.configuration.vae, try model.namedWeights())
+    let threadCount = model.runtime.options.threadCount
+    let encodes = kind == .encoding
     let own = buffers {
-      _ = decoder.reserve(&$0, grid: grid, threadCount: model.runtime.options.threadCount)
+      if encodes {
+        _ = VAEEncoder(vae, weights: weights).reserve(&$0, grid: grid, threadCount: threadCount)
+      } else {
+        _ = VAEDecoder(vae, weights: weights).reserve(&$0, grid: grid, threadCount: threadCount)
+      }
     }
-    return Phase(
-      kind: kind, weights: .decoding, buffers: others + own, passCount: 1,
-      work: convolutions(.vaeDecoder, grid))
-  }
-
-  private func encoding(
-    _ grid: GridSize, _ others: [RequestPlan.Buffer]
-  ) throws(VARLiteError) -> Phase {
-    let encoder = VAEEncoder(model.configuration.vae, weights: try model.namedWeights())
-    let own = buffers {
-      _ = encoder.reserve(&$0, grid: grid, threadCount: model.runtime.options.threadCount)
-    }
-    return Phase(
-      kind: .encoding, weights: .encoding, buffers: others + own, passCount: 1,
-      work: convolutions(.vaeEncoder, grid))
-  }
-
-  private func convolutions(
-    _ component: TensorSpecification.Component, _ grid: GridSize
-  ) -> PhaseWork {
     var work = PhaseWork()
-    let stride = model.configuration.vae.stride
-    for tensor in model.tensors where tensor.component == component {
-      let shift = model.configuration.vae.halvings(of: tensor.group)
-      let pixels = (grid.height * stride >> shift) * (grid.width * stride >> shift)
+    for tensor in model.tensors
+    where tensor.component == (encodes ? .vaeEncoder : .vaeDecoder) {
+      let shift = vae.halvings(of: tensor.group)
+      let pixels = (grid.height * vae.stride >> shift) * (grid.width * vae.stride >> shift)
       work.add(tensor, of: model, rows: pixels)
     }
-    return work
+    return Phase(
+      kind: kind, weights: encodes ? .encoding : .decoding, buffers: others + own, passCount: 1,
+      work: work)
   }
 }

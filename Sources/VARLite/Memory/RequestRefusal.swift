@@ -5,7 +5,7 @@ extension RequestPlan {
   ///
   /// - Parameter remedies: changes with which it would fit, each by itself.
   func requireFit(remedies: () -> [Remedy]) throws(VARLiteError) {
-    guard shortfallByteCount > 0, let budgetByteCount else { return }
+    guard shortfallByteCount > 0 else { return }
     let needed = budgetByteCount + shortfallByteCount
     throw VARLiteError(
       .memory,
@@ -14,9 +14,6 @@ extension RequestPlan {
         + "\(ByteCount(shortfallByteCount).text) short",
       remedies: remedies())
   }
-
-  /// By how much a limit on this process would have to be higher for weights to be streamed.
-  var limitGap: Int { max(0, minimumByteCount - (budgetByteCount ?? 0)) }
 
   /// What most of the largest phase is: `keys and values 1.96 GiB, weights 180 MiB, ...`.
   private func largestParts() -> String {

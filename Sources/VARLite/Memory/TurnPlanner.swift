@@ -37,8 +37,7 @@ struct TurnPlanner {
   }
 
   private func drawing() throws(VARLiteError) -> ImageDrawing? {
-    guard let drawing = request.drawing else { return nil }
-    return try drawing.drawing(model)
+    try request.drawing?.drawing(model)
   }
 
   /// What the state of a conversation must hold that starts with the turn.
@@ -137,13 +136,8 @@ extension TurnPlanner {
   }
 
   private var shorterTexts: [Remedy] {
-    var ways: [Remedy] = []
-    var tokens = turn.maximumTextTokens / 2
-    while tokens >= 16 {
-      ways.append(Remedy(.fewerTokens, tokens))
-      tokens /= 2
-    }
-    return ways
+    sequence(first: turn.maximumTextTokens / 2) { $0 / 2 }.prefix { $0 >= 16 }
+      .map { Remedy(.fewerTokens, $0) }
   }
 
   /// From the largest on.
@@ -165,7 +159,8 @@ extension TurnPlanner {
     // Rounded up, and one more: what the program takes by itself differs a little from run to run.
     let neededMebibytes = plan.minimumByteCount >> 20 + 2
     if plan.isBoundByLimit {
-      return [Remedy(.higherLimit, (plan.limitGap >> 20 + 2) << 20)]
+      let missing = max(0, plan.minimumByteCount - plan.budgetByteCount)
+      return [Remedy(.higherLimit, (missing >> 20 + 2) << 20)]
     }
     guard let system = SystemMemory.current(), system.availableBytes >= neededMebibytes << 20
     else { return [] }

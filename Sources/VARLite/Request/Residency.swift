@@ -15,12 +15,5 @@ public enum Residency: String, Sendable, CaseIterable {
   case stream
 
   /// nil where the request decides.
-  var fixed: WeightResidency? {
-    switch self {
-    case .automatic: nil
-    case .map: .map
-    case .load: .load
-    case .stream: .stream
-    }
-  }
+  var fixed: WeightResidency? { WeightResidency(rawValue: rawValue) }
 }

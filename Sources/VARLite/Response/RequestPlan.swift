@@ -47,12 +47,6 @@ public struct RequestPlan: Sendable {
     public let byteCount: Int
     /// Whether it grows with the tokens that are remembered.
     public let holdsKeysAndValues: Bool
-
-    init(name: String, byteCount: Int, holdsKeysAndValues: Bool = false) {
-      self.name = name
-      self.byteCount = byteCount
-      self.holdsKeysAndValues = holdsKeysAndValues
-    }
   }
 
   /// One phase, in the order in which they run.
@@ -94,15 +88,13 @@ public struct RequestPlan: Sendable {
   public let kvType: KVType
   /// What the program takes by itself, libraries and tables included.
   public let program: ProcessMemory
-  /// Memory that the request may take, the program included; nil: no limit is known.
-  public let budgetByteCount: Int?
+  /// Memory that the request may take, the program included.
+  public let budgetByteCount: Int
   /// Whether the budget is what a limit on this process leaves (`ulimit -v`, `ulimit -d`).
   public let isBoundByLimit: Bool
 
   /// Resident memory at most, mapped weights included.
-  public var peakByteCount: Int {
-    program.byteCount + (phases.map(\.byteCount).max() ?? 0)
-  }
+  public var peakByteCount: Int { program.byteCount + (phases.map(\.byteCount).max() ?? 0) }
 
   /// The part of the peak that cannot be dropped and read again.
   public var anonymousPeakByteCount: Int {
@@ -119,25 +111,15 @@ public struct RequestPlan: Sendable {
   }
 
   /// Bytes that are missing; 0 where the request fits.
-  public var shortfallByteCount: Int {
-    guard let budgetByteCount else { return 0 }
-    let needed = weightResidency == .stream ? minimumByteCount : peakWithoutMappedWeights
-    return max(0, needed - budgetByteCount)
-  }
-
+  ///
   /// Mapped weights may be dropped: a file that is mapped on request may be larger than the budget.
-  private var peakWithoutMappedWeights: Int {
-    program.byteCount + (phases.map(\.anonymousByteCount).max() ?? 0)
+  public var shortfallByteCount: Int {
+    let unmapped = program.byteCount + (phases.map(\.anonymousByteCount).max() ?? 0)
+    return max(0, (weightResidency == .stream ? minimumByteCount : unmapped) - budgetByteCount)
   }
 
   /// Where weights are while the request runs: never ``Residency/automatic``.
-  public var residency: Residency {
-    switch weightResidency {
-    case .map: .map
-    case .load: .load
-    case .stream: .stream
-    }
-  }
+  public var residency: Residency { Residency(rawValue: weightResidency.rawValue) ?? .automatic }
 
   /// The phase of a kind.
   func phase(_ kind: RequestPhase) -> Phase? { phases.first { $0.kind == kind } }

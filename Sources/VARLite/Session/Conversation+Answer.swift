@@ -42,7 +42,7 @@ extension Conversation {
     response.usage.textTokens = written.ids.count
     response.end = written.end.reason
     if written.end == .drawing, let session {
-      let state = DrawingHistory(
+      let state = DrawingOrigin(
         promptHash: promptHash,
         answerTokens: Array(session.ids[(before + response.usage.promptTokens)...]))
       try draw(turn, state, &response)

@@ -74,8 +74,7 @@ struct PlanReport {
     if plan.peakByteCount > plan.anonymousPeakByteCount + plan.program.fileByteCount {
       text += "; \(ByteCount(plan.anonymousPeakByteCount).text) of it cannot be dropped and reread"
     }
-    if let budget = plan.budgetByteCount { text += "; \(ByteCount(budget).text) may be used" }
-    return text
+    return text + "; \(ByteCount(plan.budgetByteCount).text) may be used"
   }
 
   private func time(_ speed: MachineSpeed) -> String {
@@ -97,7 +96,7 @@ struct PlanReport {
       ("anonymous_peak_bytes", .integer(plan.anonymousPeakByteCount)),
       ("program_bytes", .integer(plan.program.byteCount)),
       ("minimum_bytes", .integer(plan.minimumByteCount)),
-      ("budget_bytes", plan.budgetByteCount.map { .integer($0) } ?? .null),
+      ("budget_bytes", .integer(plan.budgetByteCount)),
       ("shortfall_bytes", .integer(plan.shortfallByteCount)),
       ("disk_bytes", .integer(plan.diskByteCount)),
       ("phases", .array(plan.phases.map(json))),
