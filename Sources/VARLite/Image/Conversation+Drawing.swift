@@ -10,7 +10,7 @@ struct DrawingOrigin {
 
 extension Conversation {
   /// Draws the picture that the conversation's last token starts, and puts it into the response.
-  func draw(_ turn: PreparedRequest, _ history: DrawingOrigin, _ response: inout Response) throws {
+  func draw(_ turn: PreparedRequest, _ origin: DrawingOrigin, _ response: inout Response) throws {
     guard let session, let request = turn.request.drawing else {
       preconditionFailure("a picture starts that was not asked for")
     }
@@ -21,7 +21,7 @@ extension Conversation {
       // A session's answer turned out to be a picture.
       try admit(turn, isPictureOnly: true)
     }
-    var state = DrawingState(request, history, drawing, self)
+    var state = DrawingState(request, origin, drawing, self)
     if let earlier = request.history {
       try earlier.requireSameStart(state)
       drawing.keep(Array(earlier.bits.prefix(request.keptScaleCount)))
@@ -67,9 +67,9 @@ extension Conversation {
   }
 
   /// Pixels of codes `[grid, codebookDim]`.
-  func decode(_ codes: [Float], grid: GridSize, as kind: RequestPhase = .decoding) throws
-    -> RGBImage
-  {
+  func decode(
+    _ codes: [Float], grid: GridSize, as kind: RequestPhase = .decoding
+  ) throws -> RGBImage {
     let vae = model.configuration.vae
     try begin(.decoding, as: kind)
     let decoder = VAEDecoder(vae, weights: weights)
@@ -164,16 +164,16 @@ private struct RequestedDrawing: DrawingDelegate {
 
 extension DrawingState {
   fileprivate init(
-    _ request: DrawingRequest, _ history: DrawingOrigin, _ drawing: ImageDrawing,
+    _ request: DrawingRequest, _ origin: DrawingOrigin, _ drawing: ImageDrawing,
     _ conversation: Conversation
   ) {
     let model = conversation.model
     let settings = request.settings(model.configuration.imageSampling)
     self.init(
-      model: model.contentHash, promptHash: history.promptHash,
+      model: model.contentHash, promptHash: origin.promptHash,
       kvType: conversation.kvType ?? model.kvType, schedule: drawing.schedule,
       cfgScale: settings.cfgScale, tau: settings.tau, topP: settings.topP,
-      isGreedy: settings.isGreedy, seed: request.seed, answerTokens: history.answerTokens, bits: [])
+      isGreedy: settings.isGreedy, seed: request.seed, answerTokens: origin.answerTokens, bits: [])
   }
 
   /// Throws `request` where a drawing would go on with another prompt or cache than it began with.

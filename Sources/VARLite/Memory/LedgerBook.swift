@@ -56,13 +56,13 @@ struct LedgerBook {
     let replaced = candidate.replaced.flatMap { claims[$0] }
     let others = claims.filter { $0.key != candidate.replaced }.map(\.value)
     // Sessions between two turns do not end by themselves: a request must fit beside what they hold.
-    var budget = try budget(beside: others)
+    let budget = try budget(beside: others)
     let alone = try candidate.plan(budget)
     try alone.requireFit { candidate.remedies(alone, budget) }
     // A request that runs already, and needs more than was planned at first, is not in the queue's order.
     guard queue.first == id || replaced?.isRunning == true else { return nil }
-    guard let plan = try fitting(alone, candidate, beside: others, &budget) else { return nil }
-    if let replaced = candidate.replaced { claims[replaced] = nil }
+    guard let plan = try fitting(alone, candidate, beside: others, budget) else { return nil }
+    if let id = candidate.replaced { claims[id] = nil }
     claims[id] = Claim(plan, candidate.model)
     let total = Self.bytes(claims.values)
     peakBytes = max(peakBytes, total)
@@ -77,7 +77,7 @@ struct LedgerBook {
   /// The plan of a request beside others; nil where it does not fit.
   private func fitting(
     _ alone: RequestPlan, _ candidate: MemoryLedger.Candidate, beside others: [Claim],
-    _ budget: inout MemoryBudget
+    _ budget: MemoryBudget
   ) throws(VARLiteError) -> RequestPlan? {
     let running = others.filter(\.isRunning)
     guard !running.isEmpty else { return alone }
@@ -85,14 +85,14 @@ struct LedgerBook {
       claim.residency == .stream && claim.sources === candidate.model.sources
     }
     if alone.residency == .stream, running.contains(where: isStreaming) { return nil }
-    let heldBytes = budget.claimedBytes
-    budget.claimedBytes = Self.bytes(others)
-    let apart = try candidate.plan(budget)
+    let apart = try candidate.plan(
+      MemoryBudget(namedBytes: budget.namedBytes, claimedBytes: Self.bytes(others)))
     if apart.shortfallByteCount == 0, apart.residency == alone.residency { return apart }
     // Requests of one model share the weights that both keep.
     guard alone.residency != .stream else { return nil }
     let bytes = Self.bytes(others + [Claim(alone, candidate.model)])
-    return bytes <= alone.budgetByteCount + heldBytes - alone.program.byteCount ? alone : nil
+    return bytes <= alone.budgetByteCount + budget.claimedBytes - alone.program.byteCount
+      ? alone : nil
   }
 
   private func budget(beside others: [Claim]) throws(VARLiteError) -> MemoryBudget {
@@ -110,11 +110,8 @@ struct LedgerBook {
       .values.reduce(0) { total, sharing in
         let apart = sharing.reduce(0) { $0 + $1.bytes }
         guard sharing.count > 1, sharing[0].residency != .stream else { return total + apart }
-        let kept = sharing.reduce(into: Set<WeightPart>()) { $0.formUnion($1.kept) }
         let staging = sharing.map(\.stagingBytes).max() ?? 0
-        let together =
-          sharing.reduce(staging) { $0 + $1.bufferBytes }
-          + sharing[0].sources.memoryBytes(of: kept, sharing[0].residency)
+        let together = sharing.reduce(staging) { $0 + $1.bufferBytes } + keptBytes(sharing)
         return total + min(apart, together)
       }
   }
@@ -122,10 +119,13 @@ struct LedgerBook {
   /// Weights of a model that claims may keep.
   private func keptBytes(_ sources: WeightSources) -> Int {
     Dictionary(grouping: claims.values.filter { $0.sources === sources }, by: \.residency)
-      .reduce(0) { total, sharing in
-        let kept = sharing.value.reduce(into: Set<WeightPart>()) { $0.formUnion($1.kept) }
-        return total + sources.memoryBytes(of: kept, sharing.key)
-      }
+      .values.reduce(0) { $0 + Self.keptBytes($1) }
+  }
+
+  /// Weights that claims on one place keep together.
+  private static func keptBytes(_ sharing: [Claim]) -> Int {
+    let kept = sharing.reduce(into: Set<WeightPart>()) { $0.formUnion($1.kept) }
+    return sharing[0].sources.memoryBytes(of: kept, sharing[0].residency)
   }
 
   /// Claims whose weights are in one place.

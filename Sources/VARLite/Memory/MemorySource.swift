@@ -7,7 +7,7 @@ struct MemoryBudget {
   /// Bytes for this process as the user or the system says, the program included.
   let namedBytes: Int
   /// Bytes of them that others have claimed.
-  var claimedBytes: Int
+  let claimedBytes: Int
 }
 
 /// Where memory comes from: the budget that the user names, or else what the system has.

@@ -47,8 +47,7 @@ public struct DrawingRequest: Sendable, Equatable {
   /// Draws behind the model's own words, without previews; the properties change that.
   public init(
     size: DrawingSize = .modelDefault, aspect: DrawingAspect = .modelDefault,
-    cfgScale: Double? = nil,
-    isGreedy: Bool = false, seed: UInt64 = 0
+    cfgScale: Double? = nil, isGreedy: Bool = false, seed: UInt64 = 0
   ) {
     start = .afterText
     self.size = size
@@ -127,7 +126,7 @@ extension DrawingRequest {
     case .everyScale: return true
     case .count(let number):
       // The n-th of N previews stands where n / (N + 1) of the scales are drawn.
-      return (1...max(number, 1)).contains { $0 * count / (number + 1) == index + 1 } && number > 0
+      return (0..<number).contains { ($0 + 1) * count / (number + 1) == index + 1 }
     }
   }
 }
