@@ -31,17 +31,18 @@ CVAR_INLINE void store_keys(const cvar_kv *kv, void *keys, size_t group, int32_t
 
 // The rule of quantize_activations for one head, whose last vector may be half a one.
 static float quantize_head(const float *x, int32_t count, int8_t *codes) {
-  float best[16] = {0};
+  uint32_t best[16] = {0};
   for (int32_t begin = 0; begin < count; begin += 16) {
     int32_t lanes = count - begin < 16 ? count - begin : 16;
     LANES
     for (int32_t i = 0; i < lanes; i++) {
-      float magnitude = __builtin_fabsf(x[begin + i]);
-      best[i] = magnitude > best[i] ? magnitude : best[i];
+      uint32_t bits = bits_of_f32(x[begin + i]) & CVAR_MAGNITUDE_BITS;
+      best[i] = bits > best[i] ? bits : best[i];
     }
   }
-  float max = best[0];
-  for (int32_t i = 1; i < 16; i++) max = best[i] > max ? best[i] : max;
+  uint32_t max_bits = best[0];
+  for (int32_t i = 1; i < 16; i++) max_bits = best[i] > max_bits ? best[i] : max_bits;
+  float max = f32_of_bits(max_bits);
   int is_zero = max < CVAR_ACTIVATION_ZERO;
   float inverse = is_zero ? 0 : 127.0f / max;
   LANES

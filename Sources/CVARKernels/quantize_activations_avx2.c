@@ -6,15 +6,16 @@
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
 static float max_magnitude(const float *x, int32_t count) {
-  __m256 sign = _mm256_set1_ps(-0.0f);
-  __m256 max = _mm256_setzero_ps();
-  // maxps gives its second operand where either is NaN, as the reference's comparison does.
+  const __m256i mask = _mm256_set1_epi32(CVAR_MAGNITUDE_BITS);
+  __m256i max = _mm256_setzero_si256();
   for (int32_t i = 0; i < count; i += 8) {
-    max = _mm256_max_ps(_mm256_andnot_ps(sign, _mm256_loadu_ps(x + i)), max);
+    __m256i bits = _mm256_loadu_si256((const __m256i *)(x + i));
+    max = _mm256_max_epi32(_mm256_and_si256(bits, mask), max);
   }
-  __m128 four = _mm_max_ps(_mm256_castps256_ps128(max), _mm256_extractf128_ps(max, 1));
-  __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+  __m128i four = _mm_max_epi32(_mm256_castsi256_si128(max), _mm256_extracti128_si256(max, 1));
+  __m128i two = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+  __m128i one = _mm_max_epi32(two, _mm_shuffle_epi32(two, 0xb1));
+  return _mm_cvtss_f32(_mm_castsi128_ps(one));
 }
 
 // Eight codes, and their sum added lane by lane.

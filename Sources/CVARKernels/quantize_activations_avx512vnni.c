@@ -7,15 +7,13 @@
 #pragma clang attribute push(__attribute__((TARGET)), apply_to = function)
 
 static float max_magnitude(const float *x, int32_t count) {
-  __m512 max = _mm512_setzero_ps();
-  // maxps gives its second operand where either is NaN, as the reference's comparison does.
+  const __m512i mask = _mm512_set1_epi32(CVAR_MAGNITUDE_BITS);
+  __m512i max = _mm512_setzero_si512();
   for (int32_t i = 0; i < count; i += 16) {
-    max = _mm512_max_ps(_mm512_abs_ps(_mm512_loadu_ps(x + i)), max);
+    max = _mm512_max_epi32(_mm512_and_si512(_mm512_loadu_si512(x + i), mask), max);
   }
-  __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(max), _mm512_extractf32x8_ps(max, 1));
-  __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-  __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+  int32_t bits = _mm512_reduce_max_epi32(max);
+  return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(bits)));
 }
 
 static void quantize_group(const float *x, int32_t count, int8_t *codes, float *scale,

@@ -3,17 +3,20 @@
 
 #include "quantized.h"
 
-// Comparison and selection, not fmax and fmin, so that NaN is passed over as in the reference.
 static float max_magnitude(const float *x, int32_t count) {
-  float32x4_t max = vdupq_n_f32(0);
+  const uint32x4_t mask = vdupq_n_u32(CVAR_MAGNITUDE_BITS);
+  uint32x4_t max = vdupq_n_u32(0);
   for (int32_t i = 0; i < count; i += 4) {
-    float32x4_t magnitude = vabsq_f32(vld1q_f32(x + i));
-    max = vbslq_f32(vcgtq_f32(magnitude, max), magnitude, max);
+    max = vmaxq_u32(vandq_u32(vreinterpretq_u32_f32(vld1q_f32(x + i)), mask), max);
   }
-  return vmaxvq_f32(max);
+  uint32_t bits = vmaxvq_u32(max);
+  float magnitude;
+  memcpy(&magnitude, &bits, sizeof magnitude);
+  return magnitude;
 }
 
-// Four codes, and their sum added lane by lane.
+// Four codes, and their sum added lane by lane. Comparison and selection, not fmax and fmin: NaN becomes the code that
+// it has in the reference.
 static int16x4_t quantize4(const float *x, float inverse, int32x4_t *sum) {
   float32x4_t largest = vdupq_n_f32(127), smallest = vdupq_n_f32(-127);
   float32x4_t code = vmulq_n_f32(vld1q_f32(x), inverse);

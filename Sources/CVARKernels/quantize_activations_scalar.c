@@ -1,12 +1,14 @@
+#include "math_inline.h"
 #include "quantized.h"
 
 static void quantize_group(const float *x, int32_t count, int8_t *codes, float *scale,
                            int32_t *sum) {
-  float max = 0;
+  uint32_t max_bits = 0;
   for (int32_t i = 0; i < count; i++) {
-    float magnitude = __builtin_fabsf(x[i]);
-    max = magnitude > max ? magnitude : max;
+    uint32_t bits = bits_of_f32(x[i]) & CVAR_MAGNITUDE_BITS;
+    max_bits = bits > max_bits ? bits : max_bits;
   }
+  float max = f32_of_bits(max_bits);
   *sum = 0;
   *scale = max < CVAR_ACTIVATION_ZERO ? 0 : max / 127.0f;
   float inverse = max < CVAR_ACTIVATION_ZERO ? 0 : 127.0f / max;

@@ -57,6 +57,10 @@ static inline int32_t cvar_weight_code(const cvar_matrix *w, int32_t tile, int32
   return w->codebook[k % 8 < 4 ? byte & 15 : byte >> 4];
 }
 
+// A number without its sign. Compared as integers, magnitudes have the order of the numbers, with infinity above all of
+// them and NaN above infinity: a group with a NaN has the scale NaN, so that it reaches every output.
+enum { CVAR_MAGNITUDE_BITS = 0x7fffffff };
+
 // Round half to even, for |x| <= 127: the sum's last bit counts ones.
 static inline int32_t cvar_round_to_int(float x) {
   float shifted = x + 0x1.8p23f;

@@ -186,6 +186,35 @@ static int differ(const cvar_kv *kv, const cvar_kv_run *a, const cvar_kv_run *b,
          first_difference(a->value_scales, b->value_scales, scales) != PTRDIFF_MIN;
 }
 
+// A key or a value that is no number reaches every output of the heads that read it, whatever the cache's type.
+static void check_nan(cvar_isa isa, attention_case c, cache_kind kind, random_source *source,
+                      cvar_report *report) {
+  for (int32_t in_value = 0; in_value < 2; in_value++) {
+    attention_data data = make_data(c, kind, source);
+    const int32_t group_heads = c.heads / c.kv_heads, kv_head = c.head_begin / group_heads;
+    float *head = (in_value ? data.v : data.k) + kv_head * c.head_dim;
+    // A score is a sum over a key; each column of a value has outputs of its own.
+    for (int32_t d = 0; d < c.head_dim; d++) {
+      if (in_value || d == c.head_dim / 3) head[d] = NAN;
+    }
+    make_cache(isa, c, kind, &data);
+    float *out = attend(isa, c, &data);
+    int32_t numbers = 0;
+    for (int32_t i = 0; i < c.n; i++) {
+      const float *row = out + i * (c.heads * c.head_dim + 5) + c.head_begin * c.head_dim;
+      for (int32_t d = 0; d < c.head_dim; d++) numbers += !isnan(row[d]);
+    }
+    if (numbers > 0) {
+      REPORT(report, "attention %s: type %d bias %d head_dim %d: %d outputs are numbers behind a NaN in a %s",
+             cvar_isa_name(isa), kind.type, kind.has_bias, c.head_dim, numbers,
+             in_value ? "value" : "key");
+    }
+    release_guarded(out);
+    release_cache(&data);
+    release_data(&data);
+  }
+}
+
 cvar_report cvar_check_attention(cvar_isa isa, uint64_t seed) {
   cvar_report report = {0};
   random_source source = {seed};
@@ -211,6 +240,7 @@ cvar_report cvar_check_attention(cvar_isa isa, uint64_t seed) {
     release_cache(&data);
     release_cache(&other);
     release_data(&data);
+    check_nan(isa, c, kind, &source, &report);
   }
   return report;
 }
@@ -289,6 +319,7 @@ cvar_report cvar_check_attention_reference(uint64_t seed) {
       }
     }
     check_tail(c, kind, &data, out, &report);
+    check_nan(CVAR_ISA_SCALAR, c, kind, &source, &report);
     release_guarded(out);
     release_cache(&data);
     release_data(&data);

@@ -6,7 +6,7 @@ typedef enum input_pattern {
   INPUT_TIES = 2,   // multiples of half a step, so that halves round to even
   INPUT_TINY = 3,   // around CVAR_ACTIVATION_ZERO
   INPUT_HUGE = 4,   // near the largest float
-  INPUT_NAN = 5,    // not a number and infinities: any code, but the same one everywhere
+  INPUT_NAN = 5,    // not a number and infinities: any code, but the same one everywhere, and the scale NaN
   INPUT_PATTERN_COUNT = 6,
 } input_pattern;
 
@@ -119,11 +119,27 @@ static void check_group(const float *x, int32_t group_size, const int8_t *codes,
   }
 }
 
+// A NaN anywhere in a group makes its scale NaN, wherever it stands among the others.
+static void check_nan(int32_t group_size, cvar_report *report) {
+  float *x = allocate((size_t)(group_size + 3) * sizeof *x);
+  for (int32_t at = 0; at < group_size; at++) {
+    for (int32_t i = 0; i < group_size; i++) x[i] = i == at ? -NAN : i % 5 == 0 ? INFINITY : (float)i;
+    outputs out = quantize(cvar_kernels_for(CVAR_ISA_SCALAR), x, 1, group_size, group_size);
+    if (!isnan(out.scales[0])) {
+      REPORT(report, "quantize_activations scalar: a NaN at %d of %d gives scale %g", at, group_size,
+             out.scales[0]);
+    }
+    release_outputs(&out);
+  }
+  free(x);
+}
+
 cvar_report cvar_check_quantize_activations_reference(uint64_t seed) {
   enum { N = 4, GROUPS = 3 };
   cvar_report report = {0};
   random_source source = {seed};
   for (int g = 0; g < COUNT(group_sizes); g++) {
+    check_nan(group_sizes[g], &report);
     for (int pattern = 0; pattern < INPUT_NAN; pattern++) {
       int32_t group_size = group_sizes[g], k = GROUPS * group_size;
       float *x = make_inputs(pattern, N, k, &source);

@@ -76,7 +76,7 @@ typedef struct cvar_kernels {
 
   // codes[n][k], scales[n][k/group], sums[n][k/group] of x[n][k]: scale = max|x| / 127, code = x * (127 / max|x|)
   // rounded half to even within +-127. A group with max|x| < CVAR_ACTIVATION_ZERO counts as zeros: scale 0, codes 0.
-  // sums are those of the codes.
+  // A group with a NaN has the scale NaN, so that all its outputs become NaN. sums are those of the codes.
   void (*quantize_activations)(const float *x, ptrdiff_t x_stride, int32_t n, int32_t k,
                                int32_t group_size, int8_t *codes, float *scales, int32_t *sums);
 
