@@ -121,7 +121,8 @@ package struct UnderstandBenchmark {
     for step in 0..<writtenTokens {
       let before = Int(cvar_allocation_count())
       let start = MonotonicClock.seconds()
-      guard let id = sampler.pick(try session.nextLogits(model.run), step: step) else {
+      let logits = try session.nextLogits(model.run)
+      guard let id = sampler.pick(logits, step: step, in: session.candidates) else {
         preconditionFailure("synthetic weights give finite logits")
       }
       try session.append(id, model.run)

@@ -69,7 +69,11 @@ import VARTestSupport
     var sampler = TextSampler(
       sampling, repetitionPenalty: penalty, banned: banned, prompt: prompt)
     var logits = logits
-    return logits.withUnsafeMutableBufferPointer { sampler.pick($0, step: step) }
+    let none = TextSampler.Candidate(id: 0, weight: 0)
+    var room = [TextSampler.Candidate](repeating: none, count: logits.count)
+    return logits.withUnsafeMutableBufferPointer { logits in
+      room.withUnsafeMutableBufferPointer { sampler.pick(logits, step: step, in: $0) }
+    }
   }
 
   /// Temperatures near zero, whose inverse overflows, take the largest like zero does.
@@ -78,6 +82,22 @@ import VARTestSupport
     let sampling = TextSampling(temperature: temperature)
     #expect(pick([-1, 3, 2.5, 3, -.infinity], sampling, banned: [3]) == 1)
     #expect(pick([3, -.infinity, 2], sampling, step: 2) == 0)
+  }
+
+  /// The more probable first, of equal ones that of the smaller id.
+  @Test func candidatesAreSorted() {
+    var random = SplitMix64(seed: 1)
+    for count in [0, 1, 2, 3, 10, 1000] {
+      var candidates = (0..<count).map {
+        TextSampler.Candidate(id: Int32($0), weight: Float(random.next() % 50))
+      }
+      let expected = candidates.sorted {
+        $0.weight != $1.weight ? $0.weight > $1.weight : $0.id < $1.id
+      }
+      candidates.shuffle()
+      candidates.withUnsafeMutableBufferPointer { TextSampler.Candidate.sort($0) }
+      #expect(candidates.map(\.id) == expected.map(\.id))
+    }
   }
 
   @Test func filtersLeaveTheMostProbable() throws {

@@ -59,7 +59,8 @@ extension Conversation {
         done: Double(written.ids.count) / Double(count), share: 1 / Double(count))
       let logits = try session.nextLogits(run)
       if recorder != nil { stepLogits += logits }
-      guard let id = sampler.pick(logits, step: written.ids.count) else {
+      guard let id = sampler.pick(logits, step: written.ids.count, in: session.candidates)
+      else {
         throw FiniteNumbers.failure("language model", model.path)
       }
       written.ids.append(id)

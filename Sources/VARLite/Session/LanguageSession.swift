@@ -28,6 +28,7 @@ package final class LanguageSession {
     let state: Qwen2State.Layout
     let cache: KVCache.Layout
     let logits, lastHidden, pastHidden: MemoryPlan.RowsID
+    let candidates: MemoryPlan.ID
   }
 
   package static func reserve(
@@ -52,7 +53,10 @@ package final class LanguageSession {
       logits: plan.reserve("llm.logits", rows: 1, columns: configuration.vocabSize),
       lastHidden: plan.reserve("llm.last_hidden", rows: 1, columns: width),
       pastHidden: plan.reserve(
-        "llm.past_hidden", rows: drawing == nil ? 0 : capacity.context, columns: width))
+        "llm.past_hidden", rows: drawing == nil ? 0 : capacity.context, columns: width),
+      candidates: plan.reserve(
+        "llm.candidates",
+        byteCount: configuration.vocabSize * MemoryLayout<TextSampler.Candidate>.stride))
   }
 
   let model: Qwen2Model
@@ -62,6 +66,8 @@ package final class LanguageSession {
   let cache: KVCache
   /// Logits of the token after the last one.
   let logits: Rows
+  /// Room for the tokens that a sampler picks from.
+  package let candidates: UnsafeMutableBufferPointer<TextSampler.Candidate>
   /// Final hidden state of the last token.
   private let lastHidden: Rows
   /// Final hidden states of all tokens, where pictures may be drawn.
@@ -80,6 +86,9 @@ package final class LanguageSession {
     state = Qwen2State(layout.state, arena: arena)
     cache = KVCache(layout.cache, arena: arena)
     logits = arena.rows(layout.logits)
+    candidates = UnsafeMutableBufferPointer(
+      start: arena.raw(layout.candidates).assumingMemoryBound(to: TextSampler.Candidate.self),
+      count: configuration.languageModel.vocabSize)
     lastHidden = arena.rows(layout.lastHidden)
     pastHidden = arena.rows(layout.pastHidden)
     ids.reserveCapacity(capacity.context)
