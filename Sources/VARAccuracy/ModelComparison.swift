@@ -34,6 +34,13 @@ package struct ModelComparison {
       let bits = expected.drawing?.bits,
       let own = try ownBits(of: request, forcing: bits, stop)
     else { return }
+    guard picture.width == expectedPicture.width, picture.height == expectedPicture.height else {
+      throw VARLiteError(
+        .model,
+        "\(reference.path): draws \(expectedPicture.width) x \(expectedPicture.height) pixels "
+          + "where \(model.path) draws \(picture.width) x \(picture.height); compare models of "
+          + "the same weights")
+    }
     fidelity.add(
       bits: own, expected: bits,
       psnrDecibels: peakSignalToNoise(picture, expectedPicture))

@@ -52,7 +52,7 @@ package struct EvaluationRun {
         }
       case .vae:
         try each(set.generations, part, progress) { drawing in
-          let target = try picture(drawing.target)
+          let target = try target(drawing)
           let image = try model.reconstruct(target, stop: stop).picture
           let verdict = try judge.judge(image, against: drawing.scene)
           report.add(
@@ -79,6 +79,18 @@ package struct EvaluationRun {
     try ImageDecoder.decode(path: set.path(name))
   }
 
+  /// The true rendering of a case.
+  private func target(_ drawing: EvaluationSet.DrawingCase) throws -> RGBImage {
+    let image = try picture(drawing.target)
+    guard image.width == set.imageSize, image.height == set.imageSize else {
+      throw EvaluationError(
+        .wrongImageSize, path: set.path(drawing.target),
+        "\(image.width) x \(image.height) pixels, where \(set.imageSize) x \(set.imageSize) are "
+          + "expected; \"image_size\" of eval.json is that of all its pictures")
+    }
+    return image
+  }
+
   private func request(_ text: String, picture name: String?) throws -> Request {
     Request(
       messages: [
@@ -90,7 +102,7 @@ package struct EvaluationRun {
     _ drawn: Response, to drawing: EvaluationSet.DrawingCase, _ part: Part, _ judge: SceneJudge,
     _ report: inout EvaluationReport
   ) throws {
-    let target = try picture(drawing.target)
+    let target = try target(drawing)
     // A model that does not draw gets the verdict of a black picture.
     let image =
       drawn.picture

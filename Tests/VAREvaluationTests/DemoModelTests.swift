@@ -4,6 +4,12 @@ import VARLite
 import VARTestSupport
 import VQ4Format
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
 /// The demo model that ships with the project, on the first cases of its evaluation set.
 @Suite struct DemoModelTests {
   private static let path =
@@ -27,5 +33,28 @@ import VQ4Format
     #expect(edits.count(where: \.verdict.isExact) >= 26)
     let roundTrips = try #require(report.drawings[.vae])
     #expect(roundTrips.count(where: \.verdict.isExact) >= 27)
+  }
+
+  /// A true rendering of other extents is named; it is not held against a picture.
+  @Test(arguments: [EvaluationRun.Part.generation, .edit, .vae])
+  func otherExtentsAreRefused(part: EvaluationRun.Part) throws {
+    let folder = TemporaryDirectory()
+    for name in TemporaryDirectory.names(of: Fixtures.path("shapes-eval")) {
+      try #require(symlink(Fixtures.path("shapes-eval/\(name)"), folder.file(name)) == 0)
+    }
+    // One of the templates is a picture of other extents.
+    let other = "templates/star_small.png"
+    let text = String(decoding: try Fixtures.bytes("shapes-eval/eval.json"), as: UTF8.self)
+    unlink(folder.file("eval.json"))
+    folder.write(
+      "eval.json",
+      text.replacing("gen_target/000.png", with: other)
+        .replacing("edit_target/000.png", with: other))
+    let run = EvaluationRun(
+      try Runtime().open(Self.path), set: try EvaluationSet(directory: folder.path),
+      parts: [part], limit: 1)
+    let error = #expect(throws: EvaluationError.self) { try run.run { _, _, _ in } }
+    #expect(error?.code == .wrongImageSize)
+    #expect(error?.description.hasPrefix("\(folder.file(other)): 31 x 31 pixels") == true)
   }
 }
