@@ -24,6 +24,9 @@ struct ProgressLine {
   private let isQuiet: Bool
   private let start = MonotonicClock.seconds()
   private var shown = 0.0
+  /// When this run began to do more than an earlier one, and how much was done by then: checking what the earlier one
+  /// has left says nothing about the rate.
+  private var rateStart = (time: 0.0, done: 0)
 
   init(isQuiet: Bool) { self.isQuiet = isQuiet }
 
@@ -39,12 +42,13 @@ struct ProgressLine {
     _ subject: String, done: Int, total: Int, before: Int = 0, unit: String
   ) {
     let time = MonotonicClock.seconds() - start
+    if done <= before { rateStart = (time, done) }
     guard !isQuiet, time - shown >= (isTerminal ? 0.2 : 10) else { return }
     shown = time
     let percent = total > 0 ? Int(100 * Double(done) / Double(total)) : 100
     var text = "\(percent) %  "
-    if !unit.isEmpty, done > before, time > 0 {
-      let rate = Double(done - before) / time
+    if !unit.isEmpty, done > rateStart.done, time > rateStart.time {
+      let rate = Double(done - rateStart.done) / (time - rateStart.time)
       text += "\(Int(Double(total - done) / rate)) s left  \(Int(rate / 1e6)) M\(unit)/s  "
     }
     text += subject

@@ -14,6 +14,9 @@ public struct MachineSpeed: Sendable {
   public let weightBytes: Double
   /// Bytes per second of reading the model's file from its disk, past the page cache where the system allows.
   public let diskBytes: Double
+  /// The share of its processors that the measurement got: less than 1 where other programs run, and then the figures
+  /// are those of what is left.
+  public let processorShare: Double
 
   /// Measures with the threads and kernels of a model's requests; nil where the system refuses 80 MiB or threads.
   public static func measure(_ model: Model) -> MachineSpeed? {
@@ -25,11 +28,12 @@ public struct MachineSpeed: Sendable {
       let wide = ProductProbe(.init(type: .int4, rows: 32_768, cols: 3584, tokens: 1), isa, pool),
       let float = ProductProbe(.init(type: .f32, rows: 512, cols: 2304, tokens: 64), isa, pool)
     else { return nil }
+    var share = 1.0
     return MachineSpeed(
-      quantizedOperations: quantized.operations / quantized.seconds(),
-      floatOperations: float.operations / float.seconds(),
-      weightBytes: Double(wide.weightByteCount) / wide.seconds(),
-      diskBytes: DiskProbe.bytesPerSecond(model.file))
+      quantizedOperations: quantized.operations / quantized.seconds(&share),
+      floatOperations: float.operations / float.seconds(&share),
+      weightBytes: Double(wide.weightByteCount) / wide.seconds(&share),
+      diskBytes: DiskProbe.bytesPerSecond(model.file), processorShare: share)
   }
 }
 
@@ -85,16 +89,32 @@ private struct ProductProbe {
   var operations: Double { Double(input.count) * Double(layer.rows) * Double(layer.cols) }
 
   /// Seconds of one product: the fastest within some tens of milliseconds, once the processor has its speed.
-  func seconds() -> Double {
+  ///
+  /// Beside other programs a thread is stopped for some milliseconds again and again, and the slowest thread ends a
+  /// product: then more products are timed, of which one may be let through.
+  ///
+  /// - Parameter share: becomes the share of the processors that the products got, where it was more.
+  func seconds(_ share: inout Double) -> Double {
     var best = Double.infinity
-    let end = MonotonicClock.seconds() + 0.06
+    let start = MonotonicClock.seconds()
+    let workStart = MonotonicClock.processorSeconds()
+    var (now, own) = (start, 1.0)
     repeat {
-      let start = MonotonicClock.seconds()
       compute.linear(input, layer, into: output)
-      best = min(best, MonotonicClock.seconds() - start)
-    } while MonotonicClock.seconds() < end
+      let end = MonotonicClock.seconds()
+      best = min(best, end - now)
+      now = end
+      let work = MonotonicClock.processorSeconds() - workStart
+      own = min(1, work / (max(now - start, 1e-9) * Double(compute.pool.threadCount)))
+    } while now - start < (own < Self.freeShare ? Self.busySeconds : Self.freeSeconds)
+    share = min(share, own)
     return max(best, 1e-9)
   }
+
+  private static let freeSeconds = 0.06
+  private static let busySeconds = 0.4
+  /// Threads also wait for each other: a free machine gives less than everything.
+  private static let freeShare = 0.85
 }
 
 /// Times reads of a file, spread over it, as streamed weights are read.

@@ -83,7 +83,18 @@ struct PlanReport {
       + "\(Self.rounded(2e-9 * speed.quantizedOperations)) GOPS in int8, "
       + "\(Self.rounded(2e-9 * speed.floatOperations)) in f32, weights at "
       + "\(Self.rounded(1e-9 * speed.weightBytes)) GB/s, disk at \(Self.rounded(disk)) MB/s"
+      + busy(speed)
   }
+
+  /// A machine that does other work says little about what it can do.
+  private func busy(_ speed: MachineSpeed) -> String {
+    guard speed.processorShare < Self.busyShare else { return "" }
+    return
+      "\nthe machine is busy: of its processors \(Int(speed.processorShare * 100)) % were free "
+      + "for this measurement; measure again when other programs have ended"
+  }
+
+  private static let busyShare = 0.75
 
   private static func rounded(_ value: Double) -> String {
     value >= 10 ? "\(Int(value.rounded()))" : "\((value * 10).rounded() / 10)"
@@ -103,6 +114,7 @@ struct PlanReport {
     ]
     if let speed {
       members.append(("expected_seconds", .number(plan.expectedSeconds(speed))))
+      members.append(("processor_share", .number(speed.processorShare)))
     }
     return .object(JSONObject(members))
   }

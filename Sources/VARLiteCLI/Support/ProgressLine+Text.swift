@@ -4,9 +4,12 @@ import VARModels
 extension ProgressLine {
   /// A time that has passed.
   static func seconds(_ value: Double) -> String {
-    let tenths = Int((value * 10).rounded())
-    return tenths < 600
-      ? "\(tenths / 10).\(tenths % 10) s" : "\(tenths / 600) min \(tenths / 10 % 60) s"
+    let tenths = Int((min(value, 1e12) * 10).rounded())
+    switch tenths {
+    case ..<600: return "\(tenths / 10).\(tenths % 10) s"
+    case ..<36_000: return "\(tenths / 600) min \(tenths / 10 % 60) s"
+    default: return "\(tenths / 36_000) h \(tenths / 600 % 60) min"
+    }
   }
 
   /// A time that has passed, for whoever measures.

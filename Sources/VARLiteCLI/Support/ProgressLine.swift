@@ -23,6 +23,8 @@ final class ProgressLine {
   private let start = MonotonicClock.seconds()
   private var openLine = OpenLine.none
   private var lastUpdate = 0.0
+  /// The last step that was printed as a line.
+  private var lastLine = ""
   private let isTerminal: Bool
   /// When the model started to write; nil before.
   private var writingStart: Double?
@@ -149,9 +151,10 @@ final class ProgressLine {
         "\r\u{1b}[K" + Terminal.fitted(isNarrow ? short ?? text : text, STDERR_FILENO),
         to: STDERR_FILENO)
       openLine = .step
-    } else if isLast || text.hasPrefix("scale") {
+    } else if isLast || text.hasPrefix("scale"), text != lastLine {
       close()
       Console.error(text)
+      lastLine = text
     }
   }
 
