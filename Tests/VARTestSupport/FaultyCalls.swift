@@ -6,7 +6,8 @@
 
 /// System calls that fail as they do on file systems and in sandboxes that lack them.
 ///
-/// A library that is loaded before the C library takes the calls' place; it is compiled for the tests.
+/// A library that is loaded before the C library takes the calls' place: `Tests/faults/faulty_calls.c`, compiled for the
+/// tests.
 public enum FaultyCalls {
   /// A call that can be made to fail.
   public enum Call: String, Sendable {
@@ -24,13 +25,39 @@ public enum FaultyCalls {
     return ["LD_PRELOAD=\(library)"] + failures.map { "FAULT_\($0.key.rawValue)=\($0.value)" }
   }
 
+  /// The call of a kind that fails: `Tests/faults/faulty_calls.c` names the kinds.
+  public struct Fault: Sendable, CustomStringConvertible {
+    public let call: String
+    /// 1 for the first call of the kind.
+    public let number: Int
+    /// `errno`; 0 lets the call do half of its work.
+    public let code: Int32
+
+    public init(call: String, number: Int, code: Int32) {
+      (self.call, self.number, self.code) = (call, number, code)
+    }
+
+    public var description: String { "\(call) \(number) with errno \(code)" }
+  }
+
+  /// What a program's environment holds so that one call fails.
+  public static func environment(_ fault: Fault) throws -> [String] {
+    try environment([:]) + [
+      "FAULT_CALL=\(fault.call)", "FAULT_AT=\(fault.number)", "FAULT_ERRNO=\(fault.code)",
+    ]
+  }
+
+  /// What a program's environment holds so that it writes to a file how often each call was made.
+  public static func environment(countingTo path: String) throws -> [String] {
+    try environment([:]) + ["FAULT_COUNTS=\(path)"]
+  }
+
   private nonisolated(unsafe) static var folder: TemporaryDirectory?
 
   private static let library: String? = {
     let folder = TemporaryDirectory()
     Self.folder = folder
     atexit { FaultyCalls.folder = nil }
-    folder.write("faulty_calls.c", source)
     var runner = ProgramRunner(path: "/bin/sh")
     runner.environment = ["PATH=\(getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin")"]
     let library = folder.file("faulty_calls.so")
@@ -42,49 +69,8 @@ public enum FaultyCalls {
       done
       exit 1
       """,
-      folder.file("faulty_calls.c"), library,
+      Fixtures.path("../faults/faulty_calls.c"), library,
     ])
     return result?.status == 0 ? library : nil
   }()
-
-  private static let source = """
-    #define _GNU_SOURCE
-    #include <dlfcn.h>
-    #include <errno.h>
-    #include <stdlib.h>
-    #include <sys/mman.h>
-    #include <sys/sysinfo.h>
-    #include <sys/types.h>
-
-    static int fails(const char *name) {
-      const char *value = getenv(name);
-      if (value) errno = atoi(value);
-      return value != NULL;
-    }
-
-    #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
-
-    int fsync(int file) { return fails("FAULT_fsync") ? -1 : REAL(fsync)(file); }
-    int fdatasync(int file) { return fails("FAULT_fdatasync") ? -1 : REAL(fdatasync)(file); }
-    int flock(int file, int how) {
-      return fails("FAULT_flock") ? -1 : ((int (*)(int, int))dlsym(RTLD_NEXT, "flock"))(file, how);
-    }
-    int sysinfo(struct sysinfo *info) { return fails("FAULT_sysinfo") ? -1 : REAL(sysinfo)(info); }
-
-    static int cannot_map(int protection, int flags, int file) {
-      if (file < 0 || protection != PROT_READ) return 0;
-      if ((flags & MAP_TYPE) == MAP_SHARED && fails("FAULT_mmapShared")) return 1;
-      return fails("FAULT_mmapFile");
-    }
-
-    void *mmap(void *at, size_t count, int protection, int flags, int file, off_t offset) {
-      if (cannot_map(protection, flags, file)) return MAP_FAILED;
-      return REAL(mmap)(at, count, protection, flags, file, offset);
-    }
-
-    void *mmap64(void *at, size_t count, int protection, int flags, int file, off64_t offset) {
-      if (cannot_map(protection, flags, file)) return MAP_FAILED;
-      return REAL(mmap64)(at, count, protection, flags, file, offset);
-    }
-    """
 }

@@ -1,0 +1,201 @@
+// Calls of the C library that fail, or do less than they were asked for. Loaded before the C library (LD_PRELOAD), this
+// stands in the calls' place. The environment says what fails:
+//
+//   FAULT_fsync=5       every fsync fails with this errno; so FAULT_fdatasync, FAULT_flock, FAULT_sysinfo, and
+//                       FAULT_mmapShared and FAULT_mmapFile for mappings of files
+//   FAULT_CALL=read     with FAULT_AT=7 and FAULT_ERRNO=5: the seventh read fails with this errno; 0: it does half of
+//                       its work
+//   FAULT_COUNTS=path   at its end the process writes there how often each call was made
+//
+// The n-th call is one of: open read write fsync rename mmap memory thread. "memory" is memory that is asked for by the
+// program or by a library for it; the language's own runtime ends the process where it gets none, so its calls are let
+// through and not counted.
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sysinfo.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+enum call { OPEN, READ, WRITE, FSYNC, RENAME, MMAP, MEMORY, THREAD, CALL_COUNT };
+
+static const char *const names[CALL_COUNT] = {
+    "open", "read", "write", "fsync", "rename", "mmap", "memory", "thread",
+};
+static atomic_long counts[CALL_COUNT];
+static long fault_at;
+static int fault_call = -1, fault_errno;
+// Only the process that was started, not those that it starts, and only once its own code runs.
+static atomic_int is_ready;
+
+#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+__attribute__((constructor)) static void begin(void) {
+  const char *call = getenv("FAULT_CALL"), *at = getenv("FAULT_AT"), *code = getenv("FAULT_ERRNO");
+  for (int i = 0; call && i < CALL_COUNT; i++) {
+    if (strcmp(call, names[i]) == 0) fault_call = i;
+  }
+  fault_at = at ? atol(at) : 0;
+  fault_errno = code ? atoi(code) : EIO;
+  atomic_store(&is_ready, 1);
+}
+
+__attribute__((destructor)) static void end(void) {
+  const char *path = getenv("FAULT_COUNTS");
+  if (!path) return;
+  atomic_store(&is_ready, 0);
+  FILE *file = fopen(path, "w");
+  if (!file) return;
+  for (int i = 0; i < CALL_COUNT; i++) fprintf(file, "%s %ld\n", names[i], atomic_load(&counts[i]));
+  fclose(file);
+}
+
+// Counts a call; 1 where it is the one that fails, with errno set, 2 where it is to do half of its work.
+static int is_fault(enum call call) {
+  if (!atomic_load(&is_ready)) return 0;
+  long number = atomic_fetch_add(&counts[call], 1) + 1;
+  if ((int)call != fault_call || number != fault_at) return 0;
+  if (fault_errno == 0) return 2;
+  errno = fault_errno;
+  return 1;
+}
+
+static int fails(const char *name) {
+  const char *value = getenv(name);
+  if (value) errno = atoi(value);
+  return value != NULL;
+}
+
+static size_t half(size_t count) { return count > 1 ? count / 2 : count; }
+
+// Files.
+
+static int take_mode(int flags, va_list list) {
+  return flags & (O_CREAT | O_TMPFILE) ? va_arg(list, int) : 0;
+}
+
+#define OPEN_BODY(real)                       \
+  va_list list;                               \
+  va_start(list, flags);                      \
+  int mode = take_mode(flags, list);          \
+  va_end(list);                               \
+  if (is_fault(OPEN)) return -1;              \
+  return real(path, flags, mode)
+
+int open(const char *path, int flags, ...) { OPEN_BODY(REAL(open)); }
+int open64(const char *path, int flags, ...) { OPEN_BODY(REAL(open64)); }
+
+#define TRANSFER(call, count)  \
+  int fault = is_fault(call);                \
+  if (fault == 1) return -1;                 \
+  if (fault == 2) count = half(count)
+
+ssize_t read(int file, void *to, size_t count) {
+  TRANSFER(READ, count);
+  return REAL(read)(file, to, count);
+}
+ssize_t pread(int file, void *to, size_t count, off_t at) {
+  TRANSFER(READ, count);
+  return REAL(pread)(file, to, count, at);
+}
+ssize_t pread64(int file, void *to, size_t count, off64_t at) {
+  TRANSFER(READ, count);
+  return REAL(pread64)(file, to, count, at);
+}
+ssize_t write(int file, const void *from, size_t count) {
+  // What the program says of a fault is to be read.
+  if (file == STDERR_FILENO) return REAL(write)(file, from, count);
+  TRANSFER(WRITE, count);
+  return REAL(write)(file, from, count);
+}
+ssize_t pwrite(int file, const void *from, size_t count, off_t at) {
+  TRANSFER(WRITE, count);
+  return REAL(pwrite)(file, from, count, at);
+}
+ssize_t pwrite64(int file, const void *from, size_t count, off64_t at) {
+  TRANSFER(WRITE, count);
+  return REAL(pwrite64)(file, from, count, at);
+}
+
+int fsync(int file) { return fails("FAULT_fsync") || is_fault(FSYNC) == 1 ? -1 : REAL(fsync)(file); }
+int fdatasync(int file) {
+  return fails("FAULT_fdatasync") || is_fault(FSYNC) == 1 ? -1 : REAL(fdatasync)(file);
+}
+int flock(int file, int how) {
+  return fails("FAULT_flock") ? -1 : ((int (*)(int, int))dlsym(RTLD_NEXT, "flock"))(file, how);
+}
+int sysinfo(struct sysinfo *info) { return fails("FAULT_sysinfo") ? -1 : REAL(sysinfo)(info); }
+int rename(const char *from, const char *to) { return is_fault(RENAME) == 1 ? -1 : REAL(rename)(from, to); }
+
+// Memory.
+
+static int cannot_map(int protection, int flags, int file) {
+  if (file >= 0 && protection == PROT_READ) {
+    if ((flags & MAP_TYPE) == MAP_SHARED && fails("FAULT_mmapShared")) return 1;
+    if (fails("FAULT_mmapFile")) return 1;
+  }
+  return is_fault(MMAP) == 1;
+}
+
+void *mmap(void *at, size_t count, int protection, int flags, int file, off_t offset) {
+  if (cannot_map(protection, flags, file)) return MAP_FAILED;
+  return REAL(mmap)(at, count, protection, flags, file, offset);
+}
+void *mmap64(void *at, size_t count, int protection, int flags, int file, off64_t offset) {
+  if (cannot_map(protection, flags, file)) return MAP_FAILED;
+  return REAL(mmap64)(at, count, protection, flags, file, offset);
+}
+
+// Whether memory is asked for by the language's runtime, the C library or the loader.
+static int is_of_runtime(void *caller) {
+  Dl_info info;
+  if (!dladdr(caller, &info) || !info.dli_fname) return 1;
+  const char *const runtimes[] = {
+      "/libswift", "/libdispatch", "/libBlocks", "/libFoundation", "/libc.so", "/ld-", "/libstdc++", "/libpthread",
+  };
+  for (size_t i = 0; i < sizeof runtimes / sizeof *runtimes; i++) {
+    if (strstr(info.dli_fname, runtimes[i])) return 1;
+  }
+  return 0;
+}
+
+extern void *__libc_malloc(size_t count);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *old, size_t count);
+
+#define IS_REFUSED \
+  (atomic_load(&is_ready) && !is_of_runtime(__builtin_return_address(0)) && is_fault(MEMORY) == 1)
+
+// dlsym itself asks for memory: these go on without it.
+void *malloc(size_t count) {
+  if (IS_REFUSED) return NULL;
+  return __libc_malloc(count);
+}
+void *calloc(size_t count, size_t size) {
+  if (IS_REFUSED) return NULL;
+  return __libc_calloc(count, size);
+}
+void *realloc(void *old, size_t count) {
+  if (IS_REFUSED) return NULL;
+  return __libc_realloc(old, count);
+}
+int posix_memalign(void **to, size_t alignment, size_t count) {
+  // The language asks by this name, too.
+  if (IS_REFUSED) return ENOMEM;
+  return REAL(posix_memalign)(to, alignment, count);
+}
+
+// Threads.
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *context) {
+  if (is_fault(THREAD) == 1) return EAGAIN;
+  return REAL(pthread_create)(thread, attributes, run, context);
+}
