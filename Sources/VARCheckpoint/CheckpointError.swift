@@ -9,6 +9,8 @@ package struct CheckpointError: Error, Equatable, Sendable, CustomStringConverti
     package static let missingFile = Code(rawValue: "missingFile")
     /// A file cannot be opened or read.
     package static let unreadable = Code(rawValue: "unreadable")
+    /// The system gave no memory.
+    package static let outOfMemory = Code(rawValue: "outOfMemory")
     /// A file was cut or written to after it was opened.
     package static let changed = Code(rawValue: "changed")
     /// The file's name or first bytes belong to a format that is not read.

@@ -90,8 +90,9 @@ package struct CheckpointTensor: Sendable {
     guard let target = output.baseAddress, output.count > 0 else { return }
     let width = elementType.byteCount
     let step = min(output.count, Self.pieceByteCount / width)
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: step * width, alignment: 64)
-    defer { buffer.deallocate() }
+    let memory = try file.memory(step * width)
+    defer { withExtendedLifetime(memory) {} }
+    let buffer = memory.bytes
     for start in stride(from: 0, to: output.count, by: step) {
       let count = min(step, output.count - start)
       try readBytes(
@@ -108,6 +109,7 @@ package struct CheckpointTensor: Sendable {
 
   /// `count` elements from `first` on as f32.
   func floats(from first: Int, count: Int) throws(CheckpointError) -> [Float] {
+    try file.requireMemory(count * MemoryLayout<Float>.size)
     var values = [Float](repeating: 0, count: count)
     var failure: CheckpointError?
     values.withUnsafeMutableBufferPointer { values in

@@ -78,6 +78,7 @@ final class InputFile: Sendable {
 
   /// `count` bytes from `offset` on.
   func readBytes(from offset: Int, count: Int) throws(CheckpointError) -> [UInt8] {
+    try requireMemory(count)
     var bytes = [UInt8](repeating: 0, count: count)
     var failure: CheckpointError?
     bytes.withUnsafeMutableBytes { buffer in
@@ -89,6 +90,27 @@ final class InputFile: Sendable {
     }
     if let failure { throw failure }
     return bytes
+  }
+
+  /// Memory for bytes of the file.
+  func memory(_ byteCount: Int) throws(CheckpointError) -> HeapMemory {
+    do throws(SystemError) { return try HeapMemory(byteCount: byteCount) } catch {
+      throw noMemory(byteCount)
+    }
+  }
+
+  /// Throws `outOfMemory` where an array of a size that the file decides would end the process.
+  func requireMemory(_ byteCount: Int) throws(CheckpointError) {
+    do throws(SystemError) { try HeapMemory.require(byteCount) } catch {
+      throw noMemory(byteCount)
+    }
+  }
+
+  private func noMemory(_ byteCount: Int) -> CheckpointError {
+    CheckpointError(
+      .outOfMemory, path: path,
+      "the system gave no memory for \(byteCount) bytes of it; free memory, or raise the limit on "
+        + "it (ulimit -v)")
   }
 
   /// Throws `changed` where size or time of change are not those of the opening.

@@ -5,8 +5,9 @@ extension CheckpointTensor {
     // Neighbouring pieces share an element, so that each is compared with the one before.
     var piece = 4096
     var first = 0
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
-    defer { buffer.deallocate() }
+    let memory = try file.memory(1 << 20)
+    defer { withExtendedLifetime(memory) {} }
+    let buffer = memory.bytes
     while first + width < byteCount {
       let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(piece, byteCount - first)])
       try readBytes(from: first, into: part)
@@ -35,8 +36,9 @@ extension CheckpointShard {
   ///
   /// Reads backwards, and so little of a file that does not end with zeros.
   package func trailingZeroStart() throws(CheckpointError) -> Int {
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
-    defer { buffer.deallocate() }
+    let memory = try file.memory(1 << 20)
+    defer { withExtendedLifetime(memory) {} }
+    let buffer = memory.bytes
     var end = byteCount
     // A page says enough of nearly every file.
     var piece = 4096

@@ -127,7 +127,7 @@ private final class ConversionWork {
     _ progress: (ConversionProgress) -> Void, _ isCancelled: () -> Bool
   ) throws {
     let reader = SourceReader(conversion, start: start, dropsCache: writer.dropsCache)
-    let pipeline = ConversionPipeline(
+    let pipeline = try ConversionPipeline(
       pool: pool, slotCount: conversion.memory.slotCount,
       slotSizes: conversion.memory.slotSizes)
     defer { pipeline.stop() }

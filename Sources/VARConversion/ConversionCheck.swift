@@ -141,6 +141,7 @@ private struct RowComparison {
       cols: description.cols, groupSize: description.groupSize
     ).with(codebook: description.codebook)
     func stream(_ role: VQ4StreamRole) throws -> [UInt8] {
+      try HeapMemory.requireForConversion(description.byteCount(of: role))
       var bytes = [UInt8](repeating: 0, count: description.byteCount(of: role))
       if !bytes.isEmpty {
         try bytes.withUnsafeMutableBytes { try file.decodeStream(index, role, into: $0) }
@@ -170,8 +171,9 @@ private struct RowComparison {
 
   private func error(ofChunk chunk: Int) throws -> WeightError {
     let range = file.chunkRange(index, .codes, chunk)
-    let codes = UnsafeMutableRawBufferPointer.allocate(byteCount: range.count, alignment: 64)
-    defer { codes.deallocate() }
+    let memory = try HeapMemory.forConversion(range.count)
+    defer { withExtendedLifetime(memory) {} }
+    let codes = memory.bytes
     try file.decodeChunk(index, .codes, chunk, into: codes)
     let step = WeightFormat.unitRowCount
     let rowByteCount = format.byteCounts(rowCount: step).codes / step

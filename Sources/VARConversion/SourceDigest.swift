@@ -8,36 +8,40 @@ import VQ4Format
 struct SourceDigest {
   /// Hashes of the pieces that are complete.
   private(set) var pieces: [VQ4Hash]
-  private var hasher = StreamHasher()
+  private var hasher: StreamHasher
   private var pieceFill = 0
 
   static let pieceByteCount = 16 << 20
 
   /// - Parameter pieces: of an earlier run; what comes follows them.
-  init(pieces: [VQ4Hash] = []) { self.pieces = pieces }
+  /// - Throws: `outOfMemory`.
+  init(pieces: [VQ4Hash] = []) throws(VQ4Error) {
+    self.pieces = pieces
+    hasher = try StreamHasher()
+  }
 
   /// Bytes that the complete pieces hold.
   var completeByteCount: Int { pieces.count * Self.pieceByteCount }
 
-  mutating func update(_ bytes: UnsafeRawBufferPointer) {
+  mutating func update(_ bytes: UnsafeRawBufferPointer) throws(VQ4Error) {
     var rest = bytes
     while !rest.isEmpty {
       let count = min(rest.count, Self.pieceByteCount - pieceFill)
       hasher.update(UnsafeRawBufferPointer(rebasing: rest[..<count]))
       rest = UnsafeRawBufferPointer(rebasing: rest[count...])
       pieceFill += count
-      if pieceFill == Self.pieceByteCount { endPiece() }
+      if pieceFill == Self.pieceByteCount { try endPiece() }
     }
   }
 
   /// Ends the last piece, which may be shorter.
-  mutating func finish() {
-    if pieceFill > 0 { endPiece() }
+  mutating func finish() throws(VQ4Error) {
+    if pieceFill > 0 { try endPiece() }
   }
 
-  private mutating func endPiece() {
+  private mutating func endPiece() throws(VQ4Error) {
     pieces.append(hasher.value)
-    hasher = StreamHasher()
+    hasher = try StreamHasher()
     pieceFill = 0
   }
 }
@@ -46,10 +50,10 @@ extension CheckpointShard {
   /// The hash of the shard, made of those of its header and of its tensors.
   ///
   /// - Parameter pieces: of each tensor, by name.
-  func digest(pieces: [String: [VQ4Hash]]) throws(CheckpointError) -> VQ4Hash {
-    var digest = SourceDigest()
-    try header().withUnsafeBytes { digest.update($0) }
-    digest.finish()
+  func digest(pieces: [String: [VQ4Hash]]) throws -> VQ4Hash {
+    var digest = try SourceDigest()
+    try header().withUnsafeBytes { try digest.update($0) }
+    try digest.finish()
     var encoder = ByteEncoder()
     for piece in digest.pieces { encoder.append(piece) }
     for tensor in tensors {

@@ -10,7 +10,7 @@
 package struct SystemError: Error, Equatable, Sendable {
   /// What was tried.
   package enum Attempt: Equatable, Sendable {
-    case open, create, examine, write, truncate, flush, reserve, map
+    case open, create, examine, write, truncate, flush, reserve, map, allocate
     /// A read at this place, in bytes from the beginning.
     case read(at: Int)
     /// Giving a complete file its name; the bytes are kept in the file of the other name, if any.
@@ -56,6 +56,7 @@ extension SystemError: CustomStringConvertible {
     case .flush: "flushed to the disk"
     case .reserve: "enlarged"
     case .map: "mapped"
+    case .allocate: "held in memory"
     case .rename: "renamed"
     }
   }

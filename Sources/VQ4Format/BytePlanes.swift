@@ -32,13 +32,11 @@ enum BytePlanes {
 struct PlaneRoom {
   private var buffer: AlignedBuffer?
 
-  init(byteCount: Int) { if byteCount > 0 { buffer = AlignedBuffer(count: byteCount) } }
-
-  mutating func prefix(_ count: Int) -> UnsafeMutableRawBufferPointer {
+  mutating func prefix(_ count: Int) throws(VQ4Error) -> UnsafeMutableRawBufferPointer {
     if let buffer, buffer.bytes.count >= count { return buffer.prefix(count) }
     // The old room goes first, so that there is never more than one.
     buffer = nil
-    let larger = AlignedBuffer(count: count)
+    let larger = try AlignedBuffer(count: count)
     buffer = larger
     return larger.prefix(count)
   }

@@ -363,7 +363,7 @@ struct DirectoryReader {
         found: "\(superblock[.strings].size)", remedy: .convertAgain
       ).at(SectionKind.strings.name)
     }
-    guard directory.contentHash == superblock.contentHash else {
+    guard try directory.contentHash() == superblock.contentHash else {
       throw VQ4Error(
         .contentHash, "the content hash is not that of the tables", remedy: .convertAgain
       ).at("superblock")

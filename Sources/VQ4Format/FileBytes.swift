@@ -10,6 +10,9 @@ final class FileBytes: @unchecked Sendable {
   let direct: DirectFile?
   /// The copy in memory.
   let copy: UnsafeRawBufferPointer?
+  private let copyOwner: AlignedBuffer?
+  /// The whole file as it was when it was opened; nil for a copy in memory.
+  private let opened: FileStatus?
 
   /// The open file; nil for a copy in memory.
   var region: FileRegion? { direct?.region }
@@ -49,19 +52,20 @@ final class FileBytes: @unchecked Sendable {
     byteCount = range.count
     direct = DirectFile(FileRegion(of: file, path: path, range))
     copy = nil
+    opened = status
+    copyOwner = nil
   }
 
   init(copying source: UnsafeRawBufferPointer) throws(VQ4Error) {
     guard source.count > 0 else { throw VQ4Error(.emptyFile, "the file is empty") }
-    let copy = UnsafeMutableRawBufferPointer.allocate(
-      byteCount: source.count, alignment: VQ4Limits.streamAlignment)
-    copy.copyMemory(from: source)
-    self.copy = UnsafeRawBufferPointer(copy)
+    let memory = try AlignedBuffer(count: source.count)
+    memory.bytes.copyMemory(from: source)
+    copy = UnsafeRawBufferPointer(memory.bytes)
+    copyOwner = memory
     byteCount = source.count
     direct = nil
+    opened = nil
   }
-
-  deinit { copy?.deallocate() }
 
   private static func refusal(_ error: SystemError, _ remedy: VQ4Error.Remedy) -> VQ4Error {
     VQ4Error(.cannotOpen, "\(error)", remedy: error.isShortOfFiles ? .allowFiles : remedy)
@@ -117,9 +121,29 @@ final class FileBytes: @unchecked Sendable {
     }
   }
 
+  /// Throws `changedInUse` where the open file has another size, or was written to, since it was opened. Another file
+  /// of its name is none of its business.
+  func requireUnchanged() throws(VQ4Error) {
+    guard let opened, let region else { return }
+    let status: FileStatus
+    do throws(SystemError) {
+      status = try region.status()
+    } catch {
+      throw VQ4Error(reading: error)
+    }
+    let isCut = status.byteCount < opened.byteCount
+    guard status.byteCount == opened.byteCount,
+      status.modificationTime == opened.modificationTime
+    else {
+      throw VQ4Error(
+        .changedInUse, "the file was \(isCut ? "cut short" : "overwritten") while it was in use",
+        remedy: .openAgain)
+    }
+  }
+
   /// A few bytes.
   func bytes(_ range: Range<Int>) throws(VQ4Error) -> AlignedBuffer {
-    let buffer = AlignedBuffer(count: range.count)
+    let buffer = try AlignedBuffer(count: range.count)
     try read(into: buffer.prefix(range.count), at: range.lowerBound)
     return buffer
   }

@@ -129,7 +129,7 @@ final class OutputFile {
   }
 
   func write(_ bytes: [UInt8], at offset: Int) throws(VQ4Error) {
-    let buffer = AlignedBuffer(count: bytes.count)
+    let buffer = try AlignedBuffer(count: bytes.count)
     buffer.prefix(bytes.count).copyBytes(from: bytes)
     try write(UnsafeRawBufferPointer(buffer.prefix(bytes.count)), at: offset)
   }
@@ -208,7 +208,7 @@ final class OutputFile {
   /// The beginning last: until then nobody takes the file for a finished one.
   private func copy(_ count: Int, to target: OpenFile) throws(VQ4Error) {
     let partBytes = 1 << 20
-    let buffer = AlignedBuffer(count: partBytes)
+    let buffer = try AlignedBuffer(count: partBytes)
     for offset in stride(from: 0, to: count, by: partBytes).reversed() {
       let part = buffer.prefix(min(partBytes, count - offset))
       try read(into: part, at: offset)

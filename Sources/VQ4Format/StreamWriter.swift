@@ -15,7 +15,7 @@ final class StreamWriter {
   /// What compressed chunks are stored in.
   private let codec: VQ4Codec
   private let compressor: ChunkCompressor?
-  private let hasher = StreamHasher()
+  private let hasher: StreamHasher
   private var bufferedBytes = 0
   private var receivedBytes = 0
   /// Where the next chunk goes.
@@ -29,10 +29,12 @@ final class StreamWriter {
   static let decidingChunkCount = 8
 
   /// - Parameter leastGainPercent: nil keeps the stream raw.
+  /// - Throws: `outOfMemory`.
   init(
     _ output: OutputFile, _ description: VQ4TensorDescription, _ role: VQ4StreamRole,
     at start: Int, leastGainPercent: Int?
-  ) {
+  ) throws(VQ4Error) {
+    hasher = try StreamHasher()
     self.output = output
     self.description = description
     self.role = role
@@ -43,9 +45,9 @@ final class StreamWriter {
     isCompressing = leastGainPercent != nil
     end = start
     chunkBytes = min(description.chunkByteCount(of: role), description.byteCount(of: role))
-    buffer = AlignedBuffer(count: chunkBytes)
+    buffer = try AlignedBuffer(count: chunkBytes)
     compressed =
-      leastGainPercent == nil ? nil : AlignedBuffer(count: ZstdEncoder.bound(chunkBytes))
+      leastGainPercent == nil ? nil : try AlignedBuffer(count: ZstdEncoder.bound(chunkBytes))
     codec = description.compressedCodec(of: role)
     compressor = leastGainPercent == nil ? nil : ChunkCompressor()
   }
@@ -104,7 +106,7 @@ final class StreamWriter {
   func restore(_ stored: [VQ4StoredChunk]) throws(VQ4Error) {
     precondition(receivedBytes == 0, "chunks are taken over first")
     let decoder = VQ4ChunkDecoder()
-    let room = AlignedBuffer(count: chunkBytes)
+    let room = try AlignedBuffer(count: chunkBytes)
     for chunk in stored {
       let rawBytes = min(chunkBytes, description.byteCount(of: role) - receivedBytes)
       guard let record = chunk.record(at: end, rawBytes: rawBytes) else {
@@ -161,7 +163,7 @@ final class StreamWriter {
     var stored = raw
     var storedCodec = VQ4Codec.raw
     if isCompressing, let compressor, let compressed,
-      let count = compressor.encode(raw, codec, into: compressed.bytes)
+      let count = try compressor.encode(raw, codec, into: compressed.bytes)
     {
       stored = UnsafeRawBufferPointer(compressed.prefix(count))
       storedCodec = codec
@@ -185,7 +187,7 @@ final class StreamWriter {
   /// compressed chunk before it, so nothing that is still needed is overwritten.
   private func expand() throws(VQ4Error) {
     let decoder = VQ4ChunkDecoder()
-    let stored = AlignedBuffer(count: chunkBytes)
+    let stored = try AlignedBuffer(count: chunkBytes)
     for index in chunks.indices.reversed() {
       let chunk = chunks[index]
       let storedBytes = stored.prefix(Int(chunk.storedBytes))

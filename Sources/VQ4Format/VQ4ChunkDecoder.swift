@@ -1,18 +1,15 @@
 /// Decodes chunks of any codec; one per thread.
 package final class VQ4ChunkDecoder {
   private let decoder = ZstdDecoder()
-  private var planes: PlaneRoom
+  private var planes = PlaneRoom()
   /// Where stored bytes are read to that are nowhere else.
-  var stored = AlignedBuffer(count: 0)
+  var stored = AlignedBuffer()
 
   /// Memory that a decoder takes besides planes.
   static let memoryBytes = ZstdDecoder.memoryBytes
 
-  /// Takes room for planes when a chunk needs it.
-  package convenience init() { self.init(planeBytes: 0) }
-
-  /// - Parameter planeBytes: room for the planes of chunks of this size, taken at once.
-  init(planeBytes: Int) { planes = PlaneRoom(byteCount: planeBytes) }
+  /// Takes memory when a chunk needs it.
+  package init() {}
 
   /// Decodes a chunk that must fill `output` exactly.
   func decode(
@@ -23,7 +20,7 @@ package final class VQ4ChunkDecoder {
     case .raw: output.copyMemory(from: stored)
     case .zstd: try decoder.decode(stored, into: output)
     case .zstdPlanes:
-      let planes = planes.prefix(output.count)
+      let planes = try planes.prefix(output.count)
       try decoder.decode(stored, into: planes)
       BytePlanes.merge(UnsafeRawBufferPointer(planes), into: output)
     }

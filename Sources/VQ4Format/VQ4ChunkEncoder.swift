@@ -30,7 +30,7 @@ package final class VQ4ChunkEncoder {
       throw error.at("tensor \"\(description.name)\", \(VQ4StreamRole.codes)")
     }
     guard let room,
-      let count = compressor.encode(raw, description.compressedCodec(of: .codes), into: room)
+      let count = try compressor.encode(raw, description.compressedCodec(of: .codes), into: room)
     else {
       return VQ4EncodedChunk(raw: raw, frame: nil)
     }

@@ -45,7 +45,7 @@ package final class VQ4ChunkReader {
   private let file: VQ4File
   /// nil for a copy in memory.
   private let reader: DirectReader?
-  private let decoder: VQ4ChunkDecoder
+  private let decoder = VQ4ChunkDecoder()
 
   /// Stored bytes that are read at once, unless one chunk has more.
   private static let batchBytes = 1 << 20
@@ -56,7 +56,6 @@ package final class VQ4ChunkReader {
     precondition(staging.count >= Self.stagingBytes(direct.file), "staging is too small")
     file = direct.file
     reader = direct.direct.map { DirectReader($0, staging: staging) }
-    decoder = VQ4ChunkDecoder(planeBytes: direct.file.largestChunkOfPlanes)
   }
 
   /// Memory that a reader takes besides its staging.

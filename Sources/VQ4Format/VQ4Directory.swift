@@ -58,8 +58,8 @@ struct VQ4Directory: Sendable {
 
 extension VQ4Directory {
   /// The hash of what the file means, whatever its storage layout.
-  var contentHash: VQ4Hash {
-    let hasher = StreamHasher()
+  func contentHash() throws(VQ4Error) -> VQ4Hash {
+    let hasher = try StreamHasher()
     var encoder = ByteEncoder()
     func append(name: String) {
       encoder.append(UInt32(name.utf8.count))

@@ -6,6 +6,8 @@ extension VQ4Error.Code {
   package static let regionOutOfBounds = Self("regionOutOfBounds")
   package static let regionMisaligned = Self("regionMisaligned")
   package static let readFailed = Self("readFailed")
+  package static let outOfMemory = Self("outOfMemory")
+  package static let changedInUse = Self("changedInUse")
   package static let emptyFile = Self("emptyFile")
   package static let tooShort = Self("tooShort")
   package static let incomplete = Self("incomplete")

@@ -5,8 +5,9 @@ extension VQ4File {
   package func attachment(_ name: String) throws(VQ4Error) -> [UInt8]? {
     guard let attachment = attachments.first(where: { $0.name == name }) else { return nil }
     let stored = try checkedBytes(of: attachment)
+    try VQ4Error.requireMemory(attachment.byteCount)
     guard attachment.codec == .zstd else { return Array(stored) }
-    let buffer = AlignedBuffer(count: attachment.byteCount)
+    let buffer = try AlignedBuffer(count: attachment.byteCount)
     try decode(attachment, stored, into: buffer.prefix(attachment.byteCount))
     return Array(buffer.prefix(attachment.byteCount))
   }

@@ -29,21 +29,28 @@ extension VQ4File {
 private final class CompressionTrial {
   private let file: VQ4File
   private let compressor = ChunkCompressor()
-  private var raw = AlignedBuffer(count: 0)
-  private var compressed = AlignedBuffer(count: 0)
+  private var raw = AlignedBuffer()
+  private var compressed = AlignedBuffer()
 
   init(_ file: VQ4File) { self.file = file }
 
   /// Bytes of the chunk where it does not become larger; nil where it cannot be read.
   func byteCount(of chunk: VQ4Chunk, _ codec: VQ4Codec) -> Int? {
     if raw.bytes.count < chunk.rawBytes {
-      raw = AlignedBuffer(count: chunk.rawBytes)
-      compressed = AlignedBuffer(count: ZstdEncoder.bound(chunk.rawBytes))
+      let bound = ZstdEncoder.bound(chunk.rawBytes)
+      guard let larger = try? AlignedBuffer(count: chunk.rawBytes),
+        let room = try? AlignedBuffer(count: bound)
+      else { return nil }
+      (raw, compressed) = (larger, room)
     }
     let part = raw.prefix(chunk.rawBytes)
     // Pages of the mapping would count as memory of the process.
     guard (try? file.bytes.read(into: part, at: chunk.offset)) != nil else { return nil }
-    return compressor.encode(UnsafeRawBufferPointer(part), codec, into: compressed.bytes)
-      ?? chunk.rawBytes
+    do throws(VQ4Error) {
+      return try compressor.encode(UnsafeRawBufferPointer(part), codec, into: compressed.bytes)
+        ?? chunk.rawBytes
+    } catch {
+      return nil
+    }
   }
 }

@@ -30,7 +30,7 @@ extension VQ4File {
     }
     let total = tensors.reduce(0) { $0 + $1.description.byteCount }
     var done = 0
-    var buffer = AlignedBuffer(count: VQ4Limits.chunkBytes)
+    var buffer = try AlignedBuffer(count: VQ4Limits.chunkBytes)
     let decoder = VQ4ChunkDecoder()
     for group in groups {
       try writer.beginGroup(group.name)
@@ -42,7 +42,7 @@ extension VQ4File {
               throw VQ4Error(.cancelled, "interrupted", remedy: .none).inFile(output)
             }
             let count = chunkRange(index, role, chunk).count
-            if count > buffer.bytes.count { buffer = AlignedBuffer(count: count) }
+            if count > buffer.bytes.count { buffer = try AlignedBuffer(count: count) }
             let decoded = buffer.prefix(count)
             try decodeChunk(index, role, chunk, into: decoded, by: decoder)
             try writer.append(role, UnsafeRawBufferPointer(decoded))

@@ -92,7 +92,7 @@ extension VQ4File {
     if let payload = payload() {
       return payload.part(range.lowerBound - superblock.payloadOffset, range.count)
     }
-    if range.count > buffer.bytes.count { buffer = AlignedBuffer(count: range.count) }
+    if range.count > buffer.bytes.count { buffer = try AlignedBuffer(count: range.count) }
     try bytes.read(into: buffer.prefix(range.count), at: range.lowerBound)
     return UnsafeRawBufferPointer(buffer.prefix(range.count))
   }

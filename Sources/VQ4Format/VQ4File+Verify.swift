@@ -29,19 +29,21 @@ extension VQ4File {
     _ isCancelled: () -> Bool, _ progress: (Int, Int) -> Void
   ) throws(VQ4Error) -> [String] {
     var zeros: [String] = []
-    var buffer = AlignedBuffer(count: VQ4Limits.chunkBytes)
+    var buffer = try AlignedBuffer(count: VQ4Limits.chunkBytes)
     let decoder = VQ4ChunkDecoder()
     for (index, tensor) in tensors.enumerated() {
       var isZero = tensor.description.layout != .vector
       for role in VQ4StreamRole.allCases {
         let stream = tensor.streams[Int(role.rawValue)]
         guard !stream.chunks.isEmpty else { continue }
-        let hasher = StreamHasher()
+        let hasher = try StreamHasher()
         let check = ElementCheck(tensor.description, role)
         var offset = 0
         var isZeroStream = true
         for (number, chunk) in chunks[stream.chunks].enumerated() {
-          if chunk.rawBytes > buffer.bytes.count { buffer = AlignedBuffer(count: chunk.rawBytes) }
+          if chunk.rawBytes > buffer.bytes.count {
+            buffer = try AlignedBuffer(count: chunk.rawBytes)
+          }
           do {
             var bytes = try checkedBytes(of: chunk, in: &decoder.stored)
             if chunk.codec != .raw {
@@ -77,7 +79,7 @@ extension VQ4File {
     for attachment in attachments {
       let stored = try checkedBytes(of: attachment)
       if attachment.codec == .zstd {
-        let buffer = AlignedBuffer(count: attachment.byteCount)
+        let buffer = try AlignedBuffer(count: attachment.byteCount)
         try decode(attachment, stored, into: buffer.prefix(attachment.byteCount))
       } else if attachment.rawHash != attachment.storedHash {
         throw VQ4Error(
@@ -93,7 +95,7 @@ extension VQ4File {
     guard range.lowerBound < tables.range.lowerBound else {
       return tables.part(range.lowerBound, range.count)
     }
-    if range.count > buffer.bytes.count { buffer = AlignedBuffer(count: range.count) }
+    if range.count > buffer.bytes.count { buffer = try AlignedBuffer(count: range.count) }
     try bytes.read(into: buffer.prefix(range.count), at: range.lowerBound)
     return UnsafeRawBufferPointer(buffer.prefix(range.count))
   }
@@ -101,7 +103,7 @@ extension VQ4File {
   /// Bytes between the regions, groups, streams and attachments are zero.
   private func verifyPadding() throws(VQ4Error) {
     var end = VQ4Limits.superblockBytes
-    var buffer = AlignedBuffer(count: VQ4Limits.chunkBytes)
+    var buffer = try AlignedBuffer(count: VQ4Limits.chunkBytes)
     func gap(to start: Int) throws(VQ4Error) {
       let bytes = try gapBytes(end..<start, in: &buffer)
       if let position = bytes.firstNonZero {

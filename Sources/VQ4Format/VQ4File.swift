@@ -155,6 +155,15 @@ package final class VQ4File: Sendable {
     return payload()?.part(range.lowerBound - superblock.payloadOffset, range.count)
   }
 
+  /// Throws `VQ4Error` with `changedInUse` where the open file was overwritten or cut since it was opened.
+  package func requireUnchanged() throws(VQ4Error) {
+    do {
+      try bytes.requireUnchanged()
+    } catch {
+      throw error.inFile(path)
+    }
+  }
+
   /// Index into `tensors`.
   package func tensorIndex(named name: String) -> Int? { tensorIndices[name] }
 

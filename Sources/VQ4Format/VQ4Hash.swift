@@ -36,8 +36,9 @@ func chunkHash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
 package final class StreamHasher {
   private let state: OpaquePointer
 
-  package init() {
-    guard let state = XXH3_createState() else { preconditionFailure("no memory for a hash state") }
+  /// - Throws: `outOfMemory`.
+  package init() throws(VQ4Error) {
+    guard let state = XXH3_createState() else { throw VQ4Error(allocating: "a hash") }
     self.state = state
     XXH3_128bits_reset(state)
   }

@@ -229,7 +229,7 @@ extension VQ4Writer {
   }
 
   private func check(_ chunk: ChunkRecord) throws(VQ4Error) {
-    let bytes = AlignedBuffer(count: Int(chunk.storedBytes))
+    let bytes = try AlignedBuffer(count: Int(chunk.storedBytes))
     try output.read(into: bytes.bytes, at: Int(chunk.offset))
     guard chunkHash(UnsafeRawBufferPointer(bytes.prefix(Int(chunk.storedBytes)))) == chunk.hash
     else {

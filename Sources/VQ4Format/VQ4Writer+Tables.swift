@@ -22,7 +22,7 @@ extension VQ4Writer {
     }
     let copyOffset = Format.aligned(end, to: VQ4Limits.streamAlignment)
     superblock.fileBytes = copyOffset + VQ4Limits.superblockBytes
-    superblock.contentHash = directory.contentHash
+    superblock.contentHash = try directory.contentHash()
     try output.write(superblock.encoded(), at: 0)
     try output.synchronize()
     try output.write(superblock.encoded(), at: copyOffset)
@@ -35,13 +35,13 @@ extension VQ4Writer {
   private func writeAttachments() throws(VQ4Error) {
     blobs.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     for blob in blobs {
-      let raw = AlignedBuffer(count: blob.bytes.count)
+      let raw = try AlignedBuffer(count: blob.bytes.count)
       raw.prefix(blob.bytes.count).copyBytes(from: blob.bytes)
       let rawBytes = UnsafeRawBufferPointer(raw.prefix(blob.bytes.count))
-      let compressed = AlignedBuffer(count: ZstdEncoder.bound(blob.bytes.count))
+      let compressed = try AlignedBuffer(count: ZstdEncoder.bound(blob.bytes.count))
       var stored = rawBytes
       var codec = VQ4Codec.raw
-      if !blob.inPlace, let count = ZstdEncoder().encode(rawBytes, into: compressed.bytes) {
+      if !blob.inPlace, let count = try ZstdEncoder().encode(rawBytes, into: compressed.bytes) {
         stored = UnsafeRawBufferPointer(compressed.prefix(count))
         codec = .zstd
       }

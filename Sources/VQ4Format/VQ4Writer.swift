@@ -111,7 +111,7 @@ package final class VQ4Writer {
   package func beginTensor(_ description: VQ4TensorDescription) throws(VQ4Error) {
     try register(description)
     openTensor = OpenTensor(
-      description: description, codes: streamWriter(description, .codes))
+      description: description, codes: try streamWriter(description, .codes))
   }
 
   /// Checks a tensor that comes next and takes its name.
@@ -152,6 +152,7 @@ package final class VQ4Writer {
             remedy: .checkInput)
         }
         if count == 0 {
+          try VQ4Error.requireMemory(tensor.description.byteCount(of: role))
           openTensor?.scales[role, default: []]
             .reserveCapacity(tensor.description.byteCount(of: role))
         }
@@ -175,7 +176,7 @@ package final class VQ4Writer {
       do {
         var writer = tensor.codes
         if role != .codes {
-          writer = streamWriter(description, role)
+          writer = try streamWriter(description, role)
           try writer.append(tensor.scales[role] ?? [])
         }
         streams.append(try close(writer))
@@ -191,8 +192,8 @@ package final class VQ4Writer {
 
   func streamWriter(
     _ description: VQ4TensorDescription, _ role: VQ4StreamRole
-  ) -> StreamWriter {
-    StreamWriter(
+  ) throws(VQ4Error) -> StreamWriter {
+    try StreamWriter(
       output, description, role, at: Format.aligned(end, to: VQ4Limits.streamAlignment),
       leastGainPercent: layout.leastGainPercent)
   }
@@ -241,7 +242,7 @@ package final class VQ4Writer {
 
 extension StreamWriter {
   func append(_ bytes: [UInt8]) throws(VQ4Error) {
-    let buffer = AlignedBuffer(count: bytes.count)
+    let buffer = try AlignedBuffer(count: bytes.count)
     buffer.prefix(bytes.count).copyBytes(from: bytes)
     try append(UnsafeRawBufferPointer(buffer.prefix(bytes.count)))
   }

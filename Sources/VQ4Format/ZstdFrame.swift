@@ -37,17 +37,20 @@ struct ZstdFrameHeader {
 
 /// Decodes frames whose size is known beforehand; never allocates by what a frame claims.
 final class ZstdDecoder {
-  private let context: OpaquePointer
-
-  init() {
-    guard let context = ZSTD_createDCtx() else { preconditionFailure("no memory for zstd") }
-    self.context = context
-  }
+  /// nil before the first frame.
+  private var context: OpaquePointer?
 
   deinit { ZSTD_freeDCtx(context) }
 
   /// Memory that a decoder takes: whole frames are decoded in place, so no window is held.
-  static let memoryBytes = ZSTD_sizeof_DCtx(ZstdDecoder().context)
+  static let memoryBytes = (try? ZstdDecoder().ready()).map { ZSTD_sizeof_DCtx($0) } ?? 0
+
+  private func ready() throws(VQ4Error) -> OpaquePointer {
+    if let context { return context }
+    guard let context = ZSTD_createDCtx() else { throw VQ4Error(allocating: "zstd") }
+    self.context = context
+    return context
+  }
 
   /// Decodes one frame that must fill `output` exactly.
   func decode(
@@ -81,7 +84,7 @@ final class ZstdDecoder {
         .frameCorrupt, "the zstd frame does not end with its chunk", remedy: .convertAgain)
     }
     let written = ZSTD_decompressDCtx(
-      context, output.baseAddress, output.count, frame.baseAddress, frame.count)
+      try ready(), output.baseAddress, output.count, frame.baseAddress, frame.count)
     guard ZSTD_isError(written) == 0, written == output.count else {
       throw VQ4Error(
         .frameCorrupt, "the zstd frame does not decode to its declared size",
@@ -92,12 +95,8 @@ final class ZstdDecoder {
 
 /// Compresses at level 1, the measured optimum for codes, into frames that declare their size.
 final class ZstdEncoder {
-  private let context: OpaquePointer
-
-  init() {
-    guard let context = ZSTD_createCCtx() else { preconditionFailure("no memory for zstd") }
-    self.context = context
-  }
+  /// nil before the first chunk.
+  private var context: OpaquePointer?
 
   deinit { ZSTD_freeCCtx(context) }
 
@@ -106,12 +105,16 @@ final class ZstdEncoder {
   static func bound(_ count: Int) -> Int { ZSTD_compressBound(count) }
 
   /// The bytes written to `output`, or nil where the frame would not be smaller than `input`.
+  ///
+  /// - Throws: `outOfMemory`: `output` has room for any frame.
   func encode(
     _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
-  ) -> Int? {
+  ) throws(VQ4Error) -> Int? {
+    if context == nil { context = ZSTD_createCCtx() }
+    guard let context else { throw VQ4Error(allocating: "zstd") }
     let count = ZSTD_compressCCtx(
       context, output.baseAddress, output.count, input.baseAddress, input.count, 1)
-    precondition(ZSTD_isError(count) == 0, "zstd failed on a buffer of sufficient size")
+    guard ZSTD_isError(count) == 0 else { throw VQ4Error(allocating: "zstd") }
     return count < input.count ? count : nil
   }
 }

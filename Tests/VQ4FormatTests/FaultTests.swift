@@ -101,7 +101,8 @@ func put(_ bytes: inout [UInt8], _ offset: Int, _ count: Int, _ value: Int) {
       })
     // The tests of opening, reading, writing and metadata have these.
     let elsewhere: Set<Substring> = [
-      "cannotOpen", "readFailed", "notARegularFile", "missingAttachment", "invalidMetadata",
+      "cannotOpen", "readFailed", "changedInUse", "outOfMemory", "notARegularFile",
+      "missingAttachment", "invalidMetadata",
       "regionOutOfBounds", "regionMisaligned",
       "outputExists", "sameFile", "notEnoughSpace", "cancelled", "outputBusy", "writeFailed",
       "streamIncomplete", "streamOverrun",

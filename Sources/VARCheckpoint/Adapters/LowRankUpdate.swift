@@ -1,3 +1,5 @@
+import VARSystem
+
 /// What an adapter adds to a tensor: the product of two small matrices, times a factor.
 ///
 /// PEFT's names: `factor * (lora_B @ lora_A)`, transposed for embeddings and with `fan_in_fan_out`.
@@ -69,6 +71,7 @@ private final class LoadedUpdate {
   private var left: [Float] = []
   /// A row of the product.
   private let sum: UnsafeMutablePointer<Float>
+  private let sumMemory: HeapMemory
 
   init(_ update: LowRankUpdate, cols: Int) throws(CheckpointError) {
     self.update = update
@@ -78,6 +81,7 @@ private final class LoadedUpdate {
     try Self.checkFinite(values, of: source)
     let rank = update.rank
     if update.isTransposed {
+      try source.file.requireMemory(values.count * MemoryLayout<Float>.size)
       var turned = [Float](repeating: 0, count: values.count)
       for col in 0..<cols {
         for k in 0..<rank { turned[k * cols + col] = values[col * rank + k] }
@@ -86,10 +90,9 @@ private final class LoadedUpdate {
     } else {
       right = values
     }
-    sum = UnsafeMutablePointer.allocate(capacity: cols)
+    sumMemory = try source.file.memory(cols * MemoryLayout<Float>.stride)
+    sum = sumMemory.bytes.assumingMemoryBound(to: Float.self).baseAddress!
   }
-
-  deinit { sum.deallocate() }
 
   func add(
     firstRow: Int, rowCount: Int, to x: UnsafeMutablePointer<Float>

@@ -1,4 +1,5 @@
 import VARQuantization
+import VARSystem
 import VQ4Format
 
 /// The memory of one chunk on its way from the reader through a worker to the writer; used again and again.
@@ -22,19 +23,22 @@ final class ChunkSlot: @unchecked Sendable {
   /// The codes compressed; empty where nothing is.
   let frame: UnsafeMutableRawBufferPointer
 
-  init(_ sizes: Sizes) {
-    func allocate(_ byteCount: Int) -> UnsafeMutableRawBufferPointer {
-      UnsafeMutableRawBufferPointer.allocate(byteCount: max(byteCount, 64), alignment: 64)
-    }
-    source = allocate(sizes.source)
-    codes = allocate(sizes.codes)
-    scales = allocate(sizes.scales)
-    superscales = allocate(sizes.superscales)
-    frame = allocate(sizes.frame)
-  }
+  /// What the buffers are parts of.
+  private let memory: HeapMemory
 
-  deinit {
-    for buffer in [source, codes, scales, superscales, frame] { buffer.deallocate() }
+  /// - Throws: `notEnoughMemory`.
+  init(_ sizes: Sizes) throws(ConversionError) {
+    let byteCounts = [
+      sizes.source, sizes.codes, sizes.scales, sizes.superscales, sizes.frame,
+    ].map { (max($0, 1) + HeapMemory.alignment - 1) / HeapMemory.alignment * HeapMemory.alignment }
+    let memory = try HeapMemory.forConversion(byteCounts.reduce(0, +))
+    self.memory = memory
+    func part(_ index: Int) -> UnsafeMutableRawBufferPointer {
+      let start = byteCounts[..<index].reduce(0, +)
+      let end = start + byteCounts[index]
+      return UnsafeMutableRawBufferPointer(rebasing: memory.bytes[start..<end])
+    }
+    (source, codes, scales, superscales, frame) = (part(0), part(1), part(2), part(3), part(4))
   }
 }
 

@@ -33,11 +33,12 @@ final class ConversionPipeline: @unchecked Sendable {
   private static let maximumItemCount = 256
 
   /// - Parameter slotCount: chunks that are in memory at once, at least 1.
-  init(pool: ThreadPool, slotCount: Int, slotSizes: ChunkSlot.Sizes) {
+  /// - Throws: `notEnoughMemory`.
+  init(pool: ThreadPool, slotCount: Int, slotSizes: ChunkSlot.Sizes) throws(ConversionError) {
     self.pool = pool
-    shared = Guarded { waker in
-      State(waker: waker, freeSlots: (0..<slotCount).map { _ in ChunkSlot(slotSizes) })
-    }
+    var slots: [ChunkSlot] = []
+    for _ in 0..<slotCount { slots.append(try ChunkSlot(slotSizes)) }
+    shared = Guarded { [slots] waker in State(waker: waker, freeSlots: slots) }
   }
 
   /// Starts the reader and the workers; false where the system refuses threads.

@@ -1,5 +1,6 @@
 import Synchronization
 import VARCheckpoint
+import VARSystem
 import VQ4Format
 
 /// Reads the checkpoint from the first byte that is needed to the last: in the order of the file that is written, then
@@ -88,7 +89,7 @@ final class SourceReader: @unchecked Sendable {
   private func read(_ job: WeightJob, _ pipeline: ConversionPipeline) throws -> Bool {
     let isResumed = job.rowIndex == start.rowIndex
     let firstChunk = isResumed ? start.chunkCount : 0
-    var digest = SourceDigest(pieces: isResumed ? start.pieces : [])
+    var digest = try SourceDigest(pieces: isResumed ? start.pieces : [])
     let firstByte = job.rows(ofChunk: firstChunk).lowerBound * job.sourceRowByteCount
     guard try hash(job.tensor, digest.completeByteCount..<firstByte, &digest, pipeline) else {
       return false
@@ -100,10 +101,10 @@ final class SourceReader: @unchecked Sendable {
       let bytes = UnsafeMutableRawBufferPointer(
         rebasing: slot.source[..<(rows.count * job.sourceRowByteCount)])
       try readPart(job.tensor, from: offset, into: bytes)
-      digest.update(UnsafeRawBufferPointer(bytes))
+      try digest.update(UnsafeRawBufferPointer(bytes))
       let isLast = index == job.chunkCount - 1
       if isLast {
-        digest.finish()
+        try digest.finish()
         hashedNames.insert(job.tensor.name)
         try job.tensor.checkUnchanged()
       }
@@ -118,9 +119,9 @@ final class SourceReader: @unchecked Sendable {
   private func readRest(_ pipeline: ConversionPipeline) throws -> Bool {
     for shard in checkpoint.shards {
       for tensor in shard.tensors where !hashedNames.contains(tensor.name) {
-        var digest = SourceDigest()
+        var digest = try SourceDigest()
         guard try hash(tensor, 0..<tensor.byteCount, &digest, pipeline) else { return false }
-        digest.finish()
+        try digest.finish()
         let item = PipelineItem(.digest, source: (tensor.name, digest.pieces, true))
         guard pipeline.push(item) else { return false }
       }
@@ -134,14 +135,14 @@ final class SourceReader: @unchecked Sendable {
     _ pipeline: ConversionPipeline
   ) throws -> Bool {
     guard !range.isEmpty else { return true }
-    let buffer = UnsafeMutableRawBufferPointer.allocate(
-      byteCount: min(range.count, Self.hashedPieceByteCount), alignment: 64)
-    defer { buffer.deallocate() }
+    let memory = try HeapMemory.forConversion(min(range.count, Self.hashedPieceByteCount))
+    defer { withExtendedLifetime(memory) {} }
+    let buffer = memory.bytes
     for first in stride(from: range.lowerBound, to: range.upperBound, by: buffer.count) {
       let bytes = UnsafeMutableRawBufferPointer(
         rebasing: buffer[..<min(buffer.count, range.upperBound - first)])
       try readPart(tensor, from: first, into: bytes)
-      digest.update(UnsafeRawBufferPointer(bytes))
+      try digest.update(UnsafeRawBufferPointer(bytes))
       let source = (name: tensor.name, pieces: digest.pieces, isComplete: false)
       guard pipeline.push(PipelineItem(.digest, source: source)) else { return false }
     }

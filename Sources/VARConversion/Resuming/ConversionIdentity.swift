@@ -39,12 +39,10 @@ struct ConversionIdentity {
   }
 
   private static func hash(of plan: ConversionPlan) -> VQ4Hash {
-    let hasher = StreamHasher()
-    for row in plan.rows {
-      hasher.update(
-        Array("\(row.group) \(row.name) \(row.shape) \(row.precision) \(row.groupSize)\n".utf8))
+    let lines = plan.rows.map {
+      "\($0.group) \($0.name) \($0.shape) \($0.precision) \($0.groupSize)\n"
     }
-    return hasher.value
+    return Array(lines.joined().utf8).withUnsafeBytes { VQ4Hash(of: $0) }
   }
 
   /// What differs from the identity of a stopped conversion, in words; nil where nothing does.

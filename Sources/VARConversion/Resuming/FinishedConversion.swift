@@ -1,5 +1,6 @@
 import VARCheckpoint
 import VARJSON
+import VARSystem
 import VQ4Format
 
 /// A file that a conversion is to write and that may be there already.
@@ -68,13 +69,13 @@ struct FinishedConversion {
     var state = ConversionProgress(
       subject: "", doneCount: 0,
       totalCount: checkpoint.tensors.reduce(0) { $0 + $1.byteCount / $1.elementType.byteCount })
-    let buffer = UnsafeMutableRawBufferPointer.allocate(
-      byteCount: Self.pieceByteCount, alignment: 64)
-    defer { buffer.deallocate() }
+    let memory = try HeapMemory.forConversion(Self.pieceByteCount)
+    defer { withExtendedLifetime(memory) {} }
+    let buffer = memory.bytes
     var pieces: [String: [VQ4Hash]] = [:]
     for shard in checkpoint.shards {
       for tensor in shard.tensors {
-        var digest = SourceDigest()
+        var digest = try SourceDigest()
         state.subject = "hash of \(tensor.name)"
         for first in stride(from: 0, to: tensor.byteCount, by: buffer.count) {
           if isCancelled() { throw ConversionError(.interrupted, state.subject, "stopped") }
@@ -84,10 +85,10 @@ struct FinishedConversion {
           tensor.prefetchBytes(from: first + part.count, count: buffer.count)
           try tensor.readBytes(from: first, into: part)
           if dropsCache { tensor.discardBytes(from: first, count: part.count) }
-          digest.update(UnsafeRawBufferPointer(part))
+          try digest.update(UnsafeRawBufferPointer(part))
           state.doneCount += part.count / tensor.elementType.byteCount
         }
-        digest.finish()
+        try digest.finish()
         pieces[tensor.name] = digest.pieces
       }
       try shard.checkUnchanged()

@@ -112,10 +112,7 @@ final class Journal: @unchecked Sendable {
   }
 
   private static func hash(_ header: [UInt8], _ content: [UInt8]) -> UInt64 {
-    let hasher = StreamHasher()
-    hasher.update(header)
-    hasher.update(content)
-    return hasher.value.low
+    (header + content).withUnsafeBytes { VQ4Hash(of: $0).low }
   }
 
   private static func failure(_ path: String, _ error: SystemError) -> ConversionError {

@@ -113,7 +113,9 @@ extension Model {
         conversation.beginTurn(reporter)
         defer { conversation.endTurn() }
         try conversation.admit(candidate)
-        return try body(conversation)
+        let result = try body(conversation)
+        try requireUnchanged()
+        return result
       }
     }
   }

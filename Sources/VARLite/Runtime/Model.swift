@@ -38,7 +38,7 @@ public final class Model: Sendable {
   package let configuration: VARGPTConfiguration
   /// What the model's files say about the end of a text and its sampling.
   package let generationDefaults: GenerationDefaults
-  /// Text to ids and back, in place in the file.
+  /// Text to ids and back.
   package let tokenizer: Tokenizer
   /// How a picture becomes the vision tower's input.
   package let imagePreprocessing: ImagePreprocessing
@@ -79,8 +79,7 @@ public final class Model: Sendable {
       throw VARLiteError(
         .model, "\(file.path): holds no tokenizer; convert the model again")
     }
-    tokenizer = try Self.tokenizer(
-      tables, file, isCopied: [.load, .stream].contains(options.residency.fixed))
+    tokenizer = try Self.tokenizer(copying: tables)
     guard tokenizer.vocabularySize <= configuration.languageModel.vocabSize else {
       throw VARLiteError(
         .model,
@@ -111,18 +110,21 @@ public final class Model: Sendable {
     }
   }
 
-  /// - Parameter isCopied: whether the tables are used in memory of their own: then a file that is cut later on does no
-  ///   harm.
-  private static func tokenizer(
-    _ tables: UnsafeRawBufferPointer, _ file: VQ4File, isCopied: Bool
-  ) throws -> Tokenizer {
-    guard isCopied else { return try Tokenizer(tables: tables, owner: file) }
+  /// The numbers of the tables are places in them: they are checked and used in memory of their own, which nobody who
+  /// writes to the file can change.
+  private static func tokenizer(copying tables: UnsafeRawBufferPointer) throws -> Tokenizer {
     guard let memory = AnonymousMemory(byteCount: tables.count) else {
       throw VARLiteError.noMemory(tables.count)
     }
     memory.base.copyMemory(from: tables.baseAddress!, byteCount: tables.count)
     return try Tokenizer(
       tables: UnsafeRawBufferPointer(start: memory.base, count: tables.count), owner: memory)
+  }
+
+  /// Throws `model` where the open file was overwritten or cut since it was opened: what was checked then is not what
+  /// stands there now.
+  func requireUnchanged() throws(VARLiteError) {
+    try VARLiteError.wrapping { try file.requireUnchanged() }
   }
 
   /// Throws `model` unless the file holds the parts that a request needs.

@@ -51,6 +51,7 @@ extension Conversation {
       try endAnswer(pending: written.end == .drawing ? nil : written.ids.last)
     }
     response.plan = self.plan ?? plan
+    try model.requireUnchanged()
     reporter.finish()
     response.timings = reporter.timings
     return response

@@ -82,6 +82,7 @@ package final class Conversation {
       reporter.waits(place)
     }
     self.admission = admission
+    try model.requireUnchanged()
     weights.use(
       admission.plan.weightResidency, of: model.sources, for: WeightRequest(id: requestID))
     plan = admission.plan

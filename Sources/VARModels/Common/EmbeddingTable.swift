@@ -1,5 +1,6 @@
 import CVARKernels
 import VARKernels
+import VARSystem
 import VQ4Format
 
 /// Reads rows of the embedding, which lie one by one in the file, or in tiles where the embedding is the head too.
@@ -11,7 +12,10 @@ final class EmbeddingTable {
   private let tensor: Int
   private let description: VQ4TensorDescription
   /// One unit of each stream, at the multiples of 64 that `starts` holds.
-  private let unit: UnsafeMutableRawBufferPointer
+  private var unit = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+  /// nil before the first row is read.
+  private var unitMemory: AnonymousMemory?
+  private let unitByteCount: Int
   private let starts: [Int]
 
   init(_ weights: ModelWeights, tensor: Int) {
@@ -25,10 +29,8 @@ final class EmbeddingTable {
       byteCount += (description.unitByteCount(of: role) + 63) / 64 * 64
     }
     self.starts = starts
-    unit = .allocate(byteCount: byteCount, alignment: 64)
+    unitByteCount = byteCount
   }
-
-  deinit { unit.deallocate() }
 
   /// `output` = the rows of tokens. Each row is read once, in the order of the file.
   func gather(
@@ -59,6 +61,11 @@ final class EmbeddingTable {
   private func gather(
     row: Int, into output: Rows, _ compute: Compute
   ) throws(ModelError) {
+    if unitMemory == nil {
+      let memory = try AnonymousMemory.forWeights(unitByteCount)
+      unitMemory = memory
+      unit = UnsafeMutableRawBufferPointer(start: memory.base, count: unitByteCount)
+    }
     let unitRows = description.layout == .tiles ? VQ4TensorDescription.tileRows : 1
     for role in VQ4StreamRole.allCases {
       let byteCount = description.unitByteCount(of: role)

@@ -1,0 +1,21 @@
+import VARSystem
+
+extension HeapMemory {
+  /// Memory of a conversion.
+  static func forConversion(_ byteCount: Int) throws(ConversionError) -> HeapMemory {
+    do throws(SystemError) { return try HeapMemory(byteCount: byteCount) } catch {
+      throw refusal(byteCount)
+    }
+  }
+
+  /// Throws where the system has no memory for an array that is made right afterwards.
+  static func requireForConversion(_ byteCount: Int) throws(ConversionError) {
+    do throws(SystemError) { try require(byteCount) } catch { throw refusal(byteCount) }
+  }
+
+  private static func refusal(_ byteCount: Int) -> ConversionError {
+    ConversionError(
+      .notEnoughMemory, "the system",
+      "gave no memory for \(byteCount) bytes; free memory, or raise the limit on it (ulimit -v)")
+  }
+}
