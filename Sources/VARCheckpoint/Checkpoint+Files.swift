@@ -15,6 +15,15 @@ extension Checkpoint {
     return try Self.readBytes(path: path)
   }
 
+  /// The shards, wherever they are, and the files in the checkpoint's folder, by which nothing may be overwritten.
+  ///
+  /// - Parameter names: files of the folder that are left out.
+  package func fileIdentities(besides names: Set<String>) -> Set<FileStatus.Identity> {
+    let beside = FileTree.names(in: directory).filter { !names.contains($0) }
+      .compactMap { FileStatus(path(of: $0)) }.filter { $0.kind == .regular }
+    return Set(shards.map(\.file.identity)).union(beside.map(\.identity))
+  }
+
   /// The size of a file beside the shards, or nil where it is absent.
   package func byteCount(ofFile fileName: String) -> Int? {
     FileStatus(path(of: fileName))?.byteCount

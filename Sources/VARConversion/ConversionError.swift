@@ -34,6 +34,8 @@ package struct ConversionError: Error, Equatable, Sendable, CustomStringConverti
     package static let otherConversion = Code(rawValue: "otherConversion")
     /// The journal of the conversion cannot be written.
     package static let journal = Code(rawValue: "journal")
+    /// A file that the conversion would write beside the output belongs to somebody else, or is read by it.
+    package static let foreignFile = Code(rawValue: "foreignFile")
     /// The output does not belong to the checkpoint.
     package static let differentModel = Code(rawValue: "differentModel")
     /// The caller asked to stop.

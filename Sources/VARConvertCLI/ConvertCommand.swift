@@ -89,10 +89,15 @@ struct ConvertCommand: ParsableCommand {
 
   /// What to do where a part of the work is kept.
   private func advice(after error: any Error, _ conversion: Conversion) -> String? {
-    let code = (error as? ConversionError)?.code
-    guard code != .stoppedConversion, code != .otherConversion,
-      (error as? VQ4Error)?.code != .outputBusy, (error as? VQ4Error)?.code != .outputExists,
-      let share = conversion.stoppedShare(of: output)
+    let isRefusal =
+      switch error {
+      case let error as ConversionError:
+        [.stoppedConversion, .otherConversion, .foreignFile].contains(error.code)
+      case let error as VQ4Error:
+        [.outputBusy, .outputExists, .sameFile].contains(error.code)
+      default: false
+      }
+    guard !isRefusal, let share = conversion.stoppedShare(of: output)
     else { return nil }
     return "\(Text.fixed(100 * share, 1)) % is done and kept in \(output).partial; "
       + "the same command with --resume goes on from there"

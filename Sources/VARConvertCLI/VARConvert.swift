@@ -91,14 +91,14 @@ enum ExitStatus {
       switch error.code {
       case .interrupted: self = .interrupted
       case .notEnoughMemory, .notEnoughDisk, .journal: self = .noSpace
-      case .stoppedConversion, .otherConversion: self = .usage
+      case .stoppedConversion, .otherConversion, .foreignFile: self = .usage
       default: self = .badInput
       }
     case let error as QuantizationError:
       self = error.code == .unknownRecipe ? .usage : .badInput
     case let error as VQ4Error:
       switch error.code {
-      case .outputExists, .outputBusy: self = .usage
+      case .outputExists, .outputBusy, .sameFile: self = .usage
       case .writeFailed: self = .noSpace
       default: self = error.isOutOfMemory ? .noSpace : .badInput
       }

@@ -57,6 +57,7 @@ package struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
     case startAnew = "start the conversion anew"
     case chooseOutput = "choose another output or allow overwriting"
     case chooseOtherOutput = "choose another output"
+    case clearPlace = "move it away or choose another output"
   }
 
   package var description: String {

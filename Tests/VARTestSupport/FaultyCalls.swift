@@ -11,6 +11,8 @@ public enum FaultyCalls {
   /// A call that can be made to fail.
   public enum Call: String, Sendable {
     case fsync, fdatasync, flock, sysinfo
+    /// Flushing a folder.
+    case fsyncFolder
     /// Mapping a file that is shared with others, and mapping any file.
     case mmapShared, mmapFile
   }
@@ -53,6 +55,7 @@ public enum FaultyCalls {
     #include <errno.h>
     #include <stdlib.h>
     #include <sys/mman.h>
+    #include <sys/stat.h>
     #include <sys/sysinfo.h>
     #include <sys/types.h>
 
@@ -64,7 +67,15 @@ public enum FaultyCalls {
 
     #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
-    int fsync(int file) { return fails("FAULT_fsync") ? -1 : REAL(fsync)(file); }
+    static int is_folder(int file) {
+      struct stat status;
+      return fstat(file, &status) == 0 && S_ISDIR(status.st_mode);
+    }
+
+    int fsync(int file) {
+      if (is_folder(file) && fails("FAULT_fsyncFolder")) return -1;
+      return fails("FAULT_fsync") ? -1 : REAL(fsync)(file);
+    }
     int fdatasync(int file) { return fails("FAULT_fdatasync") ? -1 : REAL(fdatasync)(file); }
     int flock(int file, int how) {
       return fails("FAULT_flock") ? -1 : ((int (*)(int, int))dlsym(RTLD_NEXT, "flock"))(file, how);

@@ -82,7 +82,7 @@ struct RepackCommand: ParsableCommand {
         isCancelled: { Interruption.shouldStop })
     } catch {
       if error.code == .cancelled { throw VARLiteError(.cancelled, "interrupted") }
-      guard error.code == .outputExists, !force else { throw error }
+      guard error.mayBeOverwritten, !force else { throw error }
       throw VARLiteError(.request, "\(output): the file exists; --force replaces it")
     }
   }
