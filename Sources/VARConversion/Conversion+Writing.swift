@@ -49,7 +49,7 @@ extension Conversion {
     }
   }
 
-  /// What the conversion reads, and everything else beside the checkpoint but the output and its own files there.
+  /// The files that the conversion reads, but for the output and its own files, where these have such names.
   private func inputs(of path: String) -> Set<FileStatus.Identity> {
     let name = path.split(separator: "/").last.map(String.init) ?? path
     return checkpoint.fileIdentities(besides: [name, name + ".partial", Journal.path(of: name)])

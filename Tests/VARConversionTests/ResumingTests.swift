@@ -252,6 +252,19 @@ import VQ4Format
     #expect(directory.names() == [name])
   }
 
+  /// A name of the output in the checkpoint's folder makes it no input.
+  @Test func theOutputMayStandInTheCheckpoint() throws {
+    let source = TemporaryDirectory()
+    SmallCheckpoint().write(to: source.path)
+    #expect(symlink("m.vq4", source.file("latest.vq4")) == 0)
+    var options = try options("f32", .map)
+    for _ in 0..<2 {
+      _ = try conversion(options, of: source.path).write(to: source.file("m.vq4"))
+      options.overwrite = true
+    }
+    #expect(source.names().contains("m.vq4"))
+  }
+
   @Test func anotherConversionIsNotContinued() throws {
     let source = TemporaryDirectory()
     SmallCheckpoint().write(to: source.path)
