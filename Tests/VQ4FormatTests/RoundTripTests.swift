@@ -117,7 +117,7 @@ import VQ4Format
     }
     #expect(access(path, F_OK) != 0)
     #expect(access(path + ".partial", F_OK) != 0)
-    try writeBytes([1, 2, 3], to: path + ".partial")
+    try writeBytes([0, 0, 0], to: path + ".partial")
     try TestModel.write(TestModel.small, to: path, layout: .map)
     #expect(access(path + ".partial", F_OK) != 0)
     #expect { try VQ4Writer(path: path) } throws: { ($0 as? VQ4Error)?.code == .outputExists }
