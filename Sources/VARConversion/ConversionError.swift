@@ -1,3 +1,5 @@
+import VARJSON
+
 /// Why a checkpoint cannot be converted: the tensor or option, what is wrong, and what to do.
 ///
 /// Faults inside files come as `CheckpointError`, recipes as `QuantizationError`, configurations as
@@ -73,5 +75,5 @@ package struct ConversionError: Error, Equatable, Sendable, CustomStringConverti
     case allowZeroWeights
   }
 
-  package var description: String { "\(subject): \(detail)" }
+  package var description: String { "\(subject): \(detail)".printable }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import VARCheckpoint
 import VARConversion
+import VARJSON
 import VARModels
 import VARQuantization
 import VARSharedCLI
@@ -124,7 +125,13 @@ func printNotes(_ conversion: Conversion) {
 }
 
 /// Prints a line to stderr.
-func printError(_ text: String) { writeError(text + "\n") }
+func printError(_ text: String) { writeError(text.escapedLines + "\n") }
+
+/// Prints a line to stdout.
+func printLine(_ text: String) { print(text.escapedLines) }
+
+/// Prints a document on one line of stdout.
+func printLine(_ value: JSONValue) { print(value.terminalText) }
 
 /// Writes to stderr.
 func writeError(_ text: String) {
