@@ -15,6 +15,18 @@ extension Checkpoint {
     return try Self.readBytes(path: path)
   }
 
+  /// The shards, wherever they are, and the small files of the checkpoint's folder: all that must not be overwritten.
+  ///
+  /// - Parameter names: files of the folder that are left out.
+  package func fileIdentities(besides names: Set<String>) -> Set<FileStatus.Identity> {
+    // Every name that is read here has one of these.
+    let suffixes = [".json", ".jinja", ".txt", ".md", "LICENSE", "LICENCE"]
+    let beside = FileTree.names(in: directory)
+      .filter { name in !names.contains(name) && suffixes.contains { name.hasSuffix($0) } }
+      .compactMap { FileStatus(path(of: $0)) }.filter { $0.kind == .regular }
+    return Set(shards.map(\.file.identity)).union(beside.map(\.identity))
+  }
+
   /// The size of a file beside the shards, or nil where it is absent.
   package func byteCount(ofFile fileName: String) -> Int? {
     FileStatus(path(of: fileName))?.byteCount

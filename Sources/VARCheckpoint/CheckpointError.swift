@@ -1,3 +1,5 @@
+import VARJSON
+
 /// Why a checkpoint cannot be read: what is wrong, in which file and tensor, and what to do.
 package struct CheckpointError: Error, Equatable, Sendable, CustomStringConvertible {
   /// A stable name of the fault.
@@ -65,6 +67,6 @@ package struct CheckpointError: Error, Equatable, Sendable, CustomStringConverti
   }
 
   package var description: String {
-    if let tensor { "\(path): tensor \"\(tensor)\": \(detail)" } else { "\(path): \(detail)" }
+    (tensor.map { "\(path): tensor \"\($0)\": \(detail)" } ?? "\(path): \(detail)").printable
   }
 }

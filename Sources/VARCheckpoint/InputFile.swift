@@ -10,6 +10,7 @@ final class InputFile: Sendable {
   let byteCount: Int
   /// When the content last changed, in seconds and nanoseconds since 1970.
   let modificationTime: (seconds: Int, nanoseconds: Int)
+  let identity: FileStatus.Identity
   private let file: OpenFile
 
   init(path: String) throws(CheckpointError) {
@@ -30,6 +31,7 @@ final class InputFile: Sendable {
     }
     byteCount = status.byteCount
     modificationTime = status.modificationTime
+    identity = status.identity
   }
 
   /// Fills `buffer` with the bytes from `offset` on.

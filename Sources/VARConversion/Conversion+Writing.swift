@@ -20,6 +20,8 @@ extension Conversion {
     isCancelled: () -> Bool = { false }
   ) throws -> Result {
     guard let pool = ThreadPool(threadCount: memory.threadCount) else { throw noThreads }
+    let inputs = inputs(of: path)
+    if options.keepsProgress { try Journal.checkPlace(Journal.path(of: path), sparing: inputs) }
     let metadata = try Metadata(of: self)
     if options.resumes, !options.overwrite,
       let finished = FinishedConversion(of: self, at: path, metadata),
@@ -28,12 +30,13 @@ extension Conversion {
       return result(of: finished.file)
     }
     let writer = try VQ4Writer(
-      path: path, layout: options.layout, overwrite: options.overwrite,
-      pageShift: VQ4Limits.pageShifts.upperBound, isResuming: options.keepsProgress)
+      VQ4Output(
+        path, overwrite: options.overwrite, isResuming: options.keepsProgress, inputs: inputs),
+      layout: options.layout)
     writer.isResumable = options.keepsProgress && !writer.isInPlace
     // A checkpoint that is larger than this process may be should not push everything else out of the memory.
     writer.dropsCache = checkpoint.byteCount > options.memoryByteCount
-    let work = ConversionWork(conversion: self, writer: writer, path: path)
+    let work = ConversionWork(conversion: self, writer: writer, path: path, inputs: inputs)
     do {
       return try work.run(pool, metadata, progress, isCancelled)
     } catch {
@@ -44,6 +47,12 @@ extension Conversion {
       }
       throw error
     }
+  }
+
+  /// The files that the conversion reads, but for the output and its own files, where these have such names.
+  private func inputs(of path: String) -> Set<FileStatus.Identity> {
+    let name = path.split(separator: "/").last.map(String.init) ?? path
+    return checkpoint.fileIdentities(besides: [name, name + ".partial", Journal.path(of: name)])
   }
 
   /// What was written by an earlier run, which may have ended before it could remove its journal.
@@ -78,6 +87,7 @@ private final class ConversionWork {
   private let conversion: Conversion
   private let writer: VQ4Writer
   private let path: String
+  private let inputs: Set<FileStatus.Identity>
   private var keeper: JournalKeeper?
 
   private var options: ConversionOptions { conversion.options }
@@ -85,10 +95,13 @@ private final class ConversionWork {
   private var keepsProgress: Bool { options.keepsProgress && !writer.isInPlace }
   private var journalPath: String { Journal.path(of: path) }
 
-  init(conversion: Conversion, writer: VQ4Writer, path: String) {
+  init(
+    conversion: Conversion, writer: VQ4Writer, path: String, inputs: Set<FileStatus.Identity>
+  ) {
     self.conversion = conversion
     self.writer = writer
     self.path = path
+    self.inputs = inputs
   }
 
   func run(
@@ -149,7 +162,8 @@ private final class ConversionWork {
     } else {
       stopped = nil
     }
-    let journal = try Journal(path: journalPath, keeping: stopped?.journalByteCount ?? 0)
+    let journal = try Journal(
+      path: journalPath, keeping: stopped?.journalByteCount ?? 0, sparing: inputs)
     if stopped == nil { try journal.append([.identity(identity.text)]) }
     guard let keeper = JournalKeeper(writer: writer, journal: journal) else {
       throw conversion.noThreads
@@ -180,7 +194,7 @@ private final class ConversionWork {
     try? keeper?.finish()
     keeper = nil
     let isKept =
-      keepsProgress && Self.mayGoOn(after: error)
+      keepsProgress && !writer.isPublished && Self.mayGoOn(after: error)
       && StoppedConversion(journal: journalPath)?.hasWork == true
     writer.isResumable = isKept
     writer.abandon()

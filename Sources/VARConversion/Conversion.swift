@@ -1,4 +1,5 @@
 import VARCheckpoint
+import VARJSON
 import VARModels
 import VARQuantization
 import VQ4Format
@@ -27,7 +28,7 @@ package struct Conversion: Sendable {
   /// What the user should know about the checkpoint, a line each: keys that nothing knows, tensors that nothing needs,
   /// settings that win over others.
   package var notes: [String] {
-    documents.notes + [SourceNotes.skipped(plan.skipped)].compactMap { $0 }
+    (documents.notes + [SourceNotes.skipped(plan.skipped)].compactMap { $0 }).map(\.printable)
   }
 
   /// What was written.

@@ -1,3 +1,5 @@
+import VARJSON
+
 /// Why a checkpoint cannot be converted: the tensor or option, what is wrong, and what to do.
 ///
 /// Faults inside files come as `CheckpointError`, recipes as `QuantizationError`, configurations as
@@ -34,6 +36,8 @@ package struct ConversionError: Error, Equatable, Sendable, CustomStringConverti
     package static let otherConversion = Code(rawValue: "otherConversion")
     /// The journal of the conversion cannot be written.
     package static let journal = Code(rawValue: "journal")
+    /// A file that the conversion would write beside the output belongs to somebody else, or is read by it.
+    package static let foreignFile = Code(rawValue: "foreignFile")
     /// The output does not belong to the checkpoint.
     package static let differentModel = Code(rawValue: "differentModel")
     /// The caller asked to stop.
@@ -71,5 +75,5 @@ package struct ConversionError: Error, Equatable, Sendable, CustomStringConverti
     case allowZeroWeights
   }
 
-  package var description: String { "\(subject): \(detail)" }
+  package var description: String { "\(subject): \(detail)".printable }
 }

@@ -26,8 +26,11 @@ struct PictureSettings {
 
   init(_ checkpoint: Checkpoint, vision: VisionConfiguration) throws {
     let plain = try checkpoint.json(ofFile: Self.plainName)
-    let nested = try checkpoint.json(ofFile: Self.nestedName)?["image_processor"]
-    guard let nested, nested != .null else {
+    let processor = try checkpoint.json(ofFile: Self.nestedName)
+    guard processor == nil || processor?.objectValue != nil else {
+      throw ConversionError(.invalidMetadata, Self.nestedName, "an object is expected")
+    }
+    guard let nested = processor?["image_processor"], nested != .null else {
       try self.init(plain, of: Self.plainName, vision: vision)
       if plain == nil {
         notes.append("\(Self.plainName): is not there; pictures are prepared as Qwen2-VL does")
@@ -111,7 +114,9 @@ private struct PictureSettingsReader {
       throw fault("resample is \(value.text); only 3 (bicubic) is supported")
     }
     for key in ["image_processor_type", "feature_extractor_type"] {
-      if let name = value(key)?.stringValue, !name.contains("Qwen2VLImageProcessor") {
+      guard let value = value(key) else { continue }
+      let name = value.stringValue ?? value.text
+      guard value.stringValue != nil, name.contains("Qwen2VLImageProcessor") else {
         throw fault("\(key) is \(name); only Qwen2VLImageProcessor and its variants are supported")
       }
     }

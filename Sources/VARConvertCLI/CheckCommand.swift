@@ -44,7 +44,7 @@ struct CheckCommand: ParsableCommand {
     line.finish()
     let failures = rows.filter { !$0.isWithinLimit }
     if json {
-      print(report(rows, failures.count).text)
+      printLine(report(rows, failures.count))
     } else {
       printTable(rows, failures.count)
     }
@@ -57,9 +57,9 @@ struct CheckCommand: ParsableCommand {
       let percent = Text.padded(Text.fixed(100 * row.error.relative, 4), 9, isNumber: true)
       let verdict = row.isWithinLimit ? "" : "  past the limit \(Text.fixed(100 * row.limit, 4)) %"
       let precision = Text.padded(row.precision.rawValue, 4)
-      print("\(Text.padded(row.name, width))  \(precision) \(percent) %\(verdict)")
+      printLine("\(Text.padded(row.name, width))  \(precision) \(percent) %\(verdict)")
     }
-    print("\(model): \(rows.count) tensors, \(failureCount) past their limit")
+    printLine("\(model): \(rows.count) tensors, \(failureCount) past their limit")
   }
 
   private func report(_ rows: [ConversionCheck.Row], _ failureCount: Int) -> JSONValue {

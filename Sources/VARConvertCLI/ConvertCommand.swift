@@ -38,25 +38,25 @@ struct ConvertCommand: ParsableCommand {
     let result = try write(conversion)
     let seconds = MonotonicClock.seconds() - start
     if arguments.json {
-      print(report(conversion, result, seconds).text)
+      printLine(report(conversion, result, seconds))
     } else {
-      print(
+      printLine(
         "\(output): \(Text.bytes(result.fileByteCount)), "
-          + "\(conversion.plan.rows.count) tensors, recipe \(conversion.plan.recipeName), "
-          + "\(Text.fixed(seconds, 1)) s"
+          + "\(conversion.plan.rows.count) tensors, "
+          + "recipe \(conversion.plan.recipeName.printable), \(Text.fixed(seconds, 1)) s"
           + (ProcessMemory.peakByteCount().map { ", peak memory \(Text.bytes($0))" } ?? ""))
       let reductions = conversion.plan.dropped + conversion.plan.folded
       let checkpoint = conversion.checkpoint
       if !checkpoint.adapters.isEmpty {
-        print(
+        printLine(
           "adapters: \(checkpoint.adapters.count), merged into \(checkpoint.adaptedNames.count) tensors"
         )
       }
-      print(
+      printLine(
         "dropped or folded: \(reductions.count) tensors, "
           + "\(Text.bytes(reductions.reduce(0) { $0 + $1.byteCount })) "
           + "(varconvert plan --all lists them)")
-      print("content hash \(result.contentHash)")
+      printLine("content hash \(result.contentHash)")
     }
   }
 
@@ -89,10 +89,15 @@ struct ConvertCommand: ParsableCommand {
 
   /// What to do where a part of the work is kept.
   private func advice(after error: any Error, _ conversion: Conversion) -> String? {
-    let code = (error as? ConversionError)?.code
-    guard code != .stoppedConversion, code != .otherConversion,
-      (error as? VQ4Error)?.code != .outputBusy, (error as? VQ4Error)?.code != .outputExists,
-      let share = conversion.stoppedShare(of: output)
+    let isRefusal =
+      switch error {
+      case let error as ConversionError:
+        [.stoppedConversion, .otherConversion, .foreignFile].contains(error.code)
+      case let error as VQ4Error:
+        [.outputBusy, .outputExists, .sameFile].contains(error.code)
+      default: false
+      }
+    guard !isRefusal, let share = conversion.stoppedShare(of: output)
     else { return nil }
     return "\(Text.fixed(100 * share, 1)) % is done and kept in \(output).partial; "
       + "the same command with --resume goes on from there"

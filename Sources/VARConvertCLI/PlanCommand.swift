@@ -16,7 +16,7 @@ struct PlanCommand: ParsableCommand {
     let conversion = try arguments.conversion()
     if !arguments.quiet { printNotes(conversion) }
     if arguments.json {
-      print(report(conversion).text)
+      printLine(report(conversion))
     } else {
       printTotals(conversion)
       if all { printTensors(conversion.plan) }
@@ -26,25 +26,27 @@ struct PlanCommand: ParsableCommand {
   private func printTotals(_ conversion: Conversion) {
     let plan = conversion.plan
     let disk = conversion.disk()
-    print("recipe \(plan.recipeName): \(plan.rows.count) tensors, \(Text.bytes(plan.byteCount))")
-    print("file: at most \(Text.bytes(disk.fileByteCount))")
-    print("free disk needed: \(Text.bytes(disk.byteCount))")
-    print(
+    printLine(
+      "recipe \(plan.recipeName.printable): \(plan.rows.count) tensors, \(Text.bytes(plan.byteCount))"
+    )
+    printLine("file: at most \(Text.bytes(disk.fileByteCount))")
+    printLine("free disk needed: \(Text.bytes(disk.byteCount))")
+    printLine(
       "memory: at most \(Text.bytes(conversion.memory.byteCount)) "
         + "(at least \(Text.bytes(conversion.memory.minimumByteCount)) must be granted), "
         + "\(conversion.memory.threadCount) threads")
-    print(
+    printLine(
       "folded: \(plan.folded.count) tensors; dropped: \(plan.dropped.count) tensors, "
         + Text.bytes(plan.dropped.reduce(0) { $0 + $1.byteCount }))
     printSizes("component", plan.componentByteCounts.map { ($0.component, $0.byteCount) })
     printSizes("precision", plan.precisionByteCounts.map { ($0.precision, $0.byteCount) })
-    if !all { print("\n--all lists every tensor") }
+    if !all { printLine("\n--all lists every tensor") }
   }
 
   private func printSizes(_ title: String, _ byteCounts: [(String, Int)]) {
-    print("\n\(Text.padded(title, 14)) \(Text.padded("size", 10, isNumber: true))")
+    printLine("\n\(Text.padded(title, 14)) \(Text.padded("size", 10, isNumber: true))")
     for (name, byteCount) in byteCounts {
-      print(
+      printLine(
         "\(Text.padded(name, 14)) \(Text.padded(Text.bytes(byteCount), 10, isNumber: true))")
     }
   }
@@ -55,26 +57,28 @@ struct PlanCommand: ParsableCommand {
       Text.padded("tensor", nameWidth), Text.padded("shape", 14), Text.padded("type", 8),
       Text.padded("size", 10, isNumber: true), "rule",
     ]
-    print("\n" + header.joined(separator: "  "))
+    printLine("\n" + header.joined(separator: "  "))
     for row in plan.rows {
       let type = row.precision.rawValue + (row.groupSize > 0 ? "/\(row.groupSize)" : "")
       let shape = row.shape.map(String.init).joined(separator: "x")
       let fields = [
         Text.padded(row.name, nameWidth), Text.padded(shape, 14), Text.padded(type, 8),
-        Text.padded(Text.bytes(row.byteCount), 10, isNumber: true), row.rule,
+        Text.padded(Text.bytes(row.byteCount), 10, isNumber: true), row.rule.printable,
         row.note.isEmpty ? "" : "(\(row.note))",
       ]
-      print(fields.filter { !$0.isEmpty }.joined(separator: "  "))
+      printLine(fields.filter { !$0.isEmpty }.joined(separator: "  "))
     }
-    print("\nfolded:")
-    for omission in plan.folded { print("  \(omission.name): \(omission.reason)") }
-    print("\ndropped:")
+    printLine("\nfolded:")
+    for omission in plan.folded { printLine("  \(omission.name.printable): \(omission.reason)") }
+    printLine("\ndropped:")
     for omission in plan.dropped {
-      print("  \(omission.name): \(omission.reason) (\(Text.bytes(omission.byteCount)))")
+      printLine(
+        "  \(omission.name.printable): \(omission.reason) (\(Text.bytes(omission.byteCount)))")
     }
-    if !plan.skipped.isEmpty { print("\nskipped:") }
+    if !plan.skipped.isEmpty { printLine("\nskipped:") }
     for omission in plan.skipped {
-      print("  \(omission.name): \(omission.reason) (\(Text.bytes(omission.byteCount)))")
+      printLine(
+        "  \(omission.name.printable): \(omission.reason) (\(Text.bytes(omission.byteCount)))")
     }
   }
 

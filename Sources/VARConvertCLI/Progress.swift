@@ -1,4 +1,5 @@
 import Synchronization
+import VARJSON
 import VARSharedCLI
 import VARSystem
 
@@ -32,7 +33,7 @@ struct ProgressLine {
 
   /// Prints a line that stays.
   func note(_ text: String) {
-    if !isQuiet { writeError(text + "\n") }
+    if !isQuiet { printError(text) }
   }
 
   /// - Parameters:
@@ -51,7 +52,7 @@ struct ProgressLine {
       let rate = Double(done - rateStart.done) / (time - rateStart.time)
       text += "\(Int(Double(total - done) / rate)) s left  \(Int(rate / 1e6)) M\(unit)/s  "
     }
-    text += subject
+    text += subject.printable
     if isTerminal {
       // What a narrow terminal can do without stands at the end.
       writeError("\r\u{1B}[K" + Terminal.fitted(text, STDERR_FILENO))

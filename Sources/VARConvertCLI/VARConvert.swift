@@ -1,6 +1,7 @@
 import ArgumentParser
 import VARCheckpoint
 import VARConversion
+import VARJSON
 import VARModels
 import VARQuantization
 import VARSharedCLI
@@ -91,14 +92,14 @@ enum ExitStatus {
       switch error.code {
       case .interrupted: self = .interrupted
       case .notEnoughMemory, .notEnoughDisk, .journal: self = .noSpace
-      case .stoppedConversion, .otherConversion: self = .usage
+      case .stoppedConversion, .otherConversion, .foreignFile: self = .usage
       default: self = .badInput
       }
     case let error as QuantizationError:
       self = error.code == .unknownRecipe ? .usage : .badInput
     case let error as VQ4Error:
       switch error.code {
-      case .outputExists, .outputBusy: self = .usage
+      case .outputExists, .outputBusy, .sameFile: self = .usage
       case .writeFailed: self = .noSpace
       default: self = error.isOutOfMemory ? .noSpace : .badInput
       }
@@ -125,7 +126,13 @@ func printNotes(_ conversion: Conversion) {
 }
 
 /// Prints a line to stderr.
-func printError(_ text: String) { writeError(text + "\n") }
+func printError(_ text: String) { writeError(text.escapedLines + "\n") }
+
+/// Prints a line to stdout.
+func printLine(_ text: String) { print(text.escapedLines) }
+
+/// Prints a document on one line of stdout.
+func printLine(_ value: JSONValue) { print(value.terminalText) }
 
 /// Writes to stderr.
 func writeError(_ text: String) {

@@ -37,6 +37,9 @@ extension EvaluationSet {
     generationReply = try reader.text(root, "generation_reply")
     editReply = try reader.text(root, "edit_reply")
     let sizes = try reader.members(root, "sizes_radius").map(\.key)
+    for size in sizes where size.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == 0 }) {
+      throw reader.fail(root, "\"sizes_radius\": \"\(size)\" cannot be part of a file's name")
+    }
     let world = EvaluationReader.World(
       imageSize: imageSize, colors: Set(colors.map(\.name)),
       backgrounds: Set(backgrounds.map(\.name)), cells: Set(cells.map(\.name)), sizes: Set(sizes))
@@ -45,7 +48,7 @@ extension EvaluationSet {
       questions.append(
         QuestionCase(
           id: try reader.text(value, "id"), kind: try reader.text(value, "kind"),
-          image: try reader.text(value, "image"), question: try reader.text(value, "question"),
+          image: try reader.file(value, "image"), question: try reader.text(value, "question"),
           answer: try reader.text(value, "answer")))
     }
     self.questions = questions
@@ -107,6 +110,21 @@ private struct EvaluationReader {
       throw fail(value, "\"\(key)\": a text is expected")
     }
     return text
+  }
+
+  /// The name of a file of the set, which stands in its folder or below; links may lead elsewhere.
+  func file(_ value: JSONValue, _ key: String) throws(EvaluationError) -> String {
+    let name = try text(value, key)
+    let parts = name.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+    guard !name.isEmpty, !name.hasPrefix("/"), !name.utf8.contains(0),
+      !parts.contains(where: { $0.elementsEqual("..".utf8) })
+    else {
+      throw fail(
+        value,
+        "\"\(key)\": \"\(name)\" is no name of a file in the set's folder (no \"/\" in front, "
+          + "no \"..\")")
+    }
+    return name
   }
 
   func integer(
@@ -176,7 +194,7 @@ private struct EvaluationReader {
       id: try text(value, "id"),
       kind: isEdit ? try text(value, "kind") : "n\(scene.objects.count)",
       instruction: try text(value, "instruction"),
-      source: isEdit ? try text(value, "source") : nil, target: try text(value, "target"),
+      source: isEdit ? try file(value, "source") : nil, target: try file(value, "target"),
       scene: scene)
   }
 

@@ -1,3 +1,5 @@
+import VARJSON
+
 /// Why an evaluation set cannot be used.
 package struct EvaluationError: Error, Equatable, CustomStringConvertible {
   /// What went wrong; the raw values are stable.
@@ -22,5 +24,7 @@ package struct EvaluationError: Error, Equatable, CustomStringConvertible {
     self.detail = detail
   }
 
-  package var description: String { path.map { "\($0): \(detail)" } ?? detail }
+  package var description: String {
+    (path.map { "\($0): \(detail)" } ?? detail).printable
+  }
 }

@@ -18,7 +18,7 @@ package struct JSONError: Error, Equatable, CustomStringConvertible {
   }
 
   package var description: String {
-    code == .foreignContent ? detail : "\(detail) (byte \(offsetBytes))"
+    (code == .foreignContent ? detail : "\(detail) (byte \(offsetBytes))").printable
   }
 }
 

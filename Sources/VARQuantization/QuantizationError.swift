@@ -1,3 +1,5 @@
+import VARJSON
+
 /// Why a recipe cannot be used or a weight cannot be quantized.
 package struct QuantizationError: Error, Equatable, Sendable, CustomStringConvertible {
   /// A stable name of the fault.
@@ -35,5 +37,5 @@ package struct QuantizationError: Error, Equatable, Sendable, CustomStringConver
     self.detail = detail
   }
 
-  package var description: String { "\(subject): \(detail)" }
+  package var description: String { "\(subject): \(detail)".printable }
 }

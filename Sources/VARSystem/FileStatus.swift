@@ -16,7 +16,7 @@ package struct FileStatus: Sendable {
   }
 
   /// Two names with the same identity lead to the same file.
-  package struct Identity: Equatable, Sendable {
+  package struct Identity: Hashable, Sendable {
     let device: UInt64
     let number: UInt64
   }
@@ -26,6 +26,8 @@ package struct FileStatus: Sendable {
   package let byteCount: Int
   /// Bytes of the disk that the file takes.
   package let allocatedByteCount: Int
+  /// Names that the file has.
+  let linkCount: Int
   /// When the content last changed, in seconds and nanoseconds since 1970.
   package let modificationTime: (seconds: Int, nanoseconds: Int)
   /// Whether the file belongs to the user of this process.
@@ -49,6 +51,7 @@ package struct FileStatus: Sendable {
     identity = Identity(device: UInt64(status.st_dev), number: UInt64(status.st_ino))
     byteCount = Int(status.st_size)
     allocatedByteCount = Int(status.st_blocks) * 512
+    linkCount = Int(status.st_nlink)
     modificationTime = (Int(status.st_mtim.tv_sec), Int(status.st_mtim.tv_nsec))
     isOwn = status.st_uid == geteuid()
   }

@@ -82,6 +82,8 @@ extension SystemError {
   package var isEndOfFile: Bool { code == 0 }
   /// Whether there is nothing of that name.
   package var isMissing: Bool { code == ENOENT }
+  /// Whether a link stands where none is followed.
+  package var isLink: Bool { code == ELOOP }
   /// Whether a folder stands where a file was expected.
   package var isFolder: Bool { code == EISDIR }
   /// Whether the process or the system has too many files open.

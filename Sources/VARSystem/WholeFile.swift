@@ -71,9 +71,11 @@ extension WholeFile {
     }
   }
 
-  /// Whether two paths lead to the same place, there or not.
+  /// Whether two paths lead to the same place, there or not, or are names of one file.
   package static func isSamePlace(_ path: String, _ other: String) -> Bool {
-    resolved(path) == resolved(other)
+    if resolved(path) == resolved(other) { return true }
+    guard let identity = FileStatus(path)?.identity else { return false }
+    return identity == FileStatus(other)?.identity
   }
 
   /// The path without links, ended with 0; as it is where there is no such file.

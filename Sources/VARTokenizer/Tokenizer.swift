@@ -92,7 +92,7 @@ package final class Tokenizer: @unchecked Sendable {
     let hash = TokenizerTables.hash(piece, count: count)
     let mask = UInt64(header.pieceSlotCount - 1)
     var index = hash & mask
-    while true {
+    for _ in 0...TokenizerTables.maximumRunCount {
       let slot = pieceSlots[Int(index)]
       if slot == TokenizerTables.emptySlot { return nil }
       if slot >> 32 == hash >> 32 {
@@ -106,6 +106,7 @@ package final class Tokenizer: @unchecked Sendable {
       }
       index = (index + 1) & mask
     }
+    return nil
   }
 
   /// The rank of a merge, or `BytePairMerger.noRank`.
@@ -114,12 +115,13 @@ package final class Tokenizer: @unchecked Sendable {
     let key = TokenizerTables.pairKey(left, right)
     let mask = UInt64(header.mergeSlotCount - 1)
     var index = TokenizerTables.pairHash(key) & mask
-    while true {
+    for _ in 0...TokenizerTables.maximumRunCount {
       let slot = mergeSlots[Int(index)]
       if slot >> 20 == key { return UInt32(truncatingIfNeeded: slot & 0xF_FFFF) }
       if slot == TokenizerTables.emptySlot { return BytePairMerger.noRank }
       index = (index + 1) & mask
     }
+    return BytePairMerger.noRank
   }
 }
 

@@ -1,3 +1,5 @@
+import VARJSON
+
 /// Why a tokenizer cannot be imported, opened or applied, and where.
 package struct TokenizerError: Error, Equatable, CustomStringConvertible {
   package enum Code: String, Sendable {
@@ -49,6 +51,6 @@ package struct TokenizerError: Error, Equatable, CustomStringConvertible {
   }
 
   package var description: String {
-    place.isEmpty ? "\(source): \(detail)" : "\(source): \(place): \(detail)"
+    (place.isEmpty ? "\(source): \(detail)" : "\(source): \(place): \(detail)").printable
   }
 }

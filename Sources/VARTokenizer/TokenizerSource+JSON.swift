@@ -136,9 +136,22 @@ extension TokenizerSource {
         throw TokenizerError(.unsupported, in: source, at: "model.\(option)", "not implemented")
       }
     }
-    for option in ["byte_fallback", "ignore_merges"] where model[option]?.boolValue == true {
-      throw TokenizerError(.unsupported, in: source, at: "model.\(option)", "not implemented")
+    for option in ["byte_fallback", "ignore_merges"] {
+      let place = "model.\(option)"
+      guard try Self.flag(model[option], false, source, place) else { continue }
+      throw TokenizerError(.unsupported, in: source, at: place, "not implemented")
     }
+  }
+
+  /// - Parameter fallback: where the value is absent or null.
+  private static func flag(
+    _ value: JSONValue?, _ fallback: Bool, _ source: String, _ place: String
+  ) throws(TokenizerError) -> Bool {
+    guard !isAbsent(value) else { return fallback }
+    guard let flag = value?.boolValue else {
+      throw invalid(source, place, "true or false is expected")
+    }
+    return flag
   }
 
   private mutating func readVocabulary(
@@ -239,11 +252,13 @@ extension TokenizerSource {
     guard let content = token["content"]?.stringValue else {
       throw Self.invalid(source, place, "a text named content is expected")
     }
-    for option in ["single_word", "lstrip", "rstrip"] where token[option]?.boolValue == true {
+    for option in ["single_word", "lstrip", "rstrip"] {
+      guard try Self.flag(token[option], false, source, "\(place).\(option)") else { continue }
       throw TokenizerError(.unsupported, in: source, at: "\(place).\(option)", "not implemented")
     }
-    let isSpecial = token["special"]?.boolValue ?? false
-    let isNormalized = token["normalized"]?.boolValue ?? !isSpecial
+    let isSpecial = try Self.flag(token["special"], false, source, "\(place).special")
+    let isNormalized = try Self.flag(
+      token["normalized"], !isSpecial, source, "\(place).normalized")
     try addToken(
       StatedToken(content: content, id: id, isSpecial: isSpecial, isNormalized: isNormalized),
       in: source, at: place)

@@ -66,22 +66,42 @@ extension TokenizerTables.Header {
 }
 
 extension Tokenizer {
-  /// Checks every number that is later used as an index, and what termination rests on: an empty
-  /// slot in each hash table, and merges that only lengthen.
+  /// Checks every number that is later used as an index, and what the time of look-ups and their end
+  /// rest on: empty slots in each hash table, and merges that only lengthen.
   func checkTables() throws(TokenizerError) {
     try checkTokens()
     try checkAddedTokens()
     try checkMerges()
-    var freeCount = 0
     for index in 0..<header.pieceSlotCount {
       let slot = pieceSlots[index]
-      if slot == TokenizerTables.emptySlot {
-        freeCount += 1
-      } else if slot & 0xFFFF_FFFF >= UInt64(header.idCount) {
+      guard slot == TokenizerTables.emptySlot || slot & 0xFFFF_FFFF < UInt64(header.idCount) else {
         throw Header.corrupt("piece slot \(index) names an id that does not exist")
       }
     }
-    guard freeCount > 0 else { throw Header.corrupt("the piece table has no empty slot") }
+    try checkRuns(pieceSlots, header.pieceSlotCount, "piece")
+    try checkRuns(mergeSlots, header.mergeSlotCount, "merge")
+  }
+
+  /// Checks that a third of the slots is empty, as the writer leaves them, and that no look-up passes many.
+  private func checkRuns(
+    _ slots: UnsafePointer<UInt64>, _ count: Int, _ name: String
+  ) throws(TokenizerError) {
+    var (usedCount, run, longestRun) = (0, 0, 0)
+    // A run at the end goes on at the beginning.
+    for index in 0..<count + min(count, TokenizerTables.maximumRunCount + 1) {
+      guard slots[index & (count - 1)] != TokenizerTables.emptySlot else {
+        run = 0
+        continue
+      }
+      run += 1
+      longestRun = max(longestRun, run)
+      if index < count { usedCount += 1 }
+    }
+    guard usedCount * 3 <= count * 2, longestRun <= TokenizerTables.maximumRunCount else {
+      throw Header.corrupt(
+        "the \(name) table has \(usedCount) of \(count) slots in use, \(longestRun) of them together"
+      )
+    }
   }
 
   private func checkTokens() throws(TokenizerError) {
@@ -137,7 +157,7 @@ extension Tokenizer {
         tokenByteCount(left) > 0, tokenByteCount(right) > 0
       else { throw Header.corrupt("merge slot \(index) joins no two tokens") }
     }
-    guard count == header.mergeCount, count < header.mergeSlotCount else {
+    guard count == header.mergeCount else {
       throw Header.corrupt("\(count) merges where \(header.mergeCount) are expected")
     }
   }

@@ -1,3 +1,5 @@
+import VARJSON
+
 /// Why a picture cannot be read, prepared or written.
 package struct ImageError: Error, Equatable, CustomStringConvertible {
   /// What went wrong; the raw values are stable.
@@ -43,5 +45,7 @@ package struct ImageError: Error, Equatable, CustomStringConvertible {
     ImageError(code, path: path ?? self.path, detail)
   }
 
-  package var description: String { path.map { "\($0): \(detail)" } ?? detail }
+  package var description: String {
+    (path.map { "\($0): \(detail)" } ?? detail).printable
+  }
 }

@@ -82,6 +82,9 @@ package struct ImagePreprocessing: Sendable, Equatable {
     guard json.objectValue != nil else {
       throw ImageError(.invalidSettings, "image pre-processing: a JSON object is expected")
     }
+    guard stated(json["size"]) == nil || json["size"]?.objectValue != nil else {
+      throw Self.malformed("size", "an object")
+    }
     for key in ["do_convert_rgb", "do_normalize", "do_rescale", "do_resize"] {
       guard stated(json[key]) ?? .bool(true) == .bool(true) else {
         throw Self.malformed(key, "true")

@@ -1,5 +1,26 @@
 import VARSystem
 
+/// Where a file is written, and what may not be lost by it.
+package struct VQ4Output: Sendable {
+  package let path: String
+  /// Whether a model that stands there is replaced.
+  package var overwrite: Bool
+  /// Whether what a stopped writer left in `<path>.partial` is kept, for `VQ4Writer.restoreTensor`.
+  package var isResuming: Bool
+  /// The files that are read for it: neither it nor its partial file may be one of them.
+  package var inputs: Set<FileStatus.Identity>
+
+  package init(
+    _ path: String, overwrite: Bool = false, isResuming: Bool = false,
+    inputs: Set<FileStatus.Identity> = []
+  ) {
+    self.path = path
+    self.overwrite = overwrite
+    self.isResuming = isResuming
+    self.inputs = inputs
+  }
+}
+
 /// A file that appears under its name only when it is complete.
 ///
 /// The bytes go to `<path>.partial`, which is locked against a second writer, removed on failure unless it is to be
@@ -22,34 +43,43 @@ final class OutputFile {
   private var isEmptied = false
   /// Whether the partial file holds all that the file will.
   private var isComplete = false
+  /// Whether the complete file has its name.
+  private(set) var isPublished = false
   private var droppedEnd = 0
   private static let droppedByteCount = 8 << 20
 
-  /// - Parameter isResuming: leaves the content of a partial file as it is.
-  init(path: String, overwrite: Bool, isResuming: Bool = false) throws(VQ4Error) {
-    self.path = path
-    self.overwrite = overwrite
+  init(_ output: VQ4Output) throws(VQ4Error) {
+    path = output.path
+    overwrite = output.overwrite
+    let path = path
     let partialPath = path + ".partial"
     self.partialPath = partialPath
+    if let identity = FileStatus(path)?.identity, output.inputs.contains(identity) {
+      throw VQ4Error(.sameFile, "is a file that this run reads", remedy: .chooseOtherOutput)
+        .inFile(path)
+    }
     try Self.refuseExistingOutput(path, overwrite: overwrite)
     do throws(SystemError) {
       file = try OpenFile(partialPath, .creating)
       isInPlace = false
     } catch {
+      if error.isLink { throw Self.refusal(partialPath, .notRegular) }
       guard error.isFolderClosed, !FileTree.exists(partialPath), FileTree.exists(path),
         let existing = try? OpenFile(path, .updating)
       else { throw Self.failure(path, error) }
       file = existing
       isInPlace = true
     }
-    try lock(isResuming: isResuming)
+    try lock(isResuming: output.isResuming, sparing: output.inputs)
   }
 
   deinit { abandon() }
 
-  /// Takes over the partial file; one that an earlier, broken run left behind is emptied unless it is continued. A file
-  /// that is written in place keeps its content until the first write.
-  private func lock(isResuming: Bool) throws(VQ4Error) {
+  /// Takes over the partial file; one that an earlier, broken run left behind is emptied unless it is continued, and
+  /// any other is refused. A file that is written in place keeps its content until the first write.
+  private func lock(
+    isResuming: Bool, sparing inputs: Set<FileStatus.Identity>
+  ) throws(VQ4Error) {
     guard let file else { return }
     let named = isInPlace ? FileStatus(path) : FileStatus(partialPath, followsLinks: false)
     guard file.lock(), let named, let opened = try? file.status(),
@@ -61,12 +91,27 @@ final class OutputFile {
         .outputBusy, "another program is writing this file", remedy: .chooseOtherOutput
       ).inFile(isInPlace ? path : partialPath)
     }
-    try attempt("cannot be emptied") { () throws(SystemError) in
-      guard opened.kind == .regular else {
-        throw SystemError(.truncate, SystemError.invalidArgument)
-      }
-      if !isResuming, !isInPlace { try file.truncate(to: 0) }
+    guard !isInPlace else { return }
+    do throws(HelperFile.Refusal) {
+      try HelperFile.check(file, sparing: inputs, isOurs: Self.isModelOrUnfinished)
+    } catch {
+      self.file = nil
+      throw Self.refusal(partialPath, error)
     }
+    try attempt("cannot be emptied") { () throws(SystemError) in
+      if !isResuming { try file.truncate(to: 0) }
+    }
+  }
+
+  private static func refusal(_ path: String, _ reason: HelperFile.Refusal) -> VQ4Error {
+    VQ4Error(
+      reason == .input ? .sameFile : .outputExists, reason.problem, remedy: .clearPlace
+    ).inFile(path)
+  }
+
+  /// Whether a file that begins so is a model, or what a stopped or killed writer left of one.
+  private static func isModelOrUnfinished(_ start: [UInt8]) -> Bool {
+    start.starts(with: Format.magic) || start.allSatisfy { $0 == 0 }
   }
 
   /// Bytes of the partial file.
@@ -174,9 +219,16 @@ final class OutputFile {
       }
     }
     file = nil
+    isPublished = true
     guard !isInPlace else { return }
-    try attempt("its directory cannot be flushed to the disk") { () throws(SystemError) in
+    do throws(SystemError) {
       try FileTree.flushFolder(of: path)
+    } catch {
+      throw VQ4Error(
+        .writeFailed,
+        "is complete, but its folder cannot be flushed to the disk: \(error.message)",
+        remedy: .checkDisk
+      ).caused(by: error.code).inFile(path)
     }
   }
 

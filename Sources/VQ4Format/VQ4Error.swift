@@ -1,3 +1,4 @@
+import VARJSON
 import VARSystem
 
 /// Why a container was refused or could not be written.
@@ -59,6 +60,7 @@ package struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
     case startAnew = "start the conversion anew"
     case chooseOutput = "choose another output or allow overwriting"
     case chooseOtherOutput = "choose another output"
+    case clearPlace = "move it away or choose another output"
   }
 
   package var description: String {
@@ -72,7 +74,7 @@ package struct VQ4Error: Error, Sendable, Equatable, CustomStringConvertible {
     case (nil, let found?): text += " (found \(found))"
     case (nil, nil): break
     }
-    return remedy.isEmpty ? text : text + "; " + remedy
+    return (remedy.isEmpty ? text : text + "; " + remedy).printable
   }
 
   /// Whether what a stopped conversion left is of no use.

@@ -4,26 +4,28 @@ extension VQ4File {
   /// Writes the same model with another storage layout; the content hash stays the same.
   ///
   /// Holds one chunk and the scales of one tensor at a time. The file appears under its name only
-  /// when it is complete.
+  /// when it is complete and all hashes of its content are those of this file.
   /// - Parameters:
   ///   - progress: called after each chunk with the decoded bytes done and all of them.
   ///   - isCancelled: asked before each chunk.
   /// - Returns: what `VQ4Writer.finish` says.
   /// - Throws: `VQ4Error` with `sameFile` for the file itself, `notEnoughSpace` before anything is
-  ///   written, `cancelled`, or as the writer.
+  ///   written, `cancelled`, what is wrong with this file, or as the writer.
   @discardableResult
   package func repack(
     to output: String, layout: VQ4StorageLayout, overwrite: Bool = false,
     progress: (_ doneBytes: Int, _ totalBytes: Int) -> Void = { _, _ in },
     isCancelled: () -> Bool = { false }
   ) throws(VQ4Error) -> VQ4Writer.Result {
-    guard !isSameFile(output) else {
+    let own = (try? bytes.region?.status())?.identity
+    guard own == nil || own != FileStatus(output)?.identity else {
       throw VQ4Error(.sameFile, "is the file that is repacked", remedy: .chooseOtherOutput)
         .inFile(output)
     }
     try checkFreeSpace(output, layout)
     let writer = try VQ4Writer(
-      path: output, layout: layout, overwrite: overwrite, pageShift: superblock.pageShift)
+      VQ4Output(output, overwrite: overwrite, inputs: own.map { [$0] } ?? []), layout: layout,
+      pageShift: superblock.pageShift)
     for blob in attachments {
       guard let bytes = try attachment(blob.name) else { continue }
       try writer.addAttachment(blob.name, bytes, inPlace: blob.codec == .raw)
@@ -45,23 +47,46 @@ extension VQ4File {
             if count > buffer.bytes.count { buffer = try AlignedBuffer(count: count) }
             let decoded = buffer.prefix(count)
             try decodeChunk(index, role, chunk, into: decoded, by: decoder)
-            try writer.append(role, UnsafeRawBufferPointer(decoded))
+            try ofSource { () throws(VQ4Error) in
+              try writer.append(role, UnsafeRawBufferPointer(decoded))
+            }
             done += count
             progress(done, total)
           }
         }
-        try writer.endTensor()
+        try ofSource { () throws(VQ4Error) in try writer.endTensor() }
+        try checkStreams(of: index, against: writer.lastTensorState)
       }
     }
-    let result = try writer.finish()
-    precondition(result.contentHash == contentHash, "repacking changed the content")
-    return result
+    return try ofSource { () throws(VQ4Error) in
+      try writer.finish(expecting: superblock.contentHash)
+    }
   }
 
-  private func isSameFile(_ output: String) -> Bool {
-    guard let own = try? bytes.region?.status() else { return false }
-    return own.identity == FileStatus(output)?.identity
+  /// Compares the hashes of what was written with those that this file states.
+  private func checkStreams(of index: Int, against state: VQ4TensorState) throws(VQ4Error) {
+    for role in VQ4StreamRole.allCases {
+      let number = Int(role.rawValue)
+      guard state.streams[number].hash == tensors[index].streams[number].hash else {
+        throw wrongStreamHash(index, role).inFile(path)
+      }
+    }
   }
+
+  /// Names this file for what the writer finds wrong with the content.
+  private func ofSource<Value>(
+    _ body: () throws(VQ4Error) -> Value
+  ) throws(VQ4Error) -> Value {
+    do throws(VQ4Error) {
+      return try body()
+    } catch {
+      throw Self.contentFaults.contains(error.code) ? error.inFile(path) : error
+    }
+  }
+
+  private static let contentFaults: Set<VQ4Error.Code> = [
+    .invalidScale, .forbiddenValue, .nonFiniteValue, .tilePaddingNotZero, .contentHash,
+  ]
 
   private func checkFreeSpace(
     _ output: String, _ layout: VQ4StorageLayout

@@ -61,11 +61,7 @@ extension VQ4File {
           progress(chunk.offset + chunk.storedBytes, byteCount)
           guard !isCancelled() else { throw VQ4Error(.cancelled, "interrupted", remedy: .none) }
         }
-        guard hasher.value == stream.hash else {
-          throw VQ4Error(
-            .streamHash, "the hash of the decoded bytes does not match", remedy: .convertAgain
-          ).at("tensor \"\(tensor.name)\", \(role)")
-        }
+        guard hasher.value == stream.hash else { throw wrongStreamHash(index, role) }
         // An int4 code of 0 stands for an entry of the codebook: its scales tell.
         let tells = tensor.description.elementType == .int4 ? role == .scales : role == .codes
         if tells { isZero = isZero && isZeroStream }
@@ -73,6 +69,11 @@ extension VQ4File {
       if isZero { zeros.append(tensor.name) }
     }
     return zeros
+  }
+
+  func wrongStreamHash(_ tensor: Int, _ role: VQ4StreamRole) -> VQ4Error {
+    VQ4Error(.streamHash, "the hash of the decoded bytes does not match", remedy: .convertAgain)
+      .at("tensor \"\(tensors[tensor].name)\", \(role)")
   }
 
   private func verifyAttachments() throws(VQ4Error) {

@@ -107,6 +107,9 @@ extension VQ4Writer {
   /// be continued.
   package var isInPlace: Bool { output.isInPlace }
 
+  /// Whether the complete file has its name; an error may have come after that.
+  package var isPublished: Bool { output.isPublished }
+
   /// Bytes of the partial file.
   package var partialByteCount: Int { output.byteCount }
 

@@ -1,7 +1,9 @@
 extension VQ4Writer {
   /// Writes what stands behind the payload, then the first superblock, then its copy, and gives the
   /// file its name.
-  func writeTables() throws(VQ4Error) -> Result {
+  ///
+  /// - Parameter contentHash: what the content has; nil takes any.
+  func writeTables(expecting contentHash: VQ4Hash?) throws(VQ4Error) -> Result {
     var superblock = Superblock()
     superblock.pageShift = pageShift
     superblock.payloadOffset = 1 << pageShift
@@ -23,6 +25,10 @@ extension VQ4Writer {
     let copyOffset = Format.aligned(end, to: VQ4Limits.streamAlignment)
     superblock.fileBytes = copyOffset + VQ4Limits.superblockBytes
     superblock.contentHash = try directory.contentHash()
+    guard contentHash == nil || superblock.contentHash == contentHash else {
+      throw VQ4Error(
+        .contentHash, "the content is not what the tables say", remedy: .convertAgain)
+    }
     try output.write(superblock.encoded(), at: 0)
     try output.synchronize()
     try output.write(superblock.encoded(), at: copyOffset)

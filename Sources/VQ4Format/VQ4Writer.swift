@@ -42,14 +42,19 @@ package final class VQ4Writer {
 
   /// Starts a file with another group alignment, `1 << pageShift` bytes: small samples need no 64
   /// KiB pages.
-  ///
-  /// - Parameter isResuming: keeps what a stopped writer left in `<path>.partial`, for `restore`.
+  package convenience init(
+    path: String, layout: VQ4StorageLayout, overwrite: Bool, pageShift: Int
+  ) throws(VQ4Error) {
+    try self.init(VQ4Output(path, overwrite: overwrite), layout: layout, pageShift: pageShift)
+  }
+
+  /// Starts a file; throws `sameFile` besides.
   package init(
-    path: String, layout: VQ4StorageLayout, overwrite: Bool, pageShift: Int,
-    isResuming: Bool = false
+    _ output: VQ4Output, layout: VQ4StorageLayout,
+    pageShift: Int = VQ4Limits.pageShifts.upperBound
   ) throws(VQ4Error) {
     precondition(VQ4Limits.pageShifts.contains(pageShift), "the group alignment is out of range")
-    output = try OutputFile(path: path, overwrite: overwrite, isResuming: isResuming)
+    self.output = try OutputFile(output)
     self.layout = layout
     self.pageShift = pageShift
     end = 1 << pageShift
@@ -212,11 +217,17 @@ package final class VQ4Writer {
   }
 
   /// Writes the attachments and tables, and publishes the file.
-  package func finish() throws(VQ4Error) -> Result {
+  package func finish() throws(VQ4Error) -> Result { try finish(expecting: nil) }
+
+  /// The same where the content is known.
+  ///
+  /// - Parameter contentHash: of the file that comes out; nil takes any.
+  /// - Throws: `contentHash`, before the file has its name, where it is another.
+  func finish(expecting contentHash: VQ4Hash?) throws(VQ4Error) -> Result {
     precondition(openTensor == nil, "a tensor is still open")
     endGroup()
     do {
-      return try writeTables()
+      return try writeTables(expecting: contentHash)
     } catch {
       throw fail(error)
     }

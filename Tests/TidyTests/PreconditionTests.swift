@@ -27,7 +27,7 @@ import Testing
     "VQ4Format/VQ4File+Streams.swift": (
       3, "indices and sizes come from chunkCount, chunkRange and the description"
     ),
-    "VQ4Format/VQ4Writer.swift": (6, "the order of calls is in the caller's code"),
+    "VQ4Format/VQ4Writer.swift": (7, "the order of calls is in the caller's code"),
     "VQ4Format/VQ4Writer+Resuming.swift": (3, "the order of calls is in the caller's code"),
     "VARCheckpoint/Adapters/Adapter.swift": (1, "options are checked where they are read"),
     "VARCheckpoint/CheckpointElementType.swift": (

@@ -70,7 +70,7 @@ import VQ4Format
   /// A kill between the file's last name and the end of the program leaves the journal.
   @Test func aJournalThatWasLeftGoes() throws {
     _ = try convert("m.vq4", options())
-    directory.write("m.vq4.journal", [1, 2, 3])
+    directory.write("m.vq4.journal", Array("VQ4".utf8))
     #expect(try convert("m.vq4", options())?.wasFinished == true)
     #expect(directory.names() == ["m.vq4"])
   }

@@ -91,6 +91,7 @@ import VQ4Format
     ("do_center_crop", "true"), ("do_pad", "true"), ("rescale_factor", "1.0"),
     ("rescale_factor", "0.00784313725490196"), ("resample", "2"), ("size", "448"),
     ("image_processor_type", "\"CLIPImageProcessor\""), ("patch_size", "16"),
+    ("image_processor_type", "7"), ("feature_extractor_type", "[]"),
   ])
   func otherPreparationIsRefusedByName(key: String, value: String) throws {
     for (file, text) in [
@@ -105,6 +106,12 @@ import VQ4Format
           && error?.detail.contains(key) == true
       }
     }
+  }
+
+  @Test func aProcessorThatIsNoObjectIsRefused() throws {
+    #expect {
+      try conversion([(Self.nested, "[]")])
+    } throws: { ($0 as? ConversionError)?.subject == Self.nested }
   }
 
   @Test(arguments: [

@@ -157,7 +157,7 @@ import VQ4Format
     let path = directory.file("m.vq4")
     let expected = try reference(options())
     // A partial file without a journal, and a journal without a partial file, hold nothing.
-    directory.write("m.vq4.partial", [1, 2, 3])
+    directory.write("m.vq4.partial", [0, 0, 0])
     _ = try conversion(options(resumes: false)).write(to: path)
     #expect(try Fixtures.readFile(path) == expected)
     unlink(path)
@@ -183,6 +183,86 @@ import VQ4Format
     #expect(try conversion(force).write(to: path).resumedElementCount == 0)
     #expect(try Fixtures.readFile(path) == expected)
     #expect(directory.names() == ["m.vq4"])
+  }
+
+  /// Neither is emptied nor removed, whatever the options say.
+  @Test(arguments: ["m.vq4.journal", "m.vq4.partial"], [false, true])
+  func filesOfOthersAreLeftAlone(_ name: String, overwrite: Bool) throws {
+    let directory = TemporaryDirectory()
+    let path = directory.file("m.vq4")
+    var options = try options()
+    options.overwrite = overwrite
+    func expectRefusal(_ words: String) throws {
+      let names = directory.names()
+      #expect {
+        try conversion(options).write(to: path)
+      } throws: { error in
+        let text = "\(error)"
+        return text.hasPrefix(directory.file(name)) && text.contains(words)
+          && ((error as? ConversionError)?.code == .foreignFile
+            || (error as? VQ4Error)?.code == .outputExists)
+      }
+      #expect(directory.names() == names)
+    }
+    directory.write(name, "Keep this.")
+    try expectRefusal("is not what an earlier run left")
+    #expect(try Fixtures.readFile(directory.file(name)) == Array("Keep this.".utf8))
+    // Ours by its content, and somebody's under another name.
+    unlink(directory.file(name))
+    directory.write("other", "")
+    #expect(link(directory.file("other"), directory.file(name)) == 0)
+    try expectRefusal("another name")
+    unlink(directory.file(name))
+    #expect(symlink("other", directory.file(name)) == 0)
+    try expectRefusal("no regular file")
+  }
+
+  /// A stopped conversion stays as it was where the file beside it is somebody else's.
+  @Test func aForeignJournalCostsNoPartialFile() throws {
+    let directory = TemporaryDirectory()
+    let path = directory.file("m.vq4")
+    #expect(try stop(conversion(options()), after: 200, path) == nil)
+    let partial = try Fixtures.readFile(path + ".partial")
+    directory.write("m.vq4.journal", "Keep this.")
+    #expect {
+      try conversion(options()).write(to: path)
+    } throws: { ($0 as? ConversionError)?.code == .foreignFile }
+    #expect(try Fixtures.readFile(path + ".partial") == partial)
+  }
+
+  /// An empty licence could pass for a partial file or a journal of ours.
+  @Test(arguments: ["m.vq4", "m.vq4.journal", "m.vq4.partial"])
+  func filesThatAreReadAreNotWritten(_ name: String) throws {
+    let source = TemporaryDirectory()
+    SmallCheckpoint().write(to: source.path)
+    let directory = TemporaryDirectory()
+    directory.write(name, "")
+    unlink(source.file("LICENSE"))
+    #expect(symlink(directory.file(name), source.file("LICENSE")) == 0)
+    var options = try options("f32", .map)
+    options.overwrite = true
+    #expect {
+      try conversion(options, of: source.path).write(to: directory.file("m.vq4"))
+    } throws: { error in
+      "\(error)".hasPrefix("\(directory.file(name)): is ")
+        && "\(error)".contains("this run")
+        && ((error as? ConversionError)?.code == .foreignFile
+          || (error as? VQ4Error)?.code == .sameFile)
+    }
+    #expect(directory.names() == [name])
+  }
+
+  /// A name of the output in the checkpoint's folder makes it no input.
+  @Test func theOutputMayStandInTheCheckpoint() throws {
+    let source = TemporaryDirectory()
+    SmallCheckpoint().write(to: source.path)
+    #expect(symlink("m.vq4", source.file("latest.vq4")) == 0)
+    var options = try options("f32", .map)
+    for _ in 0..<2 {
+      _ = try conversion(options, of: source.path).write(to: source.file("m.vq4"))
+      options.overwrite = true
+    }
+    #expect(source.names().contains("m.vq4"))
   }
 
   @Test func anotherConversionIsNotContinued() throws {

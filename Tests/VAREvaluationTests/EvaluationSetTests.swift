@@ -50,6 +50,50 @@ import VARTestSupport
     #expect(error?.description.contains(text) == true, "\(String(describing: error))")
   }
 
+  /// A set names its own files only.
+  @Test(arguments: [
+    "/etc/passwd", "../a.png", "a/../../b.png", "..", "", "a\u{0}b", "vqa/..",
+  ])
+  func namesThatLeadElsewhereAreRefused(name: String) throws {
+    let root = try #require(JSONValue(parsing: Fixtures.bytes("shapes-eval/eval.json")).objectValue)
+    for (list, key) in [
+      ("vqa", "image"), ("generation", "target"), ("edit", "source"), ("edit", "target"),
+    ] {
+      var root = root
+      for other in ["vqa", "generation", "edit"] where other != list { root[other] = .array([]) }
+      var entry = try #require(root[list]?.arrayValue?.first?.objectValue)
+      entry[key] = .string(name)
+      root[list] = .array([.object(entry)])
+      try expectRefusal(of: root, key)
+    }
+  }
+
+  @Test(arguments: ["/etc/x", "../x", "a\u{0}"])
+  func sizesAreNoPaths(name: String) throws {
+    var root = try #require(JSONValue(parsing: Fixtures.bytes("shapes-eval/eval.json")).objectValue)
+    root["sizes_radius"] = .object(JSONObject([(name, .integer(3))]))
+    try expectRefusal(of: root, "sizes_radius")
+  }
+
+  private func expectRefusal(of root: JSONObject, _ key: String) throws {
+    let folder = TemporaryDirectory()
+    folder.write("eval.json", JSONValue.object(root).text)
+    let error = #expect(throws: EvaluationError.self) {
+      try EvaluationSet(directory: folder.path)
+    }
+    #expect(error?.code == .malformed)
+    #expect(error?.description.contains("\"\(key)\"") == true, "\(String(describing: error))")
+  }
+
+  /// Symbolic links may lead elsewhere, as those of a cache do.
+  @Test func linksAreFollowed() throws {
+    let folder = TemporaryDirectory()
+    for name in ["templates", "eval.json"] {
+      #expect(symlink(Fixtures.path("shapes-eval/\(name)"), folder.file(name)) == 0)
+    }
+    #expect(try EvaluationSet(directory: folder.path).templates.count == 12)
+  }
+
   @Test func missingSetsAreNamed() {
     let error = #expect(throws: EvaluationError.self) { try EvaluationSet(directory: "/none") }
     #expect(error?.description == "/none/eval.json: No such file or directory")

@@ -148,7 +148,10 @@ import VARTestSupport
       $0.hasPrefix("\(scenario.program): ") || $0.hasPrefix("Error: ")
     }
     #expect(!told.isEmpty, "\(place)")
-    #expect(Set(names).subtracting(scenario.leftovers + [scenario.output]) == [], "\(place)")
+    // A complete file that could not get its name is kept where the line says.
+    let kept = names.filter { $0.hasSuffix(".partial") && result.errorText.contains($0) }
+    let known = Set(scenario.leftovers + kept + [scenario.output])
+    #expect(Set(names).subtracting(known) == [], "\(place)")
     guard names.contains("a.vq4.journal") else { return }
     // What is left is good for going on.
     let resumed = try Scenario.all[1].run(in: folder, [])

@@ -217,6 +217,38 @@ import VARTestSupport
     #expect(folder.names().isEmpty)
   }
 
+  /// The file is there by then, under its own name; nothing is left to be taken up again.
+  @Test(
+    .enabled(if: FaultyCalls.isAvailable, "\(FaultyCalls.need)"),
+    arguments: [conversion, repacking])
+  func aFolderThatCannotBeFlushedIsTold(_ command: String) throws {
+    let folder = TemporaryDirectory()
+    let result = try run(
+      "\(command) m.vq4", in: folder, environment: FaultyCalls.environment([.fsyncFolder: EIO]))
+    #expect(result.status == Programs.Status.noResources, "\(result.errorText)")
+    #expect(result.errorLines.count == 1)
+    #expect(
+      result.errorText.contains(
+        "m.vq4: is complete, but its folder cannot be flushed to the disk: Input/output error"))
+    #expect(result.errorText.contains("check the disk"))
+    for words in ["partial", "resume"] { #expect(!result.errorText.contains(words)) }
+    #expect(folder.names() == ["m.vq4"])
+    try expectModel(folder.file("m.vq4"))
+  }
+
+  /// A picture is not written into the model that draws it, whatever the name is.
+  @Test(.enabled(if: Namespaces.canMount, "\(Namespaces.needsMounts)"))
+  func aMountedModelIsNotOverwritten() throws {
+    let folder = TemporaryDirectory()
+    let result = try run(
+      """
+      cp "$model" m.vq4; unshare -rm sh -c '
+        : > out.png; mount --bind m.vq4 out.png && \(Self.drawing) out.png -m m.vq4'
+      """, in: folder)
+    expectFailure(result, Programs.Status.usage, "out.png: this run reads or writes that file")
+    try expectModel(folder.file("m.vq4"))
+  }
+
   @Test(.enabled(if: FaultyCalls.isAvailable, "\(FaultyCalls.need)"))
   func onlyALockOfAnotherProgramIsOne() throws {
     let folder = TemporaryDirectory()

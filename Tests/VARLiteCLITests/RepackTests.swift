@@ -68,6 +68,29 @@ import VARTestSupport
     #expect(try Fixtures.readFile(folder.file("notes")) == Array("Keep this.".utf8))
   }
 
+  @Test func filesBesideTheOutputAreProtected() throws {
+    let folder = TemporaryDirectory()
+    let bytes = try Fixtures.readFile(Programs.model.get())
+    folder.write("m.vq4.partial", bytes)
+    let output = folder.file("m.vq4")
+    for more in [[], ["--force"]] {
+      expectFailure(
+        try Programs.varlite(
+          ["repack", output + ".partial", "-o", output, "--layout", "map", "--quiet"] + more),
+        Programs.Status.usage, "m.vq4.partial: is read by this run")
+    }
+    #expect(try Fixtures.readFile(output + ".partial") == bytes)
+    folder.write("m.vq4.partial", "Keep this.")
+    for more in [[], ["--force"]] {
+      expectFailure(
+        try Programs.varlite(
+          ["repack", Programs.model.get(), "-o", output, "--layout", "map", "--quiet"] + more),
+        Programs.Status.usage, "m.vq4.partial: is not what an earlier run left")
+    }
+    #expect(try Fixtures.readFile(output + ".partial") == Array("Keep this.".utf8))
+    #expect(folder.names() == ["m.vq4.partial"])
+  }
+
   @Test func faultsAreTold() throws {
     let folder = TemporaryDirectory()
     let output = folder.file("o.vq4")

@@ -206,6 +206,31 @@ import VARTestSupport
     #expect(fault?.key == "vargpt_gen.pn")
   }
 
+  /// ATT-2: no value is passed over because it is of another kind.
+  @Test(arguments: [
+    ("vargpt_gen.scale_schedule", "7"), ("vargpt_gen.scale_schedule", "\"0.25M\""),
+    ("vargpt_gen.scale_schedule", "{}"), ("vargpt_gen.scale_schedule", "[]"),
+    ("vargpt_gen.scale_schedule", "[[7,1,1]]"), ("vargpt_gen.scale_schedule", "[[1,1],4]"),
+    ("vargpt_gen.rope_reference_hw", "[2,64,64]"), ("vargpt_gen.pn", "25"), ("head_dim", "\"x\""),
+    ("head_dim", "0"), ("eos_token_id", "-1"), ("eos_token_id", "4194304"),
+  ])
+  func valuesOfAWrongKindAreNamed(key: String, value: String) throws {
+    #expect(try fault((key, value))?.key == key)
+  }
+
+  @Test func aScheduleWithoutANameIsRefused() throws {
+    let fault = try fault(("vargpt_gen.pn", "\"\""), ("vargpt_gen.scale_schedule", "null"))
+    #expect(fault?.key == "vargpt_gen.pn")
+  }
+
+  @Test(arguments: ["-1", "4194304", "[-1]", "[4194304]", "\"x\"", "1.5", "true", "{}"])
+  func idsThatEndATextAreInRange(value: String) throws {
+    let document = try JSONValue(parsing: "{\"eos_token_id\":\(value)}")
+    #expect {
+      try GenerationDefaults(config: document, endOfSequence: [1])
+    } throws: { ($0 as? ConfigurationError)?.key == "generation_config.eos_token_id" }
+  }
+
   @Test(arguments: [
     #"{"no_repeat_ngram_size":2}"#, #"{"bad_words_ids":[[3]]}"#, #"{"suppress_tokens":[3]}"#,
     #"{"begin_suppress_tokens":[3]}"#, #"{"sequence_bias":{"a":1}}"#, #"{"min_new_tokens":5}"#,

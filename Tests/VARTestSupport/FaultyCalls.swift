@@ -12,6 +12,8 @@ public enum FaultyCalls {
   /// A call that can be made to fail.
   public enum Call: String, Sendable {
     case fsync, fdatasync, flock, sysinfo
+    /// Flushing a folder.
+    case fsyncFolder
     /// Mapping a file that is shared with others, and mapping any file.
     case mmapShared, mmapFile
   }

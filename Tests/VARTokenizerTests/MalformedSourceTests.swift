@@ -101,6 +101,13 @@ import VARTokenizer
     try expect(.unsupported, tokens, appending(token("<|new|>", 900, "single_word")))
     try expect(.unsupported, tokens, appending(token("e\u{301}", 900, "normalized")))
     try expect(.invalidMember, tokens, appending(.integer(3)))
+    for option in ["special", "normalized", "lstrip"] {
+      try expect(.invalidMember, tokens) { value in
+        guard var object = token("<|new|>", 900).objectValue else { return value }
+        object[option] = .integer(1)
+        return try appending(.object(object))(value)
+      }
+    }
     try expect(.invalidMember, tokens) { _ in .string("x") }
   }
 
@@ -108,6 +115,7 @@ import VARTokenizer
     try expect(.unsupported, ["model", "type"]) { _ in .string("Unigram") }
     try expect(.unsupported, ["model", "byte_fallback"]) { _ in .bool(true) }
     try expect(.unsupported, ["model", "ignore_merges"]) { _ in .bool(true) }
+    try expect(.invalidMember, ["model", "byte_fallback"]) { _ in .integer(1) }
     try expect(.unsupported, ["model", "dropout"]) { _ in .number(0.1) }
     try expect(.unsupported, ["normalizer", "type"]) { _ in .string("NFKC") }
     try expect(.unsupported, ["pre_tokenizer", "type"]) { _ in .string("Other") }

@@ -84,6 +84,47 @@ import VARTokenizer
     #expect(refusedCount > 1000)
   }
 
+  /// The tables of the fixture with another piece table, of 4096 slots, of which some are in use.
+  private func tables(usedSlots: (Int) -> Bool) throws -> [UInt8] {
+    func bytes(_ value: UInt64, _ count: Int) -> [UInt8] {
+      (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * UInt64($0))) }
+    }
+    var tables = try TestTokenizers.tiny.get().tables
+    let slotCount = (28..<32).reversed().reduce(0) { $0 << 8 | Int(tables[$1]) }
+    tables.replaceSubrange(28..<32, with: bytes(4096, 4))
+    // The upper half of a hash that no text of the tests has, and an id that is there.
+    let slots = (0..<4096).flatMap { bytes(usedSlots($0) ? 0xFFFF_FFFE << 32 : .max, 8) }
+    tables.replaceSubrange(64..<64 + slotCount * 8, with: slots)
+    return tables
+  }
+
+  /// Look-ups would pass all that stands together.
+  @Test func tablesThatAreTooFullAreRefused() throws {
+    #expect(try code(tables { $0 % 3 != 0 }) == nil)
+    #expect(try code(tables { $0 % 3 != 0 || $0 == 3 }) == .corruptTables)
+    #expect(try code(tables { $0 != 5 }) == .corruptTables)
+    #expect(try code(tables { $0 < 1024 }) == nil)
+    #expect(try code(tables { $0 < 1025 }) == .corruptTables)
+    // Around the end.
+    #expect(try code(tables { $0 < 1000 || $0 >= 4096 - 24 }) == nil)
+    #expect(try code(tables { $0 < 1000 || $0 >= 4096 - 25 }) == .corruptTables)
+  }
+
+  /// What the writer makes is far from the limit.
+  @Test func runsOfARealVocabularyAreShort() throws {
+    let tables = try TestTokenizers.qwen2.get().tables
+    func number(_ offset: Int) -> Int {
+      (offset..<offset + 4).reversed().reduce(0) { $0 << 8 | Int(tables[$1]) }
+    }
+    var (longest, run) = (0, 0)
+    for slot in 0..<number(28) + number(32) {
+      let isEmpty = tables[(64 + 8 * slot)..<(72 + 8 * slot)].allSatisfy { $0 == 0xFF }
+      run = isEmpty ? 0 : run + 1
+      longest = max(longest, run)
+    }
+    #expect((1...256).contains(longest), "\(longest)")
+  }
+
   @Test func realVocabularyOpensFast() throws {
     let tables = try TestTokenizers.qwen2.get().tables
     let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: tables.count, alignment: 64)

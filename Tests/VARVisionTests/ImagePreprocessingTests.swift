@@ -42,6 +42,7 @@ import VARVision
     #"{"patch_size":"14"}"#, #"{"min_pixels":0}"#, #"{"min_pixels":10,"max_pixels":5}"#,
     #"{"max_pixels":9223372036854775807}"#, #"{"image_std":[0,1,1]}"#, #"{"image_mean":[1]}"#,
     #"{"image_mean":["a",1,1]}"#, #"{"rescale_factor":1}"#, #"{"merge_size":9}"#,
+    #"{"size":448}"#, #"{"size":[784,12544]}"#,
   ])
   func malformedSettingsAreRefused(text: String) {
     #expect {

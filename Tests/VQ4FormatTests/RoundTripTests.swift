@@ -117,7 +117,7 @@ import VQ4Format
     }
     #expect(access(path, F_OK) != 0)
     #expect(access(path + ".partial", F_OK) != 0)
-    try writeBytes([1, 2, 3], to: path + ".partial")
+    try writeBytes([0, 0, 0], to: path + ".partial")
     try TestModel.write(TestModel.small, to: path, layout: .map)
     #expect(access(path + ".partial", F_OK) != 0)
     #expect { try VQ4Writer(path: path) } throws: { ($0 as? VQ4Error)?.code == .outputExists }
@@ -162,6 +162,42 @@ import VQ4Format
         try VQ4File(path: path).repack(to: output, layout: .auto, overwrite: true)
       } throws: { ($0 as? VQ4Error)?.code == .sameFile }
     }
+  }
+
+  /// The file would be emptied before it is read.
+  @Test func aFileIsNotRepackedOverItsPartialFile() throws {
+    let directory = TemporaryDirectory()
+    let path = directory.file("m.vq4.partial")
+    try TestModel.write(TestModel.small, to: path, layout: .map)
+    let bytes = try Fixtures.readFile(path)
+    #expect(link(path, directory.file("other.vq4")) == 0)
+    for source in [path, directory.file("other.vq4")] {
+      #expect {
+        try VQ4File(path: source).repack(
+          to: directory.file("m.vq4"), layout: .auto, overwrite: true)
+      } throws: {
+        let error = $0 as? VQ4Error
+        return error?.code == .sameFile && error?.path == path
+      }
+    }
+    #expect(try Fixtures.readFile(path) == bytes)
+    #expect(directory.names() == ["m.vq4.partial", "other.vq4"])
+  }
+
+  /// What is damaged comes out of no repacking with hashes that are right.
+  @Test(arguments: Fault.contentFaults.filter { $0.code != .paddingNotZero })
+  func damageIsNotRepacked(_ fault: Fault) throws {
+    let directory = TemporaryDirectory()
+    let file = try openFile(try fault.file())
+    #expect {
+      try file.repack(to: directory.file("n.vq4"), layout: .map)
+    } throws: { error in
+      let error = error as? VQ4Error
+      // The two hashes of a raw attachment are first compared at the end.
+      return (error?.code == fault.code || error?.code == .contentHash)
+        && error?.path == "test.vq4"
+    }
+    #expect(directory.names().isEmpty)
   }
 
   /// The room that is asked for is what the file may take, and not much more.

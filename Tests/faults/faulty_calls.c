@@ -1,8 +1,8 @@
 // Calls of the C library that fail, or do less than they were asked for. Loaded before the C library (LD_PRELOAD), this
 // stands in the calls' place. The environment says what fails:
 //
-//   FAULT_fsync=5       every fsync fails with this errno; so FAULT_fdatasync, FAULT_flock, FAULT_sysinfo, and
-//                       FAULT_mmapShared and FAULT_mmapFile for mappings of files
+//   FAULT_fsync=5       every fsync fails with this errno; so FAULT_fdatasync, FAULT_flock, FAULT_sysinfo,
+//                       FAULT_fsyncFolder for folders, FAULT_mmapShared and FAULT_mmapFile for mappings of files
 //   FAULT_CALL=read     with FAULT_AT=7 and FAULT_ERRNO=5: the seventh read fails with this errno; 0: it does half of
 //                       its work
 //   FAULT_COUNTS=path   at its end the process writes there how often each call was made
@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -125,7 +126,15 @@ ssize_t pwrite64(int file, const void *from, size_t count, off64_t at) {
   return REAL(pwrite64)(file, from, count, at);
 }
 
-int fsync(int file) { return fails("FAULT_fsync") || is_fault(FSYNC) == 1 ? -1 : REAL(fsync)(file); }
+static int is_folder(int file) {
+  struct stat status;
+  return fstat(file, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+int fsync(int file) {
+  if (is_folder(file) && fails("FAULT_fsyncFolder")) return -1;
+  return fails("FAULT_fsync") || is_fault(FSYNC) == 1 ? -1 : REAL(fsync)(file);
+}
 int fdatasync(int file) {
   return fails("FAULT_fdatasync") || is_fault(FSYNC) == 1 ? -1 : REAL(fdatasync)(file);
 }

@@ -31,12 +31,25 @@ final class Journal: @unchecked Sendable {
 
   /// Opens a journal, which is created where there is none.
   ///
-  /// - Parameter end: the bytes that are kept; the rest is cut off.
-  init(path: String, keeping end: Int) throws(ConversionError) {
+  /// - Parameters:
+  ///   - end: the bytes that are kept; the rest is cut off.
+  ///   - inputs: the files that the conversion reads.
+  init(
+    path: String, keeping end: Int, sparing inputs: Set<FileStatus.Identity>
+  ) throws(ConversionError) {
     self.path = path
     self.end = end
     do throws(SystemError) {
       file = try OpenFile(path, .creating)
+    } catch {
+      throw Self.failure(path, error)
+    }
+    do throws(HelperFile.Refusal) {
+      try HelperFile.check(file, sparing: inputs, isOurs: Self.isJournal)
+    } catch {
+      throw Self.refusal(path, error)
+    }
+    do throws(SystemError) {
       try file.truncate(to: end)
     } catch {
       throw Self.failure(path, error)
@@ -74,8 +87,36 @@ final class Journal: @unchecked Sendable {
     end += bytes.count
   }
 
-  /// Removes the journal of a finished or forsaken conversion.
-  static func remove(_ path: String) { FileTree.remove(path) }
+  /// Throws `foreignFile` where something else than a journal has that name.
+  static func checkPlace(
+    _ path: String, sparing inputs: Set<FileStatus.Identity>
+  ) throws(ConversionError) {
+    do throws(HelperFile.Refusal) {
+      try HelperFile.check(path, sparing: inputs, isOurs: isJournal)
+    } catch {
+      throw refusal(path, error)
+    }
+  }
+
+  /// Removes the journal of a finished or forsaken conversion, and nothing else of that name.
+  static func remove(_ path: String) {
+    do throws(ConversionError) {
+      try checkPlace(path, sparing: [])
+      FileTree.remove(path)
+    } catch {}
+  }
+
+  /// Whether a file that begins so is a journal of any version, or what a killed program left of one.
+  private static func isJournal(_ start: [UInt8]) -> Bool {
+    let version = magic.count - 2
+    return start.allSatisfy { $0 == 0 }
+      || zip(start, magic).enumerated().allSatisfy { $0 == version || $1.0 == $1.1 }
+  }
+
+  private static func refusal(_ path: String, _ reason: HelperFile.Refusal) -> ConversionError {
+    ConversionError(
+      .foreignFile, path, "\(reason.problem); move it away or choose another output")
+  }
 
   /// Calls `body` with the records of a journal up to the first that is cut, damaged or not wanted.
   ///

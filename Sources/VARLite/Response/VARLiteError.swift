@@ -1,3 +1,4 @@
+import VARJSON
 import VARModels
 import VARTokenizer
 import VARVision
@@ -50,7 +51,7 @@ public struct VARLiteError: Error, Equatable, CustomStringConvertible {
   }
 
   /// ``detail``.
-  public var description: String { detail }
+  public var description: String { detail.printable }
 }
 
 extension VARLiteError {

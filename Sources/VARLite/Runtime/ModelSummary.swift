@@ -72,7 +72,7 @@ package struct ModelSummary {
   }
 
   package func text(withTensors: Bool) -> String {
-    var lines = facts.map { Self.pad($0.0, 16) + $0.1 }
+    var lines = facts.map { Self.pad($0.0, 16) + $0.1.printable }
     lines.append("")
     lines.append(
       Self.pad("component", 16) + Self.pad("elements", 14) + Self.pad("bytes", 14)

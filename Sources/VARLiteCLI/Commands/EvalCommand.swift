@@ -64,7 +64,7 @@ struct EvalCommand: ParsableCommand {
       object["model"] = .string(model.contentHash)
       object["kv"] = .string(model.kvType.rawValue)
       if let fidelity { object["fidelity"] = fidelity.json }
-      Console.output(JSONValue.object(object).text + "\n")
+      Console.output(JSONValue.object(object))
     } else {
       Console.output(report.summary + "\n")
       if let fidelity { Console.output(fidelity.summary + "\n") }

@@ -19,7 +19,7 @@ struct InfoCommand: ParsableCommand {
     let model = try Runtime().open(file.path())
     let summary = ModelSummary(model)
     if json {
-      Console.output(summary.json(withTensors: tensors).text + "\n")
+      Console.output(summary.json(withTensors: tensors))
     } else {
       Console.output(summary.text(withTensors: tensors))
     }

@@ -77,7 +77,7 @@ struct PlanCommand: ParsableCommand {
     let plan = try model.plan(request, promptTokens: promptTokens)
     let speed = MachineSpeed.measure(model)
     let report = PlanReport(plan: plan, speed: speed, title: title(model), listsBuffers: all)
-    Console.output(self.model.json ? report.json.text + "\n" : report.text)
+    Console.output(self.model.json ? report.json.terminalText + "\n" : report.text)
     try model.requireFit(request, promptTokens: promptTokens)
   }
 

@@ -67,10 +67,11 @@ struct RepackCommand: ParsableCommand {
         ("layout", .string(layout.rawValue)), ("content_hash", .string(result.contentHash)),
         ("seconds", .number(progress.elapsedSeconds)),
       ])
-      Console.output(JSONValue.object(report).text + "\n")
+      Console.output(JSONValue.object(report))
     } else if !quiet {
       Console.output(
-        "\(output): \(result.fileBytes) bytes, \(input) has \(file.byteCount)\n")
+        "\(output.printable): \(result.fileBytes) bytes, \(input.printable) has "
+          + "\(file.byteCount)\n")
     }
   }
 
@@ -82,7 +83,7 @@ struct RepackCommand: ParsableCommand {
         isCancelled: { Interruption.shouldStop })
     } catch {
       if error.code == .cancelled { throw VARLiteError(.cancelled, "interrupted") }
-      guard error.code == .outputExists, !force else { throw error }
+      guard error.mayBeOverwritten, !force else { throw error }
       throw VARLiteError(.request, "\(output): the file exists; --force replaces it")
     }
   }

@@ -96,7 +96,7 @@ struct TokenizeCommand: ParsableCommand {
         throw BadInput("--jsonl --decode reads an array of ids per line")
       }
       let ids = try items.map { try id($0.stringValue ?? $0.text) }
-      return JSONValue.string(tokenizer.decode(ids, skipSpecial: false)).text
+      return JSONValue.string(tokenizer.decode(ids, skipSpecial: false)).terminalText
     }
     guard let text = value.stringValue else {
       throw BadInput("--jsonl reads a JSON text per line")

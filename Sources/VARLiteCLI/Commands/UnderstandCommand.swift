@@ -55,6 +55,6 @@ struct UnderstandCommand: ParsableCommand {
       ("model", .string(model.contentHash)), ("seconds", .number(progress.elapsedSeconds)),
       ("memory", answer.plan.memoryJSON),
     ])
-    Console.output(JSONValue.object(object).text + "\n")
+    Console.output(JSONValue.object(object))
   }
 }

@@ -32,9 +32,9 @@ struct VerifyCommand: ParsableCommand {
         ("content_hash", .string(file.contentHash)), ("intact", .bool(true)),
         ("zero_tensors", .array(zeros.map { .string($0) })),
       ])
-      Console.output(JSONValue.object(report).text + "\n")
+      Console.output(JSONValue.object(report))
     } else if !quiet {
-      Console.output("\(path): \(file.byteCount) bytes are intact\n")
+      Console.output("\(path.printable): \(file.byteCount) bytes are intact\n")
     }
   }
 }

@@ -1,4 +1,5 @@
 import Synchronization
+import VARJSON
 import VARLite
 import VARSystem
 
@@ -21,7 +22,11 @@ enum Console {
       .file, "standard output: cannot be written: \(SystemError.message(code))")
   }
 
-  static func error(_ line: String) { send(line + "\n", to: STDERR_FILENO) }
+  /// A line, or several, of this program's own.
+  static func error(_ line: String) { send(line.escapedLines + "\n", to: STDERR_FILENO) }
+
+  /// A document on one line.
+  static func output(_ value: JSONValue) { output(value.terminalText + "\n") }
 
   static func output(_ text: String) { output(Array(text.utf8)) }
 

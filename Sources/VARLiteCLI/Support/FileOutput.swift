@@ -63,7 +63,7 @@ enum FileOutput {
 
   /// Prints the JSON object of a run whose file went to `path`: standard output holds one thing.
   static func report(_ object: JSONObject, beside path: String) {
-    let text = JSONValue.object(object).text
+    let text = JSONValue.object(object).terminalText
     if path == "-" { Console.error(text) } else { Console.output(text + "\n") }
   }
 

@@ -1,3 +1,4 @@
+import VARJSON
 import VARSystem
 import VQ4Format
 
@@ -23,7 +24,7 @@ package struct ModelError: Error, Equatable, CustomStringConvertible {
     self.detail = detail
   }
 
-  package var description: String { detail }
+  package var description: String { detail.printable }
 
   static let cancelled = ModelError(.cancelled, "interrupted")
 

@@ -56,8 +56,9 @@ package struct ConfigurationDialect: Sendable {
 
   /// `head_dim` is stated beside what it follows from.
   private static func checkHeads(_ reader: ConfigurationReader) throws(ConfigurationError) {
-    guard let head = reader.value("head_dim")?.integerValue,
-      let width = reader.value("hidden_size")?.integerValue,
+    guard reader.value("head_dim") != nil else { return }
+    let head = try reader.integer("head_dim", in: 1...65_536)
+    guard let width = reader.value("hidden_size")?.integerValue,
       let count = reader.value("num_attention_heads")?.integerValue, count > 0
     else { return }
     try reader.require(

@@ -1,3 +1,5 @@
+import VARJSON
+
 /// A configuration that cannot belong to a VARGPT-v1.1 model.
 package struct ConfigurationError: Error, Equatable, CustomStringConvertible {
   package enum Code: String, Sendable {
@@ -10,5 +12,5 @@ package struct ConfigurationError: Error, Equatable, CustomStringConvertible {
   package let key: String
   package let detail: String
 
-  package var description: String { "configuration: \(key): \(detail)" }
+  package var description: String { "configuration: \(key): \(detail)".printable }
 }

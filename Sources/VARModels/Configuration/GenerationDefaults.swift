@@ -28,11 +28,12 @@ package struct GenerationDefaults: Sendable, Equatable {
     guard let config else { return }
     let reader = try ConfigurationReader(config, path: Self.documentName)
     try GenerationSettings.check(reader)
-    if let single = reader.value("eos_token_id")?.integerValue {
-      endOfSequenceTokens = [single]
+    let ids = 0...4_194_303
+    if reader.value("eos_token_id")?.integerValue != nil {
+      endOfSequenceTokens = [try reader.integer("eos_token_id", in: ids)]
     } else {
       endOfSequenceTokens = try reader.integers(
-        "eos_token_id", count: 1...64, in: 0...4_194_303, default: endOfSequence)
+        "eos_token_id", count: 1...64, in: ids, default: endOfSequence)
     }
     repetitionPenalty = try reader.number("repetition_penalty", in: 0.01...100, default: 1)
   }

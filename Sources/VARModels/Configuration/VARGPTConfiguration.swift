@@ -50,15 +50,22 @@ package struct VARGPTConfiguration: Sendable, Equatable {
     let released = template.schedule(scaleCount: PixelBudget.budget025M.scaleCount)
     guard let reader else { return released }
     var result = released
-    let name = try reader.string("pn", default: "")
-    if let budget = PixelBudget(rawValue: name) {
-      result = template.schedule(scaleCount: budget.scaleCount)
-    } else {
-      try reader.require(
-        name.isEmpty || reader.value("scale_schedule") != nil, "pn",
-        "\"\(name)\" names no official schedule; state scale_schedule")
+    if reader.value("pn") != nil {
+      let name = try reader.string("pn", default: "")
+      if let budget = PixelBudget(rawValue: name) {
+        result = template.schedule(scaleCount: budget.scaleCount)
+      } else {
+        try reader.require(
+          reader.value("scale_schedule") != nil, "pn",
+          "\"\(name)\" names no official schedule; state scale_schedule")
+      }
     }
-    if let list = reader.value("scale_schedule")?.arrayValue {
+    if let value = reader.value("scale_schedule") {
+      guard let list = value.arrayValue else {
+        throw ConfigurationError(
+          code: .malformed, key: reader.key("scale_schedule"), detail: "a list of grids is expected"
+        )
+      }
       result.scales = try list.map { entry throws(ConfigurationError) in
         try grid(entry, key: "vargpt_gen.scale_schedule")
       }
@@ -74,6 +81,7 @@ package struct VARGPTConfiguration: Sendable, Equatable {
   private static func grid(_ value: JSONValue, key: String) throws(ConfigurationError) -> GridSize {
     let numbers = value.arrayValue?.compactMap(\.integerValue) ?? []
     guard numbers.count >= 2, numbers.count <= 3, numbers.count == value.arrayValue?.count,
+      numbers.count == 2 || numbers[0] == 1,
       numbers.suffix(2).allSatisfy({ (1...512).contains($0) })
     else {
       throw ConfigurationError(
