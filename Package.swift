@@ -174,7 +174,8 @@ let package = Package(
     .testTarget(
       name: "VARLiteCLITests",
       dependencies: [
-        "VARLiteCLI", "VARConvertCLI", "VARJSON", "VARKernels", "VARVision", "VARTestSupport",
+        "VARLiteCLI", "VARConvertCLI", "VARJSON", "VARKernels", "VQ4Format", "VARVision",
+        "VARTestSupport",
       ]),
     .testTarget(
       name: "VARBenchTests",

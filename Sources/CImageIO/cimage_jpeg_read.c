@@ -1,3 +1,4 @@
+#include <limits.h>
 #include <setjmp.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -37,7 +38,8 @@ static _Noreturn void leave_with_text(j_common_ptr jpeg, int32_t code, const cha
 
 static void on_error(j_common_ptr jpeg) {
   switch (jpeg->err->msg_code) {
-    case JERR_OUT_OF_MEMORY: leave(jpeg, CIMAGE_OUT_OF_MEMORY);
+    case JERR_OUT_OF_MEMORY:
+    case JERR_NO_BACKING_STORE: leave(jpeg, CIMAGE_OUT_OF_MEMORY);
     case JERR_INPUT_EOF:
     case JERR_INPUT_EMPTY: leave(jpeg, CIMAGE_TRUNCATED);
     case JERR_BAD_PRECISION:
@@ -81,9 +83,13 @@ static void prepare(struct jpeg_decompress_struct *jpeg, jpeg_state *state, cima
   state->error = error;
 }
 
+// - memory_limit: what whole-picture arrays may take with all that is there before them; it also replaces what the
+//   variable JPEGMEM of the environment says.
 static void start(
-    struct jpeg_decompress_struct *jpeg, jpeg_state *state, const uint8_t *bytes, size_t byte_count) {
+    struct jpeg_decompress_struct *jpeg, jpeg_state *state, const uint8_t *bytes, size_t byte_count,
+    uint64_t memory_limit) {
   jpeg_create_decompress(jpeg);
+  jpeg->mem->max_memory_to_use = memory_limit > LONG_MAX ? LONG_MAX : (long)memory_limit;
   jpeg->progress = &state->progress;
   // The oldest interface takes a pointer to mutable bytes; none writes to them.
   jpeg_mem_src(jpeg, (unsigned char *)bytes, (unsigned long)byte_count);
@@ -164,7 +170,8 @@ typedef struct {
 // The jump ends here; what it may have changed lives in the caller, so that its values stay defined.
 static void try_read(struct jpeg_decompress_struct *jpeg, jpeg_state *state, const jpeg_task *task) {
   if (setjmp(state->failure) != 0) return;
-  start(jpeg, state, task->bytes, task->byte_count);
+  // A header needs no whole-picture array.
+  start(jpeg, state, task->bytes, task->byte_count, task->rgb == NULL ? 1 << 20 : task->expected->working_byte_count);
   if (task->rgb != NULL) {
     read_pixels(jpeg, state, task->expected, task->decoding, task->rgb);
   } else {

@@ -2,8 +2,8 @@ import VARJSON
 import VARSystem
 
 extension Checkpoint {
-  /// A tokenizer of 151,643 entries takes 7 MB; nothing beside the shards is larger.
-  static let maximumSmallFileByteCount = 256 << 20
+  /// A tokenizer of 151,643 entries takes up to 11 MB; nothing beside the shards is larger.
+  static let maximumSmallFileByteCount = 16 << 20
 
   /// The path of a file beside the shards.
   package func path(of fileName: String) -> String { "\(directory)/\(fileName)" }
@@ -81,6 +81,7 @@ extension Checkpoint {
         .unreadable, path: path,
         "\(file.byteCount) bytes are more than such a file may have (\(maximumSmallFileByteCount))")
     }
+    try HeaderMemory.require(file.byteCount, in: path)
     return try file.readBytes(count: file.byteCount)
   }
 

@@ -11,8 +11,6 @@ package struct CheckpointError: Error, Equatable, Sendable, CustomStringConverti
     package static let missingFile = Code(rawValue: "missingFile")
     /// A file cannot be opened or read.
     package static let unreadable = Code(rawValue: "unreadable")
-    /// The system gave no memory.
-    package static let outOfMemory = Code(rawValue: "outOfMemory")
     /// A file was cut or written to after it was opened.
     package static let changed = Code(rawValue: "changed")
     /// The file's name or first bytes belong to a format that is not read.
@@ -47,6 +45,8 @@ package struct CheckpointError: Error, Equatable, Sendable, CustomStringConverti
     package static let unsupportedAdapter = Code(rawValue: "unsupportedAdapter")
     /// An adapter changes a module that the checkpoint does not have.
     package static let unmatchedTarget = Code(rawValue: "unmatchedTarget")
+    /// Reading a header may take more memory than is granted, or the system gave none.
+    package static let notEnoughMemory = Code(rawValue: "notEnoughMemory")
     /// A number of an adapter is NaN or infinite.
     package static let notFinite = Code(rawValue: "notFinite")
   }

@@ -16,7 +16,10 @@ package struct CheckpointShard: Sendable {
     file.modificationTime.seconds * 1_000_000_000 + file.modificationTime.nanoseconds
   }
 
-  /// The bytes that describe the tensors; at most 100 MB.
+  /// Bytes that describe the tensors.
+  package var headerByteCount: Int { headerRange.count }
+
+  /// The bytes that describe the tensors; at most 16 MiB.
   package func header() throws(CheckpointError) -> [UInt8] {
     try file.readBytes(from: headerRange.lowerBound, count: headerRange.count)
   }

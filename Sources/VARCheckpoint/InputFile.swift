@@ -101,7 +101,7 @@ final class InputFile: Sendable {
     }
   }
 
-  /// Throws `outOfMemory` where an array of a size that the file decides would end the process.
+  /// Throws `notEnoughMemory` where an array of a size that the file decides would end the process.
   func requireMemory(_ byteCount: Int) throws(CheckpointError) {
     do throws(SystemError) { try HeapMemory.require(byteCount) } catch {
       throw noMemory(byteCount)
@@ -110,7 +110,7 @@ final class InputFile: Sendable {
 
   private func noMemory(_ byteCount: Int) -> CheckpointError {
     CheckpointError(
-      .outOfMemory, path: path,
+      .notEnoughMemory, path: path,
       "the system gave no memory for \(byteCount) bytes of it; free memory, or raise the limit on "
         + "it (ulimit -v)")
   }

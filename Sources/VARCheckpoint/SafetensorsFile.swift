@@ -2,8 +2,9 @@ import VARJSON
 
 /// One safetensors file with a checked header.
 final class SafetensorsFile: Sendable {
-  /// The format's own limit on the header.
-  static let maximumHeaderByteCount = 100_000_000
+  /// A header takes about 110 bytes for each tensor: real ones have up to some hundred kilobytes. The format itself
+  /// allows 100 MB.
+  static let maximumHeaderByteCount = 16 << 20
   static let maximumRank = 8
 
   let file: InputFile
@@ -42,13 +43,14 @@ final class SafetensorsFile: Sendable {
           + "(\(file.byteCount) bytes); the file is cut short or no safetensors file")
     }
     let end = 8 + Int(length)
-    let bytes = try file.readBytes(count: end)
-    guard bytes[8] == UInt8(ascii: "{") else {
+    try HeaderMemory.require(Int(length), in: file.path)
+    let bytes = try file.readBytes(from: 8, count: end - 8)
+    guard bytes[0] == UInt8(ascii: "{") else {
       throw CheckpointError(
         .malformedJSON, path: file.path, "the header does not begin with {; no safetensors file")
     }
     do {
-      let value = try JSONValue(parsing: Array(bytes[8...]))
+      let value = try JSONValue(parsing: bytes)
       guard let object = value.objectValue else {
         throw JSONError(.wrongType, "the header is not an object")
       }
@@ -62,6 +64,7 @@ final class SafetensorsFile: Sendable {
     of header: JSONObject, in file: InputFile, dataOffset: Int
   ) throws(CheckpointError) -> [CheckpointTensor] {
     var entries: [(tensor: CheckpointTensor, end: Int)] = []
+    entries.reserveCapacity(header.members.count)
     let dataByteCount = file.byteCount - dataOffset
     for (name, value) in header.members where name != "__metadata__" {
       entries.append(

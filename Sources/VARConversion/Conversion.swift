@@ -70,7 +70,9 @@ package struct Conversion: Sendable {
     plan = try ConversionPlan(mapping: mapping, recipe: options.recipe, sizes: sizes)
     memory = MemoryNeeds(
       rows: plan.rows, entries: mapping.entries,
-      tokenizerByteCount: Metadata.estimatedByteCount(of: checkpoint), options: options)
+      tokenizerByteCount: Metadata.estimatedByteCount(of: checkpoint),
+      headerByteCount: checkpoint.shards.reduce(0) { $0 + $1.headerByteCount },
+      options: options)
     guard memory.byteCount <= options.memoryByteCount else {
       throw ConversionError(
         .notEnoughMemory, "a budget of \(options.memoryByteCount) bytes",

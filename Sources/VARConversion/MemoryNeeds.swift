@@ -17,15 +17,20 @@ package struct MemoryNeeds: Sendable {
 
   /// Program, libraries, the checkpoint's tables and the plan.
   private static let programByteCount = 40 << 20
+  /// What reading a header takes and may leave behind, as a multiple of its bytes; real ones stand in the program's.
+  private static let headerFactor = 12
+  private static let usualHeaderByteCount = 1 << 20
   /// What reading a tokenizer takes, as a multiple of its files.
   private static let tokenizerFactor = 12
   /// The compressor's tables, and stack.
   private static let workerByteCount = 3 << 20
 
-  /// - Parameter tokenizerByteCount: bytes of the tokenizer's files.
+  /// - Parameters:
+  ///   - tokenizerByteCount: bytes of the tokenizer's files.
+  ///   - headerByteCount: bytes of the headers of all shards.
   init(
     rows: [ConversionPlan.Row], entries: [SourceMapping.Entry], tokenizerByteCount: Int,
-    options: ConversionOptions
+    headerByteCount: Int, options: ConversionOptions
   ) {
     let (layout, limit) = (options.layout, options.memoryByteCount)
     var slot = ChunkSlot.Sizes()
@@ -71,7 +76,9 @@ package struct MemoryNeeds: Sendable {
       + (8 << 20)
     // The reader adds updates to the rows that a codebook is chosen by.
     let fixed =
-      Self.programByteCount + updates + max(writer, Self.tokenizerFactor * tokenizerByteCount)
+      Self.programByteCount
+      + Self.headerFactor * max(0, headerByteCount - Self.usualHeaderByteCount)
+      + updates + max(writer, Self.tokenizerFactor * tokenizerByteCount)
     func need(_ threads: Int, _ slots: Int) -> Int {
       fixed + threads * worker + slots * slot.total
     }

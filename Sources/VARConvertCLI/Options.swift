@@ -145,6 +145,8 @@ struct ConversionArguments: ParsableArguments {
 
   func conversion(_ options: ConversionOptions? = nil) throws -> Conversion {
     let options = try options ?? self.options()
-    return try Conversion(of: try source.checkpoint(), options: options)
+    return try HeaderMemory.within(options.memoryByteCount) {
+      try Conversion(of: try source.checkpoint(), options: options)
+    }
   }
 }

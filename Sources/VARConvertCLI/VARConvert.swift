@@ -103,7 +103,7 @@ enum ExitStatus {
       case .writeFailed: self = .noSpace
       default: self = error.isOutOfMemory ? .noSpace : .badInput
       }
-    case let error as CheckpointError where error.code == .outOfMemory: self = .noSpace
+    case let error as CheckpointError where error.code == .notEnoughMemory: self = .noSpace
     case is CheckpointError, is ConfigurationError, is TokenizerError: self = .badInput
     default: self = .parser(VARConvert.exitCode(for: error))
     }

@@ -6,7 +6,14 @@ extension EvaluationSet {
   /// The shapes of the world; `templates/` holds a mask of each in each size.
   package static let shapes = ["circle", "cross", "ring", "square", "star", "triangle"]
 
-  private static let maximumFileBytes = 64 << 20
+  /// The shapes set has 0.5 MB. A file takes up to 44 MiB of memory, whatever it holds.
+  private static let maximumFileBytes = 2 << 20
+
+  /// Of the pictures, in pixels.
+  private static let largestSide = 1024
+  /// No picture of a set is larger, whatever memory there is.
+  static let pictureLimits = ImageLimits(
+    maximumPixels: largestSide * largestSide, maximumMemoryBytes: 32 << 20)
 
   /// Reads `eval.json` and the templates of a folder; throws ``EvaluationError``.
   package init(directory: String) throws(EvaluationError) {
@@ -29,7 +36,7 @@ extension EvaluationSet {
     }
     let reader = EvaluationReader(path: path)
     self.directory = directory
-    imageSize = try reader.integer(root, "image_size", in: 32...1024)
+    imageSize = try reader.integer(root, "image_size", in: 32...Self.largestSide)
     colors = try reader.palette(root, "colors")
     backgrounds = try reader.palette(root, "backgrounds")
     cells = try reader.cells(root, imageSize: imageSize)
@@ -73,7 +80,7 @@ extension EvaluationSet {
         let path = "\(directory)/templates/\(shape)_\(size).png"
         let image: RGBImage
         do throws(ImageError) {
-          image = try ImageDecoder.decode(path: path)
+          image = try ImageDecoder.decode(path: path, limits: pictureLimits)
         } catch {
           let code: EvaluationError.Code = error.code == .unreadable ? .unreadable : .malformed
           throw EvaluationError(code, path: path, error.detail)

@@ -76,7 +76,7 @@ package struct EvaluationRun {
   }
 
   private func picture(_ name: String) throws -> RGBImage {
-    try ImageDecoder.decode(path: set.path(name))
+    try ImageDecoder.decode(path: set.path(name), limits: EvaluationSet.pictureLimits)
   }
 
   /// The true rendering of a case.
@@ -94,7 +94,7 @@ package struct EvaluationRun {
   private func request(_ text: String, picture name: String?) throws -> Request {
     Request(
       messages: [
-        try Message(typed: text, pictures: try name.map { [Picture(try picture($0))] } ?? [])
+        try Message(typed: text, pictures: name.map { [Picture(path: set.path($0))] } ?? [])
       ])
   }
 

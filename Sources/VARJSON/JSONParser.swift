@@ -1,33 +1,10 @@
-/// Why a text is not acceptable JSON, and where.
-package struct JSONError: Error, Equatable, CustomStringConvertible {
-  package enum Code: String, Sendable {
-    case syntax, duplicateKey, tooDeep, numberOutOfRange, invalidText, trailingBytes
-    case missing, wrongType
-    /// The text is plainly no JSON but something that stands there by mistake.
-    case foreignContent
-  }
-  package let code: Code
-  /// Offset of the offending byte in the text; 0 where the document itself is at fault.
-  package let offsetBytes: Int
-  package let detail: String
-
-  package init(_ code: Code, at offsetBytes: Int = 0, _ detail: String) {
-    self.code = code
-    self.offsetBytes = offsetBytes
-    self.detail = detail
-  }
-
-  package var description: String {
-    (code == .foreignContent ? detail : "\(detail) (byte \(offsetBytes))").printable
-  }
-}
-
 extension JSONValue {
   /// Parses one document.
   ///
   /// Stricter than common decoders, since configurations come from files of unknown origin: a key that stands
   /// twice, nesting beyond `maximumDepth`, a number that is not finite, invalid UTF-8 and bytes after the document
   /// are errors. A byte order mark before the document is skipped; content that is plainly of another kind is named.
+  /// In memory a document takes at most ``treeByteCount(ofText:)``.
   package init(parsing bytes: UnsafeRawBufferPointer, maximumDepth: Int = 16) throws(JSONError) {
     var parser = JSONParser(bytes: bytes, maximumDepth: maximumDepth)
     if bytes.starts(with: ForeignContent.byteOrderMark) { parser.position = 3 }
@@ -56,16 +33,48 @@ extension JSONValue {
   }
 }
 
+extension JSONValue {
+  /// Bytes of memory that a document of `byteCount` bytes may take, its text left out: 32 MiB and 6 for each byte.
+  ///
+  /// A document of up to 1 MiB never takes more, whatever it holds. Of larger ones those are refused that consist of
+  /// little else than brackets and digits: names and numbers as checkpoints and tokenizers list them take 2 to 5.
+  package static func treeByteCount(ofText byteCount: Int) -> Int { 32 << 20 + 6 * byteCount }
+}
+
 private struct JSONParser {
   let bytes: UnsafeRawBufferPointer
   let maximumDepth: Int
   var position = 0
   var scratch: [UInt8] = []
+  /// Bytes of memory that the tree may still take.
+  private var budget: Int
 
   init(bytes: UnsafeRawBufferPointer, maximumDepth: Int) {
     self.bytes = bytes
     self.maximumDepth = maximumDepth
+    budget = JSONValue.treeByteCount(ofText: bytes.count)
   }
+
+  /// Counts bytes on the heap before more is read.
+  private mutating func take(_ byteCount: Int) throws(JSONError) {
+    budget -= byteCount
+    guard budget >= 0 else {
+      throw JSONError(
+        .tooLarge, at: position,
+        "the document takes more than \(JSONValue.treeByteCount(ofText: bytes.count)) bytes of "
+          + "memory: too many values for its size")
+    }
+  }
+
+  /// Counts a buffer that grew: for a moment both are there.
+  private mutating func take(grownFrom old: Int, to new: Int) throws(JSONError) {
+    guard new != old else { return }
+    try take(new + (old == 0 ? Self.objectByteCount : 0))
+    budget += old
+  }
+
+  /// Head of an object on the heap, and what the allocator adds.
+  private static let objectByteCount = 48
 
   mutating func document() throws(JSONError) -> JSONValue {
     let value = try self.value(depth: 0)
@@ -139,7 +148,10 @@ private struct JSONParser {
       }
       skipSpace()
       try expect(UInt8(ascii: ":"))
-      object[key] = try value(depth: depth + 1)
+      let value = try value(depth: depth + 1)
+      let byteCount = object.heapByteCount
+      object.append(key, value)
+      try take(grownFrom: byteCount, to: object.heapByteCount)
       skipSpace()
       if peek() == UInt8(ascii: ",") {
         position += 1
@@ -159,7 +171,11 @@ private struct JSONParser {
       return .array(values)
     }
     while true {
-      values.append(try value(depth: depth + 1))
+      let value = try value(depth: depth + 1)
+      let capacity = values.capacity
+      values.append(value)
+      let stride = MemoryLayout<JSONValue>.stride
+      try take(grownFrom: capacity * stride, to: values.capacity * stride)
       skipSpace()
       if peek() == UInt8(ascii: ",") {
         position += 1
@@ -226,6 +242,8 @@ private struct JSONParser {
         guard let text = String(validating: scratch, as: UTF8.self) else {
           throw JSONError(.invalidText, at: start, "a text that is not UTF-8")
         }
+        // Shorter ones stand where the value stands.
+        if scratch.count > 15 { try take(scratch.count + Self.objectByteCount) }
         return text
       case UInt8(ascii: "\\"):
         try escape()

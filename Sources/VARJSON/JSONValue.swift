@@ -11,42 +11,6 @@ package enum JSONValue: Sendable, Equatable {
   case object(JSONObject)
 }
 
-/// Key and value pairs in a fixed order; keys are unique.
-package struct JSONObject: Sendable, Equatable {
-  package private(set) var members: [(key: String, value: JSONValue)] = []
-  private var positions: [String: Int] = [:]
-
-  package init() {}
-
-  package init(_ members: [(String, JSONValue)]) {
-    for (key, value) in members { self[key] = value }
-  }
-
-  /// Reads a member, sets it in place, appends it, or removes it (`nil`).
-  package subscript(key: String) -> JSONValue? {
-    get { positions[key].map { members[$0].value } }
-    set {
-      if let position = positions[key] {
-        if let newValue {
-          members[position].value = newValue
-        } else {
-          members.remove(at: position)
-          positions = Dictionary(
-            uniqueKeysWithValues: members.enumerated().map { ($1.key, $0) })
-        }
-      } else if let newValue {
-        positions[key] = members.count
-        members.append((key, newValue))
-      }
-    }
-  }
-
-  package static func == (left: JSONObject, right: JSONObject) -> Bool {
-    left.members.count == right.members.count
-      && zip(left.members, right.members).allSatisfy { $0.key == $1.key && $0.value == $1.value }
-  }
-}
-
 extension JSONValue {
   package subscript(key: String) -> JSONValue? {
     if case .object(let object) = self { object[key] } else { nil }

@@ -95,6 +95,11 @@ package struct FeatureMap {
     return moved
   }
 
+  /// Fills `values` with a row in f32, `[width, channels]`.
+  package func load(_ compute: Compute, y: Int, into values: UnsafeMutablePointer<Float>) {
+    load(compute.kernels, y: y, 0..<width, into: values)
+  }
+
   /// All values as `[height, width, channels]` in f32.
   package func values(_ compute: Compute) -> [Float] {
     var values = [Float](repeating: 0, count: height * width * channels)

@@ -31,6 +31,8 @@ package struct OpenMode: Sendable {
   package static let overwriting = OpenMode(O_WRONLY | O_NONBLOCK)
   /// An existing file, to be read and written.
   package static let updating = OpenMode(O_RDWR | O_NONBLOCK)
+  /// To be read and written, created; a file that is there already is an error.
+  static let creatingAnew = OpenMode(O_RDWR | O_CREAT | O_EXCL, .create)
   /// To be read and written, created where nothing has that name, if the name is no link.
   package static let creating = OpenMode(O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, .create)
 }

@@ -26,6 +26,11 @@ package enum WholeFile {
 extension WholeFile {
   /// - Throws: `rename` with the name of the file that holds the bytes, where only the last step failed.
   package static func write(_ bytes: [UInt8], to path: String) throws(SystemError) {
+    try write(FileContent(bytes), to: path)
+  }
+
+  /// The same of bytes that come one piece after another.
+  package static func write(_ bytes: FileContent, to path: String) throws(SystemError) {
     // Renaming would put a file in the place of a device.
     if let kind = FileStatus(path)?.kind, kind != .regular {
       let descriptor = open(path, O_WRONLY | O_CLOEXEC)
@@ -109,15 +114,15 @@ extension WholeFile {
   ///
   /// - Parameter reason: why no other file can take its place; what is thrown where there is none.
   private static func overwrite(
-    _ name: [CChar], _ bytes: [UInt8], because reason: SystemError
+    _ name: [CChar], _ bytes: FileContent, because reason: SystemError
   ) throws(SystemError) {
     let descriptor = open(name, O_WRONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw errno == ENOENT ? reason : SystemError(.open) }
     var status = stat()
     let earlier = fstat(descriptor, &status) == 0 ? Int(status.st_size) : 0
     let code =
-      bytes.count > earlier
-      ? posix_fallocate(descriptor, off_t(earlier), off_t(bytes.count - earlier)) : 0
+      bytes.byteCount > earlier
+      ? posix_fallocate(descriptor, off_t(earlier), off_t(bytes.byteCount - earlier)) : 0
     let failure = SystemError(.reserve, code)
     guard !failure.isShortOfRoom else {
       ftruncate(descriptor, off_t(earlier))
@@ -129,11 +134,13 @@ extension WholeFile {
 
   /// Writes all bytes and closes the file.
   private static func send(
-    _ bytes: [UInt8], closing descriptor: Int32, isFlushed: Bool = false, isCut: Bool = false
+    _ bytes: FileContent, closing descriptor: Int32, isFlushed: Bool = false, isCut: Bool = false
   ) throws(SystemError) {
     do throws(SystemError) {
-      try Descriptor.write(bytes, to: descriptor)
-      if isCut, ftruncate(descriptor, off_t(bytes.count)) != 0 { throw SystemError(.truncate) }
+      try bytes.write { piece throws(SystemError) in
+        try Descriptor.write(piece, to: descriptor)
+      }
+      if isCut, ftruncate(descriptor, off_t(bytes.byteCount)) != 0 { throw SystemError(.truncate) }
       if isFlushed, !DiskFlush.all(descriptor) { throw SystemError(.flush) }
     } catch {
       close(descriptor)

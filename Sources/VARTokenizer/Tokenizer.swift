@@ -66,6 +66,9 @@ package final class Tokenizer: @unchecked Sendable {
     id >= 0 && id < header.idCount && kinds[Int(id)] == TokenizerTables.Kind.special
   }
 
+  /// Bytes of the longest token.
+  package var longestTokenByteCount: Int { header.longestTokenByteCount }
+
   /// The id of an added token, special or not, such as `<|im_end|>`; `nil` if there is none.
   package func tokenID(of text: String) -> Int32? {
     for index in 0..<header.addedCount

@@ -26,8 +26,8 @@ package struct TokenizerSource: Sendable {
     var isNormalized = false
   }
 
-  /// No tokenizer file may be larger; the real one has 11 MB.
-  package static let maximumFileByteCount = 64 << 20
+  /// No tokenizer file may be larger; the real ones have 7 to 11 MB.
+  package static let maximumFileByteCount = 16 << 20
 
   var normalizes = true
   private(set) var ids: [[UInt8]: UInt32] = [:]

@@ -59,6 +59,26 @@ private func clip(_ sum: Int32) -> UInt8 {
 }
 
 extension RGBImage {
+  /// Bytes of memory that a resize takes beside the picture itself: what the first pass leaves, the result, the taps.
+  package static func resizeByteCount(
+    from source: ImageDecoder.Extents, to target: ImageDecoder.Extents
+  ) -> Int {
+    let between = target.width == source.width ? 0 : target.width * source.height * 3
+    let result = target == source ? 0 : target.width * target.height * 3
+    // Four taps of 4 bytes for a sample of the longer side, those of one axis at a time, and one row of sums.
+    let taps = 2 * max(source.width, source.height, target.width, target.height) * 16
+    return between + result + taps + target.width * 12
+  }
+
+  /// The same of ``fitted(width:height:)``, which cuts first.
+  package static func fittingByteCount(
+    from source: ImageDecoder.Extents, to target: ImageDecoder.Extents
+  ) -> Int {
+    let isWhole = source.width * target.height == source.height * target.width
+    return (isWhole ? 0 : source.width * source.height * 3)
+      + resizeByteCount(from: source, to: target)
+  }
+
   /// Bicubic resize, equal to Pillow's `resize((width, height), BICUBIC)` bit for bit.
   ///
   /// Horizontal pass first; each pass rounds to 8 bits; a pass that changes nothing is skipped. Takes

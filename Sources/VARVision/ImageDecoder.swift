@@ -58,25 +58,39 @@ package enum ImageDecoder {
     }
   }
 
-  /// The extents that a file in memory would be decoded to. Reads and checks its header, as decoding does.
-  package static func extents(
+  /// What the header of a file tells, before a pixel is decoded.
+  package struct Outline: Sendable, Equatable {
+    /// What the file is decoded to.
+    package let extents: Extents
+    /// Bytes of memory that decoding takes: the file, the pixels, and what the decoder holds meanwhile.
+    package let decodingByteCount: Int
+
+    package init(extents: Extents, decodingByteCount: Int) {
+      self.extents = extents
+      self.decodingByteCount = decodingByteCount
+    }
+  }
+
+  /// What a file in memory would be decoded to. Reads and checks its header, as decoding does.
+  package static func outline(
     _ bytes: [UInt8], name: String? = nil, limits: ImageLimits = ImageLimits(),
     target: ImageTarget = .understanding
-  ) throws(ImageError) -> Extents {
-    var result = Result<Extents, ImageError>.failure(ImageError(.corrupt, "nothing was read"))
+  ) throws(ImageError) -> Outline {
+    var result = Result<Outline, ImageError>.failure(ImageError(.corrupt, "nothing was read"))
     bytes.withUnsafeBytes { buffer in
       result = Result { () throws(ImageError) in
-        try PictureFile(buffer, limits: limits, target: target).extents
+        let file = try PictureFile(buffer, limits: limits, target: target)
+        return Outline(extents: file.extents, decodingByteCount: file.decodingByteCount)
       }
     }
     do throws(ImageError) { return try result.get() } catch { throw error.at(name) }
   }
 
   /// The same of the file at `path`.
-  package static func extents(
+  package static func outline(
     path: String, limits: ImageLimits = ImageLimits(), target: ImageTarget = .understanding
-  ) throws(ImageError) -> Extents {
-    try extents(try file(path, limits), name: path, limits: limits, target: target)
+  ) throws(ImageError) -> Outline {
+    try outline(try file(path, limits), name: path, limits: limits, target: target)
   }
 
   private static func file(
@@ -84,15 +98,12 @@ package enum ImageDecoder {
   ) throws(ImageError) -> [UInt8] {
     let bytes: [UInt8]?
     do throws(SystemError) {
-      bytes = try WholeFile.read(path, atMost: limits.maximumFileBytes)
+      bytes = try WholeFile.read(path, atMost: limits.readableFileBytes)
     } catch {
       throw ImageError(
         .unreadable, path: path, error.isFolder ? "a directory; name a picture" : error.message)
     }
-    guard let bytes else {
-      throw ImageError(
-        .tooLarge, path: path, "more than \(limits.maximumFileBytes) bytes of file")
-    }
+    guard let bytes else { throw limits.excess(FileStatus(path)?.byteCount).at(path) }
     return bytes
   }
 }
@@ -142,10 +153,15 @@ private struct PictureFile {
     return overflow || pixels > Int.max / 8 ? Int.max : pixels
   }
 
-  private func requireMemory(_ available: Int) throws(ImageError) {
+  /// The decoder's own memory is given back before the picture is turned into a copy.
+  var decodingByteCount: Int {
     let pixels = Self.pixelCount(header, reduction) * 3
     let turned = orientation == .upright ? 0 : pixels
-    let needed = bytes.count + pixels + max(turned, Int(clamping: header.working_byte_count))
+    return bytes.count + pixels + max(turned, Int(clamping: header.working_byte_count))
+  }
+
+  private func requireMemory(_ available: Int) throws(ImageError) {
+    let needed = decodingByteCount
     guard needed > available else { return }
     throw ImageError(
       .outOfMemory,

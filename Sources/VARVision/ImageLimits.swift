@@ -19,4 +19,21 @@ package struct ImageLimits: Sendable, Equatable {
     self.maximumFileBytes = maximumFileBytes
     self.maximumMemoryBytes = maximumMemoryBytes
   }
+
+  /// Bytes of a file that are read: a larger one is refused, as too large or for want of memory.
+  package var readableFileBytes: Int { min(maximumFileBytes, maximumMemoryBytes) }
+
+  /// The error about a file that is larger than ``readableFileBytes``.
+  ///
+  /// - Parameter byteCount: its size, where that is known.
+  package func excess(_ byteCount: Int?) -> ImageError {
+    guard maximumMemoryBytes < maximumFileBytes else {
+      return ImageError(.tooLarge, "more than \(maximumFileBytes) bytes of file")
+    }
+    let size = byteCount.map { "\($0)" } ?? "more than \(maximumMemoryBytes)"
+    return ImageError(
+      .outOfMemory,
+      "the file alone takes \(size) bytes of memory, \(max(0, maximumMemoryBytes)) are there for "
+        + "it; shrink the picture first")
+  }
 }

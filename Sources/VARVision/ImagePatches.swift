@@ -33,11 +33,15 @@ package struct ImagePatches: Sendable, Equatable {
 
   /// The reference's layout, `[patchCount, 3 * temporalPatchSize * patchSize * patchSize]` over
   /// (channel, frame, y, x), for traces.
-  package func expanded() -> [Float] {
+  package func expanded() -> [Float] { expanded(0..<patchCount) }
+
+  /// The same of some patches.
+  package func expanded(_ patches: Range<Int>) -> [Float] {
     let planeCount = patchSize * patchSize
     var result: [Float] = []
-    result.reserveCapacity(values.count * temporalPatchSize)
-    for start in Swift.stride(from: 0, to: values.count, by: planeCount) {
+    result.reserveCapacity(patches.count * 3 * planeCount * temporalPatchSize)
+    let (first, end) = (patches.lowerBound * 3 * planeCount, patches.upperBound * 3 * planeCount)
+    for start in Swift.stride(from: first, to: end, by: planeCount) {
       for _ in 0..<temporalPatchSize {
         result.append(contentsOf: values[start..<start + planeCount])
       }

@@ -7,9 +7,8 @@ extension VQ4File {
     let stored = try checkedBytes(of: attachment)
     try VQ4Error.requireMemory(attachment.byteCount)
     guard attachment.codec == .zstd else { return Array(stored) }
-    let buffer = try AlignedBuffer(count: attachment.byteCount)
-    try decode(attachment, stored, into: buffer.prefix(attachment.byteCount))
-    return Array(buffer.prefix(attachment.byteCount))
+    let buffer = try decoded(attachment, stored)
+    return withExtendedLifetime(buffer) { Array(buffer.prefix(attachment.byteCount)) }
   }
 
   /// The bytes of an attachment in place, 64-byte aligned and hash checked; nil where it is
@@ -20,12 +19,20 @@ extension VQ4File {
     return try checkedBytes(of: attachment)
   }
 
-  /// An attachment that must be there, as JSON of bounded depth without duplicate keys.
+  /// An attachment that must be there, as JSON of bounded size and depth without duplicate keys.
   package func jsonAttachment(_ name: String) throws(VQ4Error) -> JSONValue {
-    guard let bytes = try attachment(name) else {
+    guard let attachment = attachments.first(where: { $0.name == name }) else {
       throw VQ4Error(.missingAttachment, "it is missing", remedy: .convertAgain)
         .at("attachment \"\(name)\"").inFile(path)
     }
+    guard attachment.byteCount <= VQ4Limits.maximumJSONBytes else {
+      throw VQ4Error(
+        .invalidMetadata, "too large for JSON",
+        expected: "at most \(VQ4Error.bytes(VQ4Limits.maximumJSONBytes))",
+        found: VQ4Error.bytes(attachment.byteCount), remedy: .convertAgain
+      ).at("attachment \"\(name)\"").inFile(path)
+    }
+    let bytes = try self.attachment(name) ?? []
     do {
       return try JSONValue(parsing: bytes)
     } catch {
@@ -44,17 +51,29 @@ extension VQ4File {
     return bytes
   }
 
-  func decode(
-    _ attachment: VQ4Attachment, _ stored: UnsafeRawBufferPointer,
-    into output: UnsafeMutableRawBufferPointer
-  ) throws(VQ4Error) {
+  /// What a compressed attachment decodes to, at the start of a buffer. Its frame is looked at before memory is taken.
+  func decoded(
+    _ attachment: VQ4Attachment, _ stored: UnsafeRawBufferPointer
+  ) throws(VQ4Error) -> AlignedBuffer {
     do throws(VQ4Error) {
+      try ZstdFrameHeader.check(stored, contentByteCount: attachment.byteCount)
+      // Whoever copies a file holds all of them at once.
+      let byteCount = attachments.reduce(0) { $1.codec == .raw ? $0 : $0 + $1.byteCount }
+      guard byteCount <= VQ4Limits.maximumCompressedAttachmentBytes else {
+        throw VQ4Error(
+          .attachmentSize, "the compressed attachments decode to too many bytes together",
+          expected: "at most \(VQ4Error.bytes(VQ4Limits.maximumCompressedAttachmentBytes))",
+          found: VQ4Error.bytes(byteCount), remedy: .convertAgain)
+      }
+      let buffer = try AlignedBuffer(count: attachment.byteCount)
+      let output = buffer.prefix(attachment.byteCount)
       try ZstdDecoder().decode(stored, into: output)
       guard VQ4Hash(of: UnsafeRawBufferPointer(output)) == attachment.rawHash else {
         throw VQ4Error(
           .attachmentHash, "the hash of the decoded bytes does not match",
           remedy: .convertAgain)
       }
+      return buffer
     } catch {
       throw error.at("attachment \"\(attachment.name)\"").inFile(path)
     }

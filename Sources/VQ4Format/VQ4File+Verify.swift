@@ -80,8 +80,7 @@ extension VQ4File {
     for attachment in attachments {
       let stored = try checkedBytes(of: attachment)
       if attachment.codec == .zstd {
-        let buffer = try AlignedBuffer(count: attachment.byteCount)
-        try decode(attachment, stored, into: buffer.prefix(attachment.byteCount))
+        _ = try decoded(attachment, stored)
       } else if attachment.rawHash != attachment.storedHash {
         throw VQ4Error(
           .attachmentHash, "the two hashes of a raw attachment differ", remedy: .convertAgain

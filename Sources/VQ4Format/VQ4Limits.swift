@@ -20,6 +20,10 @@ package enum VQ4Limits {
   package static let maximumAttachments = 64
   /// Decoded bytes of one attachment.
   package static let maximumAttachmentBytes = 1 << 26
+  /// Decoded bytes of all compressed attachments together, so that a small file cannot take much memory.
+  package static let maximumCompressedAttachmentBytes = 1 << 23
+  /// Decoded bytes of an attachment that is read as JSON.
+  package static let maximumJSONBytes = 1 << 20
   /// Bytes of a name.
   package static let maximumNameBytes = 255
   /// Axes of a tensor.

@@ -40,6 +40,7 @@ extension VQ4Writer {
   /// In the order of their names, whatever the order in which they were added.
   private func writeAttachments() throws(VQ4Error) {
     blobs.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    var compressedBytes = 0
     for blob in blobs {
       let raw = try AlignedBuffer(count: blob.bytes.count)
       raw.prefix(blob.bytes.count).copyBytes(from: blob.bytes)
@@ -47,9 +48,13 @@ extension VQ4Writer {
       let compressed = try AlignedBuffer(count: ZstdEncoder.bound(blob.bytes.count))
       var stored = rawBytes
       var codec = VQ4Codec.raw
-      if !blob.inPlace, let count = try ZstdEncoder().encode(rawBytes, into: compressed.bytes) {
+      let total = compressedBytes + blob.bytes.count
+      if !blob.inPlace, total <= VQ4Limits.maximumCompressedAttachmentBytes,
+        let count = try ZstdEncoder().encode(rawBytes, into: compressed.bytes)
+      {
         stored = UnsafeRawBufferPointer(compressed.prefix(count))
         codec = .zstd
+        compressedBytes = total
       }
       let offset = Format.aligned(end, to: VQ4Limits.streamAlignment)
       try output.write(stored, at: offset)

@@ -33,6 +33,35 @@ struct ZstdFrameHeader {
     windowBytes = isSingleSegment ? size : window
     hasDictionary = dictionaryBytes != 0
   }
+
+  /// Throws unless the frame says that it decodes to so many bytes, by itself and within the limits.
+  static func check(
+    _ frame: UnsafeRawBufferPointer, contentByteCount: Int
+  ) throws(VQ4Error) {
+    guard let header = ZstdFrameHeader(frame) else {
+      throw VQ4Error(.frameHeader, "the bytes are no zstd frame", remedy: .convertAgain)
+    }
+    guard !header.hasDictionary else {
+      throw VQ4Error(
+        .frameDictionary, "the zstd frame needs a dictionary", remedy: .convertAgain)
+    }
+    guard let contentBytes = header.contentBytes else {
+      throw VQ4Error(
+        .frameContentSizeMissing, "the zstd frame does not declare its content size",
+        remedy: .convertAgain)
+    }
+    guard contentBytes == UInt64(contentByteCount) else {
+      throw VQ4Error(
+        .frameContentSize, "the zstd frame declares another content size",
+        expected: "\(contentByteCount)", found: "\(contentBytes)", remedy: .convertAgain)
+    }
+    guard header.windowBytes <= UInt64(VQ4Limits.maximumWindowBytes) else {
+      throw VQ4Error(
+        .frameWindow, "the zstd frame needs too large a window",
+        expected: "at most \(VQ4Limits.maximumWindowBytes)", found: "\(header.windowBytes)",
+        remedy: .convertAgain)
+    }
+  }
 }
 
 /// Decodes frames whose size is known beforehand; never allocates by what a frame claims.
@@ -56,29 +85,7 @@ final class ZstdDecoder {
   func decode(
     _ frame: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
   ) throws(VQ4Error) {
-    guard let header = ZstdFrameHeader(frame) else {
-      throw VQ4Error(.frameHeader, "the bytes are no zstd frame", remedy: .convertAgain)
-    }
-    guard !header.hasDictionary else {
-      throw VQ4Error(
-        .frameDictionary, "the zstd frame needs a dictionary", remedy: .convertAgain)
-    }
-    guard let contentBytes = header.contentBytes else {
-      throw VQ4Error(
-        .frameContentSizeMissing, "the zstd frame does not declare its content size",
-        remedy: .convertAgain)
-    }
-    guard contentBytes == UInt64(output.count) else {
-      throw VQ4Error(
-        .frameContentSize, "the zstd frame declares another content size",
-        expected: "\(output.count)", found: "\(contentBytes)", remedy: .convertAgain)
-    }
-    guard header.windowBytes <= UInt64(VQ4Limits.maximumWindowBytes) else {
-      throw VQ4Error(
-        .frameWindow, "the zstd frame needs too large a window",
-        expected: "at most \(VQ4Limits.maximumWindowBytes)", found: "\(header.windowBytes)",
-        remedy: .convertAgain)
-    }
+    try ZstdFrameHeader.check(frame, contentByteCount: output.count)
     guard ZSTD_findFrameCompressedSize(frame.baseAddress, frame.count) == frame.count else {
       throw VQ4Error(
         .frameCorrupt, "the zstd frame does not end with its chunk", remedy: .convertAgain)

@@ -134,4 +134,13 @@ import VARTestSupport
         tensor(shape: [1, 1, 1, 1, 1, 1, 1, 1, 4], strides: [1, 1, 1, 1, 1, 1, 1, 1, 1]),
         storages: storage)?.code == .malformedPickle)
   }
+
+  /// An opcode of one byte makes a value of a hundred.
+  @Test(arguments: [UInt8(ascii: "}"), UInt8(ascii: ")"), UInt8(ascii: "N"), UInt8(ascii: "(")])
+  func valuesAreInProportionToTheBytes(opcode: UInt8) {
+    let pickle = [0x80, 2] + [UInt8](repeating: opcode, count: 1 << 18) + [0x2E]
+    let error = fault(pickle)
+    #expect(error?.code == .malformedPickle)
+    #expect(error?.detail.contains("more values than any state dict has") == true)
+  }
 }

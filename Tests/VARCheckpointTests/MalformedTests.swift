@@ -36,6 +36,25 @@ import VARTestSupport
     #expect(codeOfSingleFile(bytes) == .headerLength)
   }
 
+  /// A header of many megabytes takes more memory than the checkpoint is worth.
+  @Test func headersAreLimited() throws {
+    let limit = 16 << 20
+    for byteCount in [limit, limit + 1] {
+      let header = Self.valid + String(repeating: " ", count: byteCount - Self.valid.utf8.count)
+      let code = codeOfSingleFile(safetensors(header, dataByteCount: 8))
+      #expect(code == (byteCount > limit ? .headerLength : nil))
+    }
+  }
+
+  @Test func headersAreReadWithinTheMemoryThatIsGranted() throws {
+    let header = Self.valid + String(repeating: " ", count: 4 << 20)
+    let bytes = safetensors(header, dataByteCount: 8)
+    #expect(HeaderMemory.within(64 << 20) { codeOfSingleFile(bytes) } == .notEnoughMemory)
+    #expect(HeaderMemory.within(1 << 40) { codeOfSingleFile(bytes) } == nil)
+    let small = safetensors(Self.valid, dataByteCount: 8)
+    #expect(HeaderMemory.within(1) { codeOfSingleFile(small) } == nil)
+  }
+
   @Test(arguments: 0..<8) func fileShorterThanItsLength(count: Int) {
     #expect(codeOfSingleFile([UInt8](repeating: 1, count: count)) == .headerLength)
   }

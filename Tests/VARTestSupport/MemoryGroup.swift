@@ -41,13 +41,17 @@ public final class MemoryGroup: Sendable {
   }
 
   /// Runs a program inside the group.
-  public func run(_ runner: ProgramRunner, _ arguments: [String]) throws -> ProgramRunner.Result {
+  ///
+  /// - Parameter input: all of standard input.
+  public func run(
+    _ runner: ProgramRunner, _ arguments: [String], input: [UInt8] = []
+  ) throws -> ProgramRunner.Result {
     var shell = ProgramRunner(path: "/bin/sh")
     shell.environment = runner.environment
     shell.timeoutSeconds = runner.timeoutSeconds
     shell.watchesMemory = runner.watchesMemory
     let script = "echo $$ > \(folder)/cgroup.procs && exec \"$0\" \"$@\""
-    return try shell.run(["-c", script, runner.path] + arguments)
+    return try shell.run(["-c", script, runner.path] + arguments, input: input)
   }
 
   /// Programs that the system killed because the group was full.

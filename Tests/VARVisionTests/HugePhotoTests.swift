@@ -117,6 +117,36 @@ import VARVision
     #expect(text.contains("MiB of memory, 100 MiB are there for it; shrink the picture first"))
   }
 
+  /// What is planned is what is allowed: no more, and not less.
+  @Test(arguments: [false, true]) func theHeaderTellsWhatDecodingTakes(isProgressive: Bool) throws {
+    var photo = FlatJPEG(width: 2000, height: 1500)
+    photo.sampling = 2
+    (photo.upper, photo.lower) = ([60, 128, 128], [200, 128, 128])
+    photo.isProgressive = isProgressive
+    for bytes in [photo.bytes, Self.turned(photo)] {
+      let outline = try ImageDecoder.outline(bytes)
+      var limits = ImageLimits(maximumMemoryBytes: outline.decodingByteCount)
+      let image = try ImageDecoder.decode(bytes, limits: limits)
+      #expect(image.width == outline.extents.width && image.height == outline.extents.height)
+      limits.maximumMemoryBytes -= 1
+      #expect { try ImageDecoder.decode(bytes, limits: limits) } throws: {
+        ($0 as? ImageError)?.code == .outOfMemory
+      }
+    }
+  }
+
+  /// A file that is larger than the memory is not read.
+  @Test func theFileAloneMayBeTooLarge() throws {
+    let folder = TemporaryDirectory()
+    folder.write("a.jpg", FlatJPEG(width: 3000, height: 3000).bytes)
+    let limits = ImageLimits(maximumMemoryBytes: 10_000)
+    let error = #expect(throws: ImageError.self) {
+      try ImageDecoder.outline(path: folder.file("a.jpg"), limits: limits)
+    }
+    #expect(error?.code == .outOfMemory)
+    #expect(error?.detail.contains("10000 are there for it; shrink the picture first") == true)
+  }
+
   /// The turned copy stands beside the pixels.
   @Test func turningCountsAsWell() throws {
     let photo = FlatJPEG(width: 2000, height: 1500)

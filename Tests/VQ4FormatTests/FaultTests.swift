@@ -142,4 +142,39 @@ func put(_ bytes: inout [UInt8], _ offset: Int, _ count: Int, _ value: Int) {
       ($0 as? VQ4Error)?.code == .missingAttachment
     }
   }
+
+  /// VQ4-40.
+  @Test func attachmentsOfJSONAreSmall() throws {
+    let limit = 1 << 20
+    for byteCount in [limit, limit + 1, 64 << 20] {
+      let text = "[" + String(repeating: " ", count: byteCount - 2) + "]"
+      var file = EditableFile(try TestModel.smallFile())
+      file.blobs[0] = EditableFile.compress(Array(text.utf8))
+      file[.attachments, 0, 24, 8] = byteCount
+      file[.attachments, 0, 32, 1] = 1
+      let bytes = file.assembled()
+      #expect(bytes.count < 20_000)
+      let opened = try openFile(bytes)
+      if byteCount <= limit {
+        #expect(try opened.jsonAttachment("configuration").arrayValue?.isEmpty == true)
+        try opened.verify()
+        continue
+      }
+      #expect {
+        try opened.jsonAttachment("configuration")
+      } throws: {
+        let error = $0 as? VQ4Error
+        return error?.code == .invalidMetadata && error?.description.contains("too large") == true
+      }
+      // What is no JSON may be larger, up to 8 MiB of all compressed ones.
+      guard byteCount > 8 << 20 else {
+        try opened.verify()
+        continue
+      }
+      #expect { try opened.verify() } throws: { ($0 as? VQ4Error)?.code == .attachmentSize }
+      #expect { try opened.attachment("configuration") } throws: {
+        ($0 as? VQ4Error)?.code == .attachmentSize
+      }
+    }
+  }
 }

@@ -14,9 +14,11 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +39,20 @@ static int fault_call = -1, fault_errno;
 // Only the process that was started, not those that it starts, and only once its own code runs.
 static atomic_int is_ready;
 
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+static void *real_call(const char *name, void *_Atomic *place) {
+  void *call = atomic_load(place);
+  if (!call) atomic_store(place, call = dlsym(RTLD_NEXT, name));
+  return call;
+}
+
+// The call of the C library, looked up once.
+#define REAL(name)                          \
+  ({                                        \
+    static void *_Atomic place;             \
+    (__typeof__(&name))real_call(#name, &place); \
+  })
+
+static int add_runtime(struct dl_phdr_info *info, size_t size, void *context);
 
 __attribute__((constructor)) static void begin(void) {
   const char *call = getenv("FAULT_CALL"), *at = getenv("FAULT_AT"), *code = getenv("FAULT_ERRNO");
@@ -46,6 +61,7 @@ __attribute__((constructor)) static void begin(void) {
   }
   fault_at = at ? atol(at) : 0;
   fault_errno = code ? atoi(code) : EIO;
+  dl_iterate_phdr(add_runtime, NULL);
   atomic_store(&is_ready, 1);
 }
 
@@ -163,15 +179,35 @@ void *mmap64(void *at, size_t count, int protection, int flags, int file, off64_
   return REAL(mmap64)(at, count, protection, flags, file, offset);
 }
 
-// Whether memory is asked for by the language's runtime, the C library or the loader.
-static int is_of_runtime(void *caller) {
-  Dl_info info;
-  if (!dladdr(caller, &info) || !info.dli_fname) return 1;
-  const char *const runtimes[] = {
+// Code of the language's runtime, the C library and the loader.
+static struct {
+  uintptr_t start, end;
+} runtimes[64];
+static int runtime_count;
+
+static int add_runtime(struct dl_phdr_info *info, size_t size, void *context) {
+  (void)size;
+  (void)context;
+  static const char *const libraries[] = {
       "/libswift", "/libdispatch", "/libBlocks", "/libFoundation", "/libc.so", "/ld-", "/libstdc++", "/libpthread",
   };
-  for (size_t i = 0; i < sizeof runtimes / sizeof *runtimes; i++) {
-    if (strstr(info.dli_fname, runtimes[i])) return 1;
+  for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
+    if (!strstr(info->dlpi_name, libraries[i])) continue;
+    for (int part = 0; part < info->dlpi_phnum && runtime_count < 64; part++) {
+      if (info->dlpi_phdr[part].p_type != PT_LOAD) continue;
+      runtimes[runtime_count].start = info->dlpi_addr + info->dlpi_phdr[part].p_vaddr;
+      runtimes[runtime_count].end = runtimes[runtime_count].start + info->dlpi_phdr[part].p_memsz;
+      runtime_count++;
+    }
+    return 0;
+  }
+  return 0;
+}
+
+static int is_of_runtime(void *caller) {
+  uintptr_t place = (uintptr_t)caller;
+  for (int i = 0; i < runtime_count; i++) {
+    if (place >= runtimes[i].start && place < runtimes[i].end) return 1;
   }
   return 0;
 }

@@ -44,16 +44,16 @@ struct PickleMachine {
   private var memo: [Int: Int] = [:]
   private var input: PickleInput
 
-  /// A state dict of 10,000 tensors has 2 MB and 300,000 values.
   static let maximumByteCount = 16 << 20
-  static let maximumNodeCount = 1 << 20
-  static let maximumStackCount = 1 << 20
-  static let maximumMemoCount = 1 << 20
   static let maximumRank = 8
+  /// Values, places on the stack and remembered ones, of each at most this many. An opcode of one byte makes a value of
+  /// some hundred bytes, a state dict one of 7 bytes on average: 10,000 tensors have 2 MB and 300,000 values.
+  private let maximumValueCount: Int
 
   /// - Parameter path: of the file, for errors.
   init(_ bytes: [UInt8], path: String) {
     input = PickleInput(bytes, path: path)
+    maximumValueCount = min(1 << 20, 1 << 17 + bytes.count / 8)
   }
 
   /// Runs to the end and gives the index of the value that was made.
@@ -62,8 +62,8 @@ struct PickleMachine {
       let opcode = try input.nextOpcode()
       if opcode == .stop { break }
       try execute(opcode)
-      guard stack.count <= Self.maximumStackCount, marks.count <= Self.maximumStackCount,
-        nodes.count <= Self.maximumNodeCount, memo.count <= Self.maximumMemoCount
+      guard stack.count <= maximumValueCount, marks.count <= maximumValueCount,
+        nodes.count <= maximumValueCount, memo.count <= maximumValueCount
       else { throw input.malformed("more values than any state dict has") }
     }
     return try pop()

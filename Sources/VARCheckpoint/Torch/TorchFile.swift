@@ -25,6 +25,7 @@ final class TorchFile: Sendable {
         "data.pkl has \(pickle.byteCount) bytes; at most \(PickleMachine.maximumByteCount) are read"
       )
     }
+    try HeaderMemory.require(pickle.byteCount, in: path)
     var machine = PickleMachine(try archive.content(of: pickle), path: path)
     let value = try machine.run()
     let members = try Self.members(of: machine.storages, in: archive, root)

@@ -17,11 +17,12 @@ struct ZipArchive {
   private let indexByName: [String: Int]
 
   static let maximumMemberCount = 1 << 18
-  static let maximumDirectoryByteCount = 64 << 20
+  static let maximumDirectoryByteCount = 16 << 20
 
   init(_ file: InputFile) throws(CheckpointError) {
     self.file = file
     let directory = try Directory(of: file)
+    try HeaderMemory.require(directory.size, in: file.path)
     var members: [Member] = []
     var rest = LittleEndianBytes(try file.readBytes(from: directory.offset, count: directory.size))
     for _ in 0..<directory.memberCount {

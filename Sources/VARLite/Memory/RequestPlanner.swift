@@ -113,7 +113,7 @@ struct RequestPlanner {
       }
     }
     if let grid = shape.decodedGrid {
-      if shape.encodes { phases.append(try codec(.encoding, grid, compute)) }
+      if shape.encodes { phases.append(try codec(.encoding, grid, compute, shape)) }
       phases.append(try codec(.decoding, grid, compute))
     }
     return phases
@@ -134,6 +134,7 @@ struct RequestPlanner {
     let patches = shape.pictureGrids.map(\.tokenCount)
     let own = buffers {
       _ = VisionState.reserve(&$0, vision, patchCapacity: patches.max() ?? 0)
+      $0.reservePicture(byteCount: shape.pictureByteCount)
       _ = $0.reserve("vision.patches", floats: patches.reduce(0, +) * vision.patchValues)
     }
     var work = PhaseWork()
@@ -214,7 +215,8 @@ struct RequestPlanner {
 
   /// The picture tokenizer's way from codes to pixels, or back.
   private func codec(
-    _ kind: RequestPhase, _ grid: GridSize, _ others: [RequestPlan.Buffer]
+    _ kind: RequestPhase, _ grid: GridSize, _ others: [RequestPlan.Buffer],
+    _ shape: RequestShape = RequestShape()
   ) throws(VARLiteError) -> Phase {
     let (vae, weights) = (model.configuration.vae, try model.namedWeights())
     let threadCount = model.runtime.options.threadCount
@@ -222,6 +224,10 @@ struct RequestPlanner {
     let own = buffers {
       if encodes {
         _ = VAEEncoder(vae, weights: weights).reserve(&$0, grid: grid, threadCount: threadCount)
+        // The picture at the size of the round trip, as bytes and as numbers.
+        let pixelCount = grid.tokenCount * vae.stride * vae.stride
+        _ = $0.reserve("vae.picture", byteCount: pixelCount * 3 * (1 + MemoryLayout<Float>.size))
+        $0.reservePicture(byteCount: shape.pictureByteCount)
       } else {
         _ = VAEDecoder(vae, weights: weights).reserve(&$0, grid: grid, threadCount: threadCount)
       }
@@ -236,5 +242,17 @@ struct RequestPlanner {
     return Phase(
       kind: kind, weights: encodes ? .encoding : .decoding, buffers: others + own, passCount: 1,
       work: work)
+  }
+}
+
+extension MemoryPlan {
+  /// Name of what a picture takes while it is decoded beyond what stands in the plan so far.
+  static let pictureName = "picture.decoding"
+
+  /// Room to decode and shrink one picture after another. Nothing that was reserved before is in memory yet by then, so
+  /// that what is more than all of it is added.
+  fileprivate mutating func reservePicture(byteCount: Int) {
+    let excess = byteCount - self.byteCount
+    if excess > 0 { _ = reserve(Self.pictureName, byteCount: excess) }
   }
 }

@@ -10,6 +10,8 @@ struct RequestShape {
   var textTokens = 0
   /// Patches along each side of the pictures that the model looks at.
   var pictureGrids: [GridSize] = []
+  /// What one of them takes at most while it is decoded and shrunk, before it goes through the network.
+  var pictureByteCount = 0
   /// The picture to draw; nil: none.
   var drawing: ImageDrawing?
   /// Whether pictures are decoded between the scales.

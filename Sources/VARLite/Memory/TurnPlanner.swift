@@ -86,6 +86,7 @@ struct TurnPlanner {
     shape.earlierTokens = scope.tokenCount
     shape.textTokens = drawsAtOnce ? 0 : min(turn.maximumTextTokens, capacity.context)
     shape.pictureGrids = isPictureOnly ? [] : turn.grids
+    shape.pictureByteCount = isPictureOnly ? 0 : turn.pictureByteCount
     // In a session, a picture that may come of the turn is planned when it comes.
     if scope.contextTokens == nil || drawsAtOnce {
       shape.drawing = try drawing()

@@ -40,22 +40,27 @@ public struct Picture: Sendable {
   /// - Throws: an error of the category `picture` where the file is none, or `memory` where it cannot be decoded in
   ///   what the runtime has.
   public func extents() throws(VARLiteError) -> (width: Int, height: Int) {
-    let size = try extents(target: .understanding, limits: ImageLimits())
+    let size = try outline(target: .understanding, limits: ImageLimits()).extents
     return (size.width, size.height)
   }
 
-  /// The extents that ``decoded(target:limits:)`` gives.
-  func extents(
-    target: ImageTarget, limits: ImageLimits
-  ) throws(VARLiteError) -> ImageDecoder.Extents {
+  /// The extents that ``decoded(target:byteCount:)`` gives, and what it takes beside what the caller holds already.
+  package func outline(
+    target: ImageTarget = .understanding, limits: ImageLimits
+  ) throws(VARLiteError) -> ImageDecoder.Outline {
     do throws(ImageError) {
       switch source {
       case .file(let path):
-        return try ImageDecoder.extents(path: path, limits: limits, target: target)
+        return try ImageDecoder.outline(path: path, limits: limits, target: target)
       case .bytes(let bytes, let name):
-        return try ImageDecoder.extents(bytes, name: name, limits: limits, target: target)
+        let outline = try ImageDecoder.outline(
+          bytes, name: name, limits: limits.beside(bytes), target: target)
+        return ImageDecoder.Outline(
+          extents: outline.extents, decodingByteCount: outline.decodingByteCount - bytes.count)
       case .pixels(let image):
-        return ImageDecoder.Extents(width: image.width, height: image.height)
+        return ImageDecoder.Outline(
+          extents: ImageDecoder.Extents(width: image.width, height: image.height),
+          decodingByteCount: 0)
       case .extents(let width, let height):
         guard width > 0, height > 0 else {
           throw ImageError(.tooSmall, "\(width) x \(height) pixels are no picture")
@@ -63,26 +68,42 @@ public struct Picture: Sendable {
         guard max(width, height) <= 1 << 30 else {
           throw ImageError(.tooLarge, "\(width) x \(height) pixels; no side may be over 2^30")
         }
-        return ImageDecoder.Extents(width: width, height: height)
+        return ImageDecoder.Outline(
+          extents: ImageDecoder.Extents(width: width, height: height),
+          decodingByteCount: min(width * height, ImageLimits.largestWholeJPEG) * 3)
       }
     } catch { throw VARLiteError(error) }
   }
 
   /// The pixels.
   ///
-  /// - Parameter target: what a very large JPEG file may be reduced to.
-  func decoded(target: ImageTarget, limits: ImageLimits) throws(VARLiteError) -> RGBImage {
+  /// - Parameters:
+  ///   - target: what a very large JPEG file may be reduced to.
+  ///   - byteCount: what may be taken: that of the outline. A file that takes more was changed since.
+  func decoded(target: ImageTarget, byteCount: Int) throws(VARLiteError) -> RGBImage {
+    var limits = ImageLimits()
+    limits.maximumMemoryBytes = byteCount
     do throws(ImageError) {
       switch source {
       case .file(let path):
         return try ImageDecoder.decode(path: path, limits: limits, target: target)
       case .bytes(let bytes, let name):
-        return try ImageDecoder.decode(bytes, name: name, limits: limits, target: target)
+        return try ImageDecoder.decode(
+          bytes, name: name, limits: limits.beside(bytes), target: target)
       case .pixels(let image): return image
       case .extents: break
       }
     } catch { throw VARLiteError(error) }
     throw VARLiteError(
       .request, "only the extents of a picture are known; give its file or its pixels")
+  }
+}
+
+extension ImageLimits {
+  /// The limits for a file whose bytes its owner holds: they are not taken anew.
+  fileprivate func beside(_ bytes: [UInt8]) -> ImageLimits {
+    var limits = self
+    limits.maximumMemoryBytes = min(Int.max - bytes.count, limits.maximumMemoryBytes) + bytes.count
+    return limits
   }
 }

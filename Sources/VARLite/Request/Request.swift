@@ -51,6 +51,9 @@ public struct Request: Sendable {
 }
 
 extension Request {
+  /// Pictures that a request may have.
+  public static let maximumPictureCount = 1000
+
   /// All pictures that the model looks at, in their order.
   public var pictures: [Picture] { messages.flatMap(\.pictures) }
 

@@ -21,37 +21,77 @@ extension Model {
     events: (Event) -> Void = { _ in }
   ) throws(VARLiteError) -> Reconstruction {
     try reconstruct(
+      Picture(picture), size: size, instruments: Instruments(), stop: stop, events: events)
+  }
+
+  /// The same of a picture that is decoded when the memory for it was planned. A very large JPEG file is decoded at a
+  /// part of its sides.
+  public func reconstruct(
+    _ picture: Picture, size: DrawingSize = .modelDefault, stop: StopSignal = StopSignal(),
+    events: (Event) -> Void = { _ in }
+  ) throws(VARLiteError) -> Reconstruction {
+    try reconstruct(
       picture, size: size, instruments: Instruments(), stop: stop, events: events)
+  }
+
+  package func reconstruct(
+    _ picture: RGBImage, size: DrawingSize = .modelDefault, instruments: Instruments
+  ) throws(VARLiteError) -> Reconstruction {
+    try reconstruct(Picture(picture), size: size, instruments: instruments)
   }
 
   /// The same with measurements from inside.
   package func reconstruct(
-    _ picture: RGBImage, size: DrawingSize = .modelDefault, instruments: Instruments,
+    _ picture: Picture, size: DrawingSize = .modelDefault, instruments: Instruments,
     stop: StopSignal = StopSignal(), events: (Event) -> Void = { _ in }
   ) throws(VARLiteError) -> Reconstruction {
     try require(.vaeEncoder, .vaeDecoder, to: "reconstruct pictures")
+    let target = size.target
+    let outline = try picture.outline(target: target, limits: runtime.imageLimits)
+    let extents = outline.extents
     let own = configuration.schedule.finalGrid
-    let isOwnShape = picture.width * own.height == picture.height * own.width
+    let isOwnShape = extents.width * own.height == extents.height * own.width
     let schedule = try ScheduleSelection.schedule(
       configuration, size: size,
       aspect: isOwnShape
-        ? .modelDefault : .ratio(width: Double(picture.width), height: Double(picture.height)))
+        ? .modelDefault : .ratio(width: Double(extents.width), height: Double(extents.height)))
     var shape = RequestShape()
     shape.decodedGrid = schedule.finalGrid
     shape.encodes = true
+    let fitted = schedule.pixelExtents(configuration.vae.stride)
+    shape.pictureByteCount = max(
+      outline.decodingByteCount,
+      min(outline.decodingByteCount, extents.width * extents.height * 3)
+        + RGBImage.fittingByteCount(from: extents, to: fitted))
     return try runCodec(shape, instruments: instruments, stop, events) { conversation in
-      try conversation.reconstruct(picture, schedule)
+      // The picture as it was decoded is gone when the network starts.
+      let fitted = try picture.decoded(target: target, byteCount: shape.pictureByteCount)
+        .fitted(width: fitted.width, height: fitted.height)
+      return try conversation.reconstruct(fitted, schedule)
     }
   }
 }
 
+extension DrawingSize {
+  /// What a picture for the round trip is resized to.
+  fileprivate var target: ImageTarget {
+    if case .pixels(let side) = self { return .sides(side) }
+    return .sides(PixelBudget.budget1M.squareSizePixels)
+  }
+}
+
+extension ScaleSchedule {
+  fileprivate func pixelExtents(_ stride: Int) -> ImageDecoder.Extents {
+    ImageDecoder.Extents(width: finalGrid.width * stride, height: finalGrid.height * stride)
+  }
+}
+
 extension Conversation {
+  /// - Parameter fitted: the picture at the size of the round trip.
   fileprivate func reconstruct(
-    _ picture: RGBImage, _ schedule: ScaleSchedule
+    _ fitted: RGBImage, _ schedule: ScaleSchedule
   ) throws -> Reconstruction {
     let grid = schedule.finalGrid
-    let stride = model.configuration.vae.stride
-    let fitted = picture.fitted(width: grid.width * stride, height: grid.height * stride)
     let features = try encode(fitted, grid: grid)
     recorder?.recordMap("raw_features", features, grid)
     let quantizer = BinaryQuantizer(

@@ -52,13 +52,14 @@ extension Conversation {
       prompt: session.ids)
     var output = TextOutput(model.tokenizer, sampling.stopStrings, reporter)
     var written = WrittenText()
-    var stepLogits: [Float] = []
+    recorder?.begin("step_logits", shape: [count, session.logits.columns])
     while written.ids.count < count {
       reporter.begin(
         Progress(.writing, done: written.ids.count, total: count),
         done: Double(written.ids.count) / Double(count), share: 1 / Double(count))
       let logits = try session.nextLogits(run)
-      if recorder != nil { stepLogits += logits }
+      recorder?.put(
+        "step_logits", at: written.ids.count * logits.count, UnsafeBufferPointer(logits))
       guard let id = sampler.pick(logits, step: written.ids.count, in: session.candidates)
       else {
         throw FiniteNumbers.failure("language model", model.path)
@@ -87,7 +88,7 @@ extension Conversation {
       try session.append(id, run.untraced)
     }
     written.text = output.finish()
-    trace(written, stepLogits)
+    trace(written)
     return written
   }
 
@@ -104,14 +105,11 @@ extension Conversation {
     written.end = .drawing
   }
 
-  private func trace(_ written: WrittenText, _ stepLogits: [Float]) {
+  private func trace(_ written: WrittenText) {
+    recorder?.cut("step_logits", rows: written.ids.count)
     guard let recorder, let session, !written.ids.isEmpty else { return }
     let ids = written.ids.map(Int.init)
     recorder.record("greedy_ids", shape: [ids.count], integers: ids)
-    stepLogits.withUnsafeBufferPointer { logits in
-      recorder.record(
-        "step_logits", shape: [ids.count, session.logits.columns], floats: logits.baseAddress!)
-    }
     let prompt = recorder.tensor("input_ids").map { $0.shape[1] } ?? 0
     let sequence = session.ids.prefix(prompt).map(Int.init) + ids
     recorder.record("sequence", shape: [1, sequence.count], integers: sequence)

@@ -204,9 +204,15 @@ package final class Conversation {
   ) throws -> [EncodedPicture] {
     guard !turn.grids.isEmpty else { return [] }
     let target = ImageTarget.area(turn.preprocessing.maxPixels)
-    let patches = try turn.request.pictures.map { picture in
-      try turn.preprocessing.patches(
-        of: picture.decoded(target: target, limits: model.runtime.imageLimits))
+    // One after the other: of each only what the network sees is left when the next one is read.
+    let patches = try zip(turn.request.pictures, turn.grids).map { picture, grid in
+      let patches = try turn.preprocessing.patches(
+        of: picture.decoded(target: target, byteCount: turn.pictureByteCount))
+      guard patches.gridWidth == grid.width, patches.gridHeight == grid.height else {
+        throw VARLiteError(
+          .picture, "\(picture.name ?? "a picture"): has other extents than before; try again")
+      }
+      return patches
     }
     for picture in patches { hash.add(picture.values) }
     try begin(.vision(pictureCount: patches.count))

@@ -65,10 +65,16 @@ struct PictureEncoder {
 
   private func trace(_ pictures: [ImagePatches], _ run: RunContext) {
     guard let recorder = run.trace as? TraceRecorder else { return }
-    let values = pictures.flatMap { $0.expanded() }
+    let columns = pictures.first.map { $0.expanded(0..<1).count } ?? 0
     let rows = pictures.reduce(0) { $0 + $1.patchCount }
-    values.withUnsafeBufferPointer {
-      recorder.record("pixel_values", shape: [rows, values.count / rows], floats: $0.baseAddress!)
+    recorder.begin("pixel_values", shape: [rows, columns])
+    var done = 0
+    for picture in pictures {
+      for first in stride(from: 0, to: picture.patchCount, by: 64) {
+        let part = picture.expanded(first..<min(first + 64, picture.patchCount))
+        part.withUnsafeBufferPointer { recorder.put("pixel_values", at: done, $0) }
+        done += part.count
+      }
     }
     recorder.record(
       "image_grid_thw", shape: [pictures.count, 3],

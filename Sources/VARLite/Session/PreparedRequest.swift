@@ -9,8 +9,8 @@ struct PreparedRequest {
   let ids: [Int32]
   /// Tokens behind the prompt that the answer begins with, from a saved drawing or the start of a picture.
   let answer: [Int32]
-  /// Extents of the pictures as they are decoded.
-  let extents: [ImageDecoder.Extents]
+  /// What the headers of the pictures tell.
+  private let outlines: [ImageDecoder.Outline]
   /// How the pictures are resized and cut.
   private(set) var preprocessing: ImagePreprocessing
   /// Patches along each side of the pictures.
@@ -18,15 +18,15 @@ struct PreparedRequest {
   private var countedTextTokens: Int?
 
   init(
-    _ request: Request, ids: [Int32], answer: [Int32], extents: [ImageDecoder.Extents],
+    _ request: Request, ids: [Int32], answer: [Int32], outlines: [ImageDecoder.Outline],
     _ model: Model
   ) throws(VARLiteError) {
     self.request = request
     self.ids = ids
     self.answer = answer
-    self.extents = extents
+    self.outlines = outlines
     preprocessing = try model.preprocessing(request)
-    grids = try preprocessing.grids(extents, of: request.pictures)
+    grids = try preprocessing.grids(outlines, of: request.pictures)
   }
 
   /// The same words and pictures with other settings.
@@ -34,7 +34,7 @@ struct PreparedRequest {
     var changed = self
     changed.request = request
     changed.preprocessing = try model.preprocessing(request)
-    changed.grids = try changed.preprocessing.grids(extents, of: request.pictures)
+    changed.grids = try changed.preprocessing.grids(outlines, of: request.pictures)
     return changed
   }
 
@@ -45,12 +45,22 @@ struct PreparedRequest {
     return counted
   }
 
+  /// Bytes of memory that one picture after another takes at most while it is decoded and shrunk.
+  var pictureByteCount: Int {
+    zip(outlines, grids).reduce(0) { largest, picture in
+      let (outline, grid) = picture
+      let size = ImageDecoder.Extents(
+        width: grid.width * preprocessing.patchSize, height: grid.height * preprocessing.patchSize)
+      return max(largest, outline.byteCount(resizedTo: size))
+    }
+  }
+
   /// Tokens of each picture.
   var pictureTokens: [Int] { grids.map { $0.tokenCount / 4 } }
 
   /// Tokens that are read before the model writes or draws.
   var promptTokens: Int {
-    let words = countedTextTokens ?? ids.count - extents.count + answer.count
+    let words = countedTextTokens ?? ids.count - outlines.count + answer.count
     return words + pictureTokens.reduce(0, +)
   }
 
@@ -61,13 +71,26 @@ struct PreparedRequest {
   var maximumTextTokens: Int { drawsAtOnce ? 1 : request.maximumTextTokens }
 }
 
+extension ImageDecoder.Outline {
+  /// What decoding and then resizing take: the decoder's memory is given back in between.
+  fileprivate func byteCount(resizedTo size: ImageDecoder.Extents) -> Int {
+    let pixelCount = extents.width * extents.height
+    // Of extents alone a file of any kind is assumed that is not too large to be read.
+    guard pixelCount <= ImageLimits().maximumPixels else { return decodingByteCount }
+    // Pixels that the caller holds are not taken anew.
+    let pixels = min(pixelCount * 3, decodingByteCount)
+    return max(decodingByteCount, pixels + RGBImage.resizeByteCount(from: extents, to: size))
+  }
+}
+
 extension ImagePreprocessing {
   /// - Parameter pictures: those that have the extents; errors name them.
   fileprivate func grids(
-    _ extents: [ImageDecoder.Extents], of pictures: [Picture]
+    _ outlines: [ImageDecoder.Outline], of pictures: [Picture]
   ) throws(VARLiteError) -> [GridSize] {
     var grids: [GridSize] = []
-    for (picture, extent) in zip(pictures, extents) {
+    for (picture, outline) in zip(pictures, outlines) {
+      let extent = outline.extents
       do throws(ImageError) {
         let size = try smartResize(height: extent.height, width: extent.width)
         grids.append(
@@ -98,12 +121,17 @@ extension Model {
     }
     let pictures = request.pictures
     if !pictures.isEmpty { try require(.vision, to: "look at pictures") }
-    var extents: [ImageDecoder.Extents] = []
-    for picture in pictures {
-      extents.append(
-        try picture.extents(target: .area(preprocessing.maxPixels), limits: runtime.imageLimits))
+    guard pictures.count <= Request.maximumPictureCount else {
+      throw VARLiteError(
+        .request,
+        "\(pictures.count) pictures; a request has at most \(Request.maximumPictureCount)")
     }
-    return try PreparedRequest(request, ids: ids, answer: answer, extents: extents, self)
+    var outlines: [ImageDecoder.Outline] = []
+    for picture in pictures {
+      outlines.append(
+        try picture.outline(target: .area(preprocessing.maxPixels), limits: runtime.imageLimits))
+    }
+    return try PreparedRequest(request, ids: ids, answer: answer, outlines: outlines, self)
   }
 
   /// - Throws: `request` for bounds that no picture can meet.

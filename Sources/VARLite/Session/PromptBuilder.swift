@@ -14,6 +14,7 @@ struct PromptBuilder {
     guard messages.last?.role == .user else {
       throw VARLiteError(.request, "the last message is not the user's; there is nothing to answer")
     }
+    try checkLength(of: messages)
     let pieces = ChatTemplate.pieces(
       messages.map(\.template), addDefaultSystem: isFirstTurn)
     let ids = pieces.flatMap { piece in
@@ -27,6 +28,19 @@ struct PromptBuilder {
         "the text holds the model's own picture placeholder; write <image> where a picture goes")
     }
     return ids
+  }
+
+  /// Throws `contextFull` for a text that is too long whatever its tokens: it is not encoded.
+  private func checkLength(of messages: [Message]) throws(VARLiteError) {
+    let byteCount = messages.reduce(0) { $0 + $1.textByteCount }
+    // Normalization makes a text shorter by two thirds at most.
+    let least = byteCount / (3 * max(1, model.tokenizer.longestTokenByteCount))
+    let limit = model.configuration.languageModel.maxPositionEmbeddings
+    guard least < limit else {
+      throw VARLiteError(
+        .contextFull,
+        "the prompt has more than \(least) tokens, the model reads \(limit) at most")
+    }
   }
 
   /// Throws `request` unless tokens can stand behind the prompt of a drawing.
@@ -62,6 +76,16 @@ struct PromptBuilder {
 }
 
 extension Message {
+  /// Bytes of all texts in UTF-8.
+  fileprivate var textByteCount: Int {
+    parts.reduce(0) { count, part in
+      switch part.content {
+      case .text(let text), .templateText(let text): count + text.utf8.count
+      case .picture: count
+      }
+    }
+  }
+
   /// The message as the chat template takes it.
   fileprivate var template: ChatMessage {
     let role: ChatMessage.Role =

@@ -59,8 +59,8 @@ struct PlanCommand: ParsableCommand {
     if file != nil, model.model != nil {
       throw ValidationError("the model is named twice")
     }
-    if let images, !(0...1000).contains(images) {
-      throw ValidationError("--images is 0 to 1000, not \(images)")
+    if let images, !(0...Request.maximumPictureCount).contains(images) {
+      throw ValidationError("--images is 0 to \(Request.maximumPictureCount), not \(images)")
     }
     if task == .edit, images == 0 { throw ValidationError("edit needs a picture") }
     guard (1...1_000_000).contains(promptTokens) else {

@@ -30,17 +30,13 @@ struct ReconstructCommand: ParsableCommand {
       valueName: "px"))
   var size: Int?
 
-  /// The longer side of the largest square picture, in pixels.
-  private static let largestSide = 1024
-
   @OptionGroup var storage: StorageOptions
   @OptionGroup(title: "Model") var model: ModelOptions
 
   func run() throws {
     let file = try PictureOutput(output, quality: storage.quality)
     try FileOutput.check(output, sparing: [try self.model.path()])
-    let picture = try PictureInput.load(
-      input, for: .sides(size ?? Self.largestSide), ram: self.model.ram)
+    let picture = try PictureInput.picture(input, ram: self.model.ram)
     let model = try self.model.open()
     let progress = self.model.progress()
     defer { progress.close() }

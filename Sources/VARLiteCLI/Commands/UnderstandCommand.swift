@@ -23,12 +23,12 @@ struct UnderstandCommand: ParsableCommand {
       try TraceOutput.check(trace, sparing: pictures.images + [try self.model.path()])
     }
     let question = try promptOption.text(self.question, "question")
-    var request = try input.request(question, images: pictures.images)
+    var request = try input.request(question, images: pictures.images, ram: model.ram)
     request.text = text.sampling
     let model = try self.model.open()
     let progress = self.model.progress(printsText: !self.model.json)
     defer { progress.close() }
-    let recorder = input.trace == nil ? nil : TraceRecorder()
+    let recorder = try input.trace.map { try TraceOutput.recorder(for: $0) }
     let answer = try model.run(
       request, instruments: Instruments(recorder: recorder), stop: Interruption.stop,
       events: progress.report)
@@ -37,7 +37,7 @@ struct UnderstandCommand: ParsableCommand {
       progress.textSummary(tokenCount: answer.tokens.count)
       + (isCut ? ", cut at --max-tokens" : "") + ", seed \(text.seed)"
     if let recorder, let path = input.trace {
-      try FileOutput.write(recorder.safetensors(), to: path)
+      try TraceOutput.write(recorder, to: path)
     }
     guard self.model.json else {
       progress.close()

@@ -29,9 +29,9 @@ struct ChatLoop {
   private let begin: () throws -> ChatSession
   private var chat: ChatSession
   private var seed: UInt64
-  private var waiting: [RGBImage] = []
+  private var waiting: [Picture] = []
   /// What `/edit` changes: the last picture that was drawn or shown.
-  private var lastPicture: RGBImage?
+  private var lastPicture: Picture?
   private var drawnCount = 0
   private var input: ChatInput
 
@@ -89,17 +89,21 @@ struct ChatLoop {
   private mutating func addPicture(_ text: String) {
     guard !text.isEmpty else { return Console.error("/image needs a path") }
     let path = PathArgument.path(text)
-    do throws(ImageError) {
+    do throws(VARLiteError) {
+      guard waiting.count < Request.maximumPictureCount else {
+        return Console.error("\(waiting.count) pictures go with the next turn, and no more can")
+      }
       let picture = try PictureInput.file(path, ram: settings.ram)
       waiting.append(picture)
       lastPicture = picture
       guard !settings.isQuiet else { return }
+      let size = try picture.extents()
       Console.error(
-        "\(path): \(picture.width)x\(picture.height), "
+        "\(path): \(size.width)x\(size.height), "
           + (waiting.count == 1
             ? "goes with the next turn" : "picture \(waiting.count) of the next turn"))
     } catch {
-      Console.error("\(error)")
+      Console.error(Failure.text(error))
     }
   }
 
@@ -129,7 +133,7 @@ struct ChatLoop {
   }
 
   /// - Parameter picture: goes along where none waits.
-  private mutating func draw(_ text: String, from picture: RGBImage? = nil) throws {
+  private mutating func draw(_ text: String, from picture: Picture? = nil) throws {
     guard chat.canDraw else { return Console.error("the model cannot draw: it has no generator") }
     let outcome = try answer(text, showing: picture, draws: !settings.letsModelDecide)
     if outcome == .text {
@@ -147,7 +151,7 @@ extension ChatLoop {
 
   @discardableResult
   private mutating func answer(
-    _ text: String, showing picture: RGBImage? = nil, draws: Bool = false
+    _ text: String, showing picture: Picture? = nil, draws: Bool = false
   ) throws -> Outcome {
     let waited = waiting
     waiting = []
@@ -178,7 +182,7 @@ extension ChatLoop {
       }
       return .text
     }
-    lastPicture = image
+    lastPicture = Picture(image)
     let path = freePath()
     let texts = settings.hasMetadata ? [("prompt", text), ("seed", "\(seed)")] : []
     try PictureOutput(path, quality: nil).write(image, text: texts)
@@ -190,9 +194,9 @@ extension ChatLoop {
     return .picture
   }
 
-  private func request(_ text: String, _ pictures: [RGBImage], draws: Bool) throws -> Request {
+  private func request(_ text: String, _ pictures: [Picture], draws: Bool) throws -> Request {
     var request = Request(
-      messages: [try Message(typed: text, pictures: pictures.map { Picture($0) })],
+      messages: [try Message(typed: text, pictures: pictures)],
       text: sampling)
     request.text.seed = seed
     guard chat.canDraw else { return request }

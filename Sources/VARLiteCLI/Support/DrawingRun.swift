@@ -19,13 +19,13 @@ struct DrawingRun {
     if let trace = input.trace {
       try TraceOutput.check(trace, sparing: sources + [modelPath, image.output])
     }
-    var request = try input.request(text, images: sources)
+    var request = try input.request(text, images: sources, ram: self.model.ram)
     request.drawing = try image.drawing(of: sources.isEmpty ? nil : request.pictures.first)
     request.text.seed = image.seed
     let model = try self.model.open()
     let progress = self.model.progress()
     defer { progress.close() }
-    let recorder = input.trace == nil ? nil : TraceRecorder()
+    let recorder = try input.trace.map { try TraceOutput.recorder(for: $0) }
     let response = try model.run(
       request, instruments: Instruments(recorder: recorder), stop: Interruption.stop,
       events: progress.report)
@@ -33,7 +33,7 @@ struct DrawingRun {
     progress.finish()
     try output.write(picture, text: image.noMetadata ? [] : response.pictureTexts)
     if let recorder, let path = input.trace {
-      try FileOutput.write(recorder.safetensors(), to: path)
+      try TraceOutput.write(recorder, to: path)
     }
     report(response, picture, progress)
   }

@@ -3,7 +3,8 @@ import VARSystem
 
 /// Reads whole small files.
 enum FileInput {
-  static let maximumByteCount = 256 << 20
+  /// A tokenizer's tables may have as much.
+  static let maximumByteCount = 64 << 20
 
   static func bytes(_ path: String) throws(VARLiteError) -> [UInt8] {
     let bytes: [UInt8]?

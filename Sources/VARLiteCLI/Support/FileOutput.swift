@@ -25,10 +25,18 @@ enum FileOutput {
   }
 
   static func write(_ bytes: [UInt8], to path: String) throws(VARLiteError) {
+    try write(FileContent(bytes), to: path)
+  }
+
+  static func write(_ bytes: FileContent, to path: String) throws(VARLiteError) {
     holdSpare(false)
     defer { holdSpare(true) }
     guard path != "-" else {
-      Console.output(bytes)
+      do throws(SystemError) {
+        try bytes.write { piece throws(SystemError) in Console.output(piece) }
+      } catch {
+        throw failure("standard output", error)
+      }
       if let failure = Console.outputFailure { throw failure }
       return
     }

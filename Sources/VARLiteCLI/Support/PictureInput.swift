@@ -8,42 +8,33 @@ enum PictureInput {
   /// Stands for standard input.
   static let standardInput = "-"
 
-  /// A picture for a request: a file, or standard input where the path is `-`. Its header is checked.
-  static func picture(_ path: String) throws -> Picture {
-    let picture =
-      path == standardInput
-      ? Picture(bytes: try standardInputBytes(ImageLimits()), name: StandardInput.name)
-      : Picture(path: path)
-    _ = try picture.extents()
+  /// A picture for a request: a file, or standard input where the path is `-`. Its header is checked; the pixels are
+  /// decoded when the memory for them is planned.
+  ///
+  /// - Parameter ram: memory that the program may take; nil takes what the system has.
+  static func picture(_ path: String, ram: ByteCount?) throws -> Picture {
+    guard path == standardInput else { return try file(path, ram: ram) }
+    let picture = Picture(bytes: try standardInputBytes(limits(ram)), name: StandardInput.name)
+    _ = try picture.outline(limits: limits(ram))
     return picture
   }
 
-  /// Reads a file, or standard input where the path is `-`.
-  ///
-  /// - Parameters:
-  ///   - target: what the picture is resized to.
-  ///   - ram: memory that the program may take; nil takes what the system has.
-  static func load(_ path: String, for target: ImageTarget, ram: ByteCount?) throws -> RGBImage {
-    guard path == standardInput else { return try file(path, for: target, ram: ram) }
-    let limits = limits(ram)
-    return try ImageDecoder.decode(
-      standardInputBytes(limits), name: StandardInput.name, limits: limits, target: target)
-  }
-
   private static func standardInputBytes(_ limits: ImageLimits) throws -> [UInt8] {
+    var limits = limits
+    // For a moment the bytes are there twice, when the array that they are gathered in grows.
+    limits.maximumMemoryBytes /= 2
     var input = StandardInput()
-    guard let bytes = try input.bytes(atMost: limits.maximumFileBytes) else {
-      throw ImageError(
-        .tooLarge, path: StandardInput.name, "more than \(limits.maximumFileBytes) bytes of file")
+    guard let bytes = try input.bytes(atMost: limits.readableFileBytes) else {
+      throw limits.excess(nil).at(StandardInput.name)
     }
     return bytes
   }
 
-  /// Reads a file, whatever its name.
-  static func file(
-    _ path: String, for target: ImageTarget = .understanding, ram: ByteCount?
-  ) throws(ImageError) -> RGBImage {
-    try ImageDecoder.decode(path: path, limits: limits(ram), target: target)
+  /// A file, whatever its name.
+  static func file(_ path: String, ram: ByteCount?) throws(VARLiteError) -> Picture {
+    let picture = Picture(path: path)
+    _ = try picture.outline(limits: limits(ram))
+    return picture
   }
 
   /// Decoding must fit into what the budget leaves; it is never a reason to decode less of the picture.

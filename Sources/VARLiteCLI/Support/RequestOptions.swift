@@ -39,6 +39,13 @@ struct PictureOptions: ParsableArguments {
       """,
       valueName: "file"), completion: .file(extensions: PictureOptions.endings))
   var images: [String] = []
+
+  func validate() throws {
+    let limit = Request.maximumPictureCount
+    if images.count > limit {
+      throw ValidationError("--image stands \(images.count) times; at most \(limit) are looked at")
+    }
+  }
 }
 
 /// How large the model sees pictures.
@@ -88,7 +95,11 @@ struct InputOptions: ParsableArguments {
   var trace: String?
 
   /// The request of a text argument; `-` reads standard input without its last line break.
-  func request(_ argument: String, images: [String] = []) throws -> Request {
+  ///
+  /// - Parameter ram: memory that the program may take; nil takes what the system has.
+  func request(
+    _ argument: String, images: [String] = [], ram: ByteCount?
+  ) throws -> Request {
     guard ([argument] + images).count(where: { $0 == PictureInput.standardInput }) <= 1 else {
       throw VARLiteError(
         .request,
@@ -102,7 +113,7 @@ struct InputOptions: ParsableArguments {
     guard !text.utf8.contains(0) else {
       throw VARLiteError(.request, "the text holds a NUL character; remove it")
     }
-    let pictures = try images.map { try PictureInput.picture($0) }
+    let pictures = try images.map { try PictureInput.picture($0, ram: ram) }
     let system = self.system.map { [Message(.system, parts: [.templateText($0)])] } ?? []
     var request = Request(messages: system + [try Message(typed: text, pictures: pictures)])
     pixels.apply(to: &request)

@@ -11,8 +11,9 @@ import VARSystem
 struct StandardInput {
   /// What errors call it.
   static let name = "standard input"
-  /// Bytes of a line, or of the whole text, at most.
-  static let maximumByteCount = 16 << 20
+  /// Bytes of a line, or of the whole text, at most: a text of one word takes 35 times its bytes to be encoded, and
+  /// what a model reads is far below.
+  static let maximumByteCount = 1 << 20
 
   private var buffer: [UInt8] = []
   private var start = 0

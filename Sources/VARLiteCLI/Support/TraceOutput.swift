@@ -1,4 +1,6 @@
 import VARLite
+import VARSharedCLI
+import VARSystem
 
 /// The file of `--trace`.
 enum TraceOutput {
@@ -16,5 +18,33 @@ enum TraceOutput {
       throw VARLiteError(
         .request, "\(path): is there and is no .safetensors file; name another one")
     }
+  }
+
+  /// What collects the tensors of a run for `path`: on the disk, since they may be more than the memory.
+  static func recorder(for path: String) throws -> TraceRecorder {
+    let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+    let folder = parts.isEmpty ? "." : parts.joined(separator: "/") + "/"
+    if path != "-", !FileOutput.isSpecial(path), let file = try? OpenFile.temporary(in: folder) {
+      return TraceRecorder(spool: file)
+    }
+    let other = try ProgramInput.variable("TMPDIR") ?? "/tmp"
+    do throws(SystemError) {
+      return TraceRecorder(spool: try OpenFile.temporary(in: other))
+    } catch {
+      throw VARLiteError(
+        .file, "\(other): the trace cannot be collected there: \(error.message); set TMPDIR")
+    }
+  }
+
+  /// Writes what was recorded.
+  static func write(_ recorder: TraceRecorder, to path: String) throws(VARLiteError) {
+    let content: FileContent
+    do throws(SystemError) {
+      content = try recorder.safetensors()
+    } catch {
+      throw VARLiteError(
+        .file, "\(path): the trace cannot be collected: \(error.message)\(error.advice)")
+    }
+    try FileOutput.write(content, to: path)
   }
 }

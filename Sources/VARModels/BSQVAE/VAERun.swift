@@ -129,9 +129,10 @@ struct VAERun {
 
   private func record(_ name: String) {
     guard let trace = context.trace else { return }
-    trace.record(
-      name, height: current.height, width: current.width, channels: current.channels,
-      map: current.values(context.compute))
+    let current = current
+    trace.record(name, current.height, current.width, channels: current.channels) { y, values in
+      current.load(context.compute, y: y, into: values)
+    }
   }
 }
 
@@ -144,12 +145,29 @@ extension TraceSink {
   package func record(
     _ name: String, height: Int, width: Int, channels: Int, map: UnsafePointer<Float>
   ) {
-    var planes = [Float](repeating: 0, count: height * width * channels)
-    for pixel in 0..<height * width {
+    record(name, height, width, channels: channels) { y, values in
+      values.update(from: map + y * width * channels, count: width * channels)
+    }
+  }
+
+  /// The same row by row: a map may be as large as all other memory.
+  ///
+  /// - Parameter load: fills its second argument with a row, `[width, channels]`.
+  fileprivate func record(
+    _ name: String, _ height: Int, _ width: Int, channels: Int,
+    load: (_ y: Int, UnsafeMutablePointer<Float>) -> Void
+  ) {
+    begin(name, shape: [1, channels, height, width])
+    var row = [Float](repeating: 0, count: width * channels)
+    var line = [Float](repeating: 0, count: width)
+    for y in 0..<height {
+      row.withUnsafeMutableBufferPointer { row in
+        if let start = row.baseAddress { load(y, start) }
+      }
       for channel in 0..<channels {
-        planes[channel * height * width + pixel] = map[pixel * channels + channel]
+        for x in 0..<width { line[x] = row[x * channels + channel] }
+        line.withUnsafeBufferPointer { put(name, at: (channel * height + y) * width, $0) }
       }
     }
-    record(name, shape: [1, channels, height, width], floats: planes)
   }
 }

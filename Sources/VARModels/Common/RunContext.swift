@@ -3,6 +3,12 @@ import VARKernels
 /// Receives the intermediate tensors of a run.
 package protocol TraceSink: AnyObject {
   func record(_ name: String, shape: [Int], floats: UnsafePointer<Float>)
+
+  /// Makes room for a tensor whose elements come part by part.
+  func begin(_ name: String, shape: [Int])
+
+  /// Puts elements of a tensor that has begun to their place, `first` elements behind its beginning.
+  func put(_ name: String, at first: Int, _ floats: UnsafeBufferPointer<Float>)
 }
 
 extension TraceSink {

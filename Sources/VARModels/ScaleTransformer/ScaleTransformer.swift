@@ -155,11 +155,20 @@ package final class ScaleTransformer {
     _ context: Rows, state: ScaleTransformerState, _ run: RunContext
   ) throws(ModelError) {
     guard let trace = run.trace else { return }
-    var values: [Float] = []
-    try weights.with(.generatorEmbedding) { () throws(ModelError) in
-      for branch in state.branches.indices { values += textFeatures(branch, context, state).values }
-    }
     let width = configuration.embedDim
-    trace.record("ca_kv", shape: [values.count / width, width], floats: values)
+    let count = state.branches.reduce(0) { $0 + $1.textLength }
+    trace.begin("ca_kv", shape: [count, width])
+    try weights.with(.generatorEmbedding) { () throws(ModelError) in
+      var row = 0
+      for branch in state.branches.indices {
+        let features = textFeatures(branch, context, state)
+        for index in 0..<features.count {
+          trace.put(
+            "ca_kv", at: (row + index) * width,
+            UnsafeBufferPointer(start: features.pointer + index * features.stride, count: width))
+        }
+        row += features.count
+      }
+    }
   }
 }

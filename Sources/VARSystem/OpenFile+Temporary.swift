@@ -1,0 +1,22 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+extension OpenFile {
+  /// A new file in a folder, to be read and written. It has no name, and is gone when its owner is.
+  package static func temporary(in folder: String) throws(SystemError) -> OpenFile {
+    for number in 0..<1000 {
+      let path = "\(folder)/.\(getpid()).\(number).temporary"
+      do throws(SystemError) {
+        let file = try OpenFile(path, .creatingAnew)
+        unlink(path)
+        return file
+      } catch {
+        guard error.code == EEXIST else { throw error }
+      }
+    }
+    throw SystemError(.create, EEXIST)
+  }
+}
