@@ -7,11 +7,12 @@ import VARTestSupport
   import Musl
 #endif
 
-/// One call of the system fails, or does half of its work: the n-th read, write, open, mapping, thread, piece of memory.
+/// One call of the system fails, or does half of its work: the n-th read, write, open, mapping, thread, piece of
+/// memory.
 ///
-/// Whatever fails, the program ends with a documented exit code and one line, and leaves no file that is wrong. Where it
-/// ends well in spite of the fault, its output is that of a run without one. `Tests/faults/run` tries all calls; here
-/// some of each kind are tried.
+/// Whatever fails, the program ends with a documented exit code and one line, and leaves no file that is wrong. Where
+/// it ends well in spite of the fault, its output is that of a run without one. `Tests/faults/run` tries all calls;
+/// here some of each kind are tried.
 @Suite(.enabled(if: FaultyCalls.isAvailable, "\(FaultyCalls.need)")) struct InjectedFaultTests {
   /// Something that a program does, and the file that comes of it.
   struct Scenario: Sendable, CustomStringConvertible {
@@ -66,13 +67,25 @@ import VARTestSupport
         ["-c", script, "sh", folder.path, program, environment.joined(separator: " ")] + arguments)
     }
 
-    /// What a run begins with.
-    func prepare(_ folder: TemporaryDirectory) throws {
-      guard resumes else { return }
-      let stopped = try Self.all[0].run(
-        in: folder, FaultyCalls.environment(.init(call: "write", number: 200, code: ENOSPC)))
-      #expect(stopped.status == Programs.Status.noResources, "\(stopped.errorText)")
+    /// A folder as a run finds it.
+    func folder(_ stopped: [String: [UInt8]]) -> TemporaryDirectory {
+      let folder = TemporaryDirectory()
+      for (name, bytes) in stopped { folder.write(name, bytes) }
+      return folder
+    }
+
+    /// What stands beside the output before a run: nothing, or what a stopped conversion has left.
+    func stopped() throws -> [String: [UInt8]] {
+      guard resumes else { return [:] }
+      let folder = TemporaryDirectory()
+      // Nothing is kept of a conversion that was too short to be worth it.
+      let fault = FaultyCalls.Fault(call: "write", number: 300, code: ENOSPC)
+      let result = try Self.all[0].run(
+        in: folder, FaultyCalls.environment(fault) + ["FAULT_PAUSE=3000"])
+      #expect(result.status == Programs.Status.noResources, "\(result.errorText)")
       #expect(folder.names() == leftovers)
+      return try Dictionary(
+        uniqueKeysWithValues: folder.names().map { ($0, try Fixtures.readFile(folder.file($0))) })
     }
   }
 
@@ -96,8 +109,8 @@ import VARTestSupport
   }
 
   @Test(arguments: Scenario.all) func aFaultEndsWithALine(_ scenario: Scenario) throws {
-    let folder = TemporaryDirectory()
-    try scenario.prepare(folder)
+    let stopped = try scenario.stopped()
+    let folder = scenario.folder(stopped)
     let counts = folder.file("counts")
     expectDone(
       try scenario.run(in: folder, FaultyCalls.environment(countingTo: counts)))
@@ -115,7 +128,8 @@ import VARTestSupport
       for number in Self.numbers(of: count) where count > 0 {
         for code in codes {
           try expectCleanEnd(
-            scenario, .init(call: call, number: number, code: code), expected)
+            scenario, .init(call: call, number: number, code: code),
+            in: scenario.folder(stopped), expected)
           tried += 1
         }
       }
@@ -125,10 +139,9 @@ import VARTestSupport
   }
 
   private func expectCleanEnd(
-    _ scenario: Scenario, _ fault: FaultyCalls.Fault, _ expected: [UInt8]
+    _ scenario: Scenario, _ fault: FaultyCalls.Fault, in folder: TemporaryDirectory,
+    _ expected: [UInt8]
   ) throws {
-    let folder = TemporaryDirectory()
-    try scenario.prepare(folder)
     let result = try scenario.run(in: folder, FaultyCalls.environment(fault))
     let place = "\(scenario): \(fault): exit code \(result.status), \(result.errorText)"
     let documented = [

@@ -6,8 +6,8 @@
 
 /// System calls that fail as they do on file systems and in sandboxes that lack them.
 ///
-/// A library that is loaded before the C library takes the calls' place: `Tests/faults/faulty_calls.c`, compiled for the
-/// tests.
+/// A library that is loaded before the C library takes the calls' place: `Tests/faults/faulty_calls.c`, compiled for
+/// the tests.
 public enum FaultyCalls {
   /// A call that can be made to fail.
   public enum Call: String, Sendable {
