@@ -94,6 +94,8 @@ private final class ConversionWork {
   /// A folder that takes no new file takes no journal either.
   private var keepsProgress: Bool { options.keepsProgress && !writer.isInPlace }
   private var journalPath: String { Journal.path(of: path) }
+  /// The journal that is open or was; nil before.
+  private var journalIdentity: FileStatus.Identity?
 
   init(
     conversion: Conversion, writer: VQ4Writer, path: String, inputs: Set<FileStatus.Identity>
@@ -127,7 +129,7 @@ private final class ConversionWork {
     let provenance = try Metadata.provenance(conversion.checkpoint, pieces: run.pieces)
     try writer.addAttachment("provenance", provenance)
     let result = try writer.finish()
-    if keepsProgress { Journal.remove(journalPath) }
+    if keepsProgress { Journal.remove(journalPath, opened: journalIdentity) }
     return Conversion.Result(
       fileByteCount: result.fileBytes, contentHash: result.contentHash,
       errors: zip(conversion.plan.rows, run.errors).compactMap { row, error in
@@ -164,6 +166,7 @@ private final class ConversionWork {
     }
     let journal = try Journal(
       path: journalPath, keeping: stopped?.journalByteCount ?? 0, sparing: inputs)
+    journalIdentity = journal.identity
     if stopped == nil { try journal.append([.identity(identity.text)]) }
     guard let keeper = JournalKeeper(writer: writer, journal: journal) else {
       throw conversion.noThreads
@@ -198,7 +201,7 @@ private final class ConversionWork {
       && StoppedConversion(journal: journalPath)?.hasWork == true
     writer.isResumable = isKept
     writer.abandon()
-    if keepsProgress, !isKept { Journal.remove(journalPath) }
+    if keepsProgress, !isKept { Journal.remove(journalPath, opened: journalIdentity) }
     return isKept
   }
 

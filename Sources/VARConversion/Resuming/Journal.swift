@@ -98,8 +98,18 @@ final class Journal: @unchecked Sendable {
     }
   }
 
+  /// The file itself, whatever name it has by now; nil where the system does not tell.
+  var identity: FileStatus.Identity? { (try? file.status())?.identity }
+
   /// Removes the journal of a finished or forsaken conversion, and nothing else of that name.
-  static func remove(_ path: String) {
+  ///
+  /// - Parameter identity: of the journal that this run had open; nil: what has the name is looked at.
+  static func remove(_ path: String, opened identity: FileStatus.Identity? = nil) {
+    if let identity {
+      // Opened once more it might be refused.
+      if FileStatus(path, followsLinks: false)?.identity == identity { FileTree.remove(path) }
+      return
+    }
     do throws(ConversionError) {
       try checkPlace(path, sparing: [])
       FileTree.remove(path)
