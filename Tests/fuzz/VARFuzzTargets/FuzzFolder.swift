@@ -27,6 +27,9 @@ final class FuzzFolder {
     names.insert(file.name)
   }
 
+  /// A name for what does not change.
+  func link(_ name: String, to target: String) { symlink(target, path(name)) }
+
   /// Reads an input through a folder of its own.
   static func with<Result>(
     _ files: [FuzzFile], _ body: (FuzzFolder) throws -> Result

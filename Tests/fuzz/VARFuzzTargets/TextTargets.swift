@@ -50,6 +50,7 @@ extension FuzzTarget {
     files: { [FuzzFile("eval.json", $0)] },
     read: { input in
       try FuzzFolder.with([FuzzFile("eval.json", input)]) { folder in
+        folder.link("templates", to: Fixtures.path("shapes-eval/templates"))
         _ = try EvaluationSet(directory: folder.path)
       }
     })

@@ -18,7 +18,7 @@ extension FuzzTarget {
       }
       let faults = [
         fault { _ = try file.verify() }, fault { try readChunks(of: file) },
-        fault { try openModel(file) },
+        fault { try openModel(file) }, fault { try readFromDisk(input) },
       ]
       for layout in VQ4StorageLayout.allCases {
         _ = file.isStored(as: layout)
@@ -72,6 +72,34 @@ extension FuzzTarget {
           try reader.read([target], into: output.baseAddress!)
           try file.decodeChunk(index, role, chunk, into: output)
         }
+      }
+    }
+  }
+
+  /// The same from a file: mapped, and past the page cache.
+  private static func readFromDisk(_ input: [UInt8]) throws {
+    try FuzzFolder.with([FuzzFile("model.vq4", input)]) { folder in
+      let file = try VQ4File(path: folder.path("model.vq4"))
+      for attachment in file.attachments { _ = try? file.attachmentInPlace(attachment.name) }
+      for isMapped in [false, true] {
+        if isMapped { try? file.mapWeights() }
+        _ = fault { _ = try file.verify() }
+        _ = fault { try readChunks(of: file) }
+      }
+      for index in file.tensors.indices {
+        for role in VQ4StreamRole.allCases {
+          guard let bytes = file.rawStream(index, role), !bytes.isEmpty else { continue }
+          _ = bytes.reduce(0) { $0 ^ $1 }
+          var first = [UInt8](repeating: 0, count: min(bytes.count, 64))
+          try first.withUnsafeMutableBytes {
+            try file.readRawStream(index, role, at: 0, into: $0)
+          }
+        }
+      }
+      for group in file.groups.indices {
+        file.readAhead(group: group)
+        _ = file.seemsResident(group: group)
+        file.forgetPages(group: group)
       }
     }
   }
