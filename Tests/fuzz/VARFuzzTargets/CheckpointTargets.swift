@@ -2,6 +2,7 @@ import VARCheckpoint
 import VARJSON
 import VARModels
 import VARTestSupport
+import VARVision
 
 extension FuzzTarget {
   /// One safetensors file.
@@ -47,17 +48,31 @@ extension FuzzTarget {
     "preprocessor_config.json", "LICENSE", "model-1.safetensors",
   ]
 
+  /// Each document on its own: what one of them lacks keeps no fault of another one back.
   private static func readSettings(of checkpoint: Checkpoint) throws {
-    let dialect = try ConfigurationDialect(checkpoint.configuration())
-    var shapes: [String: [Int]] = [:]
-    for tensor in checkpoint.tensors { shapes[tensor.name] = tensor.shape }
-    let configuration = try VARGPTConfiguration(
-      config: dialect.json, shapes: TensorShapes(tensors: shapes))
-    _ = configuration.tensors
-    _ = try VARGPTConfiguration(config: configuration.json)
-    _ = try GenerationDefaults(
-      config: checkpoint.json(ofFile: "generation_config.json"),
-      endOfSequence: [configuration.specialTokens.endOfSequence])
+    let configuration = Result {
+      let dialect = try ConfigurationDialect(checkpoint.configuration())
+      _ = try? VARGPTConfiguration(config: dialect.json)
+      var shapes: [String: [Int]] = [:]
+      for tensor in checkpoint.tensors { shapes[tensor.name] = tensor.shape }
+      let configuration = try VARGPTConfiguration(
+        config: dialect.json, shapes: TensorShapes(tensors: shapes))
+      _ = configuration.tensors
+      _ = try VARGPTConfiguration(config: configuration.json)
+    }
+    let generation = Result {
+      let document = try checkpoint.json(ofFile: "generation_config.json")
+      _ = try document.map { try GenerationDefaults.unknownKeys(of: $0) }
+      _ = try GenerationDefaults(config: document, endOfSequence: [0]).json
+    }
+    let pictures = Result {
+      _ = try checkpoint.json(ofFile: "preprocessor_config.json").map {
+        try ImagePreprocessing(json: $0)
+      }
+    }
+    try configuration.get()
+    try generation.get()
+    try pictures.get()
   }
 
   /// Every tensor's beginning as bytes and as numbers.

@@ -34,7 +34,7 @@ package enum FuzzSeeds {
   private static func models() throws -> [Seed] {
     let description = try model { writer throws(VQ4Error) in
       for (name, text) in [
-        ("configuration", configuration), ("generation_configuration", "{}"),
+        ("configuration", configuration), ("generation_configuration", generation),
         ("image_preprocessing", #"{"patch_size":14,"merge_size":2}"#),
       ] {
         try writer.addAttachment(name, Array(text.utf8))
@@ -187,6 +187,11 @@ package enum FuzzSeeds {
 
   private static let configuration = SmallCheckpoint.config
 
+  private static let generation = #"""
+    {"eos_token_id":[2,1],"repetition_penalty":1.05,"do_sample":true,"temperature":0.7,"top_k":20,
+    "top_p":0.8,"num_beams":1,"min_length":0,"guidance_scale":null,"stop_strings":null,"new_key":3}
+    """#
+
   private static func checkpoints() throws -> [Seed] {
     let index = #"""
       {"metadata":{"total_size":28},"weight_map":{"a.weight":"model-1.safetensors",
@@ -200,7 +205,9 @@ package enum FuzzSeeds {
       Seed(
         name,
         Fields.join([
-          Array(index.utf8), configuration, try Fixtures.bytes("tiny/generation_config.json"),
+          Array(index.utf8), configuration,
+          name == "small"
+            ? Array(generation.utf8) : try Fixtures.bytes("tiny/generation_config.json"),
           try Fixtures.bytes("tiny/preprocessor_config.json"), Array("freely".utf8), shard,
         ]))
     }
