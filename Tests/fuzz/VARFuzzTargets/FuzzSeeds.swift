@@ -146,6 +146,8 @@ package enum FuzzSeeds {
 
   private static func tokenizers() throws -> [Seed] {
     var fields = vocabularyFiles
+    fields[1]?.removeLast()
+    fields[1]? += Array(#","ab":256,"abc":257}"#.utf8)
     fields[2] = Array("#version: 0.2\na b\nab c\n".utf8)
     fields[5] = Array("{% for message in messages %}{{ message }}{% endfor %}".utf8)
     let document = Array(try smallTokenizer().text.utf8)
