@@ -184,8 +184,34 @@ let package = Package(
     .testTarget(
       name: "EmbeddingTests", dependencies: ["VARLite", "VARTestSupport"],
       exclude: ["Package.swift", "Sources/Programs/main.swift"]),
+    // Readers of files that nobody vouches for, as the fuzzers call them.
+    .target(
+      name: "VARFuzzTargets",
+      dependencies: [
+        "CZstd", "CXXHash", "CZlib", "VARJSON", "VQ4Format", "VARTokenizer", "VARVision",
+        "VARModels", "VARCheckpoint", "VARQuantization", "VARLite", "VAREvaluation",
+        "VARTestSupport",
+      ],
+      path: "Tests/fuzz/VARFuzzTargets"),
+    .testTarget(name: "VARFuzzTests", dependencies: ["VARFuzzTargets", "VARTestSupport"]),
     // Lengths, the import table, banned calls.
     .testTarget(name: "TidyTests"),
   ],
   swiftLanguageModes: [.v6]
 )
+
+// The fuzzers' program needs libFuzzer, which `Tests/fuzz/run` links: it is no part of a normal build.
+if Context.environment["VARLITE_FUZZ"] != nil {
+  package.targets += [
+    .target(name: "CVARFuzzDriver", path: "Tests/fuzz/CVARFuzzDriver"),
+    .executableTarget(
+      name: "VARFuzz",
+      dependencies: ["CVARFuzzDriver", "VARSystem", "VARFuzzTargets", "VARTestSupport"],
+      path: "Tests/fuzz/VARFuzz"),
+  ]
+}
+
+// `.ci/sanitize` builds few of the tests: with a sanitizer each takes several times as long.
+if let names = Context.environment["VARLITE_TESTS"]?.split(separator: ",").map(String.init) {
+  package.targets.removeAll { $0.type == .test && !names.contains($0.name) }
+}

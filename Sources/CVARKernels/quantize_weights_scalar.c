@@ -54,14 +54,15 @@ static float extreme_of(const float *x, int n) {
   return highest >= -lowest ? highest : lowest;
 }
 
-// y[i] = x[i] * inverse rounded and limited to +-127.
+// y[i] = x[i] * inverse rounded and limited to +-127; 0 where that is no number, as 0 times infinity is.
 static void round_group(const float *x, int n, float inverse, int8_t *y) {
   for (int i = 0; i < n; i++) {
     float value = x[i] * inverse;
     value = value > 127.0f ? 127.0f : value;
     value = value < -127.0f ? -127.0f : value;
     value = (value + CVAR_ROUNDER) - CVAR_ROUNDER;
-    y[i] = (int8_t)(int32_t)value;
+    // C leaves open what integer such a value becomes.
+    y[i] = value == value ? (int8_t)(int32_t)value : 0;
   }
 }
 

@@ -10,8 +10,12 @@ struct SourceFile: Sendable {
   let path: String
   let lines: [String]
 
-  /// The folder below `Sources` or `Tests`.
-  var target: String { path.split(separator: "/").dropFirst().first.map(String.init) ?? "" }
+  /// The folder below `Sources`, `Tests` or `Tests/fuzz`.
+  var target: String {
+    let folders = path.split(separator: "/").dropFirst()
+    let target = folders.first == "fuzz" ? folders.dropFirst().first : folders.first
+    return target.map(String.init) ?? ""
+  }
 
   var isSwift: Bool { path.hasSuffix(".swift") }
 
@@ -81,6 +85,8 @@ enum SourceTree {
     return here.dropLast(3).joined(separator: "/")
   }()
 
+  /// Folders of what is read by tests.
+  private static let inputs: Set = ["Fixtures", "seeds", "regressions"]
   private static let endings = [".swift", ".c", ".h", ".inc", ".py", ".sh"]
 
   private static func paths(below folder: String) -> [String] {
@@ -91,7 +97,7 @@ enum SourceTree {
       let name = withUnsafePointer(to: &entry.pointee.d_name) {
         $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
       }
-      if name.hasPrefix(".") || name == "Fixtures" { continue }
+      if name.hasPrefix(".") || inputs.contains(name) { continue }
       let path = "\(folder)/\(name)"
       if endings.contains(where: path.hasSuffix) {
         paths.append(path)
