@@ -27,7 +27,7 @@ extension FuzzTarget {
     maximumPixels: 1 << 22, maximumFileBytes: 1 << 20, maximumMemoryBytes: 64 << 20)
 
   private static let readPicture: @Sendable ([UInt8]) throws -> Void = { input in
-    let extents = try ImageDecoder.extents(input, limits: limits)
+    let extents = try ImageDecoder.outline(input, limits: limits).extents
     for alpha in [AlphaRule.onWhite, .dropped] {
       let image = try ImageDecoder.decode(input, name: "picture", limits: limits, alpha: alpha)
       guard image.width == extents.width, image.height == extents.height else {
