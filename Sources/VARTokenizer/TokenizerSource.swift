@@ -130,6 +130,9 @@ package struct TokenizerSource: Sendable {
     try addToken(StatedToken(content: content, id: id), in: "the added tokens", at: content)
   }
 
+  /// Ids that a source of few entries may have; the largest vocabularies in use have half of them.
+  private static let idCountOfAnySource = 1 << 19
+
   /// Takes a free id for a text.
   private mutating func register(
     _ bytes: [UInt8], _ id: Int, _ source: String, _ place: () -> String
@@ -146,6 +149,12 @@ package struct TokenizerSource: Sendable {
       throw TokenizerError(
         .idOutOfRange, in: source, at: place(),
         "id \(id) is not in 0..<\(TokenizerTables.maximumIDCount)")
+    }
+    // Every id up to the largest takes memory, whether it stands for a text or not.
+    guard id < Self.idCountOfAnySource || id / 8 <= ids.count else {
+      throw TokenizerError(
+        .idOutOfRange, in: source, at: place(),
+        "id \(id) is far beyond the \(ids.count) entries before it")
     }
     if id >= texts.count {
       texts.append(contentsOf: repeatElement([], count: id + 1 - texts.count))

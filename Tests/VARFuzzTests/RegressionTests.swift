@@ -20,6 +20,8 @@ import VARTestSupport
       let message = target.run(try Fixtures.readFile(path))
       if message == nil { accepted += 1 }
       #expect(message?.isEmpty != true, "\(path)")
+      let isOneLine = message?.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F }
+      #expect(isOneLine != false, "\(path)")
     }
     #expect(accepted > 0, "no input of \(name) is accepted")
   }

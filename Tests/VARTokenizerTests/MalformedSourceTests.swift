@@ -70,6 +70,8 @@ import VARTokenizer
     try expect(.duplicateID, vocabulary, setting("zzzz", .integer(770)))
     try expect(.idOutOfRange, vocabulary, setting("zzzz", .integer(-1)))
     try expect(.idOutOfRange, vocabulary, setting("zzzz", .integer(1 << 22)))
+    // Within the limit, but few bytes would take much memory.
+    try expect(.idOutOfRange, vocabulary, setting("zzzz", .integer(1 << 22 - 2)))
     try expect(.idOutOfRange, vocabulary, setting("zzzz", .integer(.max)))
     try expect(.invalidMember, vocabulary, setting("zzzz", .string("1")))
     try expect(.invalidEntry, vocabulary, setting("", .integer(900)))

@@ -11,7 +11,8 @@ import VQ4Format
 ///     bits       of each scale, eight a byte, the first in the lowest bit; each scale begins a byte
 extension DrawingState {
   private static let mark = Array("VARDRAW1".utf8)
-  private static let largestByteCount = 64 << 20
+  /// A final grid of 512 x 512 tokens of 32 bits has a quarter of it; unpacked, each bit takes a byte.
+  private static let largestByteCount = 4 << 20
 
   /// The state as a file has it.
   public var serialized: [UInt8] {
