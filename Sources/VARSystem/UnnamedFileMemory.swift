@@ -13,14 +13,10 @@ package final class UnnamedFileMemory {
   /// - Throws: `create`, `reserve` where the disk has no room, or `map`.
   package init(byteCount: Int, in folder: String) throws(SystemError) {
     self.byteCount = byteCount
-    var template = Array((folder + "/varlite-XXXXXX").utf8CString)
-    let descriptor = mkstemp(&template)
-    guard descriptor >= 0 else { throw SystemError(.create) }
-    defer { close(descriptor) }
-    unlink(template)
-    let code = posix_fallocate(descriptor, 0, off_t(byteCount))
+    let file = try OpenFile.temporary(in: folder)
+    let code = posix_fallocate(file.descriptor, 0, off_t(byteCount))
     guard code == 0 else { throw SystemError(.reserve, code) }
-    let start = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
+    let start = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, file.descriptor, 0)
     guard let start, start != MAP_FAILED else { throw SystemError(.map) }
     base = start
   }

@@ -11,8 +11,8 @@ import VARTestSupport
 /// memory.
 ///
 /// Whatever fails, the program ends with a documented exit code and one line, and leaves no file that is wrong. Where
-/// it ends well in spite of the fault, its output is that of a run without one. `Tests/faults/run` tries all calls;
-/// here some of each kind are tried.
+/// it ends well in spite of the fault, its output is that of a run without one. `Tests/faults/run` tries hundreds
+/// of calls of each kind, here some are tried.
 @Suite(.enabled(if: FaultyCalls.isAvailable, "\(FaultyCalls.need)")) struct InjectedFaultTests {
   /// Something that a program does, and the file that comes of it.
   struct Scenario: Sendable, CustomStringConvertible {
@@ -95,11 +95,11 @@ import VARTestSupport
     ("rename", [EACCES]), ("mmap", [ENOMEM]), ("memory", [ENOMEM]), ("thread", [EAGAIN]),
   ]
 
-  /// All calls, where the environment asks for that.
-  private static let triesAll = getenv("VARLITE_ALL_FAULTS") != nil
+  /// Hundreds of calls of each kind, where the environment asks for that.
+  private static let triesMany = getenv("VARLITE_ALL_FAULTS") != nil
 
   private static func numbers(of count: Int) -> [Int] {
-    guard !triesAll else {
+    guard !triesMany else {
       // Thousands of calls of a kind are alike: beyond some hundred, some hundred more, evenly.
       let step = max(1, (count - 300) / 300)
       return Array(1...max(1, min(count, 300)))
@@ -134,7 +134,7 @@ import VARTestSupport
         }
       }
     }
-    if Self.triesAll { print("\(scenario): \(tried) faults, calls \(calls)") }
+    if Self.triesMany { print("\(scenario): \(tried) faults, calls \(calls)") }
     #expect(tried > 10)
   }
 
