@@ -15,7 +15,8 @@ extension Checkpoint {
     return try Self.readBytes(path: path)
   }
 
-  /// The shards, wherever they are, and the small files of the checkpoint's folder: all that must not be overwritten.
+  /// The shards, wherever they are, and the small files of the checkpoint's folder. Adapters and recipes are not among
+  /// them: no writer takes such a file for its own.
   ///
   /// - Parameter names: files of the folder that are left out.
   package func fileIdentities(besides names: Set<String>) -> Set<FileStatus.Identity> {

@@ -45,7 +45,9 @@ package struct CheckpointError: Error, Equatable, Sendable, CustomStringConverti
     package static let unsupportedAdapter = Code(rawValue: "unsupportedAdapter")
     /// An adapter changes a module that the checkpoint does not have.
     package static let unmatchedTarget = Code(rawValue: "unmatchedTarget")
-    /// Reading a header may take more memory than is granted, or the system gave none.
+    /// Reading a header may take more memory than is granted.
+    package static let headerOverBudget = Code(rawValue: "headerOverBudget")
+    /// The system gave no memory.
     package static let notEnoughMemory = Code(rawValue: "notEnoughMemory")
     /// A number of an adapter is NaN or infinite.
     package static let notFinite = Code(rawValue: "notFinite")

@@ -21,14 +21,14 @@ extension Conversion {
   ) throws -> Result {
     guard let pool = ThreadPool(threadCount: memory.threadCount) else { throw noThreads }
     let inputs = inputs(of: path)
-    if options.keepsProgress { try Journal.checkPlace(Journal.path(of: path), sparing: inputs) }
     let metadata = try Metadata(of: self)
     if options.resumes, !options.overwrite,
       let finished = FinishedConversion(of: self, at: path, metadata),
       try finished.isTheSame(progress: progress, isCancelled: isCancelled)
     {
-      return result(of: finished.file)
+      return result(of: finished.file, inputs)
     }
+    if options.keepsProgress { try Journal.checkPlace(Journal.path(of: path), sparing: inputs) }
     let writer = try VQ4Writer(
       VQ4Output(
         path, overwrite: options.overwrite, isResuming: options.keepsProgress, inputs: inputs),
@@ -56,8 +56,10 @@ extension Conversion {
   }
 
   /// What was written by an earlier run, which may have ended before it could remove its journal.
-  private func result(of file: VQ4File) -> Result {
-    if !FileTree.exists(file.path + ".partial") { Journal.remove(Journal.path(of: file.path)) }
+  private func result(of file: VQ4File, _ inputs: Set<FileStatus.Identity>) -> Result {
+    if !FileTree.exists(file.path + ".partial") {
+      Journal.remove(Journal.path(of: file.path), sparing: inputs)
+    }
     return Result(
       fileByteCount: file.byteCount, contentHash: file.contentHash, errors: [],
       resumedElementCount: plan.elementCount, wasFinished: true)
@@ -129,7 +131,9 @@ private final class ConversionWork {
     let provenance = try Metadata.provenance(conversion.checkpoint, pieces: run.pieces)
     try writer.addAttachment("provenance", provenance)
     let result = try writer.finish()
-    if keepsProgress { Journal.remove(journalPath, opened: journalIdentity) }
+    if keepsProgress {
+      Journal.remove(journalPath, opened: journalIdentity, sparing: inputs)
+    }
     return Conversion.Result(
       fileByteCount: result.fileBytes, contentHash: result.contentHash,
       errors: zip(conversion.plan.rows, run.errors).compactMap { row, error in
@@ -201,7 +205,9 @@ private final class ConversionWork {
       && StoppedConversion(journal: journalPath)?.hasWork == true
     writer.isResumable = isKept
     writer.abandon()
-    if keepsProgress, !isKept { Journal.remove(journalPath, opened: journalIdentity) }
+    if keepsProgress, !isKept {
+      Journal.remove(journalPath, opened: journalIdentity, sparing: inputs)
+    }
     return isKept
   }
 

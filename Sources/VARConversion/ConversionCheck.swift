@@ -39,8 +39,7 @@ package struct ConversionCheck: Sendable {
         .differentModel, path, "its configuration is not that of \(checkpoint.directory)")
     }
     mapping = try SourceMapping(checkpoint: checkpoint, configuration: configuration)
-    let text = String(decoding: try file.attachment("recipe") ?? [], as: UTF8.self)
-    let recipe = try Recipe(parsing: text, source: "of \(path)")
+    let recipe = try Recipe(parsing: file.jsonAttachment("recipe").text, source: "of \(path)")
     limits = try Self.limits(mapping, file, recipe)
   }
 

@@ -8,7 +8,7 @@ enum RemedyText {
   static func text(_ error: any Error) -> String {
     switch error {
     case let error as ConversionError: "\(error)" + (error.remedy.map(advice) ?? "")
-    case let error as CheckpointError where error.code == .notEnoughMemory:
+    case let error as CheckpointError where error.code == .headerOverBudget:
       "\(error); grant it with --ram"
     case let error as VQ4Error where error.needsNewConversion: "\(error) with --force"
     case let error as VQ4Error where error.mayBeOverwritten: "\(error) with --force"

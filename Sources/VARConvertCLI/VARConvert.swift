@@ -1,4 +1,5 @@
 import ArgumentParser
+import Synchronization
 import VARCheckpoint
 import VARConversion
 import VARJSON
@@ -27,7 +28,9 @@ struct VARConvert: ParsableCommand {
       """,
     discussion: "Example: varconvert weights/ -o model.vq4 --recipe balanced",
     version: ProgramVersion.text("varconvert"),
-    subcommands: [ConvertCommand.self, PlanCommand.self, CheckCommand.self],
+    subcommands: [
+      ConvertCommand.self, PlanCommand.self, CheckCommand.self,
+    ],
     defaultSubcommand: ConvertCommand.self)
 
   static func main() { ProgramLimits.run("varconvert") { VARConvert.start() } }
@@ -39,15 +42,20 @@ struct VARConvert: ParsableCommand {
       try CommandNames.check(arguments, of: Self.self)
       var command = try parseAsRoot(arguments)
       try command.run()
+      try StandardOutput.requireWritten()
     } catch {
       let status = ExitStatus(error)
       if case .parser(let code) = status {
         // Help and version go to stdout with success; everything else of the parser is a usage error.
         let text = fullMessage(for: error)
         if code == .success {
-          print(text)
+          printLine(text)
         } else {
           printError(text)
+        }
+        if code == .success, let failure = StandardOutput.failure {
+          printError("varconvert: \(failure)")
+          end(ExitStatus.noSpace.code)
         }
         end(code == .success ? 0 : 2)
       }
@@ -103,7 +111,10 @@ enum ExitStatus {
       case .writeFailed: self = .noSpace
       default: self = error.isOutOfMemory ? .noSpace : .badInput
       }
-    case let error as CheckpointError where error.code == .notEnoughMemory: self = .noSpace
+    case let error as CheckpointError
+    where [.notEnoughMemory, .headerOverBudget].contains(error.code):
+      self = .noSpace
+    case is StandardOutput.Failure: self = .noSpace
     case is CheckpointError, is ConfigurationError, is TokenizerError: self = .badInput
     default: self = .parser(VARConvert.exitCode(for: error))
     }
@@ -129,10 +140,42 @@ func printNotes(_ conversion: Conversion) {
 func printError(_ text: String) { writeError(text.escapedLines + "\n") }
 
 /// Prints a line to stdout.
-func printLine(_ text: String) { print(text.escapedLines) }
+func printLine(_ text: String) { StandardOutput.write(text.escapedLines + "\n") }
 
 /// Prints a document on one line of stdout.
-func printLine(_ value: JSONValue) { print(value.terminalText) }
+func printLine(_ value: JSONValue) { StandardOutput.write(value.terminalText + "\n") }
+
+/// Standard output, whose first fault ends the program when its work is done.
+enum StandardOutput {
+  /// What could not be written, and why.
+  struct Failure: Error, CustomStringConvertible {
+    let code: Int32
+    var description: String {
+      "standard output: cannot be written: \(SystemError.message(code))"
+    }
+  }
+
+  private static let firstError = Atomic<Int32>(0)
+
+  static func write(_ text: String) {
+    guard firstError.load(ordering: .relaxed) == 0 else { return }
+    do throws(SystemError) {
+      try Descriptor.write(Array(text.utf8), to: STDOUT_FILENO)
+    } catch {
+      firstError.store(max(error.code, 1), ordering: .relaxed)
+    }
+  }
+
+  /// nil where all was written.
+  static var failure: Failure? {
+    let code = firstError.load(ordering: .relaxed)
+    return code == 0 ? nil : Failure(code: code)
+  }
+
+  static func requireWritten() throws(Failure) {
+    if let failure { throw failure }
+  }
+}
 
 /// Writes to stderr.
 func writeError(_ text: String) {

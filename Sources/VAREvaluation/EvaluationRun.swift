@@ -94,7 +94,7 @@ package struct EvaluationRun {
   private func request(_ text: String, picture name: String?) throws -> Request {
     Request(
       messages: [
-        try Message(typed: text, pictures: name.map { [Picture(path: set.path($0))] } ?? [])
+        try Message(typed: text, pictures: name.map { [Picture(try picture($0))] } ?? [])
       ])
   }
 

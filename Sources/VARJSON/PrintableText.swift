@@ -17,7 +17,7 @@ extension String {
     return first + "\u{2026}" + String(scalars.suffix(end)).escaped(keepsLines: false)
   }
 
-  /// The text without characters that a terminal obeys, but for the ends of lines.
+  /// The text without characters that a terminal obeys, but for ends of lines and tabs.
   package var escapedLines: String { escaped(keepsLines: true) }
 
   private func escaped(keepsLines: Bool) -> String {
@@ -25,7 +25,7 @@ extension String {
     var result = ""
     for scalar in unicodeScalars {
       switch scalar {
-      case "\n" where keepsLines: result.unicodeScalars.append(scalar)
+      case "\n" where keepsLines, "\t" where keepsLines: result.unicodeScalars.append(scalar)
       case "\n": result += "\\n"
       case "\r": result += "\\r"
       case "\t": result += "\\t"

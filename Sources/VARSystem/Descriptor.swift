@@ -26,7 +26,9 @@ package enum Descriptor {
     _ descriptor: Int32, atMost maximumCount: Int, expectedCount: Int
   ) throws(SystemError) -> [UInt8]? {
     var bytes: [UInt8] = []
-    bytes.reserveCapacity(min(max(0, expectedCount), maximumCount) + 1)
+    let capacity = min(max(0, expectedCount), maximumCount) + 1
+    try HeapMemory.require(capacity)
+    bytes.reserveCapacity(capacity)
     var block = [UInt8](repeating: 0, count: 1 << 16)
     while true {
       let count = block.withUnsafeMutableBytes { receive(descriptor, $0.baseAddress!, $0.count) }

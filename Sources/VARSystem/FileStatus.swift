@@ -33,6 +33,12 @@ package struct FileStatus: Sendable {
   /// Whether the file belongs to the user of this process.
   let isOwn: Bool
 
+  /// What standard output is.
+  package static var standardOutput: FileStatus? {
+    var status = stat()
+    return fstat(STDOUT_FILENO, &status) == 0 ? FileStatus(status) : nil
+  }
+
   /// - Returns: nil where nothing has that name or it cannot be looked at.
   package init?(_ path: UnsafePointer<CChar>, followsLinks: Bool = true) {
     var status = stat()

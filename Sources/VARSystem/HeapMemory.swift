@@ -25,7 +25,10 @@ package final class HeapMemory: @unchecked Sendable {
   /// Throws where the system has not so much memory, for an array of the language that is made right afterwards.
   package static func require(_ byteCount: Int) throws(SystemError) {
     guard byteCount > languageByteCount else { return }
-    _ = try HeapMemory(byteCount: byteCount)
+    // Not of the heap: giving back a block there makes it keep larger ones from then on.
+    guard AnonymousMemory(byteCount: byteCount, isHuge: false) != nil else {
+      throw SystemError(.allocate, SystemError.outOfMemory)
+    }
   }
 
   /// Arrays below this size are not asked for beforehand.

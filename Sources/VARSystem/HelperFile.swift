@@ -4,8 +4,10 @@
 package enum HelperFile {
   /// Why a file is not taken for a helper file.
   package enum Refusal: Error, Equatable {
-    /// A link, a folder, a device, or a file that cannot be looked at.
+    /// A link, a folder or a device.
     case notRegular
+    /// The system does not let it be looked at.
+    case unreadable(SystemError)
     /// It has another name, under which the content would change too.
     case otherName
     /// This run reads it.
@@ -17,6 +19,7 @@ package enum HelperFile {
     package var problem: String {
       switch self {
       case .notRegular: "is no regular file, and this run would write its work there"
+      case .unreadable(let error): "\(error)"
       case .otherName: "has another name too (a hard link), and this run would write its work there"
       case .input: "is read by this run, which would write its work there"
       case .foreign: "is not what an earlier run left, and this run would write its work there"
@@ -35,20 +38,29 @@ package enum HelperFile {
   package static func check(
     _ file: OpenFile, sparing inputs: Set<FileStatus.Identity>, isOurs: ([UInt8]) -> Bool
   ) throws(Refusal) {
-    guard let status = try? file.status(), status.kind == .regular else { throw .notRegular }
+    let status = try look { () throws(SystemError) in try file.status() }
+    guard status.kind == .regular else { throw .notRegular }
     guard !inputs.contains(status.identity) else { throw .input }
     guard status.linkCount <= 1 else { throw .otherName }
-    guard let start = try? file.bytes(at: 0, count: startByteCount), isOurs(start) else {
-      throw .foreign
+    let start = try look { () throws(SystemError) in
+      try file.bytes(at: 0, count: startByteCount)
     }
+    guard isOurs(start) else { throw .foreign }
+  }
+
+  private static func look<Value>(
+    _ body: () throws(SystemError) -> Value
+  ) throws(Refusal) -> Value {
+    do throws(SystemError) { return try body() } catch { throw .unreadable(error) }
   }
 
   /// The same by name; nothing of that name is right too.
   package static func check(
     _ path: String, sparing inputs: Set<FileStatus.Identity>, isOurs: ([UInt8]) -> Bool
   ) throws(Refusal) {
-    guard FileStatus(path, followsLinks: false) != nil else { return }
-    guard let file = try? OpenFile(path, .readingNoLink) else { throw .notRegular }
+    guard let status = FileStatus(path, followsLinks: false) else { return }
+    guard status.kind == .regular else { throw .notRegular }
+    let file = try look { () throws(SystemError) in try OpenFile(path, .readingNoLink) }
     try check(file, sparing: inputs, isOurs: isOurs)
   }
 }

@@ -14,7 +14,7 @@ package final class OpenFile: Sendable {
 
   /// - Parameter path: ends with 0, as a `String` does that is given here.
   package init(_ path: UnsafePointer<CChar>, _ mode: OpenMode) throws(SystemError) {
-    descriptor = open(path, mode.flags, 0o644)
+    descriptor = open(path, mode.flags, mode.permissions)
     hasName = true
     guard descriptor >= 0 else { throw SystemError(mode.attempt) }
   }

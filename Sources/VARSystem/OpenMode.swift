@@ -10,10 +10,15 @@ import CVARSystem
 package struct OpenMode: Sendable {
   let flags: Int32
   let attempt: SystemError.Attempt
+  /// Of a file that is created.
+  let permissions: mode_t
 
-  private init(_ flags: Int32, _ attempt: SystemError.Attempt = .open) {
+  private init(
+    _ flags: Int32, _ attempt: SystemError.Attempt = .open, permissions: mode_t = 0o644
+  ) {
     self.flags = flags | O_CLOEXEC
     self.attempt = attempt
+    self.permissions = permissions
   }
 
   /// To be read; a pipe is not waited for.
@@ -31,8 +36,8 @@ package struct OpenMode: Sendable {
   package static let overwriting = OpenMode(O_WRONLY | O_NONBLOCK)
   /// An existing file, to be read and written.
   package static let updating = OpenMode(O_RDWR | O_NONBLOCK)
-  /// To be read and written, created; a file that is there already is an error.
-  static let creatingAnew = OpenMode(O_RDWR | O_CREAT | O_EXCL, .create)
+  /// To be read and written, created for this user alone; a file that is there already is an error.
+  static let creatingPrivate = OpenMode(O_RDWR | O_CREAT | O_EXCL, .create, permissions: 0o600)
   /// To be read and written, created where nothing has that name, if the name is no link.
   package static let creating = OpenMode(O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, .create)
 }

@@ -84,6 +84,8 @@ extension SystemError {
   package var isMissing: Bool { code == ENOENT }
   /// Whether a link stands where none is followed.
   package var isLink: Bool { code == ELOOP }
+  /// Something has the name already.
+  package var isTaken: Bool { code == EEXIST }
   /// Whether a folder stands where a file was expected.
   package var isFolder: Bool { code == EISDIR }
   /// Whether the process or the system has too many files open.

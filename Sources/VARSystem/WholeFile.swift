@@ -37,7 +37,7 @@ extension WholeFile {
       guard descriptor >= 0 else { throw SystemError(.open) }
       return try send(bytes, closing: descriptor)
     }
-    let target = resolved(path)
+    let target = try resolved(path)
     let (partial, descriptor): ([CChar], Int32)
     do throws(SystemError) {
       (partial, descriptor) = try createPartial(of: target)
@@ -62,13 +62,20 @@ extension WholeFile {
     unlink(partial)
   }
 
+  /// Makes an empty file of a name that nothing has, not even a link.
+  package static func claim(_ path: String) throws(SystemError) {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw SystemError(.create) }
+    close(descriptor)
+  }
+
   /// Tries before the work whether a file can be made at `path`.
   package static func check(_ path: String) throws(SystemError) {
     let kind = FileStatus(path)?.kind
     guard kind == nil || access(path, W_OK) == 0 else { throw SystemError(.open) }
     guard kind == nil || kind == .regular else { return }
     do throws(SystemError) {
-      let (name, descriptor) = try createPartial(of: resolved(path))
+      let (name, descriptor) = try createPartial(of: try resolved(path))
       close(descriptor)
       unlink(name)
     } catch {
@@ -78,16 +85,49 @@ extension WholeFile {
 
   /// Whether two paths lead to the same place, there or not, or are names of one file.
   package static func isSamePlace(_ path: String, _ other: String) -> Bool {
-    if resolved(path) == resolved(other) { return true }
+    if let place = try? resolved(path), place == (try? resolved(other)) { return true }
     guard let identity = FileStatus(path)?.identity else { return false }
     return identity == FileStatus(other)?.identity
   }
 
-  /// The path without links, ended with 0; as it is where there is no such file.
-  private static func resolved(_ path: String) -> [CChar] {
-    guard let name = realpath(path, nil) else { return Array(path.utf8CString) }
-    defer { free(name) }
-    return Array(UnsafeBufferPointer(start: name, count: strlen(name) + 1))
+  /// Links that lead to nothing and are followed one after the other.
+  private static let maximumLinkCount = 40
+
+  /// The path without links, ended with 0. Where there is no such file its folder is resolved, and a link to it is
+  /// followed to where the file would stand.
+  ///
+  /// - Throws: `open` for links that lead to each other.
+  private static func resolved(_ path: String) throws(SystemError) -> [CChar] {
+    var name = Array(path.utf8CString)
+    for _ in 0..<maximumLinkCount {
+      if let found = realpath(name) { return found }
+      let slash = CChar(bitPattern: UInt8(ascii: "/"))
+      let folder: [CChar]
+      let file: ArraySlice<CChar>
+      if let end = name.lastIndex(of: slash) {
+        (folder, file) = (name[...end] + [0], name[(end + 1)...])
+      } else {
+        (folder, file) = ([CChar(bitPattern: UInt8(ascii: ".")), 0], name[...])
+      }
+      guard file.count > 1, let parent = realpath(folder) else { return name }
+      let place = parent.dropLast() + [slash] + file
+      guard let target = linkTarget(Array(place)) else { return Array(place) }
+      name = target.first == slash ? target : Array(parent.dropLast() + [slash] + target)
+    }
+    throw SystemError(.open, ELOOP)
+  }
+
+  private static func realpath(_ name: [CChar]) -> [CChar]? {
+    guard let found = canonicalName(name, nil) else { return nil }
+    defer { free(found) }
+    return Array(UnsafeBufferPointer(start: found, count: strlen(found) + 1))
+  }
+
+  /// Where a link leads, ended with 0; nil for what is none.
+  private static func linkTarget(_ name: [CChar]) -> [CChar]? {
+    var target = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+    let count = readlink(name, &target, Int(PATH_MAX))
+    return count > 0 ? target[..<count] + [0] : nil
   }
 
   /// For a message.
@@ -149,3 +189,8 @@ extension WholeFile {
     guard close(descriptor) == 0 else { throw SystemError(.write) }
   }
 }
+
+/// The function of the C library that has the name of the one above.
+private func canonicalName(
+  _ name: [CChar], _ result: UnsafeMutablePointer<CChar>?
+) -> UnsafeMutablePointer<CChar>? { realpath(name, result) }

@@ -12,7 +12,7 @@ extension TokenizerSource {
     writer.writeTokens(texts, ids)
     writer.writeKinds(texts, addedTokens)
     writer.writeAddedTokens(addedTokens)
-    writer.writeMerges(merges)
+    try writer.writeMerges(merges)
     writer.clearPieces()
     // Which texts encode to their own token alone is found by encoding them.
     let tokenizer = try Tokenizer(tables: UnsafeRawBufferPointer(owned.buffer), owner: owned)
@@ -23,7 +23,7 @@ extension TokenizerSource {
       texts[id].withUnsafeBufferPointer {
         merger.append($0.baseAddress!, count: $0.count, to: &output)
       }
-      if output == [Int32(id)] { writer.insertPiece(texts[id], UInt32(id)) }
+      if output == [Int32(id)] { try writer.insertPiece(texts[id], UInt32(id)) }
     }
     return Array(owned.buffer)
   }
@@ -78,12 +78,12 @@ private struct TablesWriter {
     for (index, token) in sorted.enumerated() { store(token.id, layout.addedTokens, index) }
   }
 
-  func writeMerges(_ merges: [TokenizerSource.Merge]) {
+  func writeMerges(_ merges: [TokenizerSource.Merge]) throws(TokenizerError) {
     clear(layout.mergeSlots, header.mergeSlotCount)
     for (rank, merge) in merges.enumerated() {
       store(merge.result, layout.mergeResults, rank)
       let key = TokenizerTables.pairKey(merge.left, merge.right)
-      insert(
+      try insert(
         key << 20 | UInt64(rank), hash: TokenizerTables.pairHash(key), layout.mergeSlots,
         header.mergeSlotCount)
     }
@@ -91,25 +91,31 @@ private struct TablesWriter {
 
   func clearPieces() { clear(layout.pieceSlots, header.pieceSlotCount) }
 
-  func insertPiece(_ text: [UInt8], _ id: UInt32) {
+  func insertPiece(_ text: [UInt8], _ id: UInt32) throws(TokenizerError) {
     let hash = text.withUnsafeBufferPointer {
       TokenizerTables.hash($0.baseAddress!, count: $0.count)
     }
-    insert((hash & ~0xFFFF_FFFF) | UInt64(id), hash: hash, layout.pieceSlots, header.pieceSlotCount)
+    try insert(
+      (hash & ~0xFFFF_FFFF) | UInt64(id), hash: hash, layout.pieceSlots, header.pieceSlotCount)
   }
 
   private func clear(_ offset: Int, _ count: Int) {
     for index in 0..<count { store(TokenizerTables.emptySlot, offset, index) }
   }
 
-  private func insert(_ slot: UInt64, hash: UInt64, _ offset: Int, _ count: Int) {
-    var index = Int(hash & UInt64(count - 1))
-    while tables.load(fromByteOffset: offset + 8 * index, as: UInt64.self)
-      != TokenizerTables.emptySlot
-    {
-      index = (index + 1) & (count - 1)
+  /// - Throws: `tooLarge` for entries that were made to meet in one place: all of them would look for theirs in vain.
+  private func insert(
+    _ slot: UInt64, hash: UInt64, _ offset: Int, _ count: Int
+  ) throws(TokenizerError) {
+    let first = Int(hash & UInt64(count - 1))
+    for step in 0..<TokenizerTables.maximumRunCount {
+      let index = (first + step) & (count - 1)
+      let present = tables.load(fromByteOffset: offset + 8 * index, as: UInt64.self)
+      if present == TokenizerTables.emptySlot { return store(slot, offset, index) }
     }
-    store(slot, offset, index)
+    throw TokenizerError(
+      .tooLarge, in: "merges and vocabulary",
+      "more than \(TokenizerTables.maximumRunCount) of them share a place of the table")
   }
 
   private func store<Value: FixedWidthInteger>(_ value: Value, _ offset: Int, _ index: Int) {

@@ -1,4 +1,4 @@
-/// The flat form of a tokenizer: one block of bytes that is used in place.
+/// The flat form of a tokenizer: one block of bytes that is used as it is.
 ///
 /// Little-endian; sections follow each other in this order, each padded with zeros to 64 bytes.
 /// Sizes follow from the counts of the header, so there are no offsets to distrust.

@@ -72,7 +72,13 @@ final class ZstdDecoder {
   deinit { ZSTD_freeDCtx(context) }
 
   /// Memory that a decoder takes: whole frames are decoded in place, so no window is held.
-  static let memoryBytes = (try? ZstdDecoder().ready()).map { ZSTD_sizeof_DCtx($0) } ?? 0
+  static let memoryBytes: Int = {
+    let decoder = ZstdDecoder()
+    // The context goes with its owner.
+    return withExtendedLifetime(decoder) {
+      (try? decoder.ready()).map { ZSTD_sizeof_DCtx($0) } ?? 0
+    }
+  }()
 
   private func ready() throws(VQ4Error) -> OpaquePointer {
     if let context { return context }

@@ -184,4 +184,19 @@ struct BoundedMemoryTests {
     #expect(bad.status == Programs.Status.badInput, "\(bad.errorText)")
     #expect(bad.errorText.contains("too many values"), "\(bad.errorText)")
   }
+
+  // MARK: Commands that measure and compare
+
+  @Test func aPlanMeasuresWithinItsBudget() throws {
+    for ram in [40, 64] {
+      let result = try run(["plan"], ram: ram)
+      #expect(result.status == 0, "\(result.errorText)")
+    }
+  }
+
+  @Test func evaluationsTakeWhatTheyAreGranted() throws {
+    let set = Fixtures.path("shapes-eval")
+    let result = try run(["eval", set, "--quiet", "--limit", "1"], ram: 64)
+    #expect(result.status == 0, "\(result.errorText)")
+  }
 }

@@ -28,6 +28,21 @@ import VARVision
     #expect(result.errorOutput.isEmpty)
   }
 
+  @Test func linesThatCannotBeReadAreTold() throws {
+    let folder = TemporaryDirectory()
+    let long = [UInt8](repeating: UInt8(ascii: "x"), count: (1 << 20) + 70_000)
+    let question = Array("\nWho are you?\n".utf8)
+    let once = try chat("Who are you?").text
+    for bad in [[0x61, 0xFF], long, long + long] as [[UInt8]] {
+      let result = try Programs.varlite(
+        ["chat", "--quiet", "--output-folder", folder.path], bytes: bad + question)
+      expectDone(result)
+      #expect(result.text == once)
+      #expect(result.errorLines.count == 1, "\(result.errorText)")
+      #expect(result.errorText.contains("standard input"))
+    }
+  }
+
   @Test func picturesAreShownDrawnAndChanged() throws {
     let folder = TemporaryDirectory()
     let result = try chat(

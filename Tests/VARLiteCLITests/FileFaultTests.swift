@@ -122,6 +122,23 @@ import VARTestSupport
       Programs.Status.noResources, "short", "smaller size", "ulimit -v", "bytes higher")
   }
 
+  @Test func theConverterTellsThatItsReportIsLost() throws {
+    let (tiny, folder) = (Fixtures.path("tiny"), TemporaryDirectory())
+    let output = folder.file("a.vq4")
+    for arguments in [
+      ["plan", tiny], ["plan", tiny, "--json"], ["check", tiny, try Programs.model.get()],
+      [tiny, "-o", output, "--json", "--quiet"], ["--help"], ["--version"],
+    ] {
+      let program = try ProgramRunner.built("varconvert").path
+      let result = try ProgramRunner(path: "/bin/sh").run(
+        ["-c", "exec \"$0\" \"$@\" >/dev/full", program] + arguments)
+      #expect(result.status == Programs.Status.noResources, "\(arguments): \(result.errorText)")
+      #expect(result.errorText.contains("standard output: cannot be written: No space left"))
+    }
+    // The work is done all the same.
+    #expect(try Programs.varlite(["verify", output]).status == 0)
+  }
+
   @Test func aFullDeviceIsToldAndStaysADevice() throws {
     let scene = Programs.picture("scene_0")
     expectFailure(

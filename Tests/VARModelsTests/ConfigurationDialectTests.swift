@@ -210,6 +210,8 @@ import VARTestSupport
   @Test(arguments: [
     ("vargpt_gen.scale_schedule", "7"), ("vargpt_gen.scale_schedule", "\"0.25M\""),
     ("vargpt_gen.scale_schedule", "{}"), ("vargpt_gen.scale_schedule", "[]"),
+    ("vargpt_gen.scale_schedule", "[[2,2],[4,4]]"),
+    ("vargpt_gen.scale_schedule", "[[1,1,2],[1,4,4]]"),
     ("vargpt_gen.scale_schedule", "[[7,1,1]]"), ("vargpt_gen.scale_schedule", "[[1,1],4]"),
     ("vargpt_gen.rope_reference_hw", "[2,64,64]"), ("vargpt_gen.pn", "25"), ("head_dim", "\"x\""),
     ("head_dim", "0"), ("eos_token_id", "-1"), ("eos_token_id", "4194304"),

@@ -47,6 +47,47 @@ import VARTestSupport
 
   // MARK: Writing
 
+  @Test func namesOfOnePlaceAreKnownBeforeThereIsAFile() throws {
+    mkdir(folder.file("inner"), 0o755)
+    folder.write("inner/a", "1")
+    symlink("inner", folder.file("link"))
+    symlink("inner/new", folder.file("lost"))
+    let names = ["inner/new", "./inner/new", "inner/../inner/new", "link/new", "lost"].map {
+      folder.file($0)
+    }
+    for name in names {
+      for other in names { #expect(WholeFile.isSamePlace(name, other), "\(name) \(other)") }
+      #expect(!WholeFile.isSamePlace(name, folder.file("new")))
+      #expect(!WholeFile.isSamePlace(name, folder.file("inner/a")))
+    }
+  }
+
+  @Test func linksThatLeadNowhereAreFollowed() throws {
+    symlink("b", folder.file("a"))
+    symlink("c", folder.file("b"))
+    try WholeFile.check(folder.file("a"))
+    try WholeFile.write([1, 2, 3], to: folder.file("a"))
+    #expect(folder.names().sorted() == ["a", "b", "c"])
+    #expect(try WholeFile.read(folder.file("c"), atMost: 9) == [1, 2, 3])
+    #expect(try #require(mode("a")) & S_IFMT == S_IFLNK)
+    symlink("loop", folder.file("loop"))
+    #expect(throws: SystemError(.open, ELOOP)) { try WholeFile.check(folder.file("loop")) }
+    #expect(throws: SystemError(.open, ELOOP)) {
+      try WholeFile.write([1], to: folder.file("loop"))
+    }
+    #expect(try #require(mode("loop")) & S_IFMT == S_IFLNK)
+  }
+
+  @Test func aNameIsTakenOnce() throws {
+    try WholeFile.claim(folder.file("a"))
+    symlink("none", folder.file("b"))
+    for name in ["a", "b"] {
+      let error = #expect(throws: SystemError.self) { try WholeFile.claim(folder.file(name)) }
+      #expect(error?.isTaken == true)
+    }
+    #expect(folder.names().sorted() == ["a", "b"])
+  }
+
   @Test func filesAppearUnderTheirNamesAlone() throws {
     let path = folder.file("a")
     try WholeFile.check(path)

@@ -20,8 +20,8 @@ import VQ4Format
 final class Journal: @unchecked Sendable {
   static let magic: [UInt8] = [0x56, 0x51, 0x34, 0x4A, 0x4E, 0x4C, 0x01, 0x0A]
   private static let headerByteCount = 16
-  /// No record of ours is larger: the scales of the largest weight.
-  private static let maximumContentByteCount = 1 << 30
+  /// No record of ours is larger: the scales of a weight of 4 billion elements.
+  private static let maximumContentByteCount = 128 << 20
 
   let path: String
   private let file: OpenFile
@@ -65,7 +65,7 @@ final class Journal: @unchecked Sendable {
       var encoder = ByteEncoder()
       encoder.append(UInt32(content.count))
       encoder.append([record.kind.rawValue, 0, 0, 0])
-      let hash = Self.hash(encoder.bytes, content)
+      let hash = try Self.hash(encoder.bytes, content)
       encoder.append(hash)
       bytes += encoder.bytes
       bytes += content
@@ -103,15 +103,20 @@ final class Journal: @unchecked Sendable {
 
   /// Removes the journal of a finished or forsaken conversion, and nothing else of that name.
   ///
-  /// - Parameter identity: of the journal that this run had open; nil: what has the name is looked at.
-  static func remove(_ path: String, opened identity: FileStatus.Identity? = nil) {
+  /// - Parameters:
+  ///   - identity: of the journal that this run had open; nil: what has the name is looked at.
+  ///   - inputs: the files that the conversion reads.
+  static func remove(
+    _ path: String, opened identity: FileStatus.Identity? = nil,
+    sparing inputs: Set<FileStatus.Identity>
+  ) {
     if let identity {
       // Opened once more it might be refused.
       if FileStatus(path, followsLinks: false)?.identity == identity { FileTree.remove(path) }
       return
     }
     do throws(ConversionError) {
-      try checkPlace(path, sparing: [])
+      try checkPlace(path, sparing: inputs)
       FileTree.remove(path)
     } catch {}
   }
@@ -124,7 +129,8 @@ final class Journal: @unchecked Sendable {
   }
 
   private static func refusal(_ path: String, _ reason: HelperFile.Refusal) -> ConversionError {
-    ConversionError(
+    if case .unreadable(let error) = reason { return failure(path, error) }
+    return ConversionError(
       .foreignFile, path, "\(reason.problem); move it away or choose another output")
   }
 
@@ -146,7 +152,7 @@ final class Journal: @unchecked Sendable {
       }
       guard count <= maximumContentByteCount,
         let content = bytes(file, at: end + headerByteCount, count: count),
-        Self.hash(Array(header[..<8]), content) == hash,
+        (try? Self.hash(Array(header[..<8]), content)) == hash,
         let record = JournalRecord(kind: kind, content: content), body(record)
       else { break }
       end += headerByteCount + count
@@ -156,14 +162,22 @@ final class Journal: @unchecked Sendable {
 
   private static func bytes(_ file: OpenFile, at offset: Int, count: Int) -> [UInt8]? {
     guard let status = try? file.status(), status.kind == .regular,
-      count <= status.byteCount - offset, let bytes = try? file.bytes(at: offset, count: count),
+      count <= status.byteCount - offset, (try? HeapMemory.require(count)) != nil,
+      let bytes = try? file.bytes(at: offset, count: count),
       bytes.count == count
     else { return nil }
     return bytes
   }
 
-  private static func hash(_ header: [UInt8], _ content: [UInt8]) -> UInt64 {
-    (header + content).withUnsafeBytes { VQ4Hash(of: $0).low }
+  private static func hash(
+    _ header: [UInt8], _ content: [UInt8]
+  ) throws(ConversionError) -> UInt64 {
+    guard let hasher = try? StreamHasher() else {
+      throw ConversionError(.notEnoughMemory, "the system", "gave no memory for a hash")
+    }
+    hasher.update(header)
+    hasher.update(content)
+    return hasher.value.low
   }
 
   private static func failure(_ path: String, _ error: SystemError) -> ConversionError {

@@ -1,3 +1,4 @@
+import VARSystem
 import VARVision
 
 /// A picture that the model looks at. A file is decoded when the request runs; planning reads its header alone.
@@ -37,8 +38,7 @@ public struct Picture: Sendable {
 
   /// Width and height of the upright picture, in pixels. Reads the header of a file, no pixels.
   ///
-  /// - Throws: an error of the category `picture` where the file is none, or `memory` where it cannot be decoded in
-  ///   what the runtime has.
+  /// - Throws: an error of the category `picture` where the file is none or larger than any that is read.
   public func extents() throws(VARLiteError) -> (width: Int, height: Int) {
     let size = try outline(target: .understanding, limits: ImageLimits()).extents
     return (size.width, size.height)
@@ -80,9 +80,12 @@ public struct Picture: Sendable {
   /// - Parameters:
   ///   - target: what a very large JPEG file may be reduced to.
   ///   - byteCount: what may be taken: that of the outline. A file that takes more was changed since.
-  func decoded(target: ImageTarget, byteCount: Int) throws(VARLiteError) -> RGBImage {
+  package func decoded(target: ImageTarget, byteCount: Int) throws(VARLiteError) -> RGBImage {
     var limits = ImageLimits()
     limits.maximumMemoryBytes = byteCount
+    do throws(SystemError) { try HeapMemory.require(byteCount) } catch {
+      throw VARLiteError.noMemory(byteCount)
+    }
     do throws(ImageError) {
       switch source {
       case .file(let path):

@@ -18,9 +18,10 @@ public struct MachineSpeed: Sendable {
   /// are those of what is left.
   public let processorShare: Double
 
-  /// Measures with the threads and kernels of a model's requests; nil where the system refuses 80 MiB or threads.
+  /// Measures with the threads and kernels of a model's requests; nil where the budget leaves less than 100 MiB, or the
+  /// system refuses memory or threads.
   public static func measure(_ model: Model) -> MachineSpeed? {
-    guard let pool = try? model.runtime.threads() else { return nil }
+    guard hasRoom(model), let pool = try? model.runtime.threads() else { return nil }
     let isa = model.runtime.options.instructionSet
     guard
       let quantized = ProductProbe(
@@ -34,6 +35,17 @@ public struct MachineSpeed: Sendable {
       floatOperations: float.operations / float.seconds(&share),
       weightBytes: Double(wide.weightByteCount) / wide.seconds(&share),
       diskBytes: DiskProbe.bytesPerSecond(model.file), processorShare: share)
+  }
+}
+
+extension MachineSpeed {
+  /// What the measurement takes at most.
+  private static let memoryBytes = 100 << 20
+
+  private static func hasRoom(_ model: Model) -> Bool {
+    guard let budget = try? model.runtime.ledger.budget() else { return true }
+    let used = max(budget.claimedBytes, 0) + model.runtime.program.byteCount
+    return budget.namedBytes - used >= memoryBytes
   }
 }
 

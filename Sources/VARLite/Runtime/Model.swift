@@ -67,14 +67,20 @@ public final class Model: Sendable {
     path = file.path
     self.file = file
     self.options = options
-    configuration = try VARGPTConfiguration(config: file.jsonAttachment("configuration"))
+    configuration = try Self.inFile(file) {
+      try VARGPTConfiguration(config: file.jsonAttachment("configuration"))
+    }
     tensors = configuration.tensors
     sources = WeightSources(
       file, tensors: tensors, threadCount: runtime.options.threadCount, fixed: source)
-    generationDefaults = try GenerationDefaults(
-      config: file.jsonAttachment("generation_configuration"),
-      endOfSequence: [configuration.specialTokens.endOfSequence])
-    imagePreprocessing = try ImagePreprocessing(json: file.jsonAttachment("image_preprocessing"))
+    let endOfSequence = [configuration.specialTokens.endOfSequence]
+    generationDefaults = try Self.inFile(file) {
+      try GenerationDefaults(
+        config: file.jsonAttachment("generation_configuration"), endOfSequence: endOfSequence)
+    }
+    imagePreprocessing = try Self.inFile(file) {
+      try ImagePreprocessing(json: file.jsonAttachment("image_preprocessing"))
+    }
     guard let tables = try file.attachmentInPlace("tokenizer") else {
       throw VARLiteError(
         .model, "\(file.path): holds no tokenizer; convert the model again")
@@ -101,6 +107,17 @@ public final class Model: Sendable {
     openedRoomBytes = ProcessMemory.room()
     components = Set(TensorSpecification.Component.allCases.filter(weights.has))
     runtime.memory.opened(self, before: before)
+  }
+
+  /// Reads a part of the file; errors that do not say so tell which file it is, and what to do.
+  private static func inFile<Value>(_ file: VQ4File, _ body: () throws -> Value) throws -> Value {
+    do {
+      return try body()
+    } catch let error as VQ4Error {
+      throw error
+    } catch {
+      throw VARLiteError(.model, "\(file.path): \(error); convert the model again")
+    }
   }
 
   /// The tensors by name, for whoever plans without reading any.

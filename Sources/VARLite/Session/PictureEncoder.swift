@@ -1,5 +1,6 @@
 import VARKernels
 import VARModels
+import VARSystem
 import VARVision
 
 /// Runs pictures through the vision tower in a memory of its own, which is given back before the language model starts.
@@ -24,6 +25,10 @@ struct PictureEncoder {
       let grid = GridSize(height: picture.gridHeight, width: picture.gridWidth)
       let merged = GridSize(height: grid.height / 2, width: grid.width / 2)
       report(picture, index)
+      let byteCount = merged.tokenCount * hiddenSize * MemoryLayout<Float>.stride
+      do throws(SystemError) { try HeapMemory.require(byteCount) } catch {
+        throw VARLiteError.noMemory(byteCount)
+      }
       var embeddings = [Float](repeating: 0, count: merged.tokenCount * hiddenSize)
       try picture.values.withRows(columns: configuration.vision.patchValues) { patches in
         try embeddings.withMutableRows(columns: hiddenSize) { output in

@@ -2,8 +2,10 @@ import VARModels
 import VARTokenizer
 
 /// Messages to token ids (MODEL 4).
-struct PromptBuilder {
+package struct PromptBuilder {
   let model: Model
+
+  package init(model: Model) { self.model = model }
 
   private var tokens: SpecialTokens { model.configuration.specialTokens }
 
@@ -33,8 +35,8 @@ struct PromptBuilder {
   /// Throws `contextFull` for a text that is too long whatever its tokens: it is not encoded.
   private func checkLength(of messages: [Message]) throws(VARLiteError) {
     let byteCount = messages.reduce(0) { $0 + $1.textByteCount }
-    // Normalization makes a text shorter by two thirds at most.
-    let least = byteCount / (3 * max(1, model.tokenizer.longestTokenByteCount))
+    // Normalization may make a text shorter, by less than three quarters.
+    let least = byteCount / (4 * max(1, model.tokenizer.longestTokenByteCount))
     let limit = model.configuration.languageModel.maxPositionEmbeddings
     guard least < limit else {
       throw VARLiteError(
@@ -54,7 +56,7 @@ struct PromptBuilder {
   }
 
   /// Repeats the i-th placeholder once for each token of the i-th picture.
-  func expand(_ ids: [Int32], pictures: [Int]) throws(TokenizerError) -> [Int32] {
+  package func expand(_ ids: [Int32], pictures: [Int]) throws(TokenizerError) -> [Int32] {
     try ChatTemplate.expandImagePads(in: ids, padID: Int32(tokens.imagePad), counts: pictures)
   }
 

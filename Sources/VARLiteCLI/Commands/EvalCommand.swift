@@ -4,6 +4,7 @@ import VAREvaluation
 import VARJSON
 import VARLite
 import VARModels
+import VARSystem
 
 extension EvaluationRun.Part: ExpressibleByArgument {}
 
@@ -38,7 +39,26 @@ struct EvalCommand: ParsableCommand {
     if let limit, limit < 1 { throw ValidationError("--limit is 1 or more, not \(limit)") }
   }
 
+  /// Throws `memory` where reading the set may take more than is granted: no model is open yet that could plan it.
+  private func requireMemory() throws(VARLiteError) {
+    guard let budget = model.ram?.bytes,
+      let byteCount = FileStatus("\(directory)/eval.json")?.byteCount
+    else { return }
+    let needed =
+      (ProcessMemory.current()?.byteCount ?? 0) + JSONValue.treeByteCount(ofText: byteCount)
+      + byteCount
+    guard needed > budget else { return }
+    throw VARLiteError(
+      .memory,
+      "\(directory)/eval.json: reading it may take \(needed) bytes of memory, the program "
+        + "included, \(budget) are granted; give --ram \((needed + (1 << 20) - 1) >> 20)M")
+  }
+
   func run() throws {
+    guard !directory.isEmpty else {
+      throw VARLiteError(.request, "the set has an empty name; name its folder")
+    }
+    try requireMemory()
     let set = try EvaluationSet(directory: directory)
     let model = try self.model.open()
     let options = Model.Options(residency: model.options.residency)

@@ -81,7 +81,7 @@ struct PlanCommand: ParsableCommand {
     try model.requireFit(request, promptTokens: promptTokens)
   }
 
-  private func title(_ model: Model) -> String { "\(task.rawValue) with \(model.path)" }
+  private func title(_ model: Model) -> String { "\(task.rawValue) with \(model.path.printable)" }
 
   private func request() throws -> Request {
     let count = images ?? (task == .edit || imageSize != nil ? 1 : 0)

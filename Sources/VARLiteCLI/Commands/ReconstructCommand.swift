@@ -52,7 +52,7 @@ struct ReconstructCommand: ParsableCommand {
         ("height", .integer(result.picture.height)), ("psnr_db", .number(decibels)),
         ("bits", .integer(result.bits.reduce(0) { $0 + $1.count })),
       ])
-      FileOutput.report(object, beside: output)
+      FileOutput.report(object, beside: [output])
     } else if !self.model.quiet {
       progress.line(
         "\(output): \(result.picture.width)x\(result.picture.height), PSNR \(decibels) dB against "

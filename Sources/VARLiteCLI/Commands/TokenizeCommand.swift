@@ -41,7 +41,7 @@ struct TokenizeCommand: ParsableCommand {
     if decode {
       let ids = try input.split(whereSeparator: \.isWhitespace)
         .map { try id(String($0)) }
-      Console.output(tokenizer.decode(ids, skipSpecial: false) + "\n")
+      Console.output(written: tokenizer.decode(ids, skipSpecial: false) + "\n")
     } else {
       let ids = tokenizer.encode(input).map(String.init)
       Console.output(ids.joined(separator: " ") + "\n")

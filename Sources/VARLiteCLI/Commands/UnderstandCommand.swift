@@ -20,6 +20,10 @@ struct UnderstandCommand: ParsableCommand {
 
   func run() throws {
     if let trace = input.trace {
+      guard model.json || !FileOutput.isStandardOutput(trace) else {
+        throw VARLiteError(
+          .request, "standard output takes the answer; name a file for the trace, or give --json")
+      }
       try TraceOutput.check(trace, sparing: pictures.images + [try self.model.path()])
     }
     let question = try promptOption.text(self.question, "question")
@@ -55,6 +59,6 @@ struct UnderstandCommand: ParsableCommand {
       ("model", .string(model.contentHash)), ("seconds", .number(progress.elapsedSeconds)),
       ("memory", answer.plan.memoryJSON),
     ])
-    Console.output(JSONValue.object(object))
+    FileOutput.report(object, beside: [input.trace])
   }
 }

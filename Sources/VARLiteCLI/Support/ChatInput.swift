@@ -18,6 +18,9 @@ struct ChatInput {
 
   init(isQuiet: Bool) { showsPrompt = !isQuiet && Console.errorIsTerminal }
 
+  /// Whether more lines may come after one that could not be read.
+  var goesOn: Bool { editor == nil && plain.goesOn }
+
   /// The next line; nil at the end.
   ///
   /// The first Ctrl-C at a prompt drops the line, the next one in a row ends the program.

@@ -2,6 +2,7 @@ import VARKernels
 import VARLite
 import VARModels
 import VARSharedCLI
+import VARSystem
 import VARVision
 
 /// How `chat` goes.
@@ -64,7 +65,7 @@ struct ChatLoop {
         "\(model): /image, /draw, /edit, /seed, /clear, /exit; /help says more; "
           + "Ctrl-C ends an answer")
     }
-    while let line = try input.nextLine() {
+    while let line = try nextLine() {
       let words = line.split(maxSplits: 1, whereSeparator: \.isWhitespace)
       guard let first = words.first else { continue }
       let rest = words.count > 1 ? String(words[1]).trimmed : ""
@@ -86,18 +87,29 @@ struct ChatLoop {
     if input.isInteractive { Console.error("") }
   }
 
+  /// The next line that can be read; a line that is no text, or too long, is told.
+  private mutating func nextLine() throws(VARLiteError) -> String? {
+    while true {
+      do throws(VARLiteError) {
+        return try input.nextLine()
+      } catch {
+        guard error.category == .request, input.goesOn else { throw error }
+        Console.error(Failure.text(error))
+      }
+    }
+  }
+
   private mutating func addPicture(_ text: String) {
     guard !text.isEmpty else { return Console.error("/image needs a path") }
     let path = PathArgument.path(text)
-    do throws(VARLiteError) {
+    do {
       guard waiting.count < Request.maximumPictureCount else {
         return Console.error("\(waiting.count) pictures go with the next turn, and no more can")
       }
-      let picture = try PictureInput.file(path, ram: settings.ram)
+      let (picture, size) = try PictureInput.file(path, ram: settings.ram)
       waiting.append(picture)
       lastPicture = picture
       guard !settings.isQuiet else { return }
-      let size = try picture.extents()
       Console.error(
         "\(path): \(size.width)x\(size.height), "
           + (waiting.count == 1
@@ -183,9 +195,14 @@ extension ChatLoop {
       return .text
     }
     lastPicture = Picture(image)
-    let path = freePath()
+    let path = try takenPath()
     let texts = settings.hasMetadata ? [("prompt", text), ("seed", "\(seed)")] : []
-    try PictureOutput(path, quality: nil).write(image, text: texts)
+    do {
+      try PictureOutput(path, quality: nil).write(image, text: texts)
+    } catch {
+      FileTree.remove(path)
+      throw error
+    }
     Console.output("\(path)\n")
     if !settings.isQuiet {
       let seconds = ProgressLine.seconds(progress.elapsedSeconds)
@@ -223,12 +240,19 @@ extension ChatLoop {
     }
   }
 
-  /// Pictures of earlier conversations stay.
-  private mutating func freePath() -> String {
+  /// Takes a name for a picture by an empty file: pictures of other conversations stay, of those that run now too.
+  private mutating func takenPath() throws(VARLiteError) -> String {
     while true {
       drawnCount += 1
       let path = "\(settings.outputFolder)/varlite-\(drawnCount).png"
-      if !FileOutput.exists(path) { return path }
+      do throws(SystemError) {
+        try WholeFile.claim(path)
+        return path
+      } catch {
+        guard error.isTaken else {
+          throw VARLiteError(.file, "\(path): cannot be written: \(error.message)\(error.advice)")
+        }
+      }
     }
   }
 }

@@ -12,6 +12,7 @@ import VARSystem
 /// Standard output and standard error, without buffering of our own.
 enum Console {
   static let errorIsTerminal = isatty(STDERR_FILENO) == 1
+  private static let outputIsTerminal = isatty(STDOUT_FILENO) == 1
   private static let firstOutputError = Atomic<Int32>(0)
 
   /// Why standard output could not be written; work whose result it carries is to stop.
@@ -24,6 +25,12 @@ enum Console {
 
   /// A line, or several, of this program's own.
   static func error(_ line: String) { send(line.escapedLines + "\n", to: STDERR_FILENO) }
+
+  /// Text that a model or a foreign vocabulary wrote: as it is for a file or a program, without what a terminal obeys
+  /// for a terminal.
+  static func output(written text: String) {
+    output(outputIsTerminal ? text.escapedLines : text)
+  }
 
   /// A document on one line.
   static func output(_ value: JSONValue) { output(value.terminalText + "\n") }

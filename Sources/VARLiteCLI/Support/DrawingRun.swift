@@ -51,7 +51,7 @@ struct DrawingRun {
         ("model", .string(response.settings.model)), ("seconds", .number(seconds)),
         ("memory", response.plan.memoryJSON),
       ])
-      FileOutput.report(object, beside: image.output)
+      FileOutput.report(object, beside: [image.output, input.trace])
     } else if !self.model.quiet {
       progress.line(
         "\(image.output): \(picture.width)x\(picture.height) in "

@@ -3,10 +3,13 @@ import VARSystem
 
 /// Reads whole small files.
 enum FileInput {
-  /// A tokenizer's tables may have as much.
-  static let maximumByteCount = 64 << 20
+  /// A `tokenizer.json` may have as much.
+  static let maximumByteCount = 16 << 20
 
   static func bytes(_ path: String) throws(VARLiteError) -> [UInt8] {
+    guard !path.isEmpty else {
+      throw VARLiteError(.request, "a file has an empty name; name one")
+    }
     let bytes: [UInt8]?
     do throws(SystemError) {
       bytes = try WholeFile.read(path, atMost: maximumByteCount)

@@ -49,13 +49,19 @@ enum FileOutput {
 
   /// Checks before the work that a file can be made at `path`, and that none of `inputs` is lost by it.
   static func check(_ path: String, sparing inputs: [String] = []) throws(VARLiteError) {
-    guard path != "-" else { return }
+    guard path != "-" else {
+      guard !inputs.contains(where: isStandardOutput) else {
+        throw VARLiteError(.request, "standard output takes one file; name another output")
+      }
+      return
+    }
     holdSpare(false)
     defer { holdSpare(true) }
     guard !path.isEmpty else {
       throw VARLiteError(.request, "the output has an empty name; name a file")
     }
-    for input in inputs where WholeFile.isSamePlace(path, input) {
+    for input in inputs
+    where WholeFile.isSamePlace(path, input) || isStandardOutput(path) && isStandardOutput(input) {
       throw VARLiteError(
         .request, "\(path): this run reads or writes that file already; name another output")
     }
@@ -69,10 +75,22 @@ enum FileOutput {
     }
   }
 
-  /// Prints the JSON object of a run whose file went to `path`: standard output holds one thing.
-  static func report(_ object: JSONObject, beside path: String) {
+  /// Prints the JSON object of a run whose files went to `paths`: standard output holds one thing.
+  static func report(_ object: JSONObject, beside paths: [String?]) {
     let text = JSONValue.object(object).terminalText
-    if path == "-" { Console.error(text) } else { Console.output(text + "\n") }
+    if paths.contains(where: { $0.map(isStandardOutput) ?? false }) {
+      Console.error(text)
+    } else {
+      Console.output(text + "\n")
+    }
+  }
+
+  /// Whether bytes for `path` go to standard output, by whatever name.
+  static func isStandardOutput(_ path: String) -> Bool {
+    guard path != "-" else { return true }
+    guard path.hasPrefix("/dev/") || path.hasPrefix("/proc/") else { return false }
+    guard let own = FileStatus.standardOutput?.identity else { return false }
+    return FileStatus(path)?.identity == own
   }
 
   static func exists(_ path: String) -> Bool { FileStatus(path) != nil }

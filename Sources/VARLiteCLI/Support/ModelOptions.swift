@@ -47,7 +47,7 @@ struct ModelOptions: ParsableArguments {
     help: ArgumentHelp(
       """
       Memory that varlite may take, with K, M or G; what does not fit is streamed or refused. Default: what the \
-      system and its control groups have, but for a sixteenth.
+      system and its control groups have, but for a sixteenth, at least 64M.
       """, valueName: "bytes"))
   var ram: ByteCount?
 

@@ -13,28 +13,45 @@ enum PictureInput {
   ///
   /// - Parameter ram: memory that the program may take; nil takes what the system has.
   static func picture(_ path: String, ram: ByteCount?) throws -> Picture {
-    guard path == standardInput else { return try file(path, ram: ram) }
-    let picture = Picture(bytes: try standardInputBytes(limits(ram)), name: StandardInput.name)
+    guard path == standardInput else { return try file(path, ram: ram).picture }
+    var input = StandardInput()
+    let picture = Picture(
+      bytes: try streamed(limits(ram), StandardInput.name) { try input.bytes(atMost: $0) },
+      name: StandardInput.name)
     _ = try picture.outline(limits: limits(ram))
     return picture
   }
 
-  private static func standardInputBytes(_ limits: ImageLimits) throws -> [UInt8] {
+  /// A file, whatever its name, and its extents. A pipe, which gives its bytes once, is read at once.
+  static func file(
+    _ path: String, ram: ByteCount?
+  ) throws -> (picture: Picture, extents: ImageDecoder.Extents) {
+    guard !path.isEmpty else {
+      throw VARLiteError(.request, "a picture has an empty name; name a file")
+    }
+    var picture = Picture(path: path)
+    if FileStatus(path)?.kind == .special {
+      let bytes = try streamed(limits(ram), path) { count throws(VARLiteError) in
+        do throws(SystemError) { return try WholeFile.read(path, atMost: count) } catch {
+          throw VARLiteError(.picture, "\(path): cannot be read: \(error.message)\(error.advice)")
+        }
+      }
+      picture = Picture(bytes: bytes, name: path)
+    }
+    return (picture, try picture.outline(limits: limits(ram)).extents)
+  }
+
+  /// Bytes whose number is not known beforehand.
+  private static func streamed(
+    _ limits: ImageLimits, _ name: String, _ read: (_ atMost: Int) throws -> [UInt8]?
+  ) throws -> [UInt8] {
     var limits = limits
     // For a moment the bytes are there twice, when the array that they are gathered in grows.
     limits.maximumMemoryBytes /= 2
-    var input = StandardInput()
-    guard let bytes = try input.bytes(atMost: limits.readableFileBytes) else {
-      throw limits.excess(nil).at(StandardInput.name)
+    guard let bytes = try read(limits.readableFileBytes) else {
+      throw limits.excess(nil).at(name)
     }
     return bytes
-  }
-
-  /// A file, whatever its name.
-  static func file(_ path: String, ram: ByteCount?) throws(VARLiteError) -> Picture {
-    let picture = Picture(path: path)
-    _ = try picture.outline(limits: limits(ram))
-    return picture
   }
 
   /// Decoding must fit into what the budget leaves; it is never a reason to decode less of the picture.

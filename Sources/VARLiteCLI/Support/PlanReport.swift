@@ -90,8 +90,8 @@ struct PlanReport {
   private func busy(_ speed: MachineSpeed) -> String {
     guard speed.processorShare < Self.busyShare else { return "" }
     return
-      "\nthe machine is busy: of its processors \(Int(speed.processorShare * 100)) % were free "
-      + "for this measurement; measure again when other programs have ended"
+      "\nthe machine is busy: the threads got \(Int(speed.processorShare * 100)) % of the time "
+      + "that they asked for; measure again when other programs have ended"
   }
 
   private static let busyShare = 0.75

@@ -82,10 +82,10 @@ final class ProgressLine {
     if printsText {
       hasShownText = true
       close()
-      Console.output(text)
+      Console.output(written: text)
     } else if !isQuiet {
       if openLine == .step { close() }
-      Console.send(text, to: STDERR_FILENO)
+      Console.send(text.escapedLines, to: STDERR_FILENO)
       openLine = text.hasSuffix("\n") ? .none : .text
     }
   }

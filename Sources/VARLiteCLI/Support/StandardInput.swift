@@ -18,9 +18,17 @@ struct StandardInput {
   private var buffer: [UInt8] = []
   private var start = 0
   private var isAtEnd = false
+  /// Whether the rest of a line that was too long is still to come.
+  private var skipsLine = false
+  private var hasFailed = false
+  /// Whether more lines may come: not after a fault of the system.
+  var goesOn: Bool { !hasFailed }
 
   /// The next line without its line break; nil at the end.
+  ///
+  /// After an error, the next call gives the line after the one that could not be read.
   mutating func nextLine() throws(VARLiteError) -> String? {
+    try skipLine()
     var searched = start
     while true {
       if let end = buffer[searched...].firstIndex(of: UInt8(ascii: "\n")) {
@@ -36,6 +44,23 @@ struct StandardInput {
       start = 0
       searched = buffer.count
       try fill()
+    }
+  }
+
+  /// Leaves out the rest of a line that was too long.
+  private mutating func skipLine() throws(VARLiteError) {
+    while skipsLine {
+      if let end = buffer[start...].firstIndex(of: UInt8(ascii: "\n")) {
+        start = end + 1
+        skipsLine = false
+      } else {
+        (buffer, start) = ([], 0)
+        guard !isAtEnd else {
+          skipsLine = false
+          return
+        }
+        try receive()
+      }
     }
   }
 
@@ -58,7 +83,13 @@ struct StandardInput {
 
   private mutating func receive() throws(VARLiteError) {
     var block = [UInt8](repeating: 0, count: 65_536)
-    let count = try Self.receive(into: &block)
+    let count: Int
+    do throws(VARLiteError) {
+      count = try Self.receive(into: &block)
+    } catch {
+      hasFailed = true
+      throw error
+    }
     isAtEnd = count == 0
     buffer += block.prefix(count)
   }
@@ -66,6 +97,7 @@ struct StandardInput {
   private mutating func fill() throws(VARLiteError) {
     try receive()
     guard buffer.count - start <= Self.maximumByteCount else {
+      skipsLine = true
       throw VARLiteError(
         .request, "\(Self.name): more than \(Self.maximumByteCount >> 20) MiB of text")
     }

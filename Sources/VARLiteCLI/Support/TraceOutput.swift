@@ -20,14 +20,15 @@ enum TraceOutput {
     }
   }
 
-  /// What collects the tensors of a run for `path`: on the disk, since they may be more than the memory.
+  /// What collects the tensors of a run for `path`: on the disk, since they may be more than the memory, and `/tmp` is
+  /// memory on many systems.
   static func recorder(for path: String) throws -> TraceRecorder {
     let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
     let folder = parts.isEmpty ? "." : parts.joined(separator: "/") + "/"
     if path != "-", !FileOutput.isSpecial(path), let file = try? OpenFile.temporary(in: folder) {
       return TraceRecorder(spool: file)
     }
-    let other = try ProgramInput.variable("TMPDIR") ?? "/tmp"
+    let other = try ProgramInput.variable("TMPDIR") ?? "/var/tmp"
     do throws(SystemError) {
       return TraceRecorder(spool: try OpenFile.temporary(in: other))
     } catch {

@@ -70,6 +70,9 @@ package struct VARGPTConfiguration: Sendable, Equatable {
         try grid(entry, key: "vargpt_gen.scale_schedule")
       }
       try reader.require(!list.isEmpty, "scale_schedule", "holds no scale")
+      // The first scale starts from one vector for each branch.
+      try reader.require(
+        result.scales[0].tokenCount == 1, "scale_schedule", "begins with another scale than 1 x 1")
     }
     if let reference = reader.value("rope_reference_hw") {
       result.ropeReference = try grid(reference, key: "vargpt_gen.rope_reference_hw")
