@@ -84,6 +84,13 @@ let package = Package(
       name: "VAREvaluation", dependencies: ["VARSystem", "VARJSON", "VARVision", "VARLite"]),
     // Holds a model against another one of the same weights, with the history forced.
     .target(name: "VARAccuracy", dependencies: ["VARJSON", "VARVision", "VARLite"]),
+    // Shows the layers of a model the tokens of many cases, and sums what goes into them.
+    .target(
+      name: "VARCalibration",
+      dependencies: [
+        "CVARKernels", "VARSystem", "VARKernels", "VARVision", "VARModels", "VARQuantization",
+        "VARLite",
+      ]),
     // Peak loops and the allocation counter of the benchmarks.
     .target(name: "CVARProbes"),
     // Measures the machine, the kernels and whole models of synthetic weights.
@@ -113,7 +120,8 @@ let package = Package(
       name: "VARConvertCLI",
       dependencies: [
         "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer", "VARModels",
-        "VARCheckpoint", "VARQuantization", "VARConversion", "VARSharedCLI",
+        "VARCheckpoint", "VARQuantization", "VARConversion", "VARLite", "VARCalibration",
+        "VARSharedCLI",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -143,7 +151,8 @@ let package = Package(
       dependencies: ["VQ4Format", "CVARKernels", "CZstd", "CXXHash", "VARTestSupport"]),
     .testTarget(name: "VARCheckpointTests", dependencies: ["VARCheckpoint", "VARTestSupport"]),
     .testTarget(
-      name: "VARQuantizationTests", dependencies: ["VARQuantization", "VARTestSupport"]),
+      name: "VARQuantizationTests",
+      dependencies: ["CVARKernels", "VARQuantization", "VARTestSupport"]),
     .testTarget(
       name: "VARConversionTests",
       dependencies: [

@@ -1,7 +1,7 @@
 import VARJSON
 
 /// One safetensors file with a checked header.
-final class SafetensorsFile: Sendable {
+package final class SafetensorsFile: Sendable {
   /// A header takes about 110 bytes for each tensor: real ones have up to some hundred kilobytes. The format itself
   /// allows 100 MB.
   static let maximumHeaderByteCount = 16 << 20
@@ -9,16 +9,21 @@ final class SafetensorsFile: Sendable {
 
   let file: InputFile
   /// In the order of their offsets.
-  let tensors: [CheckpointTensor]
+  package let tensors: [CheckpointTensor]
+  /// Texts that the file says of itself.
+  package let metadata: [String: String]
   /// Bytes before the first tensor.
   let headerByteCount: Int
 
   var path: String { file.path }
 
-  init(path: String) throws(CheckpointError) {
+  package init(path: String) throws(CheckpointError) {
     file = try InputFile(path: path)
     let header = try Self.header(of: file)
     headerByteCount = header.end
+    metadata = (header.object["__metadata__"]?.objectValue?.members ?? []).reduce(into: [:]) {
+      $0[$1.key] = $1.value.stringValue
+    }
     tensors = try Self.tensors(of: header.object, in: file, dataOffset: header.end)
   }
 

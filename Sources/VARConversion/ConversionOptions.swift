@@ -14,6 +14,8 @@ package struct ConversionOptions: Sendable {
   package var memoryByteCount: Int
   /// Whether an existing output is replaced, and what a stopped conversion left beside it.
   package var overwrite: Bool
+  /// What weights are rounded with; nil rounds each to the nearest.
+  package var calibration: CalibrationFile?
   /// Whether weights may be one value throughout, or zeros to the end of their file. Else they are refused, since a
   /// download that stopped leaves them so.
   package var allowsZeroWeights = false

@@ -13,6 +13,10 @@ package struct ConversionPlan: Sendable {
     package let precision: Precision
     /// Inputs that share a scale; 0 for floats.
     package let groupSize: Int
+    /// Name of the weight whose input it takes.
+    let input: String
+    /// How it is rounded where its inputs are known.
+    package let rounding: Rounding
     /// Pattern of the deciding rule; empty for norms, biases and constants, which are always f32.
     package let rule: String
     /// Index of the deciding rule, or nil.
@@ -156,6 +160,8 @@ extension ConversionPlan.Row {
     }
     group = entry.specification.group.name
     component = entry.specification.component.rawValue
+    input = entry.specification.input
+    rounding = decision?.rounding ?? .nearest
     rule = decision?.ruleText ?? ""
     ruleIndex = decision?.rule
     self.precision = precision

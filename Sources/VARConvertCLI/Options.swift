@@ -76,6 +76,12 @@ struct ConversionArguments: ParsableArguments {
   var precision: String?
 
   @Option(
+    help: ArgumentHelp(
+      "Round with error compensation by what varconvert calibrate wrote.", valueName: "file"),
+    completion: .file(extensions: ["safetensors"]))
+  var calibration: String?
+
+  @Option(
     parsing: .unconditional,
     help: ArgumentHelp("Group of every int rule: 16, 32, 64 or 128.", valueName: "n"))
   var groupSize: Int?
@@ -132,6 +138,7 @@ struct ConversionArguments: ParsableArguments {
     if let threads { options.threadCount = threads }
     if let ram { options.memoryByteCount = ram.bytes }
     options.allowsZeroWeights = allowZeroWeights
+    options.calibration = try calibration.map { try CalibrationFile(path: $0) }
     options.memoryByteCount = min(options.memoryByteCount, limit(options) ?? .max)
     return options
   }

@@ -29,7 +29,7 @@ struct VARConvert: ParsableCommand {
     discussion: "Example: varconvert weights/ -o model.vq4 --recipe balanced",
     version: ProgramVersion.text("varconvert"),
     subcommands: [
-      ConvertCommand.self, PlanCommand.self, CheckCommand.self,
+      ConvertCommand.self, PlanCommand.self, CheckCommand.self, CalibrateCommand.self,
     ],
     defaultSubcommand: ConvertCommand.self)
 

@@ -62,7 +62,7 @@ extension Recipe.Rule {
       value,
       keys: [
         "match", "component", "layers", "precision", "group_size", "count", "optional",
-        "max_relative_error", "why",
+        "max_relative_error", "rounding", "why",
       ])
     patterns = try reader.texts(object, "match").map { NamePattern($0) }
     guard !patterns.isEmpty else { throw reader.fault("match is required") }
@@ -90,6 +90,14 @@ extension Recipe.Rule {
             + "\(precision.allowedGroupSizes)")
       }
       groupSize = size
+    }
+    rounding = .compensated
+    if object["rounding"] != nil {
+      let text = try reader.text(object, "rounding")
+      guard let rounding = Rounding(rawValue: text) else {
+        throw reader.fault("rounding \"\(text)\" is not nearest or compensated")
+      }
+      self.rounding = rounding
     }
     count = nil
     if let value = object["count"] {

@@ -24,6 +24,7 @@ package struct Recipe: Sendable, Equatable {
     var layers: [LayerSelector]
     var precision: Precision
     var groupSize: Int
+    var rounding: Rounding
     var count: Int?
     var isOptional: Bool
     var maximumRelativeError: Double?
@@ -59,6 +60,8 @@ package struct Recipe: Sendable, Equatable {
     package let precision: Precision
     /// The wanted group; the row may force a smaller one. 0 for floats.
     package let groupSize: Int
+    /// How integers are rounded where a calibration is given.
+    package let rounding: Rounding
   }
 
   /// The relative RMS error that `check` accepts for a weight decided by `rule` and stored as `precision`.
@@ -107,7 +110,7 @@ package struct Recipe: Sendable, Equatable {
       decisions.append(
         Decision(
           rule: index, ruleText: rule.patterns.map(\.text).joined(separator: " "),
-          precision: rule.precision, groupSize: rule.groupSize))
+          precision: rule.precision, groupSize: rule.groupSize, rounding: rule.rounding))
     }
     for (index, rule) in rules.enumerated() {
       let place = "recipe \(name), rule \(index + 1) (\(rule.patterns[0].text))"

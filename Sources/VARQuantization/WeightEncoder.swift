@@ -9,11 +9,19 @@ package final class WeightEncoder {
   private var tileScales: [UInt16]
   private var tileSuperscales: [UInt16]
   private var row: [UInt16]
+  private let rounder: CompensatedRounder?
 
-  /// - Parameter isa: the instruction set that quantizes; the result does not depend on it.
-  package init(format: WeightFormat, isa: cvar_isa = cvar_isa_best()) {
+  /// - Parameters:
+  ///   - compensation: what integers in tiles are rounded with; nil rounds to the nearest.
+  ///   - isa: the instruction set that quantizes; the result does not depend on it.
+  package init(
+    format: WeightFormat, compensation: Compensation? = nil, isa: cvar_isa = cvar_isa_best()
+  ) {
     precondition(cvar_isa_is_supported(isa) != 0, "this machine has the instruction set")
     self.format = format
+    let isCompensated = format.precision.isInteger && format.layout == .tiles
+    rounder =
+      isCompensated ? compensation.map { CompensatedRounder(format, $0, isa: isa) } : nil
     quantizers = cvar_weight_quantizers_for(isa).pointee
     func words(_ byteCount: Int) -> [UInt16] {
       [UInt16](repeating: 0, count: (byteCount + 1) / 2)
@@ -74,6 +82,8 @@ package final class WeightEncoder {
         "row \(firstRow + doneCount) holds a value beyond the range of "
           + "\(format.precision.rawValue); give this weight f32 in the recipe")
     }
+    rounder?.round(
+      x, UnitStreams(output, format: format, rowCount: rowCount), &errors)
     return errors.reduce(into: WeightError()) {
       $0 += WeightError(squaredError: $1.squared_error, squaredSum: $1.squared_sum)
     }

@@ -42,6 +42,13 @@ import Testing
     ),
     ("VAREvaluation", ["VARSystem", "VARJSON", "VARVision", "VARLite"]),
     ("VARAccuracy", ["VARJSON", "VARVision", "VARLite"]),
+    (
+      "VARCalibration",
+      [
+        "CVARKernels", "VARSystem", "VARKernels", "VARVision", "VARModels", "VARQuantization",
+        "VARLite",
+      ]
+    ),
     ("CVARProbes", []),
     (
       "VARBench",
@@ -63,7 +70,8 @@ import Testing
       "VARConvertCLI",
       [
         "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer", "VARModels",
-        "VARCheckpoint", "VARQuantization", "VARConversion", "VARSharedCLI", "ArgumentParser",
+        "VARCheckpoint", "VARQuantization", "VARConversion", "VARLite", "VARCalibration",
+        "VARSharedCLI", "ArgumentParser",
       ]
     ),
     (

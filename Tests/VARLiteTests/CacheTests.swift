@@ -25,7 +25,8 @@ import VARTestSupport
     var plan = MemoryPlan()
     _ = ScaleTransformerState.reserve(
       &plan, configuration.generator, hiddenSize: configuration.languageModel.hiddenSize,
-      capacity: .init(schedule: schedule, textLengths: [48, 48]), kvType: .int8)
+      capacity: .init(schedule: schedule, textLengths: [48, 48]),
+      kv: (.int8, configuration.generator.depth))
     // 16 heads of 128 codes and a scale, for a key and for a value.
     let generatorToken = 2 * 16 * (128 + 4)
     #expect(bytes(plan, "generator.kv") == 2 * generatorToken * (32 * stored + tail))

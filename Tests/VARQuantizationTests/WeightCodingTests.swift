@@ -1,3 +1,4 @@
+import CVARKernels
 import Testing
 import VARQuantization
 import VARTestSupport
@@ -14,8 +15,11 @@ struct Encoded {
   var superscales: [UInt8] = []
   var error = WeightError()
 
-  init(_ x: [Float], _ format: WeightFormat) throws {
-    let encoder = WeightEncoder(format: format)
+  init(
+    _ x: [Float], _ format: WeightFormat, compensation: Compensation? = nil,
+    isa: cvar_isa = cvar_isa_best()
+  ) throws {
+    let encoder = WeightEncoder(format: format, compensation: compensation, isa: isa)
     for first in stride(from: 0, to: format.rows, by: 16) {
       let rowCount = min(16, format.rows - first)
       let counts = format.byteCounts(rowCount: rowCount)

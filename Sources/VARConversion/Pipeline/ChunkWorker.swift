@@ -35,7 +35,10 @@ final class ChunkWorker {
     if current?.rowIndex != job.rowIndex {
       // The rows of one weight go before those of the next are there.
       current = nil
-      current = (job.rowIndex, WeightEncoder(format: format), try TensorRows(job.tensor))
+      current = (
+        job.rowIndex, WeightEncoder(format: format, compensation: job.compensation),
+        try TensorRows(job.tensor)
+      )
       let unitCount = WeightFormat.unitRowCount * format.cols
       if x.count < unitCount { x = [Float](repeating: 0, count: unitCount) }
       if scratch.count < job.sourceCols { scratch = [Float](repeating: 0, count: job.sourceCols) }

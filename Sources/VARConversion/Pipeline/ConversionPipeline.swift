@@ -11,8 +11,7 @@ import VQ4Format
 /// not depend on the number of threads or slots.
 final class ConversionPipeline: @unchecked Sendable {
   private enum Task {
-    /// Finds the codebook of a weight from sample rows `[rowCount][cols]`.
-    case codebook(WeightJob, sample: [Float])
+    case prepare(JobPreparation)
     case chunk(PipelineItem)
   }
 
@@ -24,6 +23,8 @@ final class ConversionPipeline: @unchecked Sendable {
     var items: [PipelineItem] = []
     var isStopped = false
     var isClosed = false
+    /// Of the input that was prepared last: weights that share it follow each other.
+    var compensation: JobPreparation.KnownCompensation?
   }
 
   private let shared: Guarded<State>
@@ -95,9 +96,9 @@ final class ConversionPipeline: @unchecked Sendable {
     }
   }
 
-  /// Has a worker find the codebook of a weight, before anything else.
-  func findCodebook(of job: WeightJob, sample: [Float]) {
-    shared.update { $0.tasks.insert(.codebook(job, sample: sample), at: 0) }
+  /// Has a worker find what the chunks of a weight need, before anything else.
+  func prepare(_ preparation: JobPreparation) {
+    shared.update { $0.tasks.insert(.prepare(preparation), at: 0) }
   }
 
   /// No more chunks will come.
@@ -109,9 +110,14 @@ final class ConversionPipeline: @unchecked Sendable {
     let worker = ChunkWorker()
     while let task = takeTask() {
       switch task {
-      case .codebook(let job, let sample):
-        let codebook = SampleRows.codebook(of: sample, row: job.row)
-        shared.update { _ in job.setCodebook(codebook) }
+      case .prepare(let preparation):
+        let known = shared.withLock { $0.compensation }
+        let codebook = preparation.findCodebook()
+        let compensation = preparation.findCompensation(known: known)
+        shared.update { state in
+          if let compensation { state.compensation = compensation }
+          preparation.job.prepare(codebook: codebook, compensation: compensation?.value)
+        }
       case .chunk(let item):
         guard case .chunk(let job, let index, let slot) = item.content,
           let format = waitForFormat(job)
@@ -130,7 +136,7 @@ final class ConversionPipeline: @unchecked Sendable {
     }
   }
 
-  /// The codebook is being found by another worker, if it is not known yet.
+  /// What a weight needs is being found by another worker, if it is not known yet.
   private func waitForFormat(_ job: WeightJob) -> WeightFormat? {
     shared.wait { state -> WeightFormat?? in
       if state.isStopped { return .some(nil) }

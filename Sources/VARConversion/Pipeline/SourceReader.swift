@@ -1,5 +1,6 @@
 import Synchronization
 import VARCheckpoint
+import VARQuantization
 import VARSystem
 import VQ4Format
 
@@ -22,6 +23,7 @@ final class SourceReader: @unchecked Sendable {
   private let entries: [SourceMapping.Entry]
   private let rows: [ConversionPlan.Row]
   private let start: Start
+  private let calibration: CalibrationFile?
   /// Whether chunks of codes are compressed at first.
   private let isCompressing: Bool
   /// Whether what is read need not stay in the system's memory.
@@ -35,6 +37,7 @@ final class SourceReader: @unchecked Sendable {
     checkpoint = conversion.checkpoint
     entries = conversion.mapping.entries
     rows = conversion.plan.rows
+    calibration = conversion.options.calibration
     self.start = start
     isCompressing = conversion.options.layout != .map
     self.dropsCache = dropsCache
@@ -78,12 +81,25 @@ final class SourceReader: @unchecked Sendable {
       rowIndex: index, row: rows[index], kind: entries[index].specification.kind, tensor: tensor,
       order: order)
     job.isCompressing.store(isCompressing, ordering: .relaxed)
-    if index == start.rowIndex, start.chunkCount > 0 {
-      job.setCodebook(start.codebook)
-    } else if job.format == nil {
-      pipeline.findCodebook(of: job, sample: try SampleRows.read(job))
+    let isResumed = index == start.rowIndex && start.chunkCount > 0
+    let sample = job.codebook == nil && !isResumed ? try SampleRows.read(job) : nil
+    let moments = try moments(rows[index])
+    if sample == nil, moments == nil {
+      job.prepare(codebook: isResumed ? start.codebook : nil, compensation: nil)
+    } else {
+      pipeline.prepare(
+        JobPreparation(
+          job: job, codebook: isResumed ? start.codebook : nil, sample: sample, moments: moments))
     }
     return job
+  }
+
+  /// What is known of the inputs of a weight that is to be compensated.
+  private func moments(_ row: ConversionPlan.Row) throws -> SecondMoments? {
+    guard row.precision.isInteger, row.layout == .tiles, row.rounding == .compensated else {
+      return nil
+    }
+    return try calibration?.moments(of: row.input, cols: row.cols)
   }
 
   private func read(_ job: WeightJob, _ pipeline: ConversionPipeline) throws -> Bool {

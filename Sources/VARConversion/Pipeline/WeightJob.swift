@@ -19,6 +19,8 @@ final class WeightJob: @unchecked Sendable {
   private let layout: WeightFormat.Layout
   /// Set once, before any chunk is encoded, by the thread that has the pipeline's lock.
   private(set) var codebook: [Int8]?
+  private(set) var compensation: Compensation?
+  private var isPrepared: Bool
 
   init(
     rowIndex: Int, row: ConversionPlan.Row, kind: TensorSpecification.Kind,
@@ -33,6 +35,7 @@ final class WeightJob: @unchecked Sendable {
     chunkRowCount = sizes.rowCount
     chunkCount = (row.shape[0] + chunkRowCount - 1) / chunkRowCount
     codebook = row.precision == .int4 ? nil : []
+    isPrepared = false
   }
 
   /// Elements of a row as they stand in the checkpoint.
@@ -40,9 +43,10 @@ final class WeightJob: @unchecked Sendable {
   /// Bytes of a row in the checkpoint.
   var sourceRowByteCount: Int { sourceCols * tensor.elementType.byteCount }
 
-  /// Known when the codebook is.
+  /// Known when the job is prepared.
   var format: WeightFormat? {
-    codebook.map {
+    guard isPrepared else { return nil }
+    return codebook.map {
       WeightFormat(
         precision: row.precision, layout: layout, rows: row.shape[0], cols: row.cols,
         groupSize: row.groupSize
@@ -58,7 +62,12 @@ final class WeightJob: @unchecked Sendable {
     ).with(codebook: codebook)
   }
 
-  func setCodebook(_ codebook: [Int8]) { self.codebook = codebook }
+  /// - Parameter codebook: nil where there is one already, or none.
+  func prepare(codebook: [Int8]?, compensation: Compensation?) {
+    if let codebook { self.codebook = codebook }
+    self.compensation = compensation
+    isPrepared = true
+  }
 
   /// The rows of a chunk.
   func rows(ofChunk index: Int) -> Range<Int> {

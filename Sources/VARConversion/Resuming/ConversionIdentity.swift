@@ -20,6 +20,9 @@ struct ConversionIdentity {
       ("adapters", Metadata.adapters(of: conversion.checkpoint)),
       ("plan", .string(Self.hash(of: conversion.plan).description)),
     ]
+    if let calibration = conversion.options.calibration {
+      members.append(("calibration", .string(calibration.identity)))
+    }
     for attachment in attachments where attachment.name != "recipe" {
       let hash = attachment.bytes.withUnsafeBytes { VQ4Hash(of: $0) }
       members.append((attachment.name, .string(hash.description)))
@@ -57,6 +60,7 @@ struct ConversionIdentity {
       case "zstd": return "it was begun with another version of libzstd"
       case "layout": return "it was begun with layout \(theirs[key]?.stringValue ?? "")"
       case "adapters": return "it was begun with other adapters or scales"
+      case "calibration": return "it was begun with another calibration"
       case "recipe", "plan": return "it was begun with another recipe"
       default: return "\(key) is not what it was then"
       }

@@ -41,7 +41,7 @@ package struct DrawingBuffers {
       generator: ScaleTransformerState.reserve(
         &plan, generator, hiddenSize: language.hiddenSize,
         capacity: .init(schedule: schedule, textLengths: Array(textLengths[..<branches])),
-        kvType: kvType),
+        kv: (kvType, generator.depth)),
       unconditional: KVCache.Layout.reserve(
         &plan, "llm.kv.unconditional",
         .init(

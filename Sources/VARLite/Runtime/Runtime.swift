@@ -128,13 +128,13 @@ extension Runtime {
   }
 
   /// A number that no other request has.
-  var nextRequestID: Int { requestCount.add(1, ordering: .relaxed).newValue }
+  package var nextRequestID: Int { requestCount.add(1, ordering: .relaxed).newValue }
 
   /// What the process has besides requests.
   var program: ProcessMemory { memory.program }
 
   /// The threads, which the first request starts.
-  func threads() throws(VARLiteError) -> ThreadPool {
+  package func threads() throws(VARLiteError) -> ThreadPool {
     let made = try pool.withLock { pool throws(VARLiteError) -> ThreadPool? in
       if ledger.isClosed { throw MemoryLedger.closed }
       if pool == nil { pool = ThreadPool(threadCount: options.threadCount) }

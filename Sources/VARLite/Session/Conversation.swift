@@ -278,7 +278,7 @@ package final class Conversation {
 
 extension Model {
   /// Scratch of quantized activations, which every phase uses.
-  func reserveCompute(_ plan: inout MemoryPlan) -> Compute.ScratchIDs {
+  package func reserveCompute(_ plan: inout MemoryPlan) -> Compute.ScratchIDs {
     Compute.reserve(&plan, maximumColumns: largestQuantizedInput)
   }
 

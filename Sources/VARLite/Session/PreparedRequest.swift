@@ -3,18 +3,18 @@ import VARVision
 
 /// A request whose words are token ids and whose pictures' extents are known. No picture is decoded yet: it is what a
 /// request holds while it waits for memory.
-struct PreparedRequest {
-  private(set) var request: Request
+package struct PreparedRequest {
+  package private(set) var request: Request
   /// The prompt, with one placeholder per picture.
-  let ids: [Int32]
+  package let ids: [Int32]
   /// Tokens behind the prompt that the answer begins with, from a saved drawing or the start of a picture.
   let answer: [Int32]
   /// What the headers of the pictures tell.
   private let outlines: [ImageDecoder.Outline]
   /// How the pictures are resized and cut.
-  private(set) var preprocessing: ImagePreprocessing
+  package private(set) var preprocessing: ImagePreprocessing
   /// Patches along each side of the pictures.
-  private(set) var grids: [GridSize]
+  package private(set) var grids: [GridSize]
   private var countedTextTokens: Int?
 
   init(
@@ -46,7 +46,7 @@ struct PreparedRequest {
   }
 
   /// Bytes of memory that one picture after another takes at most while it is decoded and shrunk.
-  var pictureByteCount: Int {
+  package var pictureByteCount: Int {
     zip(outlines, grids).reduce(0) { largest, picture in
       let (outline, grid) = picture
       let size = ImageDecoder.Extents(
@@ -56,7 +56,7 @@ struct PreparedRequest {
   }
 
   /// Tokens of each picture.
-  var pictureTokens: [Int] { grids.map { $0.tokenCount / 4 } }
+  package var pictureTokens: [Int] { grids.map { $0.tokenCount / 4 } }
 
   /// Tokens that are read before the model writes or draws.
   var promptTokens: Int {
@@ -105,7 +105,7 @@ extension Model {
   /// Turns words into ids and reads the headers of pictures.
   ///
   /// - Parameter isFirstTurn: whether the conversation begins with the request.
-  func prepare(
+  package func prepare(
     _ request: Request, isFirstTurn: Bool
   ) throws(VARLiteError) -> PreparedRequest {
     try request.text.check()

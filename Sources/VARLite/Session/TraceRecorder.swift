@@ -20,6 +20,8 @@ package final class TraceRecorder: TraceSink {
   }
 
   private var tensors: [(name: String, tensor: Tensor)] = []
+  /// Texts that the file says of itself; none: the file says nothing.
+  package var metadata: [(name: String, text: String)] = []
   private let spool: OpenFile?
   private var spoolEnd = 0
   /// The first fault of the spool: nobody is told of it before the file is written.
@@ -143,6 +145,10 @@ extension TraceRecorder {
   private func header() -> [UInt8] {
     var header = JSONObject()
     var offset = 0
+    if !metadata.isEmpty {
+      header["__metadata__"] = .object(
+        JSONObject(metadata.map { ($0.name, JSONValue.string($0.text)) }))
+    }
     for (name, tensor) in tensors {
       header[name] = .object(
         JSONObject([

@@ -155,6 +155,16 @@ package final class ModelWeights {
     try with(.group(number(of: group)), body)
   }
 
+  /// Runs `body` while the weights of a group stay where they are, however often they are asked for meanwhile.
+  package func holding(
+    _ group: TensorGroup, apart: Bool = false, body: () throws -> Void
+  ) throws {
+    let part = apart ? WeightPart.apart(number(of: group)) : .group(number(of: group))
+    try source.acquire(part, isCancelled: isCancelled)
+    defer { source.release(part) }
+    try body()
+  }
+
   /// Runs `body` while the weights of a group that are read apart from the others, and those of another group, can be
   /// read.
   func with<Result>(

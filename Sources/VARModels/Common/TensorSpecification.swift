@@ -50,6 +50,8 @@ package struct TensorSpecification: Sendable, Equatable {
   package let component: Component
   /// Index of the layer or block inside the component, where there is one.
   package let layer: Int?
+  /// Name of the weight whose input a matrix takes: its own, or that of one before it that takes the same.
+  package fileprivate(set) var input: String
 }
 
 /// Collects the tensors of one component.
@@ -71,7 +73,7 @@ struct TensorTable {
     tensors.append(
       TensorSpecification(
         name: name, shape: shape, kind: kind, access: access, group: group, component: component,
-        layer: layer))
+        layer: layer, input: name))
   }
 
   mutating func vector(_ name: String, _ shape: Int...) { add(name, shape, .vector) }
@@ -83,6 +85,14 @@ struct TensorTable {
   ) {
     add(name + ".weight", [rows, cols], .matrix, access)
     if bias { add(name + ".bias", [rows], .vector, access) }
+  }
+
+  /// Says that layers take the same input as a layer before them.
+  mutating func share(inputOf first: String, with others: String...) {
+    for index in tensors.indices
+    where others.contains(where: { $0 + ".weight" == tensors[index].name }) {
+      tensors[index].input = first + ".weight"
+    }
   }
 
   mutating func norm(_ name: String, _ size: Int) {

@@ -109,14 +109,23 @@ package final class Qwen2Model {
     for sequence in sequences {
       sequence.cache.storeRotary(first: sequence.firstIndex, state.rotary[sequence.rows])
     }
-    for layer in layers {
-      try run.checkCancellation()
-      try weights.with(layer.group) { () throws(ModelError) in
-        for rows in Compute.rowBlocks(rowCount) {
-          forward(layer, rows, sequences, state, run.compute)
-        }
+    for layer in layers.indices {
+      try forward(layer: layer, sequences, state: state, run)
+      run.trace?.record("hidden_layer\(layer + 1)", state.hidden[..<rowCount], branches: 1)
+    }
+  }
+
+  /// One layer of `forward` alone, for passes that take other rows through a layer before they go on to the next one.
+  /// Caches in int8 need their rotary tables first.
+  package func forward(
+    layer index: Int, _ sequences: [SequenceRows], state: Qwen2State, _ run: RunContext
+  ) throws(ModelError) {
+    let layer = layers[index]
+    try run.checkCancellation()
+    try weights.with(layer.group) { () throws(ModelError) in
+      for rows in Compute.rowBlocks(sequences.last?.rows.upperBound ?? 0) {
+        forward(layer, rows, sequences, state, run.compute)
       }
-      run.trace?.record("hidden_layer\(layer.index + 1)", state.hidden[..<rowCount], branches: 1)
     }
   }
 

@@ -56,10 +56,14 @@ package enum Qwen2Weights {
       table.linear(layer + ".self_attn.q_proj", width, width)
       table.linear(layer + ".self_attn.k_proj", model.keyValueSize, width)
       table.linear(layer + ".self_attn.v_proj", model.keyValueSize, width)
+      table.share(
+        inputOf: layer + ".self_attn.q_proj", with: layer + ".self_attn.k_proj",
+        layer + ".self_attn.v_proj")
       table.linear(layer + ".self_attn.o_proj", width, width, bias: false)
       table.vector(layer + ".post_attention_layernorm.weight", width)
       table.linear(layer + ".mlp.gate_proj", model.intermediateSize, width, bias: false)
       table.linear(layer + ".mlp.up_proj", model.intermediateSize, width, bias: false)
+      table.share(inputOf: layer + ".mlp.gate_proj", with: layer + ".mlp.up_proj")
       table.linear(layer + ".mlp.down_proj", width, model.intermediateSize, bias: false)
     }
     table.group = .languageNorm

@@ -3,7 +3,7 @@ import VARKernels
 /// Buffers of the vision tower for pictures of at most `patchCapacity` patches.
 package struct VisionState {
   /// Residual stream of all patches, `[patchCapacity, embedDim]`.
-  let hidden: Rows
+  package let hidden: Rows
   /// Queries of all patches: they wait until the keys of all patches are stored.
   let queries: Rows
   let rotary: RotaryTables

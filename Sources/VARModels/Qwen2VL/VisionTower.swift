@@ -75,28 +75,59 @@ package final class VisionTower {
     progress: (Int, Int) -> Void = { _, _ in }
   ) throws(ModelError) {
     let count = patches.rows.count
-    let hidden = state.hidden[..<count]
-    try weights.with(.visionEmbedding) { () throws(ModelError) in
-      prepareRotary(patches.grid, state.rotary)
-      for rows in Compute.rowBlocks(count) {
-        run.compute.linear(patches.rows[rows], weights.layer(patchEmbedding), into: hidden[rows])
-      }
-    }
-    run.trace?.record("patch_embed", hidden)
+    try embed(patches, state: state, run)
+    run.trace?.record("patch_embed", state.hidden[..<count])
     run.trace?.record("rot_cos", state.rotary.cosines[..<count])
-    for (index, block) in blockReferences.enumerated() {
-      try run.checkCancellation()
-      try weights.with(block.group) { () throws(ModelError) in
-        forward(block, count, state, run.compute)
-      }
-      if index == 0 { run.trace?.record("block0", hidden) }
+    for index in blockReferences.indices {
+      try forward(block: index, count: count, state: state, run)
+      if index == 0 { run.trace?.record("block0", state.hidden[..<count]) }
       progress(index + 1, blockReferences.count)
     }
-    run.trace?.record("block_last", hidden)
-    try weights.with(.visionMerger) { () throws(ModelError) in
-      merge(hidden, state, into: output, run.compute)
-    }
+    run.trace?.record("block_last", state.hidden[..<count])
+    try merge(count: count, state: state, into: output, run)
     run.trace?.record("merged", output)
+  }
+
+  /// The first step of `encode`: the residual stream of a picture and the angles of its patches.
+  package func embed(
+    _ patches: VisionPatches, state: VisionState, _ run: RunContext
+  ) throws(ModelError) {
+    try weights.with(.visionEmbedding) { () throws(ModelError) in
+      prepareRotary(patches.grid, state.rotary)
+      for rows in Compute.rowBlocks(patches.rows.count) {
+        run.compute.linear(
+          patches.rows[rows], weights.layer(patchEmbedding), into: state.hidden[rows])
+      }
+    }
+  }
+
+  /// One block of `encode` alone.
+  package func forward(
+    block index: Int, count: Int, state: VisionState, _ run: RunContext
+  ) throws(ModelError) {
+    let block = blockReferences[index]
+    try run.checkCancellation()
+    try weights.with(block.group) { () throws(ModelError) in
+      forward(block, count, state, run.compute)
+    }
+  }
+
+  /// The last step of `encode`.
+  package func merge(
+    count: Int, state: VisionState, into output: Rows, _ run: RunContext
+  ) throws(ModelError) {
+    try weights.with(.visionMerger) { () throws(ModelError) in
+      merge(state.hidden[..<count], state, into: output, run.compute)
+    }
+  }
+
+  /// Angles of a picture's patches, for blocks that run alone.
+  package func prepareRotary(
+    _ grid: GridSize, state: VisionState, _ run: RunContext
+  ) throws(ModelError) {
+    try weights.with(.visionEmbedding) { () throws(ModelError) in
+      prepareRotary(grid, state.rotary)
+    }
   }
 
   /// Angles are `[y * f, x * f]`; patches come in 2x2 blocks.

@@ -39,39 +39,68 @@ extension WeightPass {
   package init(
     _ phase: WeightPhase, tensors: [TensorSpecification], blocks: WeightBlocks
   ) {
-    func parts(
-      _ access: Set<TensorSpecification.Access>, where condition: (TensorSpecification) -> Bool
-    ) -> [WeightPart] {
-      var found: [WeightPart] = []
-      for specification in tensors
-      where access.contains(specification.access) && condition(specification) {
-        guard let tensor = blocks.file.tensorIndex(named: specification.name) else { continue }
-        for part in blocks.parts[tensor] where found.last != part { found.append(part) }
-      }
-      return found
-    }
-    func group(_ group: TensorGroup) -> [WeightPart] { parts([.withGroup]) { $0.group == group } }
-    func component(_ component: TensorSpecification.Component) -> [WeightPart] {
-      parts([.withGroup]) { $0.component == component }
-    }
-    let embedding = group(.generatorEmbedding)
+    let lists = PartLists(tensors: tensors, blocks: blocks)
+    let embedding = lists.group(.generatorEmbedding)
     switch phase {
     case .vision(let pictureCount):
-      self.init(parts: component(.vision), passCount: pictureCount)
+      self.init(parts: lists.component(.vision), passCount: pictureCount)
     case .conversation(let writesText):
-      let head = writesText ? parts([.inSlabs, .inSlabsAndByRow]) { _ in true } : []
-      self.init(parts: component(.llmEmbedding) + component(.llm) + head)
+      let head = writesText ? lists.parts([.inSlabs, .inSlabsAndByRow]) { _ in true } : []
+      self.init(parts: lists.component(.llmEmbedding) + lists.component(.llm) + head)
     case .drawingContext:
       self.init(
-        parts: group(.projectorOut) + embedding + parts([.apart]) { $0.component == .generator },
+        parts: lists.group(.projectorOut) + embedding
+          + lists.parts([.apart]) { $0.component == .generator },
         held: Set(embedding), passCount: 1)
     case .drawing(let scaleCount):
       self.init(
-        parts: embedding + group(.projectorIn) + component(.llmEmbedding) + component(.llm)
-          + group(.projectorOut) + component(.generator).filter { !embedding.contains($0) },
+        parts: embedding + lists.beforeGenerator
+          + lists.component(.generator).filter { !embedding.contains($0) },
         held: Set(embedding), passCount: scaleCount)
-    case .decoding: self.init(parts: component(.vaeDecoder), passCount: 1)
-    case .encoding: self.init(parts: component(.vaeEncoder), passCount: 1)
+    case .decoding: self.init(parts: lists.component(.vaeDecoder), passCount: 1)
+    case .encoding: self.init(parts: lists.component(.vaeEncoder), passCount: 1)
     }
+  }
+
+  /// What is read where the rows of many requests go through language model and generator together, layer by layer.
+  init(layersOf tensors: [TensorSpecification], blocks: WeightBlocks) {
+    let lists = PartLists(tensors: tensors, blocks: blocks)
+    let embedding = lists.group(.generatorEmbedding)
+    // What a block reads apart comes before the rest of it.
+    let generator = tensors.filter { $0.component == .generator && $0.access == .apart }.flatMap {
+      block in lists.parts([.apart]) { $0.group == block.group } + lists.group(block.group)
+    }
+    self.init(
+      parts: embedding + lists.beforeGenerator + generator + lists.group(.generatorHead),
+      held: Set(embedding), passCount: 1)
+  }
+}
+
+/// Parts of some tensors, in the order of the tensors.
+private struct PartLists {
+  let tensors: [TensorSpecification]
+  let blocks: WeightBlocks
+
+  func parts(
+    _ access: Set<TensorSpecification.Access>, where condition: (TensorSpecification) -> Bool
+  ) -> [WeightPart] {
+    var found: [WeightPart] = []
+    for specification in tensors
+    where access.contains(specification.access) && condition(specification) {
+      guard let tensor = blocks.file.tensorIndex(named: specification.name) else { continue }
+      for part in blocks.parts[tensor] where found.last != part { found.append(part) }
+    }
+    return found
+  }
+
+  func group(_ group: TensorGroup) -> [WeightPart] { parts([.withGroup]) { $0.group == group } }
+
+  func component(_ component: TensorSpecification.Component) -> [WeightPart] {
+    parts([.withGroup]) { $0.component == component }
+  }
+
+  /// What the tokens of a picture pass on their way to the generator.
+  var beforeGenerator: [WeightPart] {
+    group(.projectorIn) + component(.llmEmbedding) + component(.llm) + group(.projectorOut)
   }
 }

@@ -76,4 +76,13 @@ package final class WeightSources: Sendable {
         pass, after: earlier, blocks: blocks, budgetBytes: budgetBytes, threadCount: threadCount)
     }
   }
+
+  /// Where weights will be that are read once, layer by layer, for the rows of many requests.
+  package func layerPlan(
+    _ residency: WeightResidency, budgetBytes: Int?
+  ) -> WeightPlan {
+    residency.plan(
+      WeightPass(layersOf: tensors, blocks: blocks), blocks: blocks, budgetBytes: budgetBytes,
+      threadCount: threadCount)
+  }
 }

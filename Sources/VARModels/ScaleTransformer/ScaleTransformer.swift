@@ -1,3 +1,4 @@
+import CVARKernels
 import VARKernels
 
 /// The next-scale generator with its two projectors (MODEL 9).
@@ -58,24 +59,71 @@ package final class ScaleTransformer {
   package func prepareCrossAttention(
     context: Rows, state: ScaleTransformerState, _ run: RunContext
   ) throws(ModelError) {
-    let width = configuration.embedDim
-    for (index, block) in blockReferences.enumerated() {
-      try run.checkCancellation()
-      try weights.with(apart: block.group, .generatorEmbedding) { () throws(ModelError) in
-        for branch in state.branches.indices {
-          let features = textFeatures(branch, context, state)
-          for rows in Compute.rowBlocks(features.count) {
-            let keysAndValues = state.buffers(rows.count).textKeysAndValues
-            run.compute.linear(
-              features[rows], weights.layer(block.crossKeyValue), into: keysAndValues)
-            run.compute.store(
-              state.branches[branch].textCache.layer(index), position: rows.lowerBound,
-              keys: keysAndValues[columns: 0..<width],
-              values: keysAndValues[columns: width..<2 * width])
-          }
+    for index in blockReferences.indices {
+      try prepareCrossAttention(block: index, context: context, state: state, run)
+    }
+  }
+
+  /// The same for one block alone.
+  package func prepareCrossAttention(
+    block index: Int, context: Rows, state: ScaleTransformerState, _ run: RunContext
+  ) throws(ModelError) {
+    try run.checkCancellation()
+    try forEachTextPart(block: index, context: context, state: state, run) { branch, rows, values in
+      let cache = state.branches[branch].textCache.layer(index)
+      store(values, in: cache, from: rows.lowerBound, run.compute)
+    }
+  }
+
+  /// Keys and values of the text features in one block, a row of both for each feature: those of all branches, one
+  /// after the other. `storeText` puts them into the caches.
+  package func textKeysAndValues(
+    block index: Int, context: Rows, state: ScaleTransformerState, into output: Rows,
+    _ run: RunContext
+  ) throws(ModelError) {
+    try forEachTextPart(block: index, context: context, state: state, run) { branch, rows, values in
+      let first = state.branches[..<branch].reduce(0) { $0 + $1.textLength }
+      output[first + rows.lowerBound..<first + rows.upperBound].copy(from: values)
+    }
+  }
+
+  /// Puts what `textKeysAndValues` gave into the caches of a block.
+  package func storeText(
+    _ keysAndValues: Rows, block index: Int, state: ScaleTransformerState, _ run: RunContext
+  ) {
+    var first = 0
+    for part in state.branches {
+      let rows = keysAndValues[first..<first + part.textLength]
+      store(rows, in: part.textCache.layer(index), from: 0, run.compute)
+      first += part.textLength
+    }
+  }
+
+  private func forEachTextPart(
+    block index: Int, context: Rows, state: ScaleTransformerState, _ run: RunContext,
+    _ body: (_ branch: Int, _ rows: Range<Int>, _ keysAndValues: Rows) -> Void
+  ) throws(ModelError) {
+    let block = blockReferences[index]
+    try weights.with(apart: block.group, .generatorEmbedding) { () throws(ModelError) in
+      for branch in state.branches.indices {
+        let features = textFeatures(branch, context, state)
+        for rows in Compute.rowBlocks(features.count) {
+          let keysAndValues = state.buffers(rows.count).textKeysAndValues
+          run.compute.linear(
+            features[rows], weights.layer(block.crossKeyValue), into: keysAndValues)
+          body(branch, rows, keysAndValues)
         }
       }
     }
+  }
+
+  private func store(
+    _ keysAndValues: Rows, in cache: cvar_kv, from position: Int, _ compute: Compute
+  ) {
+    let width = configuration.embedDim
+    compute.store(
+      cache, position: position, keys: keysAndValues[columns: 0..<width],
+      values: keysAndValues[columns: width..<2 * width])
   }
 
   /// What a branch's cross-attention looks at; the group `generator.embed` is acquired.
@@ -95,26 +143,57 @@ package final class ScaleTransformer {
     _ scale: ScaleStep, state: ScaleTransformerState, logits: Rows, _ run: RunContext
   ) throws(ModelError) {
     let tokens = state.tokens[..<scale.rowCount]
-    try weights.with(.generatorEmbedding) { () throws(ModelError) in
-      let levels = weights.rows(
-        levelEmbedding, count: configuration.numLevels, columns: configuration.embedDim)
-      run.compute.add(levels[scale.index], toEachOf: tokens)
-      prepareRotary(scale, state.rotary)
-    }
-    for (index, references) in blockReferences.enumerated() {
-      try run.checkCancellation()
-      try weights.with(references.group) { () throws(ModelError) in
-        GeneratorBlock(
-          references: references, index: index, configuration: configuration, weights: weights,
-          scale: scale, state: state, compute: run.compute
-        ).run()
-      }
+    try addLevel(scale, state: state, run)
+    for index in blockReferences.indices {
+      try forward(block: index, scale, state: state, run)
       if index == 0 || index == blockReferences.count - 1 {
         run.trace?.record(
           "s\(scale.index).\(index == 0 ? "block0" : "block_last")", tokens,
           branches: scale.branchCount)
       }
     }
+    try computeLogits(scale, state: state, into: logits, run)
+  }
+
+  /// The first step of `forward`: tokens are told their scale, and their angles are set.
+  package func addLevel(
+    _ scale: ScaleStep, state: ScaleTransformerState, _ run: RunContext
+  ) throws(ModelError) {
+    try weights.with(.generatorEmbedding) { () throws(ModelError) in
+      let levels = weights.rows(
+        levelEmbedding, count: configuration.numLevels, columns: configuration.embedDim)
+      run.compute.add(levels[scale.index], toEachOf: state.tokens[..<scale.rowCount])
+      prepareRotary(scale, state.rotary)
+    }
+  }
+
+  /// Angles of a scale's tokens, for blocks that run alone.
+  package func prepareRotary(
+    _ scale: ScaleStep, state: ScaleTransformerState
+  ) throws(ModelError) {
+    try weights.with(.generatorEmbedding) { () throws(ModelError) in
+      prepareRotary(scale, state.rotary)
+    }
+  }
+
+  /// One block of `forward` alone.
+  package func forward(
+    block index: Int, _ scale: ScaleStep, state: ScaleTransformerState, _ run: RunContext
+  ) throws(ModelError) {
+    let references = blockReferences[index]
+    try run.checkCancellation()
+    try weights.with(references.group) { () throws(ModelError) in
+      GeneratorBlock(
+        references: references, index: index, configuration: configuration, weights: weights,
+        scale: scale, state: state, compute: run.compute
+      ).run()
+    }
+  }
+
+  /// The last step of `forward`.
+  package func computeLogits(
+    _ scale: ScaleStep, state: ScaleTransformerState, into logits: Rows, _ run: RunContext
+  ) throws(ModelError) {
     try weights.with(.generatorHead) { () throws(ModelError) in
       computeLogits(scale, state, into: logits, run.compute)
     }

@@ -12,7 +12,17 @@ package struct ScaleTransformerState {
   /// Buffers of the rows that go through a block together.
   private let buffers: BlockBuffers<Rows>
   /// The conditional branch and, with guidance, the unconditional one.
-  package let branches: [Branch]
+  package private(set) var branches: [Branch]
+
+  /// The same memory for a text of other lengths, which the caches have room for.
+  package func reading(textLengths: [Int]) -> ScaleTransformerState {
+    var state = self
+    state.branches = zip(branches, textLengths).map { branch, length in
+      precondition(length <= branch.textCache.layout.capacity, "a text passes its cache")
+      return Branch(cache: branch.cache, textCache: branch.textCache, textLength: length)
+    }
+    return state
+  }
 
   /// What a branch looks at.
   package struct Branch {
@@ -62,9 +72,11 @@ package struct ScaleTransformerState {
     let textLengths: [Int]
   }
 
+  /// - Parameter kv: type of the caches, and the blocks that they keep: all, or 1 where block follows block over all
+  ///   scales.
   package static func reserve(
     _ plan: inout MemoryPlan, _ configuration: ScaleTransformerConfiguration, hiddenSize: Int,
-    capacity: Capacity, kvType: KVType
+    capacity: Capacity, kv: (type: KVType, blockCount: Int)
   ) -> Layout {
     let (schedule, textLengths) = (capacity.schedule, capacity.textLengths)
     let width = configuration.embedDim
@@ -76,7 +88,7 @@ package struct ScaleTransformerState {
       &plan, "generator.rotary", rows: scaleTokens, headDim: configuration.headDim)
     let buffers = reserveBuffers(&plan, configuration, hiddenSize: hiddenSize)
     let cache = KVCache.Shape(
-      kvType, layerCount: configuration.depth, kvHeads: configuration.numHeads,
+      kv.type, layerCount: kv.blockCount, kvHeads: configuration.numHeads,
       headDim: configuration.headDim)
     func caches(
       _ name: String, _ capacities: [Int], tailCapacity: Int = 0

@@ -1,0 +1,151 @@
+import VARKernels
+import VARLite
+import VARModels
+
+extension CalibrationRun {
+  /// Words, and the tokens of pictures, through the language model; then pictures through the generator.
+  ///
+  /// - Parameter pictures: the embeddings of the pictures that each case looks at.
+  func readWordsAndDrawings(_ pictures: [[[Float]]]) throws {
+    let configuration = model.configuration
+    let hiddenSize = configuration.languageModel.hiddenSize
+    let qwen = Qwen2Model(configuration.languageModel, weights: weights)
+    let generator = ScaleTransformer(
+      configuration.generator, hiddenSize: hiddenSize, weights: weights)
+    let longest = cases.map(\.ids.count).max() ?? 0
+    var plan = MemoryPlan()
+    let layout = ScaleTransformerState.reserve(
+      &plan, configuration.generator, hiddenSize: hiddenSize,
+      capacity: .init(
+        schedule: configuration.schedule, textLengths: textLengths(longest)), kv: (.f32, 1))
+    guard let arena = Arena(plan) else { throw Self.noMemory(plan.byteCount) }
+    let state = ScaleTransformerState(layout, arena: arena)
+    try begin(model.sources.layerPlan(.stream, budgetBytes: nil))
+    report("language model: embeddings")
+    var rows = try embed(pictures, qwen, generator, state)
+    try finishLayer()
+    try readLayers(&rows, qwen)
+    let drawn = zip(cases, rows).filter { $0.0.bits != nil }.map(\.1)
+    guard !drawn.isEmpty else { return }
+    var drawings = try drawn.map { try project($0, generator, state) }
+    try finishLayer()
+    for block in 0..<configuration.generator.depth {
+      report("generator: block \(block + 1) of \(configuration.generator.depth)")
+      try readBlock(block, &drawings, generator, state)
+      try finishLayer()
+    }
+    try countHead(drawings, generator, state)
+  }
+
+  /// The conditional branch reads all words but the start of the picture; the unconditional one no more than the file
+  /// has rows.
+  private func textLengths(_ count: Int) -> [Int] {
+    let lengths = [count - 1, min(count - 1, model.configuration.generator.textMaxLength)]
+    return Array(lengths[..<(scales.first?.branchCount ?? 1)])
+  }
+
+  /// A drawing on its way through the generator.
+  private struct Drawing {
+    let layout: CaseLayout
+    /// Text features of the conditional branch, `[textCount - 1, embedDim]`.
+    var context: [Float]
+    /// Tokens of each scale, both branches, `[rowCount, embedDim]`.
+    var tokens: [[Float]]
+    /// Keys and values of the text features in the block at work.
+    var textKeysAndValues: [Float] = []
+  }
+
+  private func project(
+    _ rows: CaseRows, _ generator: ScaleTransformer, _ state: ScaleTransformerState
+  ) throws -> Drawing {
+    let width = model.configuration.generator.embedDim
+    let hiddenSize = model.configuration.languageModel.hiddenSize
+    let layout = rows.layout
+    var drawing = Drawing(
+      layout: layout,
+      context: [Float](repeating: 0, count: (layout.textCount - 1) * width), tokens: [])
+    try rows.hidden.withRows(columns: hiddenSize) { hidden in
+      collector.begin(weights: TokenWeights.weights([layout.textCount - 1]))
+      try drawing.context.withMutableRows(columns: width) {
+        try generator.projectStates(hidden[..<(layout.textCount - 1)], into: $0, state: state, pass)
+      }
+      for scale in layout.scales {
+        for branch in 0..<scale.branchCount {
+          collector.begin(weights: TokenWeights.weights([scale.tokenCount]))
+          try generator.projectStates(
+            hidden[layout.rows(scale, branch: branch)],
+            into: state.tokens[scale.rows(ofBranch: branch)], state: state, pass)
+        }
+        try generator.addLevel(scale, state: state, pass)
+        drawing.tokens.append(Array(state.tokens[..<scale.rowCount].values))
+      }
+    }
+    return drawing
+  }
+
+  private func readBlock(
+    _ block: Int, _ drawings: inout [Drawing], _ generator: ScaleTransformer,
+    _ state: ScaleTransformerState
+  ) throws {
+    let width = model.configuration.generator.embedDim
+    try weights.holding(.generatorBlock(block), apart: true) {
+      for index in drawings.indices {
+        let lengths = textLengths(drawings[index].layout.textCount)
+        var values = [Float](repeating: 0, count: lengths.reduce(0, +) * 2 * width)
+        collector.begin(weights: TokenWeights.weights(lengths))
+        try drawings[index].context.withRows(columns: width) { context in
+          try values.withMutableRows(columns: 2 * width) {
+            try generator.textKeysAndValues(
+              block: block, context: context, state: state.reading(textLengths: lengths), into: $0,
+              pass)
+          }
+        }
+        drawings[index].textKeysAndValues = values
+      }
+    }
+    try weights.holding(.generatorBlock(block)) {
+      for index in drawings.indices {
+        let layout = drawings[index].layout
+        let state = state.reading(textLengths: textLengths(layout.textCount))
+        drawings[index].textKeysAndValues.withRows(columns: 2 * width) {
+          generator.storeText($0, block: block, state: state, pass)
+        }
+        for scale in layout.scales {
+          collector.begin(
+            weights: TokenWeights.weights(
+              [Int](repeating: scale.tokenCount, count: scale.branchCount)))
+          try generator.prepareRotary(scale, state: state)
+          try drawings[index].tokens[scale.index].withMutableRows(columns: width) { tokens in
+            state.tokens[..<scale.rowCount].copy(from: tokens)
+            try generator.forward(block: block, scale, state: state, pass)
+            tokens.copy(from: state.tokens[..<scale.rowCount])
+          }
+        }
+        drawings[index].textKeysAndValues = []
+      }
+    }
+  }
+
+  private func countHead(
+    _ drawings: [Drawing], _ generator: ScaleTransformer, _ state: ScaleTransformerState
+  ) throws {
+    report("generator: head")
+    let configuration = model.configuration.generator
+    let largest = model.configuration.schedule.largestTokenCount * 2
+    var logits = [Float](repeating: 0, count: largest * 2 * configuration.codebookDim)
+    for drawing in drawings {
+      for scale in drawing.layout.scales {
+        collector.begin(
+          weights: TokenWeights.weights(
+            [Int](repeating: scale.tokenCount, count: scale.branchCount)))
+        drawing.tokens[scale.index].withRows(columns: configuration.embedDim) {
+          state.tokens[..<scale.rowCount].copy(from: $0)
+        }
+        try logits.withMutableRows(columns: 2 * configuration.codebookDim) {
+          try generator.computeLogits(scale, state: state, into: $0[..<scale.rowCount], pass)
+        }
+      }
+    }
+    try finishLayer()
+  }
+}

@@ -1,0 +1,166 @@
+import CVARKernels
+import VARKernels
+import VARQuantization
+import VARSystem
+
+/// Sums over the inputs of a linear layer, all tokens so far.
+final class InputMoments {
+  let cols: Int
+  let blockCols: Int
+  /// Tokens, each counted once.
+  private(set) var tokenCount = 0
+  /// Sum of the tokens' weights.
+  private(set) var weightSum = 0.0
+  /// Weighted sums of the values of each column.
+  private(set) var sums: [Double]
+  /// Largest magnitude of each column.
+  private(set) var largest: [Float]
+  /// Weighted sums of squares and of fourth powers over all columns.
+  private(set) var squareSum = 0.0
+  private(set) var fourthSum = 0.0
+  /// Weighted `sum of x xᵀ`, as `SecondMoments` has it.
+  private(set) var triangles: [Float]
+  private let blocks: [Range<Int>]
+
+  init(cols: Int, blockCols: Int) {
+    self.cols = cols
+    self.blockCols = min(blockCols, cols)
+    blocks = SecondMoments.blockRanges(cols: cols, blockCols: self.blockCols)
+    sums = [Double](repeating: 0, count: cols)
+    largest = [Float](repeating: 0, count: cols)
+    triangles = [Float](
+      repeating: 0, count: SecondMoments.valueCount(cols: cols, blockCols: self.blockCols))
+  }
+
+  /// Rows of one call at most: so many are summed in f32 before they are added to all others.
+  static let maximumRows = Compute.maximumBlockRows
+
+  /// Adds rows.
+  ///
+  /// - Parameter weights: what each row counts, at least 0.
+  func add(_ input: Rows, weights: ArraySlice<Float>, _ compute: Compute) {
+    precondition(input.columns == cols && input.count <= Self.maximumRows, "rows of the input")
+    precondition(weights.count == input.count, "a weight for each row")
+    addSums(input, weights)
+    let scaled = ScaledInput(input, weights)
+    // A tile is 16 columns of a block; its products with all columns of the block from it on are summed.
+    let tiles = blocks.enumerated().flatMap { block, columns in
+      stride(from: 0, to: columns.count, by: ScaledInput.tileCols).map { (block: block, first: $0) }
+    }
+    let starts = blockStarts
+    triangles.withUnsafeMutableBufferPointer { triangles in
+      let triangles = SharedPointer(triangles.baseAddress!)
+      compute.pool.parallel(tiles.count) { range in
+        let products = UnsafeMutablePointer<Float>.allocate(
+          capacity: blockCols * ScaledInput.tileCols)
+        defer { products.deallocate() }
+        for tile in tiles[range] {
+          scaled.multiply(blocks[tile.block], from: tile.first, into: products, compute.kernels)
+          add(
+            products, blocks[tile.block].count, tile.first,
+            to: triangles.pointer + starts[tile.block])
+        }
+      }
+    }
+  }
+
+  private var blockStarts: [Int] {
+    var next = 0
+    return blocks.map { block in
+      defer { next += block.count * (block.count + 1) / 2 }
+      return next
+    }
+  }
+
+  /// Adds `products[row - first][16]` to the rows of a triangle, in the columns from `first` on.
+  private func add(
+    _ products: UnsafePointer<Float>, _ count: Int, _ first: Int,
+    to triangle: UnsafeMutablePointer<Float>
+  ) {
+    for row in first..<count {
+      let target = triangle + row * (row + 1) / 2 + first
+      let source = products + (row - first) * ScaledInput.tileCols
+      for column in 0..<min(ScaledInput.tileCols, row - first + 1) {
+        target[column] += source[column]
+      }
+    }
+  }
+
+  private func addSums(_ input: Rows, _ weights: ArraySlice<Float>) {
+    tokenCount += input.count
+    for (row, weight) in weights.enumerated() {
+      weightSum += Double(weight)
+      let values = input[row]
+      var (squares, fourths) = (0.0, 0.0)
+      for column in 0..<cols {
+        let value = Double(values[column])
+        sums[column] += Double(weight) * value
+        largest[column] = max(largest[column], abs(values[column]))
+        squares += value * value
+        fourths += value * value * value * value
+      }
+      squareSum += Double(weight) * squares
+      fourthSum += Double(weight) * fourths
+    }
+  }
+}
+
+/// Lets threads write to places that no two of them share.
+struct SharedPointer: @unchecked Sendable {
+  let pointer: UnsafeMutablePointer<Float>
+  init(_ pointer: UnsafeMutablePointer<Float>) { self.pointer = pointer }
+}
+
+/// Rows times the roots of their weights, in both forms that a product of columns with columns takes.
+private final class ScaledInput: @unchecked Sendable {
+  static let tileCols = Int(CVAR_TILE_ROWS)
+
+  private let rowCount: Int
+  /// `[column][row]`.
+  private let columns: UnsafeMutablePointer<Float>
+  /// `[tile of 16 columns][row][16]`: the layout of a matrix whose outputs are the columns. The last one is filled up
+  /// with zeros.
+  private let tiles: UnsafeMutablePointer<Float>
+
+  init(_ input: Rows, _ weights: ArraySlice<Float>) {
+    rowCount = input.count
+    let tileCount = (input.columns + Self.tileCols - 1) / Self.tileCols
+    columns = .allocate(capacity: input.columns * input.count)
+    let tileValues = tileCount * Self.tileCols * input.count
+    tiles = UnsafeMutableRawPointer.allocate(
+      byteCount: tileValues * MemoryLayout<Float>.stride, alignment: HeapMemory.alignment
+    ).bindMemory(to: Float.self, capacity: tileValues)
+    tiles.initialize(repeating: 0, count: tileValues)
+    for (row, weight) in weights.enumerated() {
+      let (values, root) = (input[row], weight.squareRoot())
+      for column in 0..<input.columns {
+        let value = values[column] * root
+        columns[column * rowCount + row] = value
+        let (tile, lane) = column.quotientAndRemainder(dividingBy: Self.tileCols)
+        tiles[(tile * rowCount + row) * Self.tileCols + lane] = value
+      }
+    }
+  }
+
+  deinit {
+    columns.deallocate()
+    tiles.deallocate()
+  }
+
+  /// `products[column - first][16]`: of the columns of a block from `first` on with the 16 from `first` on, rows
+  /// ascending.
+  func multiply(
+    _ block: Range<Int>, from first: Int, into products: UnsafeMutablePointer<Float>,
+    _ kernels: UnsafePointer<cvar_kernels>
+  ) {
+    let column = block.lowerBound + first
+    var matrix = cvar_matrix()
+    matrix.type = Int32(CVAR_F32.rawValue)
+    matrix.rows = Int32(CVAR_TILE_ROWS)
+    matrix.cols = Int32(rowCount)
+    matrix.codes = UnsafeRawPointer(tiles + column * rowCount)
+    kernels.pointee.matmul_float(
+      &matrix, columns + column * rowCount, rowCount, 1, 0, Int32(block.count - first), nil,
+      products, Self.tileCols, 0, 1)
+  }
+}

@@ -1,0 +1,181 @@
+import VARKernels
+import VARLite
+import VARModels
+
+/// The rows of a case on their way through the networks.
+struct CaseRows {
+  let layout: CaseLayout
+  let positions: [Qwen2Positions.Position]
+  /// What each row counts.
+  let weights: [Float]
+  /// The residual stream of the language model, then its final states, `[rowCount, hiddenSize]`.
+  var hidden: [Float]
+}
+
+extension CalibrationRun {
+  private var language: Qwen2Configuration { model.configuration.languageModel }
+
+  /// The rows of all cases before the first layer.
+  ///
+  /// - Parameter pictures: the embeddings of the pictures that each case looks at.
+  func embed(
+    _ pictures: [[[Float]]], _ qwen: Qwen2Model, _ generator: ScaleTransformer,
+    _ state: ScaleTransformerState
+  ) throws -> [CaseRows] {
+    try zip(cases, pictures).map { item, pictures in
+      let layout = CaseLayout(
+        textCount: item.ids.count, scales: item.bits == nil ? [] : scales)
+      var rows = CaseRows(
+        layout: layout, positions: positions(item, layout), weights: weights(item, layout),
+        hidden: [Float](repeating: 0, count: layout.rowCount * language.hiddenSize))
+      try rows.hidden.withMutableRows(columns: language.hiddenSize) { hidden in
+        try qwen.embed(item.ids[...], into: hidden[..<item.ids.count], pass)
+        var row = 0
+        let pad = Int32(model.configuration.specialTokens.imagePad)
+        for picture in pictures {
+          picture.withRows(columns: language.hiddenSize) { tokens in
+            for token in 0..<tokens.count {
+              while item.ids[row] != pad { row += 1 }
+              hidden[row..<row + 1].copy(from: tokens[token..<token + 1])
+              row += 1
+            }
+          }
+        }
+        if let bits = item.bits { try embed(bits, layout, into: hidden, generator, state) }
+      }
+      return rows
+    }
+  }
+
+  /// The embeddings of the codes that each scale starts from.
+  private func embed(
+    _ bits: [[UInt8]], _ layout: CaseLayout, into hidden: Rows, _ generator: ScaleTransformer,
+    _ state: ScaleTransformerState
+  ) throws {
+    let schedule = model.configuration.schedule
+    let dim = model.configuration.generator.codebookDim
+    let quantizer = BinaryQuantizer(codebookDim: dim, schedule: schedule)
+    let count = schedule.finalGrid.tokenCount
+    var memory = [Float](
+      repeating: 0, count: (2 * count + 2 * schedule.largestTokenCount) * dim)
+    try memory.withMutableRows(columns: dim) { maps in
+      let (sum, scratch) = (maps[..<count], maps[count..<2 * count])
+      let codes = maps[2 * count..<2 * count + schedule.largestTokenCount]
+      for scale in layout.scales {
+        collector.begin(weights: TokenWeights.weights([scale.tokenCount]))
+        let conditional = hidden[layout.rows(scale, branch: 0)]
+        if scale.index == 0 {
+          var starts = [Float](repeating: 0, count: scale.branchCount * hidden.columns)
+          try starts.withMutableRows(columns: hidden.columns) { starts in
+            // A row for each branch.
+            collector.begin(weights: TokenWeights.weights([scale.branchCount]))
+            try generator.firstEmbeddings(into: starts, state: state, pass)
+            for branch in 0..<scale.branchCount {
+              hidden[layout.rows(scale, branch: branch)].copy(from: starts[branch..<branch + 1])
+            }
+          }
+        } else {
+          try generator.embeddings(
+            ofCodes: codes[..<scale.tokenCount], into: conditional, state: state, traceName: "",
+            pass)
+          if scale.branchCount == 2 {
+            hidden[layout.rows(scale, branch: 1)].copy(from: conditional)
+          }
+        }
+        guard scale.index + 1 < layout.scales.count else { break }
+        let own = codes[..<scale.tokenCount]
+        bits[scale.index].withUnsafeBufferPointer { quantizer.codes(of: $0, into: own) }
+        quantizer.accumulate(own, scale: scale.index, into: sum, scratch: scratch)
+        let next = layout.scales[scale.index + 1]
+        CodeMap.bilinear(
+          sum, from: schedule.finalGrid, to: next.grid, into: codes[..<next.tokenCount])
+      }
+    }
+  }
+
+  private func positions(_ item: PreparedCase, _ layout: CaseLayout) -> [Qwen2Positions.Position] {
+    var text = Qwen2Positions()
+    text.append(
+      ids: item.ids,
+      grids: item.pictures.map { GridSize(height: $0.gridHeight / 2, width: $0.gridWidth / 2) },
+      tokens: model.configuration.specialTokens)
+    // Tokens of a picture stand at their cache index on all axes, whatever the positions of the text.
+    let drawn = layout.sequences.enumerated().flatMap { index, rows in
+      (index == 0 ? layout.textCount..<rows.count : 0..<rows.count).map {
+        Qwen2Positions.Position($0)
+      }
+    }
+    return text.positions + drawn
+  }
+
+  /// Kinds: words read, words written, pictures looked at, and each scale of each branch.
+  private func weights(_ item: PreparedCase, _ layout: CaseLayout) -> [Float] {
+    let pad = Int32(model.configuration.specialTokens.imagePad)
+    let prompt = item.ids[..<item.answerStart]
+    let seen = prompt.count { $0 == pad }
+    let (words, written) = (prompt.count - seen, item.ids.count - item.answerStart)
+    func weight(_ count: Int) -> Float { 1 / Float(count).squareRoot() }
+    var weights = prompt.map { weight($0 == pad ? seen : words) }
+    weights += [Float](repeating: weight(written), count: written)
+    for _ in 0..<(layout.scales.first?.branchCount ?? 0) {
+      weights += TokenWeights.weights(layout.scales.map(\.tokenCount))
+    }
+    return weights
+  }
+
+  /// Takes the rows of all cases through all layers and the final norm.
+  func readLayers(_ rows: inout [CaseRows], _ qwen: Qwen2Model) throws {
+    let largest = rows.map(\.layout.rowCount).max() ?? 0
+    var plan = MemoryPlan()
+    let stateLayout = Qwen2State.reserve(&plan, language, rowCapacity: largest)
+    let cacheLayout = KVCache.Layout.reserve(
+      &plan, "llm.kv",
+      .init(
+        .f32, layerCount: 1, kvHeads: language.numKeyValueHeads, headDim: language.headDim,
+        hasKeyBias: true), capacity: largest)
+    guard let arena = Arena(plan) else { throw Self.noMemory(plan.byteCount) }
+    let state = Qwen2State(stateLayout, arena: arena)
+    let cache = KVCache(cacheLayout, arena: arena)
+    for layer in 0..<language.numHiddenLayers {
+      report("language model: layer \(layer + 1) of \(language.numHiddenLayers)")
+      try weights.holding(.languageLayer(layer)) {
+        for index in rows.indices {
+          let (layout, positions) = (rows[index].layout, rows[index].positions)
+          collector.begin(weights: rows[index].weights)
+          try qwen.prepareRotary(positions[...], state)
+          let sequences = layout.sequences.map {
+            Qwen2Model.SequenceRows(rows: $0, cache: cache, firstIndex: 0)
+          }
+          try rows[index].hidden.withMutableRows(columns: language.hiddenSize) { hidden in
+            state.hidden[..<layout.rowCount].copy(from: hidden)
+            try qwen.forward(layer: layer, sequences, state: state, pass)
+            hidden.copy(from: state.hidden[..<layout.rowCount])
+          }
+        }
+      }
+      try finishLayer()
+    }
+    for index in rows.indices {
+      let count = rows[index].layout.rowCount
+      try rows[index].hidden.withMutableRows(columns: language.hiddenSize) { hidden in
+        state.hidden[..<count].copy(from: hidden)
+        try qwen.normalize(state.hidden[..<count], into: hidden, pass)
+      }
+    }
+    try countHead(rows)
+  }
+
+  /// The head sees the states of words that are followed by words of the answer; its products are not needed.
+  private func countHead(_ rows: [CaseRows]) throws {
+    let name = language.tieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"
+    guard let tensor = model.file.tensorIndex(named: name) else { return }
+    for (item, rows) in zip(cases, rows) {
+      let states = item.answerStart - 1..<item.ids.count - 1
+      collector.begin(weights: TokenWeights.weights([states.count]))
+      rows.hidden.withRows(columns: language.hiddenSize) {
+        collector.observe(LinearSite(tensor: tensor), $0[states])
+      }
+    }
+    try finishLayer()
+  }
+}

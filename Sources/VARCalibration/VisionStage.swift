@@ -1,0 +1,69 @@
+import VARKernels
+import VARModels
+import VARSystem
+
+extension CalibrationRun {
+  /// The embeddings of the pictures that each case looks at, `[tokens, hiddenSize]`, one picture after the other.
+  func readPictures() throws -> [[[Float]]] {
+    let pictures = cases.flatMap(\.pictures)
+    guard !pictures.isEmpty else { return cases.map { _ in [] } }
+    let configuration = model.configuration
+    let (vision, hiddenSize) = (configuration.vision, configuration.languageModel.hiddenSize)
+    var plan = MemoryPlan()
+    let layout = VisionState.reserve(
+      &plan, vision, patchCapacity: pictures.map(\.patchCount).max() ?? 0)
+    guard let arena = Arena(plan) else { throw Self.noMemory(plan.byteCount) }
+    let state = VisionState(layout, arena: arena)
+    let tower = VisionTower(vision, hiddenSize: hiddenSize, weights: weights)
+    try begin(model.sources.plans(.stream, [(.vision(pictureCount: 1), nil)])[0])
+    func grid(_ index: Int) -> GridSize {
+      GridSize(height: pictures[index].gridHeight, width: pictures[index].gridWidth)
+    }
+    var hidden: [[Float]] = []
+    report("vision tower: patches")
+    for (index, picture) in pictures.enumerated() {
+      collector.begin(weights: TokenWeights.weights([picture.patchCount]))
+      try picture.values.withRows(columns: vision.patchValues) { patches in
+        try tower.embed(VisionPatches(patches, grid: grid(index)), state: state, pass)
+      }
+      hidden.append(Array(state.hidden[..<picture.patchCount].values))
+    }
+    try finishLayer()
+    for block in 0..<vision.depth {
+      report("vision tower: block \(block + 1) of \(vision.depth)")
+      try weights.holding(.visionBlock(block)) {
+        for (index, picture) in pictures.enumerated() {
+          collector.begin(weights: TokenWeights.weights([picture.patchCount]))
+          try tower.prepareRotary(grid(index), state: state, pass)
+          try hidden[index].withMutableRows(columns: vision.embedDim) { rows in
+            state.hidden[..<picture.patchCount].copy(from: rows)
+            try tower.forward(block: block, count: picture.patchCount, state: state, pass)
+            rows.copy(from: state.hidden[..<picture.patchCount])
+          }
+        }
+      }
+      try finishLayer()
+    }
+    report("vision tower: merger")
+    var embeddings: [[Float]] = []
+    for (index, picture) in pictures.enumerated() {
+      collector.begin(weights: TokenWeights.weights([picture.tokenCount]))
+      var output = [Float](repeating: 0, count: picture.tokenCount * hiddenSize)
+      try hidden[index].withRows(columns: vision.embedDim) { rows in
+        state.hidden[..<picture.patchCount].copy(from: rows)
+        try output.withMutableRows(columns: hiddenSize) {
+          try tower.merge(count: picture.patchCount, state: state, into: $0, pass)
+        }
+      }
+      embeddings.append(output)
+    }
+    try finishLayer()
+    var next = 0
+    return cases.map { item in
+      defer { next += item.pictures.count }
+      return Array(embeddings[next..<next + item.pictures.count])
+    }
+  }
+
+  static func noMemory(_ byteCount: Int) -> SystemError { SystemError(.allocate, 12) }
+}

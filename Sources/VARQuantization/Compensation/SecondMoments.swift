@@ -1,0 +1,53 @@
+/// What a linear layer's inputs had in common over many tokens: sums of `x xᵀ`, in blocks along the diagonal.
+///
+/// With blocks of 1,024 columns an input of 3,584 has four of them:
+///
+///     columns   0 ..< 1024   1024 ..< 2048   2048 ..< 3072   3072 ..< 3584
+///     block     0            1               2               3
+///
+/// A block holds its lower triangle row by row: `(0,0), (1,0), (1,1), (2,0), ...`. Products of columns of different
+/// blocks are not kept: what is rounded in one block is made good in the same block alone.
+package struct SecondMoments: Sendable {
+  /// Inputs of the layer.
+  package let cols: Int
+  /// Columns of every block but the last.
+  package let blockCols: Int
+  /// Tokens that were counted.
+  package let tokenCount: Int
+  /// The triangles of all blocks.
+  package let triangles: [Float]
+
+  package init(cols: Int, blockCols: Int, tokenCount: Int, triangles: [Float]) {
+    precondition(
+      triangles.count == Self.valueCount(cols: cols, blockCols: blockCols),
+      "the triangles of all blocks")
+    self.cols = cols
+    self.blockCols = blockCols
+    self.tokenCount = tokenCount
+    self.triangles = triangles
+  }
+
+  package static func blockRanges(cols: Int, blockCols: Int) -> [Range<Int>] {
+    precondition(cols > 0 && blockCols > 0, "an input has columns")
+    return stride(from: 0, to: cols, by: blockCols).map { $0..<min($0 + blockCols, cols) }
+  }
+
+  /// Values of the triangles of all blocks.
+  package static func valueCount(cols: Int, blockCols: Int) -> Int {
+    blockRanges(cols: cols, blockCols: blockCols).reduce(0) { $0 + $1.count * ($1.count + 1) / 2 }
+  }
+
+  /// The columns of each block.
+  package var blocks: [Range<Int>] { Self.blockRanges(cols: cols, blockCols: blockCols) }
+
+  /// The triangle of a block.
+  func triangle(_ block: Int) -> ArraySlice<Float> {
+    var first = 0
+    for (index, range) in blocks.enumerated() {
+      let count = range.count * (range.count + 1) / 2
+      if index == block { return triangles[first..<first + count] }
+      first += count
+    }
+    preconditionFailure("a block that the input lacks")
+  }
+}
