@@ -5,14 +5,24 @@ import VARSystem
 package struct Calibration {
   private let model: Model
   private let blockCols: Int
+  private let limit: Int
 
-  package init(_ model: Model, blockCols: Int) {
+  /// - Parameters:
+  ///   - blockCols: columns of a block of second moments.
+  ///   - limit: cases of each kind at most.
+  package init(_ model: Model, blockCols: Int, limit: Int = .max) {
     self.model = model
     self.blockCols = blockCols
+    self.limit = limit
   }
 
-  /// - Parameter progress: told of each step.
-  package func write(to path: String, progress: @escaping (String) -> Void) throws {
+  /// - Parameters:
+  ///   - isCancelled: asked before each layer; true ends the run with `ModelError` of the code `cancelled`.
+  ///   - progress: told what begins, and how many of all steps are done.
+  package func write(
+    to path: String, isCancelled: @escaping () -> Bool,
+    progress: (_ step: String, _ done: Int, _ count: Int) -> Void
+  ) throws {
     let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
     let recorder = TraceRecorder(
       spool: try OpenFile.temporary(
@@ -20,24 +30,29 @@ package struct Calibration {
     recorder.metadata = [
       ("block", "\(blockCols)"), ("calibration", "1"), ("model", model.contentHash),
     ]
-    let run = try CalibrationRun(
-      model, cases: SceneCases.cases(pictureSize: model.drawnSize), blockCols: blockCols,
-      progress: progress
-    ) { name, input in
-      func record(_ name: String, _ values: [Float]) {
-        values.withUnsafeBufferPointer {
-          recorder.record(name, shape: [values.count], floats: $0.baseAddress!)
-        }
-      }
-      record(name, input.triangles)
-      record(name + ".means", input.means)
-      record(name + ".largest", input.largest)
-      record(
-        name + ".counts",
-        [Float(input.tokenCount), Float(input.weightSum), Float(input.kurtosis)])
+    try withoutActuallyEscaping(progress) { progress in
+      let run = try CalibrationRun(
+        model, cases: SceneCases.cases(pictureSize: model.drawnSize, limit: limit),
+        CalibrationRun.Options(
+          blockCols: blockCols, isCancelled: isCancelled, progress: progress)
+      ) { name, input in record(name, input, recorder) }
+      try run.run()
     }
-    try run.run()
     try WholeFile.write(recorder.safetensors(), to: path)
+  }
+
+  private func record(_ name: String, _ input: CalibratedInput, _ recorder: TraceRecorder) {
+    func record(_ name: String, _ values: [Float]) {
+      values.withUnsafeBufferPointer {
+        recorder.record(name, shape: [values.count], floats: $0.baseAddress!)
+      }
+    }
+    record(name, input.triangles)
+    record(name + ".means", input.means)
+    record(name + ".largest", input.largest)
+    record(
+      name + ".counts",
+      [Float(input.tokenCount), Float(input.weightSum), Float(input.kurtosis)])
   }
 }
 

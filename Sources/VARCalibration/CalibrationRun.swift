@@ -24,29 +24,37 @@ package final class CalibrationRun {
   let collector: MomentCollector
   private let request: WeightRequest
   private let emit: (String, InputMoments) throws -> Void
-  private let progress: (String) -> Void
+  private let options: Options
+  private var stepCount = 0
   private let arena: Arena
 
   /// What a run gives for one input.
   package typealias Emit = (_ name: String, _ moments: CalibratedInput) throws -> Void
 
-  /// - Parameters:
-  ///   - blockCols: columns of a block of second moments.
-  ///   - progress: told of each layer.
-  ///   - emit: called with each input when all tokens are counted.
+  /// How a run goes.
+  package struct Options {
+    /// Columns of a block of second moments.
+    let blockCols: Int
+    /// Asked before each layer.
+    let isCancelled: () -> Bool
+    /// Told what begins, and how many of all steps are done.
+    let progress: (_ step: String, _ done: Int, _ count: Int) -> Void
+  }
+
+  /// - Parameter emit: called with each input when all tokens are counted.
   package init(
-    _ model: Model, cases: [CalibrationCase], blockCols: Int, progress: @escaping (String) -> Void,
-    emit: @escaping Emit
+    _ model: Model, cases: [CalibrationCase], _ options: Options, emit: @escaping Emit
   ) throws {
     self.model = model
-    self.progress = progress
+    self.options = options
     self.emit = { name, moments in try emit(name, CalibratedInput(moments)) }
     let configuration = model.configuration
     // Guidance doubles the rows of a picture.
     let branchCount = configuration.imageSampling.cfgScale == 1 ? 1 : 2
     scales = configuration.schedule.steps(branchCount: branchCount)
     self.cases = try cases.enumerated().map { index, item in
-      progress("case \(index + 1) of \(cases.count)")
+      if options.isCancelled() { throw ModelError.cancelled }
+      options.progress("case \(index + 1) of \(cases.count)", 0, 1)
       return try PreparedCase(item, model, schedule: configuration.schedule)
     }
     weights = try ModelWeights(source: model.sources.source(.stream), tensors: model.tensors)
@@ -58,8 +66,9 @@ package final class CalibrationRun {
     let compute = Compute(
       instructionSet: model.runtime.options.instructionSet, pool: try model.runtime.threads(),
       arena: arena, scratch: scratch)
-    collector = MomentCollector(compute, inputs: Self.inputs(model), blockCols: blockCols)
-    pass = RunContext(compute: compute, observer: collector)
+    collector = MomentCollector(compute, inputs: Self.inputs(model), blockCols: options.blockCols)
+    pass = RunContext(
+      compute: compute, observer: collector, isCancelled: options.isCancelled)
   }
 
   /// Numbers of the tensors whose inputs are counted: of the layers that share one, the first.
@@ -84,7 +93,14 @@ package final class CalibrationRun {
   }
 
   /// A layer begins.
-  func report(_ layer: String) { progress(layer) }
+  func report(_ layer: String) {
+    let configuration = model.configuration
+    let count =
+      configuration.vision.depth + configuration.languageModel.numHiddenLayers
+      + configuration.generator.depth + 4
+    options.progress(layer, stepCount, count)
+    stepCount += 1
+  }
 
   /// A layer is done: what it was shown goes out, and its memory with it.
   func finishLayer() throws {

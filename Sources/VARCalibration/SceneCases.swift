@@ -6,26 +6,28 @@ enum SceneCases {
   static let drawingCount = 40
   static let editCount = 24
 
-  /// - Parameter pictureSize: width and height of the pictures, in pixels.
-  static func cases(pictureSize side: Int) throws -> [CalibrationCase] {
+  /// - Parameters:
+  ///   - pictureSize: width and height of the pictures, in pixels.
+  ///   - limit: cases of each kind at most.
+  static func cases(pictureSize side: Int, limit: Int) -> [CalibrationCase] {
     var random = SeededRandom(seed: 20_261_130)
     var cases: [CalibrationCase] = []
     func request(_ text: String, _ scene: Scene?) -> Request {
       Request(text, pictures: scene.map { [Picture($0.picture(side: side))] } ?? [])
     }
-    for index in 0..<questionCount {
+    for index in 0..<min(questionCount, limit) {
       let scene = Scene(objectCount: 1 + index % 3, &random)
       let (question, answer) = scene.question(index, &random)
       cases.append(CalibrationCase(request(question, scene), answer: answer))
     }
-    for index in 0..<drawingCount {
+    for index in 0..<min(drawingCount, limit) {
       let scene = Scene(objectCount: 1 + index % 3, &random)
       cases.append(
         CalibrationCase(
           request(scene.instruction(index), nil), answer: "Here is the drawing:",
           picture: Picture(scene.picture(side: side))))
     }
-    for index in 0..<editCount {
+    for index in 0..<min(editCount, limit) {
       let scene = Scene(objectCount: 1 + index % 3, &random)
       let (instruction, edited) = scene.edit(index, &random)
       cases.append(

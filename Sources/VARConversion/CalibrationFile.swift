@@ -1,3 +1,4 @@
+import CVARKernels
 import VARCheckpoint
 import VARQuantization
 import VQ4Format
@@ -71,11 +72,26 @@ package struct CalibrationFile: Sendable {
         "holds \(tensor.elementCount) values, \(count) belong to \(cols) inputs in blocks of "
           + "\(block); calibrate this model")
     }
+    let triangles = try tensor.floats()
+    guard cvar_first_not_finite(triangles, triangles.count) == triangles.count else {
+      throw CheckpointError(
+        .notFinite, path: path, tensor: input, "holds what is no finite number; calibrate again")
+    }
     return SecondMoments(
-      cols: cols, blockCols: block, tokenCount: Int(try counts.floats()[0]),
-      triangles: try tensor.floats())
+      cols: cols, blockCols: block, tokenCount: Int(max(0, min(0x1p52, try counts.floats()[0]))),
+      triangles: triangles)
   }
 
   /// Whether an input was counted.
   package func has(_ input: String) -> Bool { tensors[input] != nil }
+}
+
+extension ConversionPlan.Row {
+  /// Whether the tensor is rounded by what a calibration knows of its input.
+  func isCompensated(by calibration: CalibrationFile?) -> Bool {
+    guard let calibration, precision.isInteger, layout == .tiles, rounding == .compensated else {
+      return false
+    }
+    return calibration.has(input)
+  }
 }

@@ -39,6 +39,8 @@ package struct MemoryNeeds: Sendable {
     var row = 0
     // What a thread holds of adapters.
     var updates = 0
+    // What weights are compensated with, in all and for a thread.
+    var compensation = (all: 0, worker: 0)
     // What a thread, and the writer, divide into planes.
     var planes = (codes: 0, scales: 0)
     for (plan, entry) in zip(rows, entries) {
@@ -59,6 +61,14 @@ package struct MemoryNeeds: Sendable {
       let scaleChunk = max(VQ4Limits.chunkBytes, sizes.streams.scales, sizes.streams.superscales)
       planes.scales = max(
         planes.scales, min(scaleChunk, plan.streamByteCounts.dropFirst().max() ?? 0))
+      if plan.isCompensated(by: options.calibration), let calibration = options.calibration {
+        let block = min(calibration.blockCols, plan.cols)
+        compensation.all = max(
+          compensation.all, Compensation.byteCount(cols: plan.cols, blockCols: block))
+        compensation.worker = max(
+          compensation.worker,
+          Compensation.workerByteCount(blockCols: block, groupSize: plan.groupSize))
+      }
       let perRow = (sizes.streams.scales + sizes.streams.superscales + rowCount - 1) / rowCount
       scales = max(scales, (plan.shape[0] + WeightFormat.unitRowCount) * perRow)
       row = max(row, sourceCols)
@@ -69,7 +79,8 @@ package struct MemoryNeeds: Sendable {
     slotSizes = slot
     if layout == .map { planes = (0, 0) }
     let worker =
-      Self.workerByteCount + planes.codes + (2 * WeightFormat.unitRowCount + 8) * row * 4 + updates
+      Self.workerByteCount + planes.codes + compensation.worker
+      + (2 * WeightFormat.unitRowCount + 8) * row * 4 + updates
     // The writer holds the scales of a weight twice while they go into the journal, some vectors, and two chunks.
     let writer =
       2 * scales + 4 * vector + 2 * (slot.codes + slot.frame) + planes.codes + planes.scales
@@ -78,7 +89,8 @@ package struct MemoryNeeds: Sendable {
     let fixed =
       Self.programByteCount
       + Self.headerFactor * max(0, headerByteCount - Self.usualHeaderByteCount)
-      + updates + max(writer, Self.tokenizerFactor * tokenizerByteCount)
+      // The next weight's is made while this one's is in use.
+      + 2 * compensation.all + updates + max(writer, Self.tokenizerFactor * tokenizerByteCount)
     func need(_ threads: Int, _ slots: Int) -> Int {
       fixed + threads * worker + slots * slot.total
     }

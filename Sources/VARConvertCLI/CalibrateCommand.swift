@@ -2,6 +2,7 @@ import ArgumentParser
 import VARCalibration
 import VARLite
 import VARSharedCLI
+import VARSystem
 
 /// `varconvert calibrate MODEL.vq4 -o calibration.safetensors`.
 struct CalibrateCommand: ParsableCommand {
@@ -24,9 +25,16 @@ struct CalibrateCommand: ParsableCommand {
   var block = 1024
 
   @Option(
+    parsing: .unconditional, help: ArgumentHelp("Cases of each kind at most.", valueName: "n"))
+  var limit: Int?
+
+  @Option(
     name: .shortAndLong, parsing: .unconditional,
     help: ArgumentHelp("Threads; the file does not depend on it.", valueName: "n"))
   var threads: Int?
+
+  @Flag(help: "Replace an existing output.")
+  var force = false
 
   @Flag(help: "No progress on stderr.")
   var quiet = false
@@ -35,12 +43,28 @@ struct CalibrateCommand: ParsableCommand {
     guard (128...4096).contains(block), block % 128 == 0 else {
       throw ValidationError("--block \(block) is no multiple of 128 within 128...4096.")
     }
+    guard (1...1000).contains(limit ?? 1) else {
+      throw ValidationError("--limit \(limit ?? 0) is not within 1...1000.")
+    }
   }
 
   func run() throws {
+    catchInterrupts()
+    guard force || !FileTree.exists(output) else {
+      throw VARLiteError(.request, "\(output): is there already; --force replaces it")
+    }
+    guard !WholeFile.isSamePlace(output, self.model) else {
+      throw VARLiteError(.request, "\(output): is the model that runs; name another output")
+    }
     let runtime = try Runtime(options: Runtime.Options(threadCount: threads))
     let model = try runtime.open(self.model)
-    let calibration = Calibration(model, blockCols: block)
-    try calibration.write(to: output) { if !quiet { printError($0) } }
+    let calibration = Calibration(model, blockCols: block, limit: limit ?? .max)
+    var line = ProgressLine(isQuiet: quiet)
+    defer { line.finish() }
+    try calibration.write(
+      to: output, isCancelled: { isInterrupted.load(ordering: .relaxed) },
+      progress: { step, done, count in
+        line.show(step, done: done, total: count, before: 0, unit: "")
+      })
   }
 }

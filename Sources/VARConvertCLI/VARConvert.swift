@@ -3,6 +3,7 @@ import Synchronization
 import VARCheckpoint
 import VARConversion
 import VARJSON
+import VARLite
 import VARModels
 import VARQuantization
 import VARSharedCLI
@@ -114,6 +115,14 @@ enum ExitStatus {
     case let error as CheckpointError
     where [.notEnoughMemory, .headerOverBudget].contains(error.code):
       self = .noSpace
+    case let error as VARLiteError:
+      switch error.category {
+      case .cancelled: self = .interrupted
+      case .memory, .memoryUnknown, .file: self = .noSpace
+      case .request: self = .usage
+      default: self = .badInput
+      }
+    case let error as ModelError where error.code == .cancelled: self = .interrupted
     case is StandardOutput.Failure: self = .noSpace
     case is CheckpointError, is ConfigurationError, is TokenizerError: self = .badInput
     default: self = .parser(VARConvert.exitCode(for: error))

@@ -33,6 +33,16 @@ import VARTestSupport
     }
   }()
 
+  /// Triangles that no inputs have: negative, without sense, and too large for products.
+  private static let impossible: [[Float]] = {
+    var random = SplitMix64(seed: 9)
+    let count = SecondMoments.valueCount(cols: cols, blockCols: cols)
+    return [
+      [Float](repeating: -1, count: count), (0..<count).map { _ in random.nextBell() },
+      (0..<count).map { _ in random.nextBell() * 0x1p120 },
+    ]
+  }()
+
   private static func moments(_ inputs: [[Float]], blockCols: Int = cols) -> SecondMoments {
     var triangles: [Float] = []
     for block in SecondMoments.blockRanges(cols: cols, blockCols: blockCols) {
@@ -135,6 +145,12 @@ import VARTestSupport
     #expect(decoded.allSatisfy { $0.isFinite })
     #expect(decoded[..<64].allSatisfy { $0 == 0 })
     #expect(abs(decoded[Self.cols + 3] - 100) < 20)
+    for triangle in Self.impossible {
+      let moments = SecondMoments(
+        cols: Self.cols, blockCols: Self.cols, tokenCount: 1, triangles: triangle)
+      let rounded = try Encoded(weights, format, compensation: Compensation(moments))
+      #expect(rounded.decoded(format).allSatisfy { $0.isFinite })
+    }
     let dead = Compensation(
       SecondMoments(
         cols: Self.cols, blockCols: Self.cols, tokenCount: 1,

@@ -96,9 +96,7 @@ final class SourceReader: @unchecked Sendable {
 
   /// What is known of the inputs of a weight that is to be compensated.
   private func moments(_ row: ConversionPlan.Row) throws -> SecondMoments? {
-    guard row.precision.isInteger, row.layout == .tiles, row.rounding == .compensated else {
-      return nil
-    }
+    guard row.isCompensated(by: calibration) else { return nil }
     return try calibration?.moments(of: row.input, cols: row.cols)
   }
 

@@ -26,7 +26,7 @@ package struct ModelError: Error, Equatable, CustomStringConvertible {
 
   package var description: String { detail.printable }
 
-  static let cancelled = ModelError(.cancelled, "interrupted")
+  package static let cancelled = ModelError(.cancelled, "interrupted")
 
   /// A file that cannot be read.
   init(reading error: VQ4Error) {

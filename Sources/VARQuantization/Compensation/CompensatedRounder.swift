@@ -172,7 +172,10 @@ final class CompensatedRounder {
           var product = best.products[column]
           for other in first..<column { product += ordered[other - first] * row[other] }
           let (old, scale) = (best.levels[column], best.scales[group])
-          let level = rounding.nearest((old * scale + product / row[column]) * inverses[group])
+          let target = (old * scale + product / row[column]) * inverses[group]
+          var level = rounding.nearest(target)
+          // Moments that no inputs have may lead anywhere.
+          level.replace(with: old, where: target .!= target)
           let change = (old - level) * scale
           hasChanged = hasChanged || any(change .!= 0)
           ordered[column - first] = change

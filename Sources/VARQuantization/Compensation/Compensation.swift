@@ -18,6 +18,24 @@ package final class Compensation: Sendable {
   }
 }
 
+extension Compensation {
+  /// Bytes of memory that the compensation of an input takes while it is made, the moments included.
+  package static func byteCount(cols: Int, blockCols: Int) -> Int {
+    let counts = SecondMoments.blockRanges(cols: cols, blockCols: blockCols).map(\.count)
+    let values = counts.reduce(0) { $0 + $1 * $1 }
+    let largest = counts.max() ?? 0
+    // Moments and factor of each block in f32, the block at work in f64, and the triangles.
+    return values * 8 + largest * largest * 8
+      + SecondMoments.valueCount(cols: cols, blockCols: blockCols) * 4
+  }
+
+  /// Bytes of memory that each thread takes besides, for blocks of so many columns.
+  package static func workerByteCount(blockCols: Int, groupSize: Int) -> Int {
+    let groups = blockCols / groupSize
+    return (12 * blockCols + 4 * groups + groups * groups) * MemoryLayout<Lanes>.stride
+  }
+}
+
 /// What is done besides feedback.
 package struct CompensationSteps: Sendable, Equatable {
   /// Whether scales are fitted to the levels.

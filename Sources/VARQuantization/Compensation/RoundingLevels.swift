@@ -26,10 +26,11 @@ struct RoundingLevels {
   /// Adding and subtracting it rounds half to even.
   private static let rounder: Float = 12_582_912
 
-  /// The level nearest to weights over their scale.
+  /// The level nearest to weights over their scale; to 0 where that is no number.
   @inline(__always) func nearest(_ scaled: Lanes) -> Lanes {
     let limit = Lanes(repeating: 127)
-    var value = scaled.clamped(lowerBound: -limit, upperBound: limit)
+    var value = scaled.replacing(with: 0, where: scaled .!= scaled)
+    value.clamp(lowerBound: -limit, upperBound: limit)
     value = (value + Lanes(repeating: Self.rounder)) - Lanes(repeating: Self.rounder)
     guard !entries.isEmpty else { return value }
     return entries.withUnsafeBufferPointer { entries in
