@@ -36,6 +36,10 @@ struct Varbench: ParsableCommand {
       try CommandNames.check(arguments, of: Self.self)
       var command = try parseAsRoot(arguments)
       try command.run()
+      if let failure = StandardOutput.failure {
+        Lines.writeError("varbench: \(failure)")
+        Glibc.exit(4)
+      }
     } catch let error where error is NotText || error is NoCommand {
       Lines.writeError("varbench: \(error)")
       Glibc.exit(2)

@@ -25,8 +25,9 @@ package struct Calibration {
   ) throws {
     let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
     let recorder = TraceRecorder(
-      spool: try OpenFile.temporary(
-        in: folder.isEmpty ? "." : folder.joined(separator: "/") + "/"))
+      spool: try Self.writing(path) { () throws(SystemError) in
+        try OpenFile.temporary(in: folder.isEmpty ? "." : folder.joined(separator: "/") + "/")
+      })
     recorder.metadata = [
       ("block", "\(blockCols)"), ("calibration", "1"), ("model", model.contentHash),
     ]
@@ -38,7 +39,17 @@ package struct Calibration {
       ) { name, input in record(name, input, recorder) }
       try run.run()
     }
-    try WholeFile.write(recorder.safetensors(), to: path)
+    try Self.writing(path) { () throws(SystemError) in
+      try WholeFile.write(recorder.safetensors(), to: path)
+    }
+  }
+
+  private static func writing<Value>(
+    _ path: String, _ body: () throws(SystemError) -> Value
+  ) throws(VARLiteError) -> Value {
+    do throws(SystemError) { return try body() } catch {
+      throw VARLiteError(.file, "\(path): cannot be written: \(error.message)\(error.advice)")
+    }
   }
 
   private func record(_ name: String, _ input: CalibratedInput, _ recorder: TraceRecorder) {

@@ -61,7 +61,7 @@ package final class CalibrationRun {
     request = WeightRequest(id: model.runtime.nextRequestID)
     var plan = MemoryPlan()
     let scratch = model.reserveCompute(&plan)
-    guard let arena = Arena(plan) else { throw VARLiteError(.memory, "no memory for activations") }
+    guard let arena = Arena(plan) else { throw Self.noMemory(plan.byteCount) }
     self.arena = arena
     let compute = Compute(
       instructionSet: model.runtime.options.instructionSet, pool: try model.runtime.threads(),

@@ -114,9 +114,8 @@ extension CalibrationRun {
     let prompt = item.ids[..<item.answerStart]
     let seen = prompt.count { $0 == pad }
     let (words, written) = (prompt.count - seen, item.ids.count - item.answerStart)
-    func weight(_ count: Int) -> Float { 1 / Float(count).squareRoot() }
-    var weights = prompt.map { weight($0 == pad ? seen : words) }
-    weights += [Float](repeating: weight(written), count: written)
+    var weights = prompt.map { TokenWeights.weight(of: $0 == pad ? seen : words) }
+    weights += TokenWeights.weights([written])
     for _ in 0..<(layout.scales.first?.branchCount ?? 0) {
       weights += TokenWeights.weights(layout.scales.map(\.tokenCount))
     }

@@ -77,6 +77,9 @@ struct CaseLayout {
 enum TokenWeights {
   /// - Parameter runs: tokens of each kind, one kind after the other.
   static func weights(_ runs: [Int]) -> [Float] {
-    runs.flatMap { count in [Float](repeating: 1 / Float(count).squareRoot(), count: count) }
+    runs.flatMap { count in [Float](repeating: weight(of: count), count: count) }
   }
+
+  /// What each of so many tokens of a kind counts.
+  static func weight(of count: Int) -> Float { 1 / Float(count).squareRoot() }
 }

@@ -1,6 +1,6 @@
 import VARKernels
+import VARLite
 import VARModels
-import VARSystem
 
 extension CalibrationRun {
   /// The embeddings of the pictures that each case looks at, `[tokens, hiddenSize]`, one picture after the other.
@@ -65,5 +65,7 @@ extension CalibrationRun {
     }
   }
 
-  static func noMemory(_ byteCount: Int) -> SystemError { SystemError(.allocate, 12) }
+  static func noMemory(_ byteCount: Int) -> VARLiteError {
+    VARLiteError(.memory, "the system gave no \(byteCount) bytes")
+  }
 }

@@ -22,8 +22,6 @@ package struct CalibrationFile: Sendable {
   package let path: String
   /// Columns of a block; an input of fewer has one.
   package let blockCols: Int
-  /// Hash of the model that ran.
-  package let modelHash: String
   /// Hash of the tensors' places and small ones: what conversions are told apart by.
   package let identity: String
   private let tensors: [String: CheckpointTensor]
@@ -45,7 +43,6 @@ package struct CalibrationFile: Sendable {
     }
     self.path = path
     blockCols = block
-    modelHash = file.metadata["model"] ?? ""
     tensors = Dictionary(
       file.tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     let hasher = try StreamHasher()

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Synchronization
 import VARCheckpoint
 import VARConversion
 import VARJSON
@@ -43,7 +42,7 @@ struct VARConvert: ParsableCommand {
       try CommandNames.check(arguments, of: Self.self)
       var command = try parseAsRoot(arguments)
       try command.run()
-      try StandardOutput.requireWritten()
+      if let failure = StandardOutput.failure { throw failure }
     } catch {
       let status = ExitStatus(error)
       if case .parser(let code) = status {
@@ -153,38 +152,6 @@ func printLine(_ text: String) { StandardOutput.write(text.escapedLines + "\n") 
 
 /// Prints a document on one line of stdout.
 func printLine(_ value: JSONValue) { StandardOutput.write(value.terminalText + "\n") }
-
-/// Standard output, whose first fault ends the program when its work is done.
-enum StandardOutput {
-  /// What could not be written, and why.
-  struct Failure: Error, CustomStringConvertible {
-    let code: Int32
-    var description: String {
-      "standard output: cannot be written: \(SystemError.message(code))"
-    }
-  }
-
-  private static let firstError = Atomic<Int32>(0)
-
-  static func write(_ text: String) {
-    guard firstError.load(ordering: .relaxed) == 0 else { return }
-    do throws(SystemError) {
-      try Descriptor.write(Array(text.utf8), to: STDOUT_FILENO)
-    } catch {
-      firstError.store(max(error.code, 1), ordering: .relaxed)
-    }
-  }
-
-  /// nil where all was written.
-  static var failure: Failure? {
-    let code = firstError.load(ordering: .relaxed)
-    return code == 0 ? nil : Failure(code: code)
-  }
-
-  static func requireWritten() throws(Failure) {
-    if let failure { throw failure }
-  }
-}
 
 /// Writes to stderr.
 func writeError(_ text: String) {

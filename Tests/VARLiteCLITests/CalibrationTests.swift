@@ -47,6 +47,9 @@ import VARTestSupport
       #expect(result.status == Programs.Status.badInput, "\(result.errorText)")
       #expect(result.errorText.contains(path))
     }
+    let lost = try calibrate(folder.file("none/c"))
+    #expect(lost.status == Programs.Status.noResources, "\(lost.errorText)")
+    #expect(lost.errorLines.count == 1 && lost.errorText.contains(folder.file("none/c")))
     #expect(folder.names() == ["notes"])
     for more in [["--block", "100"], ["--limit", "0"]] {
       let result = try Programs.varconvert(

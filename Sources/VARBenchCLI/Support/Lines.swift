@@ -1,5 +1,6 @@
 import VARBench
 import VARJSON
+import VARSharedCLI
 import VARSystem
 
 #if canImport(Glibc)
@@ -11,12 +12,10 @@ import VARSystem
 /// Standard output and standard error, line by line and without delay.
 enum Lines {
   static func write(_ records: [BenchmarkRecord], _ conditions: RunConditions) {
-    for record in records { write(record.json(conditions).terminalText + "\n", to: STDOUT_FILENO) }
+    for record in records { StandardOutput.write(record.json(conditions).terminalText + "\n") }
   }
 
-  static func writeError(_ line: String) { write(line.escapedLines + "\n", to: STDERR_FILENO) }
-
-  private static func write(_ text: String, to descriptor: Int32) {
-    try? Descriptor.write(Array(text.utf8), to: descriptor)
+  static func writeError(_ line: String) {
+    try? Descriptor.write(Array((line.escapedLines + "\n").utf8), to: STDERR_FILENO)
   }
 }

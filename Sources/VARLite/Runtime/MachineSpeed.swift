@@ -44,7 +44,7 @@ extension MachineSpeed {
 
   private static func hasRoom(_ model: Model) -> Bool {
     guard let budget = try? model.runtime.ledger.budget() else { return true }
-    let used = max(budget.claimedBytes, 0) + model.runtime.program.byteCount
+    let used = budget.claimedBytes + model.runtime.program.byteCount
     return budget.namedBytes - used >= memoryBytes
   }
 }

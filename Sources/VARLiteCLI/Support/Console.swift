@@ -1,6 +1,6 @@
-import Synchronization
 import VARJSON
 import VARLite
+import VARSharedCLI
 import VARSystem
 
 #if canImport(Glibc)
@@ -13,14 +13,10 @@ import VARSystem
 enum Console {
   static let errorIsTerminal = isatty(STDERR_FILENO) == 1
   private static let outputIsTerminal = isatty(STDOUT_FILENO) == 1
-  private static let firstOutputError = Atomic<Int32>(0)
 
   /// Why standard output could not be written; work whose result it carries is to stop.
   static var outputFailure: VARLiteError? {
-    let code = firstOutputError.load(ordering: .relaxed)
-    guard code != 0 else { return nil }
-    return VARLiteError(
-      .file, "standard output: cannot be written: \(SystemError.message(code))")
+    StandardOutput.failure.map { VARLiteError(.file, "\($0)") }
   }
 
   /// A line, or several, of this program's own.
@@ -37,14 +33,7 @@ enum Console {
 
   static func output(_ text: String) { output(Array(text.utf8)) }
 
-  static func output(_ bytes: [UInt8]) {
-    guard firstOutputError.load(ordering: .relaxed) == 0 else { return }
-    do throws(SystemError) {
-      try Descriptor.write(bytes, to: STDOUT_FILENO)
-    } catch {
-      firstOutputError.store(max(error.code, 1), ordering: .relaxed)
-    }
-  }
+  static func output(_ bytes: [UInt8]) { StandardOutput.write(bytes) }
 
   /// What cannot be written is lost: there is no other place to say so.
   static func send(_ text: String, to descriptor: Int32) {
