@@ -82,14 +82,25 @@ let package = Package(
     // Reads an evaluation set of small scenes, has a model do its cases, and judges what comes.
     .target(
       name: "VAREvaluation", dependencies: ["VARSystem", "VARJSON", "VARVision", "VARLite"]),
+    // Shows the layers of a model the tokens of many cases, answers and pictures being given.
+    .target(
+      name: "VARForcedRun",
+      dependencies: [
+        "VARSystem", "VARKernels", "VARVision", "VARModels", "VARLite", "VAREvaluation",
+      ]),
     // Holds a model against another one of the same weights, with the history forced.
-    .target(name: "VARAccuracy", dependencies: ["VARJSON", "VARVision", "VARLite"]),
-    // Shows the layers of a model the tokens of many cases, and sums what goes into them.
+    .target(
+      name: "VARAccuracy",
+      dependencies: [
+        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARVision", "VARModels",
+        "VARLite", "VAREvaluation", "VARForcedRun",
+      ]),
+    // Sums what goes into the layers of a model.
     .target(
       name: "VARCalibration",
       dependencies: [
-        "CVARKernels", "VARSystem", "VARKernels", "VARVision", "VARModels", "VARQuantization",
-        "VARLite",
+        "CVARKernels", "VARSystem", "VARKernels", "VARModels", "VARQuantization", "VARLite",
+        "VARForcedRun",
       ]),
     // Peak loops and the allocation counter of the benchmarks.
     .target(name: "CVARProbes"),

@@ -1,3 +1,4 @@
+import VARForcedRun
 import VARLite
 import VARSystem
 
@@ -32,12 +33,14 @@ package struct Calibration {
       ("block", "\(blockCols)"), ("calibration", "1"), ("model", model.contentHash),
     ]
     try withoutActuallyEscaping(progress) { progress in
-      let run = try CalibrationRun(
-        model, cases: SceneCases.cases(pictureSize: model.drawnSize, limit: limit),
-        CalibrationRun.Options(
-          blockCols: blockCols, isCancelled: isCancelled, progress: progress)
-      ) { name, input in record(name, input, recorder) }
-      try run.run()
+      let options = ForcedRun.Options(isCancelled: isCancelled, progress: progress)
+      let cases = SceneCases.cases(.calibration, pictureSize: model.drawnSize, limit: limit)
+      let collector = try MomentCollector(model, blockCols: blockCols) {
+        record($0, $1, recorder)
+      }
+      try ForcedRun(
+        model, cases: PreparedCase.prepare(cases, model, options), options, watcher: collector
+      ).run()
     }
     try Self.writing(path) { () throws(SystemError) in
       try WholeFile.write(recorder.safetensors(), to: path)
@@ -64,12 +67,5 @@ package struct Calibration {
     record(
       name + ".counts",
       [Float(input.tokenCount), Float(input.weightSum), Float(input.kurtosis)])
-  }
-}
-
-extension Model {
-  /// Width and height of the pictures that the model draws unasked.
-  var drawnSize: Int {
-    configuration.schedule.finalGrid.height * configuration.vae.stride
   }
 }

@@ -38,7 +38,9 @@ final class InputMoments {
   /// Adds rows.
   ///
   /// - Parameter weights: what each row counts, at least 0.
-  func add(_ input: Rows, weights: ArraySlice<Float>, _ compute: Compute) {
+  func add(
+    _ input: Rows, weights: ArraySlice<Float>, _ pool: ThreadPool, _ instructionSet: InstructionSet
+  ) {
     precondition(input.columns == cols && input.count <= Self.maximumRows, "rows of the input")
     precondition(weights.count == input.count, "a weight for each row")
     addSums(input, weights)
@@ -50,12 +52,13 @@ final class InputMoments {
     let starts = blockStarts
     triangles.withUnsafeMutableBufferPointer { triangles in
       let triangles = SharedPointer(triangles.baseAddress!)
-      compute.pool.parallel(tiles.count) { range in
+      pool.parallel(tiles.count) { range in
         let products = UnsafeMutablePointer<Float>.allocate(
           capacity: blockCols * ScaledInput.tileCols)
         defer { products.deallocate() }
         for tile in tiles[range] {
-          scaled.multiply(blocks[tile.block], from: tile.first, into: products, compute.kernels)
+          scaled.multiply(
+            blocks[tile.block], from: tile.first, into: products, instructionSet.kernels)
           add(
             products, blocks[tile.block].count, tile.first,
             to: triangles.pointer + starts[tile.block])

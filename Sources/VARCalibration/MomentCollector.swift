@@ -1,29 +1,44 @@
+import VARForcedRun
 import VARKernels
+import VARLite
 import VARModels
+import VARSystem
 
 /// Adds up the inputs of linear layers as a run shows them.
 ///
 /// Layers that take the same input are counted once, under the name of the first of them (`TensorSpecification.input`).
-final class MomentCollector: LinearObserver {
-  private let compute: Compute
+final class MomentCollector: ForcedRunWatcher {
+  private let pool: ThreadPool
+  private let instructionSet: InstructionSet
   private let blockCols: Int
   /// What is counted, by the number of the tensor in the file.
   private let inputs: [Int: String]
-  private(set) var moments: [String: InputMoments] = [:]
+  private let emit: (String, CalibratedInput) throws -> Void
+  private var moments: [String: InputMoments] = [:]
   /// What each row of the pass counts, and how many of them each layer has seen.
   private var weights: [Float] = []
   private var seen: [Int: Int] = [:]
 
-  /// - Parameter inputs: name of the input of each tensor that is counted, by its number.
-  init(_ compute: Compute, inputs: [Int: String], blockCols: Int) {
-    self.compute = compute
-    self.inputs = inputs
+  /// - Parameters:
+  ///   - blockCols: columns of a block of second moments.
+  ///   - emit: called with each input when all tokens are counted.
+  init(
+    _ model: Model, blockCols: Int, emit: @escaping (String, CalibratedInput) throws -> Void
+  ) throws {
+    pool = try model.runtime.threads()
+    instructionSet = model.runtime.options.instructionSet
     self.blockCols = blockCols
+    self.emit = emit
+    var inputs: [Int: String] = [:]
+    for tensor in model.tensors where tensor.kind == .matrix && tensor.input == tensor.name {
+      guard let index = model.file.tensorIndex(named: tensor.name) else { continue }
+      inputs[index] = tensor.name
+    }
+    self.inputs = inputs
   }
 
-  /// Says what the rows of the next pass count, each as often as a layer sees it.
-  func begin(weights: [Float]) {
-    self.weights = weights
+  func begin(_ kinds: TokenKinds) {
+    weights = TokenWeights.weights(kinds)
     seen = [:]
   }
 
@@ -36,13 +51,15 @@ final class MomentCollector: LinearObserver {
     moments[name] = sums
     for rows in Compute.rowBlocks(input.count) {
       sums.add(
-        input[rows], weights: weights[first + rows.lowerBound..<first + rows.upperBound], compute)
+        input[rows], weights: weights[first + rows.lowerBound..<first + rows.upperBound], pool,
+        instructionSet)
     }
   }
 
-  /// Hands out what was counted and begins anew.
-  func take() -> [String: InputMoments] {
+  func finishLayer() throws {
     defer { moments = [:] }
-    return moments
+    for (name, moments) in moments.sorted(by: { $0.key < $1.key }) {
+      try emit(name, CalibratedInput(moments))
+    }
   }
 }

@@ -12,7 +12,7 @@ extension EvaluationSet {
   /// Of the pictures, in pixels.
   private static let largestSide = 1024
   /// No picture of a set is larger, whatever memory there is.
-  static let pictureLimits = ImageLimits(
+  package static let pictureLimits = ImageLimits(
     maximumPixels: largestSide * largestSide, maximumMemoryBytes: 32 << 20)
 
   /// Reads `eval.json` and the templates of a folder; throws ``EvaluationError``.

@@ -55,6 +55,31 @@ package struct EvaluationComparison: Sendable, Equatable {
     self.parts = parts.filter { $0.caseCount > 0 }
   }
 
+  /// Pairs two reports. Parts and cases that only one of them has are left out.
+  package init(_ report: EvaluationReport, reference: EvaluationReport) {
+    var answered = Part(name: "vqa")
+    answered.sameAnswers = 0
+    let expected = Dictionary(
+      reference.answers.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    for answer in report.answers {
+      guard let other = expected[answer.id] else { continue }
+      answered.add(isThisRight: answer.isExact, isReferenceRight: other.isExact)
+      if other.text.utf8.elementsEqual(answer.text.utf8) { answered.sameAnswers? += 1 }
+    }
+    let drawn = EvaluationReport.Task.allCases.map { task in
+      var part = Part(name: task.rawValue)
+      let expected = Dictionary(
+        (reference.drawings[task] ?? []).map { ($0.id, $0.verdict.isExact) },
+        uniquingKeysWith: { first, _ in first })
+      for drawing in report.drawings[task] ?? [] {
+        guard let isRight = expected[drawing.id] else { continue }
+        part.add(isThisRight: drawing.verdict.isExact, isReferenceRight: isRight)
+      }
+      return part
+    }
+    parts = ([answered] + drawn).filter { $0.caseCount > 0 }
+  }
+
   /// An object with one member for each part.
   package var json: JSONValue {
     .object(

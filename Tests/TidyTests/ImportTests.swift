@@ -41,12 +41,22 @@ import Testing
       ]
     ),
     ("VAREvaluation", ["VARSystem", "VARJSON", "VARVision", "VARLite"]),
-    ("VARAccuracy", ["VARJSON", "VARVision", "VARLite"]),
+    (
+      "VARForcedRun",
+      ["VARSystem", "VARKernels", "VARVision", "VARModels", "VARLite", "VAREvaluation"]
+    ),
+    (
+      "VARAccuracy",
+      [
+        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARVision", "VARModels",
+        "VARLite", "VAREvaluation", "VARForcedRun",
+      ]
+    ),
     (
       "VARCalibration",
       [
-        "CVARKernels", "VARSystem", "VARKernels", "VARVision", "VARModels", "VARQuantization",
-        "VARLite",
+        "CVARKernels", "VARSystem", "VARKernels", "VARModels", "VARQuantization", "VARLite",
+        "VARForcedRun",
       ]
     ),
     ("CVARProbes", []),

@@ -30,7 +30,7 @@ public final class StopSignal: Sendable {
   }
 
   /// What was asked for; nil: nothing.
-  var requested: Moment? {
+  package var requested: Moment? {
     let own = Moment(rawValue: moment.load(ordering: .relaxed))
     guard own != .now, let polled = poll?() else { return own }
     return own.map { max($0, polled) } ?? polled

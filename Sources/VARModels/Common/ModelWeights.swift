@@ -201,6 +201,23 @@ package final class ModelWeights {
     }
   }
 
+  /// Runs `body` for the layer of a matrix by its name, for one run of its rows after the other where it is large.
+  package func forEachPart(
+    ofLayer name: String, body: (_ rows: Range<Int>, _ layer: Linear) -> Void
+  ) throws(ModelError) {
+    let tensor = index(name)
+    if let slabs = blocks?.slabRows(ofTensor: tensor), !slabs.isEmpty {
+      return try forEachSlab(of: tensor, body: body)
+    }
+    let group = directory.group(ofTensor: tensor)
+    let isApart = specifications[name]?.access == .apart
+    let reference = linear(String(name.dropLast(".weight".count)))
+    try with(isApart ? .apart(group) : .group(group)) { () throws(ModelError) in
+      let layer = layer(reference)
+      body(0..<layer.rows, layer)
+    }
+  }
+
   private func number(of group: TensorGroup) -> Int {
     guard let number = groups[group] else { preconditionFailure("no group \(group.name)") }
     return number

@@ -1,8 +1,8 @@
 import VARLite
 import VARVision
 
-/// A request with what a model is to make of it: calibration shows it the inputs of its layers on the way there.
-package struct CalibrationCase: Sendable {
+/// A request with what a model is to make of it, whatever it would make of it by itself.
+package struct ForcedCase: Sendable {
   /// What the model is asked for; its drawing is not looked at.
   package let request: Request
   /// The words of the answer, those before a picture included.

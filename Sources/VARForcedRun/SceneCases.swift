@@ -1,7 +1,13 @@
 import VARLite
 
 /// The shipped cases: questions about scenes, scenes to draw, and scenes to edit. The same on every machine.
-enum SceneCases {
+package enum SceneCases {
+  /// What cases are for. No two uses share a scene: what a model was fitted to says little about others.
+  package enum Use: UInt64, Sendable {
+    case calibration = 20_261_130
+    case accuracy = 20_261_201
+  }
+
   static let questionCount = 48
   static let drawingCount = 40
   static let editCount = 24
@@ -9,21 +15,23 @@ enum SceneCases {
   /// - Parameters:
   ///   - pictureSize: width and height of the pictures, in pixels.
   ///   - limit: cases of each kind at most.
-  static func cases(pictureSize side: Int, limit: Int) -> [CalibrationCase] {
-    var random = SeededRandom(seed: 20_261_130)
-    var cases: [CalibrationCase] = []
+  package static func cases(
+    _ use: Use, pictureSize side: Int, limit: Int
+  ) -> [ForcedCase] {
+    var random = SeededRandom(seed: use.rawValue)
+    var cases: [ForcedCase] = []
     func request(_ text: String, _ scene: Scene?) -> Request {
       Request(text, pictures: scene.map { [Picture($0.picture(side: side))] } ?? [])
     }
     for index in 0..<min(questionCount, limit) {
       let scene = Scene(objectCount: 1 + index % 3, &random)
       let (question, answer) = scene.question(index, &random)
-      cases.append(CalibrationCase(request(question, scene), answer: answer))
+      cases.append(ForcedCase(request(question, scene), answer: answer))
     }
     for index in 0..<min(drawingCount, limit) {
       let scene = Scene(objectCount: 1 + index % 3, &random)
       cases.append(
-        CalibrationCase(
+        ForcedCase(
           request(scene.instruction(index), nil), answer: "Here is the drawing:",
           picture: Picture(scene.picture(side: side))))
     }
@@ -31,7 +39,7 @@ enum SceneCases {
       let scene = Scene(objectCount: 1 + index % 3, &random)
       let (instruction, edited) = scene.edit(index, &random)
       cases.append(
-        CalibrationCase(
+        ForcedCase(
           request(instruction, scene), answer: "The output image is:",
           picture: Picture(edited.picture(side: side))))
     }
@@ -173,4 +181,11 @@ extension Scene.Background {
 
 extension String {
   fileprivate var capitalizedWord: String { prefix(1).uppercased() + dropFirst() }
+}
+
+extension Model {
+  /// Width and height of the pictures that the model draws unasked.
+  package var drawnSize: Int {
+    configuration.schedule.finalGrid.height * configuration.vae.stride
+  }
 }

@@ -2,7 +2,7 @@ import VARKernels
 import VARLite
 import VARModels
 
-extension CalibrationRun {
+extension ForcedRun {
   /// The embeddings of the pictures that each case looks at, `[tokens, hiddenSize]`, one picture after the other.
   func readPictures() throws -> [[[Float]]] {
     let pictures = cases.flatMap(\.pictures)
@@ -15,25 +15,25 @@ extension CalibrationRun {
     guard let arena = Arena(plan) else { throw Self.noMemory(plan.byteCount) }
     let state = VisionState(layout, arena: arena)
     let tower = VisionTower(vision, hiddenSize: hiddenSize, weights: weights)
-    try begin(model.sources.plans(.stream, [(.vision(pictureCount: 1), nil)])[0])
+    try begin(model.sources.plans(options.residency, [(.vision(pictureCount: 1), nil)])[0])
     func grid(_ index: Int) -> GridSize {
       GridSize(height: pictures[index].gridHeight, width: pictures[index].gridWidth)
     }
     var hidden: [[Float]] = []
     report("vision tower: patches")
     for (index, picture) in pictures.enumerated() {
-      collector.begin(weights: TokenWeights.weights([picture.patchCount]))
+      watcher.begin(TokenKinds([picture.patchCount]))
       try picture.values.withRows(columns: vision.patchValues) { patches in
         try tower.embed(VisionPatches(patches, grid: grid(index)), state: state, pass)
       }
       hidden.append(Array(state.hidden[..<picture.patchCount].values))
     }
-    try finishLayer()
+    try watcher.finishLayer()
     for block in 0..<vision.depth {
       report("vision tower: block \(block + 1) of \(vision.depth)")
       try weights.holding(.visionBlock(block)) {
         for (index, picture) in pictures.enumerated() {
-          collector.begin(weights: TokenWeights.weights([picture.patchCount]))
+          watcher.begin(TokenKinds([picture.patchCount]))
           try tower.prepareRotary(grid(index), state: state, pass)
           try hidden[index].withMutableRows(columns: vision.embedDim) { rows in
             state.hidden[..<picture.patchCount].copy(from: rows)
@@ -42,12 +42,12 @@ extension CalibrationRun {
           }
         }
       }
-      try finishLayer()
+      try watcher.finishLayer()
     }
     report("vision tower: merger")
     var embeddings: [[Float]] = []
     for (index, picture) in pictures.enumerated() {
-      collector.begin(weights: TokenWeights.weights([picture.tokenCount]))
+      watcher.begin(TokenKinds([picture.tokenCount]))
       var output = [Float](repeating: 0, count: picture.tokenCount * hiddenSize)
       try hidden[index].withRows(columns: vision.embedDim) { rows in
         state.hidden[..<picture.patchCount].copy(from: rows)
@@ -57,15 +57,11 @@ extension CalibrationRun {
       }
       embeddings.append(output)
     }
-    try finishLayer()
+    try watcher.finishLayer()
     var next = 0
     return cases.map { item in
       defer { next += item.pictures.count }
       return Array(embeddings[next..<next + item.pictures.count])
     }
-  }
-
-  static func noMemory(_ byteCount: Int) -> VARLiteError {
-    VARLiteError(.memory, "the system gave no \(byteCount) bytes")
   }
 }

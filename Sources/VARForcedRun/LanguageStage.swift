@@ -6,13 +6,12 @@ import VARModels
 struct CaseRows {
   let layout: CaseLayout
   let positions: [Qwen2Positions.Position]
-  /// What each row counts.
-  let weights: [Float]
+  let kinds: TokenKinds
   /// The residual stream of the language model, then its final states, `[rowCount, hiddenSize]`.
   var hidden: [Float]
 }
 
-extension CalibrationRun {
+extension ForcedRun {
   private var language: Qwen2Configuration { model.configuration.languageModel }
 
   /// The rows of all cases before the first layer.
@@ -26,7 +25,7 @@ extension CalibrationRun {
       let layout = CaseLayout(
         textCount: item.ids.count, scales: item.bits == nil ? [] : scales)
       var rows = CaseRows(
-        layout: layout, positions: positions(item, layout), weights: weights(item, layout),
+        layout: layout, positions: positions(item, layout), kinds: kinds(item, layout),
         hidden: [Float](repeating: 0, count: layout.rowCount * language.hiddenSize))
       try rows.hidden.withMutableRows(columns: language.hiddenSize) { hidden in
         try qwen.embed(item.ids[...], into: hidden[..<item.ids.count], pass)
@@ -62,13 +61,13 @@ extension CalibrationRun {
       let (sum, scratch) = (maps[..<count], maps[count..<2 * count])
       let codes = maps[2 * count..<2 * count + schedule.largestTokenCount]
       for scale in layout.scales {
-        collector.begin(weights: TokenWeights.weights([scale.tokenCount]))
+        watcher.begin(TokenKinds([scale.tokenCount]))
         let conditional = hidden[layout.rows(scale, branch: 0)]
         if scale.index == 0 {
           var starts = [Float](repeating: 0, count: scale.branchCount * hidden.columns)
           try starts.withMutableRows(columns: hidden.columns) { starts in
             // A row for each branch.
-            collector.begin(weights: TokenWeights.weights([scale.branchCount]))
+            watcher.begin(TokenKinds([scale.branchCount]))
             try generator.firstEmbeddings(into: starts, state: state, pass)
             for branch in 0..<scale.branchCount {
               hidden[layout.rows(scale, branch: branch)].copy(from: starts[branch..<branch + 1])
@@ -108,18 +107,17 @@ extension CalibrationRun {
     return text.positions + drawn
   }
 
-  /// Kinds: words read, words written, pictures looked at, and each scale of each branch.
-  private func weights(_ item: PreparedCase, _ layout: CaseLayout) -> [Float] {
+  private func kinds(_ item: PreparedCase, _ layout: CaseLayout) -> TokenKinds {
     let pad = Int32(model.configuration.specialTokens.imagePad)
     let prompt = item.ids[..<item.answerStart]
     let seen = prompt.count { $0 == pad }
     let (words, written) = (prompt.count - seen, item.ids.count - item.answerStart)
-    var weights = prompt.map { TokenWeights.weight(of: $0 == pad ? seen : words) }
-    weights += TokenWeights.weights([written])
+    var runs = [written]
     for _ in 0..<(layout.scales.first?.branchCount ?? 0) {
-      weights += TokenWeights.weights(layout.scales.map(\.tokenCount))
+      runs += layout.scales.map(\.tokenCount)
     }
-    return weights
+    return TokenKinds(
+      counts: prompt.map { $0 == pad ? seen : words } + TokenKinds(runs).counts)
   }
 
   /// Takes the rows of all cases through all layers and the final norm.
@@ -130,7 +128,8 @@ extension CalibrationRun {
     let cacheLayout = KVCache.Layout.reserve(
       &plan, "llm.kv",
       .init(
-        .f32, layerCount: 1, kvHeads: language.numKeyValueHeads, headDim: language.headDim,
+        options.kvType, layerCount: 1, kvHeads: language.numKeyValueHeads,
+        headDim: language.headDim,
         hasKeyBias: true), capacity: largest)
     guard let arena = Arena(plan) else { throw Self.noMemory(plan.byteCount) }
     let state = Qwen2State(stateLayout, arena: arena)
@@ -140,7 +139,7 @@ extension CalibrationRun {
       try weights.holding(.languageLayer(layer)) {
         for index in rows.indices {
           let (layout, positions) = (rows[index].layout, rows[index].positions)
-          collector.begin(weights: rows[index].weights)
+          watcher.begin(rows[index].kinds)
           try qwen.prepareRotary(positions[...], state)
           let sequences = layout.sequences.map {
             Qwen2Model.SequenceRows(rows: $0, cache: cache, firstIndex: 0)
@@ -152,7 +151,7 @@ extension CalibrationRun {
           }
         }
       }
-      try finishLayer()
+      try watcher.finishLayer()
     }
     for index in rows.indices {
       let count = rows[index].layout.rowCount
@@ -161,20 +160,28 @@ extension CalibrationRun {
         try qwen.normalize(state.hidden[..<count], into: hidden, pass)
       }
     }
-    try countHead(rows)
+    try seeWords(rows)
   }
 
-  /// The head sees the states of words that are followed by words of the answer; its products are not needed.
-  private func countHead(_ rows: [CaseRows]) throws {
+  /// The head sees the states of words that are followed by words of the answer.
+  private func seeWords(_ rows: [CaseRows]) throws {
     let name = language.tieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"
     guard let tensor = model.file.tensorIndex(named: name) else { return }
-    for (item, rows) in zip(cases, rows) {
+    let qwen = Qwen2Model(language, weights: weights)
+    for (index, (item, rows)) in zip(cases, rows).enumerated() {
       let states = item.answerStart - 1..<item.ids.count - 1
-      collector.begin(weights: TokenWeights.weights([states.count]))
-      rows.hidden.withRows(columns: language.hiddenSize) {
-        collector.observe(LinearSite(tensor: tensor), $0[states])
+      watcher.begin(TokenKinds([states.count]))
+      try rows.hidden.withRows(columns: language.hiddenSize) { hidden in
+        guard watcher.wantsWordLogits else {
+          return watcher.observe(LinearSite(tensor: tensor), hidden[states])
+        }
+        var logits = [Float](repeating: 0, count: states.count * language.vocabSize)
+        try logits.withMutableRows(columns: language.vocabSize) {
+          try qwen.logits(of: hidden[states], into: $0, pass)
+          try watcher.see(wordLogits: $0, ofCase: index)
+        }
       }
     }
-    try finishLayer()
+    try watcher.finishLayer()
   }
 }

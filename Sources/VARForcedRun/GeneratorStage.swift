@@ -2,7 +2,7 @@ import VARKernels
 import VARLite
 import VARModels
 
-extension CalibrationRun {
+extension ForcedRun {
   /// Words, and the tokens of pictures, through the language model; then pictures through the generator.
   ///
   /// - Parameter pictures: the embeddings of the pictures that each case looks at.
@@ -17,24 +17,28 @@ extension CalibrationRun {
     let layout = ScaleTransformerState.reserve(
       &plan, configuration.generator, hiddenSize: hiddenSize,
       capacity: .init(
-        schedule: configuration.schedule, textLengths: textLengths(longest)), kv: (.f32, 1))
+        schedule: configuration.schedule, textLengths: textLengths(longest)),
+      kv: (options.kvType, 1))
     guard let arena = Arena(plan) else { throw Self.noMemory(plan.byteCount) }
     let state = ScaleTransformerState(layout, arena: arena)
-    try begin(model.sources.layerPlan(.stream, budgetBytes: nil))
+    try begin(model.sources.layerPlan(options.residency, budgetBytes: nil))
     report("language model: embeddings")
     var rows = try embed(pictures, qwen, generator, state)
-    try finishLayer()
+    try watcher.finishLayer()
     try readLayers(&rows, qwen)
-    let drawn = zip(cases, rows).filter { $0.0.bits != nil }.map(\.1)
-    guard !drawn.isEmpty else { return }
-    var drawings = try drawn.map { try project($0, generator, state) }
-    try finishLayer()
+    var drawings = try cases.indices.filter { cases[$0].bits != nil }.map {
+      try project($0, rows[$0], generator, state)
+    }
+    guard !drawings.isEmpty else { return }
+    // They are in the text features and tokens of the drawings.
+    rows = []
+    try watcher.finishLayer()
     for block in 0..<configuration.generator.depth {
       report("generator: block \(block + 1) of \(configuration.generator.depth)")
       try readBlock(block, &drawings, generator, state)
-      try finishLayer()
+      try watcher.finishLayer()
     }
-    try countHead(drawings, generator, state)
+    try seeBits(drawings, generator, state)
   }
 
   /// The conditional branch reads all words but the start of the picture; the unconditional one no more than the file
@@ -46,6 +50,8 @@ extension CalibrationRun {
 
   /// A drawing on its way through the generator.
   private struct Drawing {
+    /// Which case it is of.
+    let caseIndex: Int
     let layout: CaseLayout
     /// Text features of the conditional branch, `[textCount - 1, embedDim]`.
     var context: [Float]
@@ -56,22 +62,22 @@ extension CalibrationRun {
   }
 
   private func project(
-    _ rows: CaseRows, _ generator: ScaleTransformer, _ state: ScaleTransformerState
+    _ index: Int, _ rows: CaseRows, _ generator: ScaleTransformer, _ state: ScaleTransformerState
   ) throws -> Drawing {
     let width = model.configuration.generator.embedDim
     let hiddenSize = model.configuration.languageModel.hiddenSize
     let layout = rows.layout
     var drawing = Drawing(
-      layout: layout,
+      caseIndex: index, layout: layout,
       context: [Float](repeating: 0, count: (layout.textCount - 1) * width), tokens: [])
     try rows.hidden.withRows(columns: hiddenSize) { hidden in
-      collector.begin(weights: TokenWeights.weights([layout.textCount - 1]))
+      watcher.begin(TokenKinds([layout.textCount - 1]))
       try drawing.context.withMutableRows(columns: width) {
         try generator.projectStates(hidden[..<(layout.textCount - 1)], into: $0, state: state, pass)
       }
       for scale in layout.scales {
         for branch in 0..<scale.branchCount {
-          collector.begin(weights: TokenWeights.weights([scale.tokenCount]))
+          watcher.begin(TokenKinds([scale.tokenCount]))
           try generator.projectStates(
             hidden[layout.rows(scale, branch: branch)],
             into: state.tokens[scale.rows(ofBranch: branch)], state: state, pass)
@@ -92,7 +98,7 @@ extension CalibrationRun {
       for index in drawings.indices {
         let lengths = textLengths(drawings[index].layout.textCount)
         var values = [Float](repeating: 0, count: lengths.reduce(0, +) * 2 * width)
-        collector.begin(weights: TokenWeights.weights(lengths))
+        watcher.begin(TokenKinds(lengths))
         try drawings[index].context.withRows(columns: width) { context in
           try values.withMutableRows(columns: 2 * width) {
             try generator.textKeysAndValues(
@@ -111,8 +117,8 @@ extension CalibrationRun {
           generator.storeText($0, block: block, state: state, pass)
         }
         for scale in layout.scales {
-          collector.begin(
-            weights: TokenWeights.weights(
+          watcher.begin(
+            TokenKinds(
               [Int](repeating: scale.tokenCount, count: scale.branchCount)))
           try generator.prepareRotary(scale, state: state)
           try drawings[index].tokens[scale.index].withMutableRows(columns: width) { tokens in
@@ -126,26 +132,35 @@ extension CalibrationRun {
     }
   }
 
-  private func countHead(
+  private func seeBits(
     _ drawings: [Drawing], _ generator: ScaleTransformer, _ state: ScaleTransformerState
   ) throws {
     report("generator: head")
     let configuration = model.configuration.generator
     let largest = model.configuration.schedule.largestTokenCount * 2
     var logits = [Float](repeating: 0, count: largest * 2 * configuration.codebookDim)
+    let sampling = model.configuration.imageSampling
+    let sampler = BitSampler(
+      cfgScale: Float(sampling.cfgScale), tau: Float(sampling.tau), topP: Float(sampling.topP),
+      isGreedy: true,
+      random: CounterRandom(seed: 0))
     for drawing in drawings {
       for scale in drawing.layout.scales {
-        collector.begin(
-          weights: TokenWeights.weights(
+        watcher.begin(
+          TokenKinds(
             [Int](repeating: scale.tokenCount, count: scale.branchCount)))
         drawing.tokens[scale.index].withRows(columns: configuration.embedDim) {
           state.tokens[..<scale.rowCount].copy(from: $0)
         }
         try logits.withMutableRows(columns: 2 * configuration.codebookDim) {
           try generator.computeLogits(scale, state: state, into: $0[..<scale.rowCount], pass)
+          let conditional = $0[scale.rows(ofBranch: 0)]
+          sampler.guide(
+            conditional, unconditional: scale.branchCount == 2 ? $0[scale.rows(ofBranch: 1)] : nil)
+          try watcher.see(bitLogits: conditional, scale: scale.index, ofCase: drawing.caseIndex)
         }
       }
     }
-    try finishLayer()
+    try watcher.finishLayer()
   }
 }

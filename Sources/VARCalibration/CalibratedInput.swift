@@ -1,0 +1,30 @@
+/// What was counted of one input.
+package struct CalibratedInput {
+  package let cols: Int
+  package let blockCols: Int
+  package let tokenCount: Int
+  package let weightSum: Double
+  /// Mean of each column.
+  package let means: [Float]
+  /// Largest magnitude of each column.
+  package let largest: [Float]
+  /// `E[x⁴] / E[x²]²` over all columns; 3 for a normal distribution.
+  package let kurtosis: Double
+  /// Mean of `x xᵀ`, as `SecondMoments` has it.
+  package let triangles: [Float]
+
+  init(_ moments: InputMoments) {
+    cols = moments.cols
+    blockCols = moments.blockCols
+    tokenCount = moments.tokenCount
+    weightSum = moments.weightSum
+    let share = weightSum > 0 ? 1 / weightSum : 0
+    means = moments.sums.map { Float($0 * share) }
+    largest = moments.largest
+    let count = weightSum * Double(cols)
+    kurtosis =
+      moments.squareSum > 0
+      ? moments.fourthSum * count / (moments.squareSum * moments.squareSum) : 0
+    triangles = moments.triangles.map { Float(Double($0) * share) }
+  }
+}

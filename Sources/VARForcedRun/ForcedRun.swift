@@ -1,0 +1,104 @@
+import VARKernels
+import VARLite
+import VARModels
+import VARSystem
+
+/// Takes all tokens of many cases through the layers of a model, while a watcher looks on.
+///
+/// It runs layer by layer: the tokens of all cases go through a layer before the next one is read, so that weights pass
+/// through the memory once. Answers and bits are given, not drawn (teacher forcing), so that all tokens are known
+/// before:
+///
+///     pictures --vision tower--> embeddings --+
+///     words ----------------------------------+--> language model --+--> text features --+
+///     bits of scales --word embed, projector--+                     +--> tokens ---------+--> generator
+///
+/// Each stage is in a file of its own.
+package final class ForcedRun {
+  let model: Model
+  let cases: [PreparedCase]
+  let scales: [ScaleStep]
+  let weights: ModelWeights
+  /// What every forward pass shares.
+  let pass: RunContext
+  let watcher: any ForcedRunWatcher
+  let options: Options
+  private let request: WeightRequest
+  private var stepCount = 0
+  private let arena: Arena
+
+  /// How a run goes.
+  package struct Options {
+    /// Where the weights are.
+    package var residency = WeightResidency.stream
+    /// Type of cached keys and values.
+    package var kvType = KVType.f32
+    /// Asked before each layer.
+    package var isCancelled: () -> Bool
+    /// Told what begins, and how many of all steps are done.
+    package var progress: (_ step: String, _ done: Int, _ count: Int) -> Void
+
+    package init(
+      isCancelled: @escaping () -> Bool,
+      progress: @escaping (_ step: String, _ done: Int, _ count: Int) -> Void
+    ) {
+      self.isCancelled = isCancelled
+      self.progress = progress
+    }
+  }
+
+  package init(
+    _ model: Model, cases: [PreparedCase], _ options: Options, watcher: any ForcedRunWatcher
+  ) throws {
+    self.model = model
+    self.cases = cases
+    self.options = options
+    self.watcher = watcher
+    let configuration = model.configuration
+    // Guidance doubles the rows of a picture.
+    let branchCount = configuration.imageSampling.cfgScale == 1 ? 1 : 2
+    scales = configuration.schedule.steps(branchCount: branchCount)
+    weights = try ModelWeights(
+      source: model.sources.source(options.residency), tensors: model.tensors)
+    request = WeightRequest(id: model.runtime.nextRequestID)
+    (pass, arena) = try Self.context(model, options, watcher)
+  }
+
+  private static func context(
+    _ model: Model, _ options: Options, _ watcher: any ForcedRunWatcher
+  ) throws -> (RunContext, Arena) {
+    var plan = MemoryPlan()
+    let scratch = model.reserveCompute(&plan)
+    guard let arena = Arena(plan) else { throw noMemory(plan.byteCount) }
+    let compute = Compute(
+      instructionSet: model.runtime.options.instructionSet, pool: try model.runtime.threads(),
+      arena: arena, scratch: scratch)
+    let pass = RunContext(compute: compute, observer: watcher, isCancelled: options.isCancelled)
+    return (pass, arena)
+  }
+
+  /// Runs all stages.
+  package func run() throws {
+    defer { weights.end(request) }
+    try readWordsAndDrawings(try readPictures())
+  }
+
+  /// Says which weights follow.
+  func begin(_ plan: WeightPlan) throws {
+    try weights.begin(plan, for: request) { _, _ in }
+  }
+
+  /// A layer begins.
+  func report(_ layer: String) {
+    let configuration = model.configuration
+    let count =
+      configuration.vision.depth + configuration.languageModel.numHiddenLayers
+      + configuration.generator.depth + 4
+    options.progress(layer, stepCount, count)
+    stepCount += 1
+  }
+
+  static func noMemory(_ byteCount: Int) -> VARLiteError {
+    VARLiteError(.memory, "the system gave no \(byteCount) bytes")
+  }
+}

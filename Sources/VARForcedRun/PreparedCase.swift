@@ -1,0 +1,51 @@
+import VARKernels
+import VARLite
+import VARModels
+import VARVision
+
+/// A case as the networks take it: token ids, patches and bits.
+package struct PreparedCase {
+  /// Prompt, pictures expanded, and answer; a drawing's ends with the token that starts the picture.
+  package let ids: [Int32]
+  /// Where the answer begins.
+  package let answerStart: Int
+  let pictures: [ImagePatches]
+  /// Bits of each scale of the picture of the answer; nil where there is none.
+  package let bits: [[UInt8]]?
+
+  /// - Parameter model: its tokenizer, preprocessing and picture tokenizer make the case; other models of the same
+  ///   weights can take it too.
+  package init(_ item: ForcedCase, _ model: Model) throws {
+    let turn = try model.prepare(item.request, isFirstTurn: true)
+    let prompt = try PromptBuilder(model: model).expand(turn.ids, pictures: turn.pictureTokens)
+    let tokens = model.configuration.specialTokens
+    var answer = model.tokenizer.encode(item.answer)
+    // The turn's end is the model's own token too.
+    answer.append(
+      Int32(item.picture == nil ? tokens.endOfSequence : tokens.imageGenStart))
+    ids = prompt + answer
+    answerStart = prompt.count
+    let target = ImageTarget.area(turn.preprocessing.maxPixels)
+    pictures = try turn.request.pictures.map {
+      try turn.preprocessing.patches(
+        of: $0.decoded(target: target, byteCount: turn.pictureByteCount))
+    }
+    bits = try item.picture.map { try model.reconstruct($0).bits }
+    if let bits {
+      precondition(
+        zip(bits, model.configuration.schedule.scales).allSatisfy { $0.count % $1.tokenCount == 0 },
+        "a picture in the model's own scales")
+    }
+  }
+
+  /// Prepares cases one by one, until the options say that the run is cancelled.
+  package static func prepare(
+    _ cases: [ForcedCase], _ model: Model, _ options: ForcedRun.Options
+  ) throws -> [PreparedCase] {
+    try cases.enumerated().map { index, item in
+      if options.isCancelled() { throw ModelError.cancelled }
+      options.progress("case \(index + 1) of \(cases.count)", 0, 1)
+      return try PreparedCase(item, model)
+    }
+  }
+}
