@@ -131,8 +131,8 @@ let package = Package(
       name: "VARConvertCLI",
       dependencies: [
         "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer", "VARModels",
-        "VARCheckpoint", "VARQuantization", "VARConversion", "VARLite", "VARCalibration",
-        "VARSharedCLI",
+        "VARCheckpoint", "VARQuantization", "VARConversion", "VARLite", "VAREvaluation",
+        "VARForcedRun", "VARCalibration", "VARSharedCLI",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(

@@ -74,9 +74,9 @@ package struct AccuracyRun {
   }
 
   private func runOptions(_ model: Model, _ name: String) -> ForcedRun.Options {
-    var run = ForcedRun.Options(isCancelled: { options.stop.requested == .now }) {
-      options.progress("\(name), \($0)", $1, $2)
-    }
+    var run = ForcedRun.Options(
+      isCancelled: { options.stop.requested == .now },
+      progress: { options.progress("\(name), \($0)", $1, $2) })
     run.residency = .map
     run.kvType = model.kvType
     return run
@@ -107,9 +107,10 @@ package struct AccuracyRun {
     case .set(let set):
       let parts: [EvaluationRun.Part] =
         options.judgesDrawings ? [.vqa, .generation, .edit] : [.vqa]
-      return try EvaluationRun(model, set: set, parts: parts, limit: options.limit).run(
-        stop: options.stop,
-        progress: { options.progress("\(name), \($0.rawValue)", $1, $2) })
+      let run = EvaluationRun(model, set: set, parts: parts, limit: options.limit)
+      return try run.run(stop: options.stop) {
+        options.progress("\(name), \($0.rawValue)", $1, $2)
+      }
     }
   }
 }

@@ -6,15 +6,13 @@ import VARSystem
 package struct Calibration {
   private let model: Model
   private let blockCols: Int
-  private let limit: Int
+  private let cases: [ForcedCase]
 
-  /// - Parameters:
-  ///   - blockCols: columns of a block of second moments.
-  ///   - limit: cases of each kind at most.
-  package init(_ model: Model, blockCols: Int, limit: Int = .max) {
+  /// - Parameter blockCols: columns of a block of second moments.
+  package init(_ model: Model, cases: [ForcedCase], blockCols: Int) {
     self.model = model
+    self.cases = cases
     self.blockCols = blockCols
-    self.limit = limit
   }
 
   /// - Parameters:
@@ -34,7 +32,6 @@ package struct Calibration {
     ]
     try withoutActuallyEscaping(progress) { progress in
       let options = ForcedRun.Options(isCancelled: isCancelled, progress: progress)
-      let cases = SceneCases.cases(.calibration, pictureSize: model.drawnSize, limit: limit)
       let collector = try MomentCollector(model, blockCols: blockCols) {
         record($0, $1, recorder)
       }

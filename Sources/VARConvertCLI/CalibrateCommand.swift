@@ -1,5 +1,7 @@
 import ArgumentParser
 import VARCalibration
+import VAREvaluation
+import VARForcedRun
 import VARLite
 import VARSharedCLI
 import VARSystem
@@ -25,7 +27,15 @@ struct CalibrateCommand: ParsableCommand {
   var block = 1024
 
   @Option(
-    parsing: .unconditional, help: ArgumentHelp("Cases of each kind at most.", valueName: "n"))
+    help: ArgumentHelp(
+      "A folder with eval.json, whose cases are added to the shipped ones.", valueName: "dir"),
+    completion: .directory)
+  var cases: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Shipped cases of each kind at most; 0: those of --cases alone.", valueName: "n"))
   var limit: Int?
 
   @Option(
@@ -43,8 +53,9 @@ struct CalibrateCommand: ParsableCommand {
     guard (128...4096).contains(block), block % 128 == 0 else {
       throw ValidationError("--block \(block) is no multiple of 128 within 128...4096.")
     }
-    guard (1...1000).contains(limit ?? 1) else {
-      throw ValidationError("--limit \(limit ?? 0) is not within 1...1000.")
+    let least = cases == nil ? 1 : 0
+    guard (least...1000).contains(limit ?? 1) else {
+      throw ValidationError("--limit \(limit ?? 0) is not within \(least)...1000.")
     }
   }
 
@@ -58,7 +69,12 @@ struct CalibrateCommand: ParsableCommand {
     }
     let runtime = try Runtime(options: Runtime.Options(threadCount: threads))
     let model = try runtime.open(self.model)
-    let calibration = Calibration(model, blockCols: block, limit: limit ?? .max)
+    let own = try cases.map { try EvaluationSet(directory: $0).forcedCases() } ?? []
+    let calibration = Calibration(
+      model,
+      cases: SceneCases.cases(
+        .calibration, pictureSize: model.drawnSize, limit: limit ?? .max) + own,
+      blockCols: block)
     var line = ProgressLine(isQuiet: quiet)
     defer { line.finish() }
     try calibration.write(

@@ -80,8 +80,8 @@ import Testing
       "VARConvertCLI",
       [
         "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer", "VARModels",
-        "VARCheckpoint", "VARQuantization", "VARConversion", "VARLite", "VARCalibration",
-        "VARSharedCLI", "ArgumentParser",
+        "VARCheckpoint", "VARQuantization", "VARConversion", "VARLite", "VAREvaluation",
+        "VARForcedRun", "VARCalibration", "VARSharedCLI", "ArgumentParser",
       ]
     ),
     (

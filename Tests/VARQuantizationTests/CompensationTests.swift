@@ -105,13 +105,10 @@ import VARTestSupport
     for row in 0..<Self.cols {
       triangles += [Float](repeating: 0, count: row) + [1]
     }
-    var steps = CompensationSteps()
-    steps.fitsScales = false
-    steps.descentCount = 0
     let moments = SecondMoments(
       cols: Self.cols, blockCols: Self.cols, tokenCount: 1000, triangles: triangles)
     let identity = try Encoded(
-      Self.weights, format, compensation: Compensation(moments, steps: steps))
+      Self.weights, format, compensation: Compensation(moments, steps: .feedbackAlone))
     let nearest = try Encoded(Self.weights, format)
     #expect(identity.codes == nearest.codes)
     #expect(identity.scales == nearest.scales)

@@ -4,8 +4,9 @@ import CVARKernels
 ///
 /// A unit comes rounded to the nearest. In each block of its columns, for each row by itself,
 /// 1. levels are chosen anew with feedback, by the scales that the unit came with (`ErrorFeedback`);
-/// 2. scales are fitted to these levels (`ScaleFit`);
-/// 3. each level in turn is moved where that helps, the others being as they are (coordinate descent).
+/// 2. scales are fitted to these levels (`ScaleFit`), and levels chosen anew by these scales;
+/// 3. each level in turn is moved where that helps, the others being as they are (coordinate descent);
+/// 4. scales are fitted once more, and levels moved once more.
 ///
 /// A step is kept for the rows whose `eᵀ H e` it lowers: a block never costs more than the nearest levels do.
 ///
@@ -80,14 +81,18 @@ final class CompensatedRounder {
     }
     for group in 0..<groups.count { best.scales[group] = unit.scale(groups.lowerBound + group) }
     measure(best, feedback)
-    trial.scales.copy(from: best.scales, count: groups.count)
-    invert(trial.scales, groups.count)
-    feedErrors(feedback)
-    measure(trial, feedback)
-    best.adopt(trial, columns: columns.count, groups: groups.count)
-    if steps.fitsScales { fitScales(unit, feedback, groups) }
-    invert(best.scales, groups.count)
-    for _ in 0..<steps.descentCount { descend(feedback) }
+    chooseLevels(feedback, groups.count)
+    for fit in 0..<steps.fitCount {
+      fitScales(unit, feedback, groups)
+      if fit + 1 < steps.fitCount { chooseLevels(feedback, groups.count) }
+    }
+    if steps.descentCount > 0 {
+      descend(feedback, groups.count)
+      if steps.fitCount > 0 {
+        fitScales(unit, feedback, groups)
+        descend(feedback, groups.count)
+      }
+    }
     for column in 0..<columns.count {
       unit.set(
         best.levels[column], columns.lowerBound + column, indices: rounding.indices)
@@ -95,6 +100,15 @@ final class CompensatedRounder {
     for group in 0..<groups.count {
       unit.set(scale: best.scales[group], groups.lowerBound + group)
     }
+  }
+
+  /// Levels by the scales of `best`, with feedback.
+  private func chooseLevels(_ feedback: ErrorFeedback, _ groupCount: Int) {
+    trial.scales.copy(from: best.scales, count: groupCount)
+    invert(trial.scales, groupCount)
+    feedErrors(feedback)
+    measure(trial, feedback)
+    best.adopt(trial, columns: feedback.count, groups: groupCount)
   }
 
   private func invert(_ scales: LaneColumns, _ count: Int) {
@@ -159,8 +173,16 @@ final class CompensatedRounder {
     best.adopt(trial, columns: feedback.count, groups: groups.count)
   }
 
-  /// Moves each level of `best` to where the cost is least while the other levels stay.
-  private func descend(_ feedback: ErrorFeedback) {
+  /// Moves each level of `best` in turn to where the cost is least while the other levels stay, some times over.
+  private func descend(_ feedback: ErrorFeedback, _ groupCount: Int) {
+    invert(best.scales, groupCount)
+    for _ in 0..<steps.descentCount { sweep(feedback) }
+    var cost = Lanes.zero
+    for column in 0..<feedback.count { cost += best.errors[column] * best.products[column] }
+    best.cost = cost
+  }
+
+  private func sweep(_ feedback: ErrorFeedback) {
     let count = feedback.count
     feedback.withMoments { moments in
       for first in stride(from: 0, to: count, by: Self.panelCols) {

@@ -36,12 +36,20 @@ extension Compensation {
   }
 }
 
-/// What is done besides feedback.
+/// What is done besides a first choice of levels with feedback.
 package struct CompensationSteps: Sendable, Equatable {
-  /// Whether scales are fitted to the levels.
-  package var fitsScales = true
-  /// How often all levels are looked at again.
+  /// How often scales are fitted to the levels and the levels chosen anew with these scales.
+  package var fitCount = 2
+  /// How often all levels are looked at again, before the scales are fitted a last time and after it.
   package var descentCount = 2
+
+  /// Levels with feedback by the scales of the nearest rounding, and nothing else.
+  package static let feedbackAlone: CompensationSteps = {
+    var steps = CompensationSteps()
+    steps.fitCount = 0
+    steps.descentCount = 0
+    return steps
+  }()
 
   package init() {}
 }
