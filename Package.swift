@@ -99,8 +99,8 @@ let package = Package(
     .target(
       name: "VARCalibration",
       dependencies: [
-        "CVARKernels", "VARSystem", "VARKernels", "VARModels", "VARQuantization", "VARLite",
-        "VARForcedRun",
+        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARModels",
+        "VARQuantization", "VARConversion", "VARLite", "VARForcedRun",
       ]),
     // Peak loops and the allocation counter of the benchmarks.
     .target(name: "CVARProbes"),

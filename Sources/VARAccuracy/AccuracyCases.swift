@@ -13,7 +13,7 @@ package enum AccuracyCases: Sendable {
   func forced(for model: Model, limit: Int) throws -> [ForcedCase] {
     switch self {
     case .shipped:
-      SceneCases.cases(.accuracy, pictureSize: model.drawnSize, limit: limit)
+      SceneCases.cases(.accuracy, for: model, limit: limit)
     case .set(let set): try set.forcedCases(limit: limit)
     }
   }

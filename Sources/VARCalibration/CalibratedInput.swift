@@ -2,16 +2,16 @@
 package struct CalibratedInput {
   package let cols: Int
   package let blockCols: Int
-  package let tokenCount: Int
-  package let weightSum: Double
+  package internal(set) var tokenCount: Int
+  package internal(set) var weightSum: Double
   /// Mean of each column.
-  package let means: [Float]
+  package internal(set) var means: [Float]
   /// Largest magnitude of each column.
-  package let largest: [Float]
+  package internal(set) var largest: [Float]
   /// `E[x⁴] / E[x²]²` over all columns; 3 for a normal distribution.
-  package let kurtosis: Double
+  package internal(set) var kurtosis: Double
   /// Mean of `x xᵀ`, as `SecondMoments` has it.
-  package let triangles: [Float]
+  package internal(set) var triangles: [Float]
 
   init(_ moments: InputMoments) {
     cols = moments.cols

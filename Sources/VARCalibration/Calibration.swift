@@ -1,68 +1,113 @@
 import VARForcedRun
+import VARKernels
 import VARLite
+import VARModels
 import VARSystem
+import VQ4Format
 
 /// Runs a calibration and writes its file.
 package struct Calibration {
   private let model: Model
-  private let blockCols: Int
-  private let cases: [ForcedCase]
+  private let cases: [PreparedCase]
+  private let options: ForcedRun.Options
+  private let layout: CalibrationLayout
 
-  /// - Parameter blockCols: columns of a block of second moments.
-  package init(_ model: Model, cases: [ForcedCase], blockCols: Int) {
-    self.model = model
-    self.cases = cases
-    self.blockCols = blockCols
-  }
-
+  /// Prepares the cases.
+  ///
   /// - Parameters:
-  ///   - isCancelled: asked before each layer; true ends the run with `ModelError` of the code `cancelled`.
-  ///   - progress: told what begins, and how many of all steps are done.
-  package func write(
-    to path: String, isCancelled: @escaping () -> Bool,
-    progress: (_ step: String, _ done: Int, _ count: Int) -> Void
+  ///   - blockCols: columns of a block of second moments.
+  ///   - options: how all goes.
+  package init(
+    _ model: Model, cases: [ForcedCase], blockCols: Int, _ options: ForcedRun.Options
   ) throws {
-    let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
-    let recorder = TraceRecorder(
-      spool: try Self.writing(path) { () throws(SystemError) in
-        try OpenFile.temporary(in: folder.isEmpty ? "." : folder.joined(separator: "/") + "/")
-      })
-    recorder.metadata = [
-      ("block", "\(blockCols)"), ("calibration", "1"), ("model", model.contentHash),
-    ]
-    try withoutActuallyEscaping(progress) { progress in
-      let options = ForcedRun.Options(isCancelled: isCancelled, progress: progress)
-      let collector = try MomentCollector(model, blockCols: blockCols) {
-        record($0, $1, recorder)
-      }
-      try ForcedRun(
-        model, cases: PreparedCase.prepare(cases, model, options), options, watcher: collector
-      ).run()
-    }
-    try Self.writing(path) { () throws(SystemError) in
-      try WholeFile.write(recorder.safetensors(), to: path)
+    self.model = model
+    self.options = options
+    self.cases = try PreparedCase.prepare(cases, model, options)
+    layout = CalibrationLayout(model, blockCols: blockCols)
+  }
+
+  /// Tokens of all cases through the language model and through the generator.
+  package var tokenCounts: (language: Int, generator: Int) {
+    ForcedRun.tokenCounts(cases, model.configuration)
+  }
+
+  /// Bytes of the file.
+  package var fileByteCount: Int { layout.dataByteCount + layout.header(content: "").count }
+
+  /// Bytes on the disk while it runs: the file and where it stands, old and new.
+  package var diskByteCount: Int {
+    fileByteCount + 2 * ForcedRun.stateByteCount(cases, model.configuration)
+  }
+
+  /// Bytes of memory that the run takes besides the program's: hidden states, weights, buffers and sums.
+  package var memoryByteCount: Int {
+    let widest = layout.inputs.map { $0.triangleCount }.max() ?? 0
+    // A layer of the language model has four inputs; sums and what is written of them.
+    return ForcedRun.memoryByteCount(cases, model)
+      + 4 * 2 * widest * MemoryLayout<Float>.stride
+      + 4 * Compute.maximumBlockRows * (layout.inputs.map(\.cols).max() ?? 0)
+      * MemoryLayout<Float>.stride
+  }
+
+  /// How a file is written.
+  package struct Output {
+    package let path: String
+    /// Whether the file may replace another one, and what an earlier run left is not looked at.
+    package var replaces: Bool
+    /// Whether what an earlier run left is gone on with.
+    package var resumes: Bool
+    /// Seconds of work that a sudden end may cost, besides a layer.
+    package var secondsBetweenStates: Int
+
+    package init(
+      _ path: String, replaces: Bool = false, resumes: Bool = false, secondsBetweenStates: Int = 60
+    ) {
+      self.path = path
+      self.replaces = replaces
+      self.resumes = resumes
+      self.secondsBetweenStates = secondsBetweenStates
     }
   }
 
-  private static func writing<Value>(
-    _ path: String, _ body: () throws(SystemError) -> Value
-  ) throws(VARLiteError) -> Value {
-    do throws(SystemError) { return try body() } catch {
-      throw VARLiteError(.file, "\(path): cannot be written: \(error.message)\(error.advice)")
+  /// Runs and writes. A run that is stopped leaves what it did beside the output, once it has worked for a while.
+  package func write(to output: Output) throws {
+    let kept = CalibrationState(
+      path: CalibrationState.path(of: output.path), identity: try identity())
+    if output.replaces { kept.remove() }
+    let state = output.resumes ? try kept.read() : nil
+    guard output.resumes || FileStatus(kept.path) == nil else {
+      throw VARLiteError(
+        .request,
+        "\(output.path): a stopped calibration stands beside it (\(kept.path)); --resume goes on "
+          + "with it, --force starts anew")
     }
+    let writer = try CalibrationWriter(output.path, layout, continues: state != nil)
+    var (savedTime, hasState) = (MonotonicClock.seconds(), state != nil)
+    do {
+      let collector = try MomentCollector(
+        model, blockCols: layout.blockCols, emit: { try writer.put($0, $1) },
+        offer: { state in
+          guard MonotonicClock.seconds() - savedTime >= Double(output.secondsBetweenStates) else {
+            return
+          }
+          try writer.flush()
+          try kept.write(state())
+          (savedTime, hasState) = (MonotonicClock.seconds(), true)
+        })
+      try ForcedRun(model, cases: cases, options, watcher: collector).run(from: state)
+      try writer.publish()
+    } catch {
+      if !hasState { writer.discard() }
+      throw error
+    }
+    kept.remove()
   }
 
-  private func record(_ name: String, _ input: CalibratedInput, _ recorder: TraceRecorder) {
-    func record(_ name: String, _ values: [Float]) {
-      values.withUnsafeBufferPointer {
-        recorder.record(name, shape: [values.count], floats: $0.baseAddress!)
-      }
-    }
-    record(name, input.triangles)
-    record(name + ".means", input.means)
-    record(name + ".largest", input.largest)
-    record(
-      name + ".counts",
-      [Float(input.tokenCount), Float(input.weightSum), Float(input.kurtosis)])
+  /// A hash of all that the sums depend on.
+  private func identity() throws -> String {
+    let hash = try StreamHasher()
+    hash.update(Array("\(model.contentHash) \(layout.blockCols) \(cases.count)".utf8))
+    for item in cases { item.addIdentity(to: { hash.update($0) }) }
+    return hash.value.description
   }
 }

@@ -14,6 +14,7 @@ final class MomentCollector: ForcedRunWatcher {
   /// What is counted, by the number of the tensor in the file.
   private let inputs: [Int: String]
   private let emit: (String, CalibratedInput) throws -> Void
+  private let offerState: (() -> ForcedRunState) throws -> Void
   private var moments: [String: InputMoments] = [:]
   /// What each row of the pass counts, and how many of them each layer has seen.
   private var weights: [Float] = []
@@ -22,13 +23,16 @@ final class MomentCollector: ForcedRunWatcher {
   /// - Parameters:
   ///   - blockCols: columns of a block of second moments.
   ///   - emit: called with each input when all tokens are counted.
+  ///   - offer: called between layers with what gives the state of the run.
   init(
-    _ model: Model, blockCols: Int, emit: @escaping (String, CalibratedInput) throws -> Void
+    _ model: Model, blockCols: Int, emit: @escaping (String, CalibratedInput) throws -> Void,
+    offer: @escaping (() -> ForcedRunState) throws -> Void
   ) throws {
     pool = try model.runtime.threads()
     instructionSet = model.runtime.options.instructionSet
     self.blockCols = blockCols
     self.emit = emit
+    offerState = offer
     var inputs: [Int: String] = [:]
     for tensor in model.tensors where tensor.kind == .matrix && tensor.input == tensor.name {
       guard let index = model.file.tensorIndex(named: tensor.name) else { continue }
@@ -54,6 +58,10 @@ final class MomentCollector: ForcedRunWatcher {
         input[rows], weights: weights[first + rows.lowerBound..<first + rows.upperBound], pool,
         instructionSet)
     }
+  }
+
+  func offer(_ state: () -> ForcedRunState) throws {
+    try offerState(state)
   }
 
   func finishLayer() throws {

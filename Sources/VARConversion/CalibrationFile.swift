@@ -14,17 +14,32 @@ import VQ4Format
 /// | `NAME.largest` | inputs | largest magnitude of each input |
 /// | `NAME.counts` | 3 | tokens, sum of their weights, kurtosis |
 ///
-/// Its metadata are `calibration`, the version of this format, `model`, the content hash of the model that ran, and
-/// `block`, the columns of a block.
+/// Its metadata are `calibration`, the version of this format, `model`, the content hash of the model that ran, `block`,
+/// the columns of a block, and `content`, the hash of all behind the header. An input that no token reached has counts
+/// of 0.
 package struct CalibrationFile: Sendable {
   package static let version = "1"
 
   package let path: String
   /// Columns of a block; an input of fewer has one.
   package let blockCols: Int
-  /// Hash of the tensors' places and small ones: what conversions are told apart by.
+  /// Content hash of the model that ran.
+  package let modelHash: String
+  /// What conversions are told apart by: a hash of places, counts and the content's hash.
   package let identity: String
+  /// The inputs that were counted.
+  package let inputs: [Input]
   private let tensors: [String: CheckpointTensor]
+
+  /// What was counted of an input.
+  package struct Input: Sendable {
+    package let name: String
+    package let cols: Int
+    package let tokenCount: Int
+    /// Sum of the tokens' weights.
+    package let weightSum: Double
+    package let kurtosis: Double
+  }
 
   /// - Throws: `CheckpointError` for a file that is none, or of another version.
   package init(path: String) throws {
@@ -43,52 +58,122 @@ package struct CalibrationFile: Sendable {
     }
     self.path = path
     blockCols = block
-    tensors = Dictionary(
+    modelHash = file.metadata["model"] ?? ""
+    let tensors = Dictionary(
       file.tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     let hasher = try StreamHasher()
+    hasher.update(Array((file.metadata["content"] ?? "").utf8))
+    var inputs: [Input] = []
     for tensor in file.tensors {
       hasher.update(Array("\(tensor.name) \(tensor.shape) \(tensor.typeName)".utf8))
       guard tensor.elementType == .f32 else { throw fail("tensor \(tensor.name) is not F32") }
-      if tensor.byteCount <= 1 << 20 {
-        try tensor.floats().withUnsafeBytes { hasher.update($0) }
-      }
+      guard let counts = tensors[tensor.name + ".counts"], counts.elementCount == 3,
+        let means = tensors[tensor.name + ".means"]
+      else { continue }
+      let values = try counts.floats()
+      values.withUnsafeBytes { hasher.update($0) }
+      // 2^52 tokens are more than any run counts.
+      guard values[0] >= 1, values[0] <= 0x1p52 else { continue }
+      inputs.append(
+        Input(
+          name: tensor.name, cols: means.elementCount, tokenCount: Int(values[0]),
+          weightSum: Double(values[1]), kurtosis: Double(values[2])))
     }
+    self.tensors = tensors
+    self.inputs = inputs
     identity = hasher.value.description
   }
 
-  /// The second moments of an input; nil where none were counted.
+  /// The second moments of an input, in blocks that its tokens are enough for; nil where it is rounded to the nearest.
   ///
   /// - Throws: `CheckpointError` where they do not belong to an input of `cols` columns.
   package func moments(of input: String, cols: Int) throws -> SecondMoments? {
-    guard let tensor = tensors[input], let counts = tensors[input + ".counts"] else { return nil }
+    guard let block = usedBlockCols(of: input, cols: cols) else { return nil }
+    return try storedMoments(of: input, cols: cols)?.cut(blockCols: block)
+  }
+
+  /// The second moments of an input as they are in the file; nil where none were counted.
+  package func storedMoments(of input: String, cols: Int) throws -> SecondMoments? {
+    guard let tensor = tensors[input], let counted = self.input(input) else { return nil }
     let block = min(blockCols, cols)
     let count = SecondMoments.valueCount(cols: cols, blockCols: block)
-    guard tensor.elementCount == count, counts.elementCount == 3 else {
+    guard tensor.elementCount == count else {
       throw CheckpointError(
         .invalidShape, path: path, tensor: input,
         "holds \(tensor.elementCount) values, \(count) belong to \(cols) inputs in blocks of "
           + "\(block); calibrate this model")
     }
-    let triangles = try tensor.floats()
-    guard cvar_first_not_finite(triangles, triangles.count) == triangles.count else {
-      throw CheckpointError(
-        .notFinite, path: path, tensor: input, "holds what is no finite number; calibrate again")
-    }
+    let triangles = try finite(tensor)
     return SecondMoments(
-      cols: cols, blockCols: block, tokenCount: Int(max(0, min(0x1p52, try counts.floats()[0]))),
-      triangles: triangles)
+      cols: cols, blockCols: block, tokenCount: counted.tokenCount, triangles: triangles)
   }
 
-  /// Whether an input was counted.
-  package func has(_ input: String) -> Bool { tensors[input] != nil }
+  /// Means and largest magnitudes of the columns of an input.
+  package func columns(of input: String) throws -> (means: [Float], largest: [Float]) {
+    guard let means = tensors[input + ".means"], let largest = tensors[input + ".largest"],
+      means.elementCount == largest.elementCount
+    else {
+      throw CheckpointError(
+        .invalidShape, path: path, tensor: input, "has not one mean and one largest value a column")
+    }
+    return (try finite(means), try finite(largest))
+  }
+
+  private func finite(_ tensor: CheckpointTensor) throws -> [Float] {
+    let values = try tensor.floats()
+    guard cvar_first_not_finite(values, values.count) == values.count else {
+      throw CheckpointError(
+        .notFinite, path: path, tensor: tensor.name,
+        "holds what is no finite number; calibrate again")
+    }
+    return values
+  }
+
+  private func input(_ name: String) -> Input? { inputs.first { $0.name == name } }
+
+  /// Tokens that a column of a block needs: with fewer the products of columns say little.
+  private static let tokensPerColumn = 2
+
+  /// Columns of the blocks in which weights of an input are rounded: those of the file, fewer where so many columns
+  /// have too few tokens, nil where even 128 have.
+  package func usedBlockCols(of name: String, cols: Int) -> Int? {
+    guard let input = input(name) else { return nil }
+    let stored = min(blockCols, cols)
+    let enough = input.tokenCount / Self.tokensPerColumn
+    if enough >= stored { return stored }
+    // A smaller block lies within one of the file.
+    return stride(from: 128, to: stored, by: 128).filter {
+      $0 <= enough && (stored == cols || stored % $0 == 0)
+    }.max()
+  }
 }
 
 extension ConversionPlan.Row {
   /// Whether the tensor is rounded by what a calibration knows of its input.
   func isCompensated(by calibration: CalibrationFile?) -> Bool {
-    guard let calibration, precision.isInteger, layout == .tiles, rounding == .compensated else {
-      return false
-    }
-    return calibration.has(input)
+    guard let calibration, mayBeCompensated else { return false }
+    return calibration.usedBlockCols(of: input, cols: cols) != nil
+  }
+
+  private var mayBeCompensated: Bool {
+    precision.isInteger && layout == .tiles && rounding == .compensated
+  }
+
+  /// What is to be said of a tensor whose input has too few tokens for the blocks of a calibration.
+  func shortage(of calibration: CalibrationFile) -> String? {
+    guard mayBeCompensated, input == name else { return nil }
+    let used = calibration.usedBlockCols(of: input, cols: cols)
+    guard used != min(calibration.blockCols, cols) else { return nil }
+    let tokens = calibration.inputs.first { $0.name == input }?.tokenCount ?? 0
+    return "\(name): \(tokens) tokens, "
+      + (used.map { "rounded in blocks of \($0) columns" } ?? "rounded to the nearest")
+  }
+}
+
+extension Conversion {
+  /// A line for each input that the calibration has too few tokens for.
+  package var calibrationShortages: [String] {
+    guard let calibration = options.calibration else { return [] }
+    return plan.rows.compactMap { $0.shortage(of: calibration) }
   }
 }

@@ -62,6 +62,7 @@ package struct MemoryNeeds: Sendable {
       planes.scales = max(
         planes.scales, min(scaleChunk, plan.streamByteCounts.dropFirst().max() ?? 0))
       if plan.isCompensated(by: options.calibration), let calibration = options.calibration {
+        // The moments are read as they are stored.
         let block = min(calibration.blockCols, plan.cols)
         compensation.all = max(
           compensation.all, Compensation.byteCount(cols: plan.cols, blockCols: block))

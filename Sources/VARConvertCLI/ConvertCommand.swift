@@ -34,7 +34,10 @@ struct ConvertCommand: ParsableCommand {
     options.keepsProgress = true
     options.resumes = resume
     let conversion = try arguments.conversion(options)
-    if !arguments.quiet { printNotes(conversion) }
+    if !arguments.quiet {
+      printNotes(conversion)
+      for line in conversion.calibrationShortages { printError("calibration: " + line.printable) }
+    }
     let result = try write(conversion)
     let seconds = MonotonicClock.seconds() - start
     if arguments.json {

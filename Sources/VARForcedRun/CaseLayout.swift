@@ -14,7 +14,12 @@ struct CaseLayout {
   let sequences: [Range<Int>]
   let rowCount: Int
 
-  init(textCount: Int, scales: [ScaleStep]) {
+  /// - Parameter scales: of the picture, where the case has one.
+  init(_ item: PreparedCase, _ scales: [ScaleStep]) {
+    self.init(textCount: item.ids.count, scales: item.bits == nil ? [] : scales)
+  }
+
+  private init(textCount: Int, scales: [ScaleStep]) {
     self.textCount = textCount
     self.scales = scales
     let conditional = textCount + scales.reduce(0) { $0 + $1.tokenCount }

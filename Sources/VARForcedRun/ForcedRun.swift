@@ -54,10 +54,7 @@ package final class ForcedRun {
     self.cases = cases
     self.options = options
     self.watcher = watcher
-    let configuration = model.configuration
-    // Guidance doubles the rows of a picture.
-    let branchCount = configuration.imageSampling.cfgScale == 1 ? 1 : 2
-    scales = configuration.schedule.steps(branchCount: branchCount)
+    scales = Self.scales(model.configuration)
     weights = try ModelWeights(
       source: model.sources.source(options.residency), tensors: model.tensors)
     request = WeightRequest(id: model.runtime.nextRequestID)
@@ -78,9 +75,16 @@ package final class ForcedRun {
   }
 
   /// Runs all stages.
-  package func run() throws {
+  ///
+  /// - Parameter state: where an earlier run of the same cases stood; nil begins anew.
+  package func run(from state: ForcedRunState? = nil) throws {
     defer { weights.end(request) }
-    try readWordsAndDrawings(try readPictures())
+    if let state { stepCount = stepCount(before: state) }
+    if let state, state.stage != .vision {
+      try readWordsAndDrawings(from: state)
+    } else {
+      try readWordsAndDrawings(pictures: try readPictures(from: state))
+    }
   }
 
   /// Says which weights follow.
@@ -90,12 +94,23 @@ package final class ForcedRun {
 
   /// A layer begins.
   func report(_ layer: String) {
-    let configuration = model.configuration
+    // The patches, the merger, the embeddings and the generator's head are steps too.
     let count =
-      configuration.vision.depth + configuration.languageModel.numHiddenLayers
-      + configuration.generator.depth + 4
+      model.configuration.vision.depth + model.configuration.languageModel.numHiddenLayers
+      + model.configuration.generator.depth + 4
     options.progress(layer, stepCount, count)
     stepCount += 1
+  }
+
+  private func stepCount(before state: ForcedRunState) -> Int {
+    let (vision, language) = (
+      model.configuration.vision.depth, model.configuration.languageModel.numHiddenLayers
+    )
+    return switch state.stage {
+    case .vision: 1 + state.layer
+    case .language: vision + 3 + state.layer
+    case .generator: vision + 3 + language + state.layer
+    }
   }
 
   static func noMemory(_ byteCount: Int) -> VARLiteError {

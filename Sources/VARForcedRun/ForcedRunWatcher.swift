@@ -8,6 +8,9 @@ package protocol ForcedRunWatcher: LinearObserver {
   /// All rows of all cases have passed a layer.
   func finishLayer() throws
 
+  /// Could keep where the run stands, before the next layer.
+  func offer(_ state: () -> ForcedRunState) throws
+
   /// Whether logits of words are wanted: without, the largest matrix of the language model is not read.
   var wantsWordLogits: Bool { get }
 
@@ -25,6 +28,7 @@ package protocol ForcedRunWatcher: LinearObserver {
 extension ForcedRunWatcher {
   package func begin(_ kinds: TokenKinds) {}
   package func finishLayer() throws {}
+  package func offer(_ state: () -> ForcedRunState) throws {}
   package var wantsWordLogits: Bool { false }
   package func see(wordLogits: Rows, ofCase index: Int) throws {}
   package func see(bitLogits: Rows, scale: Int, ofCase index: Int) throws {}

@@ -5,35 +5,32 @@ import VARModels
 extension ForcedRun {
   /// Words, and the tokens of pictures, through the language model; then pictures through the generator.
   ///
-  /// - Parameter pictures: the embeddings of the pictures that each case looks at.
-  func readWordsAndDrawings(_ pictures: [[[Float]]]) throws {
+  /// - Parameters:
+  ///   - pictures: the embeddings of the pictures that each case looks at.
+  ///   - earlier: where an earlier run stood after the vision tower; then the pictures are not needed.
+  func readWordsAndDrawings(
+    pictures: [[[Float]]] = [], from earlier: ForcedRunState? = nil
+  ) throws {
     let configuration = model.configuration
     let hiddenSize = configuration.languageModel.hiddenSize
-    let qwen = Qwen2Model(configuration.languageModel, weights: weights)
     let generator = ScaleTransformer(
       configuration.generator, hiddenSize: hiddenSize, weights: weights)
-    let longest = cases.map(\.ids.count).max() ?? 0
     var plan = MemoryPlan()
-    let layout = ScaleTransformerState.reserve(
-      &plan, configuration.generator, hiddenSize: hiddenSize,
-      capacity: .init(
-        schedule: configuration.schedule, textLengths: textLengths(longest)),
-      kv: (options.kvType, 1))
+    let layout = Self.reserveGenerator(&plan, cases, configuration, options.kvType)
     guard let arena = Arena(plan) else { throw Self.noMemory(plan.byteCount) }
     let state = ScaleTransformerState(layout, arena: arena)
     try begin(model.sources.layerPlan(options.residency, budgetBytes: nil))
-    report("language model: embeddings")
-    var rows = try embed(pictures, qwen, generator, state)
-    try watcher.finishLayer()
-    try readLayers(&rows, qwen)
-    var drawings = try cases.indices.filter { cases[$0].bits != nil }.map {
-      try project($0, rows[$0], generator, state)
-    }
+    let isDrawing = earlier?.stage == .generator
+    var drawings =
+      isDrawing
+      ? drawings(earlier?.values ?? [])
+      : try readWords(pictures, from: earlier, generator, state)
     guard !drawings.isEmpty else { return }
-    // They are in the text features and tokens of the drawings.
-    rows = []
-    try watcher.finishLayer()
-    for block in 0..<configuration.generator.depth {
+    for block in (isDrawing ? earlier?.layer ?? 0 : 0)..<configuration.generator.depth {
+      try watcher.offer {
+        ForcedRunState(
+          stage: .generator, layer: block, values: drawings.flatMap { [$0.context] + $0.tokens })
+      }
       report("generator: block \(block + 1) of \(configuration.generator.depth)")
       try readBlock(block, &drawings, generator, state)
       try watcher.finishLayer()
@@ -41,11 +38,38 @@ extension ForcedRun {
     try seeBits(drawings, generator, state)
   }
 
-  /// The conditional branch reads all words but the start of the picture; the unconditional one no more than the file
-  /// has rows.
-  private func textLengths(_ count: Int) -> [Int] {
-    let lengths = [count - 1, min(count - 1, model.configuration.generator.textMaxLength)]
-    return Array(lengths[..<(scales.first?.branchCount ?? 1)])
+  /// Takes all cases through the language model, and gives the drawings as the generator takes them.
+  private func readWords(
+    _ pictures: [[[Float]]], from earlier: ForcedRunState?, _ generator: ScaleTransformer,
+    _ state: ScaleTransformerState
+  ) throws -> [Drawing] {
+    let qwen = Qwen2Model(model.configuration.languageModel, weights: weights)
+    var rows: [CaseRows]
+    if let earlier {
+      rows = self.rows(earlier.values)
+    } else {
+      report("language model: embeddings")
+      rows = try embed(pictures, qwen, generator, state)
+      try watcher.finishLayer()
+    }
+    try readLayers(from: earlier?.layer ?? 0, &rows, qwen)
+    let drawings = try cases.indices.filter { cases[$0].bits != nil }.map {
+      try project($0, rows[$0], generator, state)
+    }
+    try watcher.finishLayer()
+    return drawings
+  }
+
+  /// What an earlier run had made of all drawings.
+  private func drawings(_ values: [[Float]]) -> [Drawing] {
+    var next = 0
+    return cases.indices.filter { cases[$0].bits != nil }.map { index in
+      let layout = CaseLayout(cases[index], scales)
+      defer { next += 1 + scales.count }
+      return Drawing(
+        caseIndex: index, layout: layout, context: values[next],
+        tokens: Array(values[next + 1..<next + 1 + scales.count]))
+    }
   }
 
   /// A drawing on its way through the generator.
@@ -96,7 +120,8 @@ extension ForcedRun {
     let width = model.configuration.generator.embedDim
     try weights.holding(.generatorBlock(block), apart: true) {
       for index in drawings.indices {
-        let lengths = textLengths(drawings[index].layout.textCount)
+        let lengths = Self.textLengths(
+          drawings[index].layout.textCount, model.configuration)
         var values = [Float](repeating: 0, count: lengths.reduce(0, +) * 2 * width)
         watcher.begin(TokenKinds(lengths))
         try drawings[index].context.withRows(columns: width) { context in
@@ -112,7 +137,8 @@ extension ForcedRun {
     try weights.holding(.generatorBlock(block)) {
       for index in drawings.indices {
         let layout = drawings[index].layout
-        let state = state.reading(textLengths: textLengths(layout.textCount))
+        let state = state.reading(
+          textLengths: Self.textLengths(layout.textCount, model.configuration))
         drawings[index].textKeysAndValues.withRows(columns: 2 * width) {
           generator.storeText($0, block: block, state: state, pass)
         }

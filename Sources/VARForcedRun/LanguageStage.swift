@@ -14,6 +14,16 @@ struct CaseRows {
 extension ForcedRun {
   private var language: Qwen2Configuration { model.configuration.languageModel }
 
+  /// What an earlier run had made of all cases.
+  func rows(_ values: [[Float]]) -> [CaseRows] {
+    zip(cases, values).map { item, hidden in
+      let layout = CaseLayout(item, scales)
+      return CaseRows(
+        layout: layout, positions: positions(item, layout), kinds: kinds(item, layout),
+        hidden: hidden)
+    }
+  }
+
   /// The rows of all cases before the first layer.
   ///
   /// - Parameter pictures: the embeddings of the pictures that each case looks at.
@@ -22,8 +32,7 @@ extension ForcedRun {
     _ state: ScaleTransformerState
   ) throws -> [CaseRows] {
     try zip(cases, pictures).map { item, pictures in
-      let layout = CaseLayout(
-        textCount: item.ids.count, scales: item.bits == nil ? [] : scales)
+      let layout = CaseLayout(item, scales)
       var rows = CaseRows(
         layout: layout, positions: positions(item, layout), kinds: kinds(item, layout),
         hidden: [Float](repeating: 0, count: layout.rowCount * language.hiddenSize))
@@ -120,21 +129,17 @@ extension ForcedRun {
       counts: prompt.map { $0 == pad ? seen : words } + TokenKinds(runs).counts)
   }
 
-  /// Takes the rows of all cases through all layers and the final norm.
-  func readLayers(_ rows: inout [CaseRows], _ qwen: Qwen2Model) throws {
-    let largest = rows.map(\.layout.rowCount).max() ?? 0
+  /// Takes the rows of all cases through all layers from one on, and the final norm.
+  func readLayers(from first: Int, _ rows: inout [CaseRows], _ qwen: Qwen2Model) throws {
     var plan = MemoryPlan()
-    let stateLayout = Qwen2State.reserve(&plan, language, rowCapacity: largest)
-    let cacheLayout = KVCache.Layout.reserve(
-      &plan, "llm.kv",
-      .init(
-        options.kvType, layerCount: 1, kvHeads: language.numKeyValueHeads,
-        headDim: language.headDim,
-        hasKeyBias: true), capacity: largest)
+    let layouts = Self.reserveLanguage(&plan, cases, model.configuration, options.kvType)
     guard let arena = Arena(plan) else { throw Self.noMemory(plan.byteCount) }
-    let state = Qwen2State(stateLayout, arena: arena)
-    let cache = KVCache(cacheLayout, arena: arena)
-    for layer in 0..<language.numHiddenLayers {
+    let state = Qwen2State(layouts.state, arena: arena)
+    let cache = KVCache(layouts.cache, arena: arena)
+    for layer in first..<language.numHiddenLayers {
+      try watcher.offer {
+        ForcedRunState(stage: .language, layer: layer, values: rows.map(\.hidden))
+      }
       report("language model: layer \(layer + 1) of \(language.numHiddenLayers)")
       try weights.holding(.languageLayer(layer)) {
         for index in rows.indices {

@@ -48,4 +48,15 @@ package struct PreparedCase {
       return try PreparedCase(item, model)
     }
   }
+
+  /// Hands out the bytes that the case consists of, where another case has others.
+  package func addIdentity(to hash: ([UInt8]) -> Void) {
+    hash(Array("\(answerStart) \(ids.count) \(pictures.count) \(bits?.count ?? 0)".utf8))
+    hash(ids.withUnsafeBytes { Array($0) })
+    for picture in pictures {
+      hash(Array("\(picture.gridHeight) \(picture.gridWidth)".utf8))
+      hash(picture.values.withUnsafeBytes { Array($0) })
+    }
+    for scale in bits ?? [] { hash(scale) }
+  }
 }

@@ -8,34 +8,51 @@ package enum SceneCases {
     case accuracy = 20_261_201
   }
 
-  static let questionCount = 48
-  static let drawingCount = 40
-  static let editCount = 24
+  /// Tokens that the generator is shown at least; the language model sees them too, among others.
+  private static let tokenCount = 20_000
+  /// Of 14 cases these are of each kind.
+  private static let shares = (questions: 6, drawings: 5, edits: 3)
+  /// Questions are short: a model that draws large pictures gets no fewer of them than this.
+  private static let leastQuestionCount = 48
 
-  /// - Parameters:
-  ///   - pictureSize: width and height of the pictures, in pixels.
-  ///   - limit: cases of each kind at most.
-  package static func cases(
-    _ use: Use, pictureSize side: Int, limit: Int
+  /// As many cases as give the generator 20,000 tokens.
+  ///
+  /// - Parameter limit: cases of each kind at most.
+  package static func cases(_ use: Use, for model: Model, limit: Int) -> [ForcedCase] {
+    let (schedule, cfgScale) = (
+      model.configuration.schedule, model.configuration.imageSampling.cfgScale
+    )
+    let tokensPerPicture =
+      schedule.scales.reduce(0) { $0 + $1.tokenCount } * (cfgScale == 1 ? 1 : 2)
+    let rounds = tokenCount / ((shares.drawings + shares.edits) * tokensPerPicture) + 1
+    return cases(
+      use, pictureSize: schedule.finalGrid.height * model.configuration.vae.stride,
+      questionCount: min(max(rounds * shares.questions, leastQuestionCount), limit),
+      drawingCount: min(rounds * shares.drawings, limit),
+      editCount: min(rounds * shares.edits, limit))
+  }
+
+  private static func cases(
+    _ use: Use, pictureSize side: Int, questionCount: Int, drawingCount: Int, editCount: Int
   ) -> [ForcedCase] {
     var random = SeededRandom(seed: use.rawValue)
     var cases: [ForcedCase] = []
     func request(_ text: String, _ scene: Scene?) -> Request {
       Request(text, pictures: scene.map { [Picture($0.picture(side: side))] } ?? [])
     }
-    for index in 0..<min(questionCount, limit) {
+    for index in 0..<questionCount {
       let scene = Scene(objectCount: 1 + index % 3, &random)
       let (question, answer) = scene.question(index, &random)
       cases.append(ForcedCase(request(question, scene), answer: answer))
     }
-    for index in 0..<min(drawingCount, limit) {
+    for index in 0..<drawingCount {
       let scene = Scene(objectCount: 1 + index % 3, &random)
       cases.append(
         ForcedCase(
           request(scene.instruction(index), nil), answer: "Here is the drawing:",
           picture: Picture(scene.picture(side: side))))
     }
-    for index in 0..<min(editCount, limit) {
+    for index in 0..<editCount {
       let scene = Scene(objectCount: 1 + index % 3, &random)
       let (instruction, edited) = scene.edit(index, &random)
       cases.append(
@@ -181,11 +198,4 @@ extension Scene.Background {
 
 extension String {
   fileprivate var capitalizedWord: String { prefix(1).uppercased() + dropFirst() }
-}
-
-extension Model {
-  /// Width and height of the pictures that the model draws unasked.
-  package var drawnSize: Int {
-    configuration.schedule.finalGrid.height * configuration.vae.stride
-  }
 }

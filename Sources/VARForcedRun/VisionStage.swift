@@ -4,14 +4,15 @@ import VARModels
 
 extension ForcedRun {
   /// The embeddings of the pictures that each case looks at, `[tokens, hiddenSize]`, one picture after the other.
-  func readPictures() throws -> [[[Float]]] {
+  ///
+  /// - Parameter earlier: where an earlier run stood in this stage.
+  func readPictures(from earlier: ForcedRunState?) throws -> [[[Float]]] {
     let pictures = cases.flatMap(\.pictures)
     guard !pictures.isEmpty else { return cases.map { _ in [] } }
     let configuration = model.configuration
     let (vision, hiddenSize) = (configuration.vision, configuration.languageModel.hiddenSize)
     var plan = MemoryPlan()
-    let layout = VisionState.reserve(
-      &plan, vision, patchCapacity: pictures.map(\.patchCount).max() ?? 0)
+    let layout = Self.reserveVision(&plan, cases, configuration)
     guard let arena = Arena(plan) else { throw Self.noMemory(plan.byteCount) }
     let state = VisionState(layout, arena: arena)
     let tower = VisionTower(vision, hiddenSize: hiddenSize, weights: weights)
@@ -19,17 +20,20 @@ extension ForcedRun {
     func grid(_ index: Int) -> GridSize {
       GridSize(height: pictures[index].gridHeight, width: pictures[index].gridWidth)
     }
-    var hidden: [[Float]] = []
-    report("vision tower: patches")
-    for (index, picture) in pictures.enumerated() {
-      watcher.begin(TokenKinds([picture.patchCount]))
-      try picture.values.withRows(columns: vision.patchValues) { patches in
-        try tower.embed(VisionPatches(patches, grid: grid(index)), state: state, pass)
+    var hidden = earlier?.values ?? []
+    if earlier == nil {
+      report("vision tower: patches")
+      for (index, picture) in pictures.enumerated() {
+        watcher.begin(TokenKinds([picture.patchCount]))
+        try picture.values.withRows(columns: vision.patchValues) { patches in
+          try tower.embed(VisionPatches(patches, grid: grid(index)), state: state, pass)
+        }
+        hidden.append(Array(state.hidden[..<picture.patchCount].values))
       }
-      hidden.append(Array(state.hidden[..<picture.patchCount].values))
+      try watcher.finishLayer()
     }
-    try watcher.finishLayer()
-    for block in 0..<vision.depth {
+    for block in (earlier?.layer ?? 0)..<vision.depth {
+      try watcher.offer { ForcedRunState(stage: .vision, layer: block, values: hidden) }
       report("vision tower: block \(block + 1) of \(vision.depth)")
       try weights.holding(.visionBlock(block)) {
         for (index, picture) in pictures.enumerated() {

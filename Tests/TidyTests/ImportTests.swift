@@ -55,8 +55,8 @@ import Testing
     (
       "VARCalibration",
       [
-        "CVARKernels", "VARSystem", "VARKernels", "VARModels", "VARQuantization", "VARLite",
-        "VARForcedRun",
+        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARModels",
+        "VARQuantization", "VARConversion", "VARLite", "VARForcedRun",
       ]
     ),
     ("CVARProbes", []),

@@ -37,6 +37,25 @@ package struct SecondMoments: Sendable {
     blockRanges(cols: cols, blockCols: blockCols).reduce(0) { $0 + $1.count * ($1.count + 1) / 2 }
   }
 
+  /// The same in smaller blocks, each within one of these.
+  package func cut(blockCols: Int) -> SecondMoments {
+    guard blockCols < self.blockCols else { return self }
+    precondition(
+      self.blockCols == cols || self.blockCols % blockCols == 0, "blocks within blocks")
+    var values: [Float] = []
+    values.reserveCapacity(Self.valueCount(cols: cols, blockCols: blockCols))
+    for columns in Self.blockRanges(cols: cols, blockCols: blockCols) {
+      let (block, first) = columns.lowerBound.quotientAndRemainder(dividingBy: self.blockCols)
+      let triangle = triangle(block)
+      for row in first..<first + columns.count {
+        let start = triangle.startIndex + row * (row + 1) / 2
+        values += triangle[start + first...start + row]
+      }
+    }
+    return SecondMoments(
+      cols: cols, blockCols: blockCols, tokenCount: tokenCount, triangles: values)
+  }
+
   /// The columns of each block.
   package var blocks: [Range<Int>] { Self.blockRanges(cols: cols, blockCols: blockCols) }
 

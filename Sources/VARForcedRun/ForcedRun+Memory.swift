@@ -1,0 +1,102 @@
+import VARKernels
+import VARLite
+import VARModels
+
+// What a run takes, known when its cases are prepared. The stages reserve their buffers here.
+extension ForcedRun {
+  /// Rows of all cases in the language model, and of their pictures in the generator.
+  package static func tokenCounts(
+    _ cases: [PreparedCase], _ configuration: VARGPTConfiguration
+  ) -> (language: Int, generator: Int) {
+    let scales = scales(configuration)
+    let language = cases.reduce(0) { $0 + CaseLayout($1, scales).rowCount }
+    let drawn = cases.count { $0.bits != nil } * scales.reduce(0) { $0 + $1.rowCount }
+    return (language, drawn)
+  }
+
+  /// The steps of a picture; guidance doubles its rows.
+  static func scales(_ configuration: VARGPTConfiguration) -> [ScaleStep] {
+    configuration.schedule.steps(branchCount: configuration.imageSampling.cfgScale == 1 ? 1 : 2)
+  }
+
+  /// Bytes of the largest `ForcedRunState`.
+  package static func stateByteCount(
+    _ cases: [PreparedCase], _ configuration: VARGPTConfiguration
+  ) -> Int {
+    let (language, generator) = tokenCounts(cases, configuration)
+    let texts = cases.reduce(0) { $0 + ($1.bits == nil ? 0 : $1.ids.count) }
+    let values = [
+      patchCount(cases) * configuration.vision.embedDim,
+      language * configuration.languageModel.hiddenSize,
+      (generator + texts) * configuration.generator.embedDim,
+    ]
+    return (values.max() ?? 0) * MemoryLayout<Float>.stride
+  }
+
+  private static func patchCount(_ cases: [PreparedCase]) -> Int {
+    cases.reduce(0) { $0 + $1.pictures.reduce(0) { $0 + $1.patchCount } }
+  }
+
+  /// Bytes of memory that a run takes besides the program's and its watcher's.
+  package static func memoryByteCount(_ cases: [PreparedCase], _ model: Model) -> Int {
+    let configuration = model.configuration
+    var vision = MemoryPlan()
+    _ = reserveVision(&vision, cases, configuration)
+    var language = MemoryPlan()
+    _ = reserveLanguage(&language, cases, configuration, .f32)
+    _ = reserveGenerator(&language, cases, configuration, .f32)
+    var compute = MemoryPlan()
+    _ = model.reserveCompute(&compute)
+    // Values of the patches, embeddings of the pictures, and the text of all drawings in one block of the generator.
+    let merged = patchCount(cases) / 4 * configuration.languageModel.hiddenSize
+    let texts = cases.reduce(0) { sum, item in
+      item.bits == nil ? sum : sum + 2 * item.ids.count * 2 * configuration.generator.embedDim
+    }
+    let kept = patchCount(cases) * configuration.vision.patchValues + max(merged, texts)
+    return max(vision.byteCount, language.byteCount) + compute.byteCount
+      + kept * MemoryLayout<Float>.stride + 2 * stateByteCount(cases, configuration)
+      + model.sources.layerPlan(.stream, budgetBytes: nil).residentBytes
+  }
+
+  static func reserveVision(
+    _ plan: inout MemoryPlan, _ cases: [PreparedCase], _ configuration: VARGPTConfiguration
+  ) -> VisionState.Layout {
+    let largest = cases.flatMap { $0.pictures.map(\.patchCount) }.max() ?? 0
+    return VisionState.reserve(&plan, configuration.vision, patchCapacity: largest)
+  }
+
+  static func reserveLanguage(
+    _ plan: inout MemoryPlan, _ cases: [PreparedCase], _ configuration: VARGPTConfiguration,
+    _ kvType: KVType
+  ) -> (state: Qwen2State.Layout, cache: KVCache.Layout) {
+    let language = configuration.languageModel
+    let scales = scales(configuration)
+    let largest = cases.map { CaseLayout($0, scales).rowCount }.max() ?? 0
+    let state = Qwen2State.reserve(&plan, language, rowCapacity: largest)
+    let cache = KVCache.Layout.reserve(
+      &plan, "llm.kv",
+      .init(
+        kvType, layerCount: 1, kvHeads: language.numKeyValueHeads, headDim: language.headDim,
+        hasKeyBias: true), capacity: largest)
+    return (state, cache)
+  }
+
+  static func reserveGenerator(
+    _ plan: inout MemoryPlan, _ cases: [PreparedCase], _ configuration: VARGPTConfiguration,
+    _ kvType: KVType
+  ) -> ScaleTransformerState.Layout {
+    let longest = cases.map(\.ids.count).max() ?? 0
+    return ScaleTransformerState.reserve(
+      &plan, configuration.generator, hiddenSize: configuration.languageModel.hiddenSize,
+      capacity: .init(
+        schedule: configuration.schedule, textLengths: textLengths(longest, configuration)),
+      kv: (kvType, 1))
+  }
+
+  /// The conditional branch reads all words but the start of the picture; the unconditional one no more than the file
+  /// has rows.
+  static func textLengths(_ count: Int, _ configuration: VARGPTConfiguration) -> [Int] {
+    let lengths = [count - 1, min(count - 1, configuration.generator.textMaxLength)]
+    return Array(lengths[..<(scales(configuration).first?.branchCount ?? 1)])
+  }
+}
