@@ -86,10 +86,20 @@ package struct CalibrationFile: Sendable {
 
   /// The second moments of an input, in blocks that its tokens are enough for; nil where it is rounded to the nearest.
   ///
+  /// - Parameter hasBias: whether the layer has a bias, which makes good what is wrong on average.
   /// - Throws: `CheckpointError` where they do not belong to an input of `cols` columns.
-  package func moments(of input: String, cols: Int) throws -> SecondMoments? {
-    guard let block = usedBlockCols(of: input, cols: cols) else { return nil }
-    return try storedMoments(of: input, cols: cols)?.cut(blockCols: block)
+  package func moments(of input: String, cols: Int, hasBias: Bool) throws -> SecondMoments? {
+    guard let block = usedBlockCols(of: input, cols: cols),
+      let moments = try storedMoments(of: input, cols: cols)?.cut(blockCols: block)
+    else { return nil }
+    guard hasBias else { return moments }
+    let means = try columns(of: input).means
+    guard means.count == cols else {
+      throw CheckpointError(
+        .invalidShape, path: path, tensor: input,
+        "has \(means.count) means, the layer \(cols) inputs; calibrate this model")
+    }
+    return moments.centred(on: means)
   }
 
   /// The second moments of an input as they are in the file; nil where none were counted.

@@ -53,6 +53,15 @@ package struct ConversionPlan: Sendable {
   package let recipeName: String
 
   package var elementCount: Int { rows.reduce(0) { $0 + $1.elementCount } }
+
+  /// Place of the bias that belongs to a weight and is written after it; nil where it has none.
+  func biasIndex(of weight: Row) -> Int? {
+    guard let base = weight.name.base(".weight"),
+      let place = rows.firstIndex(where: { $0.name == weight.name }),
+      let bias = rows.firstIndex(where: { $0.name == base + ".bias" }), bias > place
+    else { return nil }
+    return bias
+  }
   /// Decoded bytes of all tensors; the file is smaller where streams are compressed, and has some padding.
   package var byteCount: Int { rows.reduce(0) { $0 + $1.byteCount } }
 
@@ -167,5 +176,12 @@ extension ConversionPlan.Row {
     self.precision = precision
     self.groupSize = groupSize
     self.note = note
+  }
+}
+
+extension String {
+  /// What stands before an ending; nil for other texts.
+  fileprivate func base(_ ending: String) -> String? {
+    hasSuffix(ending) ? String(dropLast(ending.count)) : nil
   }
 }

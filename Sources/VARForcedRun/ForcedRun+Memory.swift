@@ -16,7 +16,8 @@ extension ForcedRun {
 
   /// The steps of a picture; guidance doubles its rows.
   static func scales(_ configuration: VARGPTConfiguration) -> [ScaleStep] {
-    configuration.schedule.steps(branchCount: configuration.imageSampling.cfgScale == 1 ? 1 : 2)
+    ForcedSchedule(configuration).scales.steps(
+      branchCount: configuration.imageSampling.cfgScale == 1 ? 1 : 2)
   }
 
   /// Bytes of the largest `ForcedRunState`.
@@ -55,7 +56,23 @@ extension ForcedRun {
     let kept = patchCount(cases) * configuration.vision.patchValues + max(merged, texts)
     return max(vision.byteCount, language.byteCount) + compute.byteCount
       + kept * MemoryLayout<Float>.stride + 2 * stateByteCount(cases, configuration)
-      + model.sources.layerPlan(.stream, budgetBytes: nil).residentBytes
+      + weightPlan(model, .stream).residentBytes
+  }
+
+  /// Where weights are while they pass once: a layer at work and one that is read.
+  static func weightPlan(_ model: Model, _ residency: WeightResidency) -> WeightPlan {
+    let sources = model.sources
+    guard residency == .stream else {
+      return sources.layerPlan(residency, budgetBytes: nil)
+    }
+    let least = sources.layerPlan(residency, budgetBytes: 0).minimumBytes
+    return sources.layerPlan(residency, budgetBytes: 2 * least)
+  }
+
+  /// The same of the vision tower.
+  static func visionPlan(_ model: Model, _ residency: WeightResidency) -> WeightPlan {
+    let budgetBytes = residency == .stream ? weightPlan(model, residency).residentBytes : nil
+    return model.sources.visionLayerPlan(residency, budgetBytes: budgetBytes)
   }
 
   static func reserveVision(
@@ -89,7 +106,8 @@ extension ForcedRun {
     return ScaleTransformerState.reserve(
       &plan, configuration.generator, hiddenSize: configuration.languageModel.hiddenSize,
       capacity: .init(
-        schedule: configuration.schedule, textLengths: textLengths(longest, configuration)),
+        schedule: ForcedSchedule(configuration).scales,
+        textLengths: textLengths(longest, configuration)),
       kv: (kvType, 1))
   }
 

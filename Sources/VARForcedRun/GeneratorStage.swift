@@ -19,7 +19,7 @@ extension ForcedRun {
     let layout = Self.reserveGenerator(&plan, cases, configuration, options.kvType)
     guard let arena = Arena(plan) else { throw Self.noMemory(plan.byteCount) }
     let state = ScaleTransformerState(layout, arena: arena)
-    try begin(model.sources.layerPlan(options.residency, budgetBytes: nil))
+    try begin(Self.weightPlan(model, options.residency))
     let isDrawing = earlier?.stage == .generator
     var drawings =
       isDrawing
@@ -163,7 +163,7 @@ extension ForcedRun {
   ) throws {
     report("generator: head")
     let configuration = model.configuration.generator
-    let largest = model.configuration.schedule.largestTokenCount * 2
+    let largest = ForcedSchedule(model.configuration).scales.largestTokenCount * 2
     var logits = [Float](repeating: 0, count: largest * 2 * configuration.codebookDim)
     let sampling = model.configuration.imageSampling
     let sampler = BitSampler(

@@ -60,7 +60,7 @@ extension ForcedRun {
     _ bits: [[UInt8]], _ layout: CaseLayout, into hidden: Rows, _ generator: ScaleTransformer,
     _ state: ScaleTransformerState
   ) throws {
-    let schedule = model.configuration.schedule
+    let schedule = ForcedSchedule(model.configuration).scales
     let dim = model.configuration.generator.codebookDim
     let quantizer = BinaryQuantizer(codebookDim: dim, schedule: schedule)
     let count = schedule.finalGrid.tokenCount

@@ -30,12 +30,21 @@ package struct PreparedCase {
       try turn.preprocessing.patches(
         of: $0.decoded(target: target, byteCount: turn.pictureByteCount))
     }
-    bits = try item.picture.map { try model.reconstruct($0).bits }
-    if let bits {
-      precondition(
-        zip(bits, model.configuration.schedule.scales).allSatisfy { $0.count % $1.tokenCount == 0 },
-        "a picture in the model's own scales")
-    }
+    bits = try item.picture.map { try Self.bits($0, model) }
+  }
+
+  /// The bits that the picture tokenizer makes of a picture.
+  private static func bits(
+    _ picture: Picture, _ model: Model
+  ) throws(VARLiteError) -> [[UInt8]] {
+    let schedule = ForcedSchedule(model.configuration)
+    let (width, height) = schedule.extents
+    let target = ImageTarget.sides(max(width, height))
+    let outline = try picture.outline(target: target, limits: model.runtime.imageLimits)
+    let decoded = try picture.decoded(target: target, byteCount: outline.decodingByteCount)
+    return try model.reconstruct(
+      Picture(decoded.fitted(width: width, height: height)), size: schedule.size
+    ).bits
   }
 
   /// Prepares cases one by one, until the options say that the run is cancelled.

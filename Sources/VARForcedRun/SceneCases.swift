@@ -19,14 +19,12 @@ package enum SceneCases {
   ///
   /// - Parameter limit: cases of each kind at most.
   package static func cases(_ use: Use, for model: Model, limit: Int) -> [ForcedCase] {
-    let (schedule, cfgScale) = (
-      model.configuration.schedule, model.configuration.imageSampling.cfgScale
-    )
-    let tokensPerPicture =
-      schedule.scales.reduce(0) { $0 + $1.tokenCount } * (cfgScale == 1 ? 1 : 2)
+    let schedule = ForcedSchedule(model.configuration)
+    let isGuided = model.configuration.imageSampling.cfgScale != 1
+    let tokensPerPicture = schedule.tokenCount * (isGuided ? 2 : 1)
     let rounds = tokenCount / ((shares.drawings + shares.edits) * tokensPerPicture) + 1
     return cases(
-      use, pictureSize: schedule.finalGrid.height * model.configuration.vae.stride,
+      use, pictureSize: schedule.extents.height,
       questionCount: min(max(rounds * shares.questions, leastQuestionCount), limit),
       drawingCount: min(rounds * shares.drawings, limit),
       editCount: min(rounds * shares.edits, limit))

@@ -16,7 +16,7 @@ extension ForcedRun {
     guard let arena = Arena(plan) else { throw Self.noMemory(plan.byteCount) }
     let state = VisionState(layout, arena: arena)
     let tower = VisionTower(vision, hiddenSize: hiddenSize, weights: weights)
-    try begin(model.sources.plans(options.residency, [(.vision(pictureCount: 1), nil)])[0])
+    try begin(Self.visionPlan(model, options.residency))
     func grid(_ index: Int) -> GridSize {
       GridSize(height: pictures[index].gridHeight, width: pictures[index].gridWidth)
     }

@@ -82,9 +82,9 @@ package final class WeightEncoder {
         "row \(firstRow + doneCount) holds a value beyond the range of "
           + "\(format.precision.rawValue); give this weight f32 in the recipe")
     }
-    rounder?.round(
+    let shifts = rounder?.round(
       x, UnitStreams(output, format: format, rowCount: rowCount), &errors)
-    return errors.reduce(into: WeightError()) {
+    return errors.reduce(into: WeightError(outputShifts: shifts ?? [])) {
       $0 += WeightError(squaredError: $1.squared_error, squaredSum: $1.squared_sum)
     }
   }

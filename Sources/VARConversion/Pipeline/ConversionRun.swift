@@ -16,6 +16,8 @@ struct ConversionRun {
   private var records: [JournalRecord] = []
   private var group = ""
   private var open: OpenWeight?
+  /// Rows of weights by the rows of their biases.
+  private let weightsOfBiases: [Int: Int]
   /// By row of the plan; nil for what is not written yet.
   private(set) var errors: [WeightError?]
   /// Hashes of the pieces of the checkpoint's tensors, by name.
@@ -42,6 +44,10 @@ struct ConversionRun {
     self.keeper = keeper
     self.journalItemCount = journalItemCount
     errors = [WeightError?](repeating: nil, count: plan.rows.count)
+    weightsOfBiases = Dictionary(
+      uniqueKeysWithValues: plan.rows.indices.compactMap { index in
+        plan.biasIndex(of: plan.rows[index]).map { ($0, index) }
+      })
     progress = ConversionProgress(subject: "", doneCount: 0, totalCount: plan.elementCount)
   }
 
@@ -119,9 +125,10 @@ struct ConversionRun {
     try writer.beginGroup(group)
   }
 
-  private mutating func write(_ rowIndex: Int, _ values: [Float]) throws {
+  private mutating func write(_ rowIndex: Int, _ original: [Float]) throws {
     let row = plan.rows[rowIndex]
     progress.subject = row.name
+    let values = corrected(original, rowIndex)
     precondition(values.count == row.elementCount, "a constant has the size of its shape")
     let bad = cvar_first_not_finite(values, values.count)
     guard bad == values.count else {
@@ -134,6 +141,14 @@ struct ConversionRun {
     try values.withUnsafeBytes { try writer.append(.codes, $0) }
     try end(rowIndex, codebook: [], WeightError(), source: nil)
     progress.doneCount += row.elementCount
+  }
+
+  /// A bias with what the outputs of its weight lack on average.
+  private func corrected(_ values: [Float], _ rowIndex: Int) -> [Float] {
+    guard let weight = weightsOfBiases[rowIndex],
+      let shifts = errors[weight]?.outputShifts, shifts.count == values.count
+    else { return values }
+    return zip(values, shifts).map { $0 + $1 }
   }
 
   private mutating func write(

@@ -5,6 +5,8 @@ struct JobPreparation: Sendable {
   /// How the errors of weights of one input are made good.
   struct KnownCompensation: Sendable {
     let input: String
+    /// Whether it counts on a bias.
+    let isCentred: Bool
     let value: Compensation
   }
 
@@ -23,7 +25,9 @@ struct JobPreparation: Sendable {
   /// - Parameter known: what was found last.
   func findCompensation(known: KnownCompensation?) -> KnownCompensation? {
     guard let moments else { return nil }
-    if let known, known.input == job.row.input { return known }
-    return KnownCompensation(input: job.row.input, value: Compensation(moments))
+    let isCentred = !moments.means.isEmpty
+    if let known, known.input == job.row.input, known.isCentred == isCentred { return known }
+    return KnownCompensation(
+      input: job.row.input, isCentred: isCentred, value: Compensation(moments))
   }
 }

@@ -21,7 +21,8 @@ final class SourceReader: @unchecked Sendable {
 
   private let checkpoint: Checkpoint
   private let entries: [SourceMapping.Entry]
-  private let rows: [ConversionPlan.Row]
+  private let plan: ConversionPlan
+  private var rows: [ConversionPlan.Row] { plan.rows }
   private let start: Start
   private let calibration: CalibrationFile?
   /// Whether chunks of codes are compressed at first.
@@ -36,7 +37,7 @@ final class SourceReader: @unchecked Sendable {
   init(_ conversion: Conversion, start: Start, dropsCache: Bool) {
     checkpoint = conversion.checkpoint
     entries = conversion.mapping.entries
-    rows = conversion.plan.rows
+    plan = conversion.plan
     calibration = conversion.options.calibration
     self.start = start
     isCompressing = conversion.options.layout != .map
@@ -97,7 +98,8 @@ final class SourceReader: @unchecked Sendable {
   /// What is known of the inputs of a weight that is to be compensated.
   private func moments(_ row: ConversionPlan.Row) throws -> SecondMoments? {
     guard row.isCompensated(by: calibration) else { return nil }
-    return try calibration?.moments(of: row.input, cols: row.cols)
+    return try calibration?.moments(
+      of: row.input, cols: row.cols, hasBias: plan.biasIndex(of: row) != nil)
   }
 
   private func read(_ job: WeightJob, _ pipeline: ConversionPipeline) throws -> Bool {

@@ -3,7 +3,7 @@ import VQ4Format
 
 /// The file `<model>.vq4.journal` beside `<model>.vq4.partial`: what a later run needs to go on.
 ///
-/// Little-endian. The first 8 bytes are `56 51 34 4A 4E 4C 01 0A`; the byte before the last is the version. Then
+/// Little-endian. The first 8 bytes are `56 51 34 4A 4E 4C 02 0A`; the byte before the last is the version. Then
 /// records, one directly after the other:
 ///
 /// | offset | type | field |
@@ -18,7 +18,7 @@ import VQ4Format
 /// a record that is cut or damaged ends the journal: a stop at any moment, of the program or of the machine, loses the
 /// work since the last record and nothing else.
 final class Journal: @unchecked Sendable {
-  static let magic: [UInt8] = [0x56, 0x51, 0x34, 0x4A, 0x4E, 0x4C, 0x01, 0x0A]
+  static let magic: [UInt8] = [0x56, 0x51, 0x34, 0x4A, 0x4E, 0x4C, 0x02, 0x0A]
   private static let headerByteCount = 16
   /// No record of ours is larger: the scales of a weight of 4 billion elements.
   private static let maximumContentByteCount = 128 << 20

@@ -137,6 +137,8 @@ extension ByteEncoder {
   fileprivate mutating func append(_ error: WeightError) {
     append(error.squaredError.bitPattern)
     append(error.squaredSum.bitPattern)
+    append(UInt32(error.outputShifts.count))
+    for shift in error.outputShifts { append(shift.bitPattern) }
   }
 
   fileprivate mutating func append(_ source: JournalRecord.SourcePieces?) {
@@ -163,8 +165,11 @@ extension ByteDecoder {
 
   fileprivate mutating func nextError() -> WeightError? {
     guard remainingBytes >= 16 else { return nil }
-    return WeightError(
+    var error = WeightError(
       squaredError: Double(bitPattern: next()), squaredSum: Double(bitPattern: next()))
+    guard let count = nextCount(), count <= remainingBytes / 4 else { return nil }
+    error.outputShifts = (0..<count).map { _ in Float(bitPattern: next()) }
+    return error
   }
 
   /// The outer nil where the bytes end before, the inner one where there is no source.

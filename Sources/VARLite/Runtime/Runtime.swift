@@ -150,7 +150,7 @@ extension Runtime {
 
   /// Decoding a picture must fit into what a request may take that runs alone; it is never a reason to decode less of
   /// the picture.
-  var imageLimits: ImageLimits {
+  package var imageLimits: ImageLimits {
     var limits = ImageLimits()
     guard let budget = try? ledger.budget() else { return limits }
     limits.maximumMemoryBytes = max(

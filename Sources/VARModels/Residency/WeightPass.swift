@@ -62,6 +62,14 @@ extension WeightPass {
     }
   }
 
+  /// What is read where the patches of many pictures go through the vision tower together, layer by layer.
+  init(visionLayersOf tensors: [TensorSpecification], blocks: WeightBlocks) {
+    let lists = PartLists(tensors: tensors, blocks: blocks)
+    // Each block asks for the angles of each picture.
+    self.init(
+      parts: lists.component(.vision), held: Set(lists.group(.visionEmbedding)), passCount: 1)
+  }
+
   /// What is read where the rows of many requests go through language model and generator together, layer by layer.
   init(layersOf tensors: [TensorSpecification], blocks: WeightBlocks) {
     let lists = PartLists(tensors: tensors, blocks: blocks)

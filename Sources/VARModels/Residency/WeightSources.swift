@@ -77,7 +77,16 @@ package final class WeightSources: Sendable {
     }
   }
 
-  /// Where weights will be that are read once, layer by layer, for the rows of many requests.
+  /// Where the weights of the vision tower will be that are read once, layer by layer, for many pictures.
+  package func visionLayerPlan(
+    _ residency: WeightResidency, budgetBytes: Int?
+  ) -> WeightPlan {
+    residency.plan(
+      WeightPass(visionLayersOf: tensors, blocks: blocks), blocks: blocks,
+      budgetBytes: budgetBytes, threadCount: threadCount)
+  }
+
+  /// Where the other weights will be that are read once, layer by layer, for the rows of many requests.
   package func layerPlan(
     _ residency: WeightResidency, budgetBytes: Int?
   ) -> WeightPlan {

@@ -30,6 +30,9 @@ final class CompensatedRounder {
   private static let panelCols = 32
 
   private let feedback: [ErrorFeedback]
+  private let means: [Float]
+  /// What each row's output lacks for the mean input.
+  private var outputShifts = Lanes.zero
 
   init(_ format: WeightFormat, _ compensation: Compensation, isa: cvar_isa) {
     guard let kernels = cvar_kernels_for(isa) else {
@@ -40,6 +43,7 @@ final class CompensatedRounder {
     let groups = blockCols / format.groupSize
     self.format = format
     feedback = compensation.feedback
+    means = compensation.means
     rounding = RoundingLevels(format)
     steps = compensation.steps
     product = LaneProduct(kernels: kernels)
@@ -55,10 +59,12 @@ final class CompensatedRounder {
   /// Rounds a unit of `x[unit.rowCount][cols]` anew.
   ///
   /// - Parameter errors: of each row; written.
+  /// - Returns: what each row's output lacks for the mean input; nothing where there is no bias to make it good.
   func round(
     _ x: UnsafePointer<Float>, _ unit: UnitStreams, _ errors: inout [cvar_weight_error]
-  ) {
+  ) -> [Float] {
     for row in 0..<unit.rowCount { errors[row].squared_error = 0 }
+    outputShifts = .zero
     for feedback in feedback {
       round(x, unit, feedback)
       for column in 0..<feedback.count {
@@ -66,8 +72,10 @@ final class CompensatedRounder {
         for row in 0..<unit.rowCount {
           errors[row].squared_error += Double(error[row]) * Double(error[row])
         }
+        if !means.isEmpty { outputShifts += error * means[feedback.columns.lowerBound + column] }
       }
     }
+    return means.isEmpty ? [] : (0..<unit.rowCount).map { outputShifts[$0] }
   }
 
   private func round(_ x: UnsafePointer<Float>, _ unit: UnitStreams, _ feedback: ErrorFeedback) {

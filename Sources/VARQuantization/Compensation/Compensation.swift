@@ -8,6 +8,8 @@ package final class Compensation: Sendable {
   let steps: CompensationSteps
   /// Columns of the largest block.
   let blockCols: Int
+  /// Means of the inputs; empty where no bias makes good what is wrong on average.
+  let means: [Float]
 
   package init(_ moments: SecondMoments, steps: CompensationSteps = CompensationSteps()) {
     feedback = moments.blocks.enumerated().map {
@@ -15,6 +17,7 @@ package final class Compensation: Sendable {
     }
     self.steps = steps
     blockCols = moments.blocks[0].count
+    means = moments.means
   }
 }
 

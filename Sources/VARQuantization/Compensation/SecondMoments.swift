@@ -16,6 +16,9 @@ package struct SecondMoments: Sendable {
   package let tokenCount: Int
   /// The triangles of all blocks.
   package let triangles: [Float]
+  /// Means of the inputs, where the triangles are about them: what a bias makes good costs nothing. Else empty, and the
+  /// triangles are about 0.
+  package private(set) var means: [Float] = []
 
   package init(cols: Int, blockCols: Int, tokenCount: Int, triangles: [Float]) {
     precondition(
@@ -37,6 +40,25 @@ package struct SecondMoments: Sendable {
     blockRanges(cols: cols, blockCols: blockCols).reduce(0) { $0 + $1.count * ($1.count + 1) / 2 }
   }
 
+  /// The same about the means of the inputs, `E[x xᵀ] - E[x] E[x]ᵀ`.
+  package func centred(on means: [Float]) -> SecondMoments {
+    precondition(means.count == cols && self.means.isEmpty, "a mean for each input, once")
+    var values = triangles
+    var next = 0
+    for columns in blocks {
+      for row in columns {
+        for column in columns.lowerBound...row {
+          values[next] -= means[row] * means[column]
+          next += 1
+        }
+      }
+    }
+    var moments = SecondMoments(
+      cols: cols, blockCols: blockCols, tokenCount: tokenCount, triangles: values)
+    moments.means = means
+    return moments
+  }
+
   /// The same in smaller blocks, each within one of these.
   package func cut(blockCols: Int) -> SecondMoments {
     guard blockCols < self.blockCols else { return self }
@@ -52,8 +74,10 @@ package struct SecondMoments: Sendable {
         values += triangle[start + first...start + row]
       }
     }
-    return SecondMoments(
+    var moments = SecondMoments(
       cols: cols, blockCols: blockCols, tokenCount: tokenCount, triangles: values)
+    moments.means = means
+    return moments
   }
 
   /// The columns of each block.
