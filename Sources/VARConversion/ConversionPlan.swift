@@ -17,6 +17,8 @@ package struct ConversionPlan: Sendable {
     let input: String
     /// How it is rounded where its inputs are known.
     package let rounding: Rounding
+    /// Largest magnitude of the entries of an int4 codebook.
+    let codebookRange: Int
     /// Pattern of the deciding rule; empty for norms, biases and constants, which are always f32.
     package let rule: String
     /// Index of the deciding rule, or nil.
@@ -171,6 +173,7 @@ extension ConversionPlan.Row {
     component = entry.specification.component.rawValue
     input = entry.specification.input
     rounding = decision?.rounding ?? .nearest
+    codebookRange = decision?.codebookRange ?? Codebook.defaultRange
     rule = decision?.ruleText ?? ""
     ruleIndex = decision?.rule
     self.precision = precision

@@ -26,7 +26,7 @@ enum BuiltInRecipes {
       "int4",
       #"""
       { "recipe_version": 1, "name": "int4", "architecture": "vargpt_v1_1",
-        "description": "Four bits per weight in every transformer: the smallest file.",
+        "description": "Four bits per weight in every transformer: a small file.",
         "rules": [
           { "match": ["vae_local.decoder.conv_in.conv.weight", "vae_local.decoder.conv_out.conv.weight"], "precision": "f16", "why": "little work, and their errors are the picture's" },
           { "match": "**", "component": "vae.decoder", "precision": "int8", "group_size": 128, "why": "half the bytes of f16, 55 dB PSNR against f32" },
@@ -34,6 +34,20 @@ enum BuiltInRecipes {
           { "match": ["vargpt_gen.head.weight", "vargpt_gen.word_embed.weight"], "precision": "f16", "why": "bits are decided here" },
           { "match": "**", "component": "projector", "precision": "int8", "why": "a hundredth of the bytes, a third to half of a picture's errors" },
           { "match": "**", "precision": "int4" } ] }
+      """#
+    ),
+    (
+      "small",
+      #"""
+      { "recipe_version": 1, "name": "small", "architecture": "vargpt_v1_1",
+        "description": "Four bits per weight, a scale for 128: the smallest file, for a calibration.",
+        "rules": [
+          { "match": ["vae_local.decoder.conv_in.conv.weight", "vae_local.decoder.conv_out.conv.weight"], "precision": "f16", "why": "little work, and their errors are the picture's" },
+          { "match": "**", "component": "vae.decoder", "precision": "int8", "group_size": 128, "why": "half the bytes of f16, 55 dB PSNR against f32" },
+          { "match": "**", "component": "vae.encoder", "precision": "f16", "why": "its signs are the bits of a picture" },
+          { "match": ["vargpt_gen.head.weight", "vargpt_gen.word_embed.weight"], "precision": "f16", "why": "bits are decided here" },
+          { "match": "**", "component": "projector", "precision": "int8", "why": "a hundredth of the bytes, a third to half of a picture's errors" },
+          { "match": "**", "precision": "int4", "group_size": 128 } ] }
       """#
     ),
     (

@@ -17,15 +17,24 @@ package enum Codebook {
   static let candidates = [gaussian, quantile, uniform]
   private static let refinementCount = 4
 
+  /// The largest magnitude of entries: what a recipe may ask for, and what it gets if it asks for nothing.
+  package static let ranges = 15...127
+  package static let defaultRange = 127
+
   /// The codebook with the least error on sample rows `x[rowCount][cols]`: the best candidate, moved to the means of
   /// its cells while that helps. The same rows always give the same codebook.
+  ///
+  /// - Parameter range: the largest magnitude of entries, within ``ranges``. Products of small entries need fewer bits,
+  ///   which kernels without int8 dot products can use.
   package static func best(
-    for x: UnsafePointer<Float>, rowCount: Int, cols: Int, groupSize: Int
+    for x: UnsafePointer<Float>, rowCount: Int, cols: Int, groupSize: Int,
+    range: Int = defaultRange
   ) -> [Int8] {
-    var sample = Sample(x: x, rowCount: rowCount, cols: cols, groupSize: groupSize)
-    var best = candidates[0]
+    precondition(ranges.contains(range), "a range of codebooks")
+    var sample = Sample(x: x, rowCount: rowCount, cols: cols, groupSize: groupSize, range: range)
+    var best = scaled(gaussian, to: range)
     var bestError = Double.infinity
-    for candidate in candidates {
+    for candidate in candidates.map({ scaled($0, to: range) }) {
       let error = sample.error(candidate)
       if error < bestError { (best, bestError) = (candidate, error) }
     }
@@ -39,11 +48,22 @@ package enum Codebook {
   }
 }
 
+extension Codebook {
+  /// A codebook of the whole range in a smaller one.
+  package static func scaled(_ codebook: [Int8], to range: Int) -> [Int8] {
+    guard range != defaultRange else { return codebook }
+    return codebook.map {
+      Int8((Double($0) * Double(range) / Double(defaultRange)).rounded(.toNearestOrEven))
+    }
+  }
+}
+
 private struct Sample {
   let x: UnsafePointer<Float>
   let rowCount: Int
   let cols: Int
   let groupSize: Int
+  let range: Int
   private let quantizers = cvar_weight_quantizers_for(cvar_isa_best()).pointee
   private var tile: [UInt8]
   private var scales: [Int8]
@@ -51,11 +71,12 @@ private struct Sample {
   private var indices: [UInt8]
   private var errors: [cvar_weight_error]
 
-  init(x: UnsafePointer<Float>, rowCount: Int, cols: Int, groupSize: Int) {
+  init(x: UnsafePointer<Float>, rowCount: Int, cols: Int, groupSize: Int, range: Int) {
     self.x = x
     self.rowCount = rowCount
     self.cols = cols
     self.groupSize = groupSize
+    self.range = range
     let counts = WeightFormat(
       precision: .int4, layout: .tiles, rows: rowCount, cols: cols, groupSize: groupSize
     ).tileByteCounts
@@ -102,9 +123,9 @@ private struct Sample {
     }
     let largest = max(-means[0], means[15])
     guard largest > 0 else { return nil }
-    let levels = means.map { ($0 * 127 / largest).rounded(.toNearestOrEven) }
+    let levels = means.map { ($0 * Double(range) / largest).rounded(.toNearestOrEven) }
     for index in 1..<16 where !(levels[index] > levels[index - 1]) { return nil }
-    guard levels[0] >= -127, levels[15] <= 127 else { return nil }
+    guard levels[0] >= Double(-range), levels[15] <= Double(range) else { return nil }
     return levels.map { Int8($0) }
   }
 

@@ -62,7 +62,7 @@ extension Recipe.Rule {
       value,
       keys: [
         "match", "component", "layers", "precision", "group_size", "count", "optional",
-        "max_relative_error", "rounding", "why",
+        "max_relative_error", "rounding", "codebook_range", "why",
       ])
     patterns = try reader.texts(object, "match").map { NamePattern($0) }
     guard !patterns.isEmpty else { throw reader.fault("match is required") }
@@ -98,6 +98,16 @@ extension Recipe.Rule {
         throw reader.fault("rounding \"\(text)\" is not nearest or compensated")
       }
       self.rounding = rounding
+    }
+    codebookRange = Codebook.defaultRange
+    if let value = object["codebook_range"] {
+      guard precision == .int4, let range = value.integerValue, Codebook.ranges.contains(range)
+      else {
+        throw reader.fault(
+          "codebook_range \(value.text) is not within \(Codebook.ranges.lowerBound) to "
+            + "\(Codebook.ranges.upperBound), or the precision is not int4")
+      }
+      codebookRange = range
     }
     count = nil
     if let value = object["count"] {

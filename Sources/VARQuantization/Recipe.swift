@@ -25,6 +25,7 @@ package struct Recipe: Sendable, Equatable {
     var precision: Precision
     var groupSize: Int
     var rounding: Rounding
+    var codebookRange: Int
     var count: Int?
     var isOptional: Bool
     var maximumRelativeError: Double?
@@ -62,6 +63,8 @@ package struct Recipe: Sendable, Equatable {
     package let groupSize: Int
     /// How integers are rounded where a calibration is given.
     package let rounding: Rounding
+    /// Largest magnitude of the entries of an int4 codebook.
+    package let codebookRange: Int
   }
 
   /// The relative RMS error that `check` accepts for a weight decided by `rule` and stored as `precision`.
@@ -110,7 +113,8 @@ package struct Recipe: Sendable, Equatable {
       decisions.append(
         Decision(
           rule: index, ruleText: rule.patterns.map(\.text).joined(separator: " "),
-          precision: rule.precision, groupSize: rule.groupSize, rounding: rule.rounding))
+          precision: rule.precision, groupSize: rule.groupSize, rounding: rule.rounding,
+          codebookRange: rule.codebookRange))
     }
     for (index, rule) in rules.enumerated() {
       let place = "recipe \(name), rule \(index + 1) (\(rule.patterns[0].text))"

@@ -104,7 +104,7 @@ import VARTestSupport
   }
 
   @Test func builtInRecipesEqualTheFiles() throws {
-    #expect(Recipe.builtInNames == ["balanced", "int4", "int8", "f16", "f32"])
+    #expect(Recipe.builtInNames == ["balanced", "int4", "small", "int8", "f16", "f32"])
     for name in Recipe.builtInNames {
       let bytes = try Fixtures.readFile(Fixtures.path("../../conversions/\(name).json"))
       #expect(Recipe.builtInText(name)! + "\n" == String(decoding: bytes, as: UTF8.self))
