@@ -34,6 +34,20 @@ public enum Fixtures {
     return bytes
   }
 
+  /// Writes a file that stays, unlike those of a ``TemporaryDirectory``.
+  public static func writeFile(_ path: String, _ bytes: [UInt8]) throws {
+    guard let file = fopen(path, "wb") else { throw FixtureError("\(path): cannot be written") }
+    let count = fwrite(bytes, 1, bytes.count, file)
+    guard fclose(file) == 0, count == bytes.count else {
+      throw FixtureError("\(path): cannot be written")
+    }
+  }
+
+  /// What an environment variable holds; nil where it is not set.
+  public static func variable(_ name: String) -> String? {
+    getenv(name).map { String(cString: $0) }
+  }
+
   private static let root: String = {
     let here = #filePath.split(separator: "/", omittingEmptySubsequences: false)
     return here.dropLast(2).joined(separator: "/") + "/Fixtures"

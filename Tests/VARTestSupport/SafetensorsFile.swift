@@ -83,6 +83,39 @@ public struct SafetensorsFile: Sendable {
     }
   }
 
+  /// A tensor of f32 to write.
+  public struct Tensor: Sendable {
+    let name: String
+    let shape: [Int]
+    let values: [Float]
+
+    public init(_ name: String, shape: [Int], _ values: [Float]) {
+      precondition(values.count == shape.reduce(1, *), "a value for each element")
+      self.name = name
+      self.shape = shape
+      self.values = values
+    }
+  }
+
+  /// Writes a file of f32 tensors, whose names need no escapes in JSON.
+  public static func write(_ tensors: [Tensor], to path: String) throws {
+    var end = 0
+    let entries = tensors.map { tensor in
+      let first = end
+      end += 4 * tensor.values.count
+      let offsets = "\"data_offsets\":[\(first),\(end)]"
+      return "\"\(tensor.name)\":{\"dtype\":\"F32\",\"shape\":\(tensor.shape),\(offsets)}"
+    }
+    let header = Array("{\(entries.joined(separator: ","))}".utf8)
+    var bytes = withUnsafeBytes(of: UInt64(header.count).littleEndian) { Array($0) } + header
+    bytes.reserveCapacity(bytes.count + end)
+    for tensor in tensors {
+      let patterns = tensor.values.map(\.bitPattern.littleEndian)
+      patterns.withUnsafeBytes { bytes.append(contentsOf: $0) }
+    }
+    try Fixtures.writeFile(path, bytes)
+  }
+
   private func entry(_ name: String) throws -> Entry {
     guard let entry = entries[name] else { throw FixtureError("\(path): no tensor \(name)") }
     return entry
