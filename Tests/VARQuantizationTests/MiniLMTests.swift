@@ -31,7 +31,7 @@ struct MiniLMTests {
     let squaredErrors: [Double]
   }
 
-  @Test func compensationHalvesNoErrorButComesClose() async throws {
+  @Test func compensatedInt4StaysClose() async throws {
     let folder = try #require(PreparedInput.folder)
     let names = PreparedInput.names(in: folder)
     #expect(names.count == 24)
