@@ -60,7 +60,6 @@ struct MiniLMTests {
       }
     }
     let errors = squaredErrors.mapValues { ($0.reduce(0, +) / Double($0.count)).squareRoot() }
-    for method in Self.methods { print(method.name, errors[method] ?? .nan) }
     #expect(squaredErrors.values.allSatisfy { $0.count == 36 })
     for size in [32, 64, 128] {
       let nearest = try #require(errors[Method(groupSize: size, rounding: .nearest)])
