@@ -82,12 +82,21 @@ struct MiniLMTests {
         groupSize: method.groupSize)
       let format = plain.with(codebook: codebook(for: matrix, plain))
       let encoded = try Encoded(matrix.weights, format, compensation: compensation)
+      // What the bias makes good.
+      let shifts = encoded.error.outputShifts
       decoded.append(
         SafetensorsFile.Tensor(
           matrix.name, shape: [matrix.rows, input.cols], encoded.decoded(format)))
+      if !shifts.isEmpty {
+        decoded.append(
+          SafetensorsFile.Tensor("\(matrix.name).shift", shape: [matrix.rows], shifts))
+      }
       var (error, sum) = (0.0, 0.0)
-      for (given, wanted) in zip(encoded.outputs(format, for: input.test), reference) {
-        let difference = Double(given) - Double(wanted)
+      for (index, (given, wanted)) in zip(encoded.outputs(format, for: input.test), reference)
+        .enumerated()
+      {
+        let shift = shifts.isEmpty ? 0 : shifts[index % matrix.rows]
+        let difference = Double(given) + Double(shift) - Double(wanted)
         error += difference * difference
         sum += Double(wanted) * Double(wanted)
       }

@@ -38,7 +38,7 @@ struct PreparedInput {
     }
   }
 
-  /// Second moments of the calibration inputs, all columns in one block.
+  /// Second moments of the calibration inputs about their means, all columns in one block: all layers have a bias.
   func moments() -> SecondMoments {
     let tokenCount = calibration.count / cols
     let unit = WeightFormat.unitRowCount
@@ -74,7 +74,17 @@ struct PreparedInput {
         }
       }
     }
-    return SecondMoments(cols: cols, blockCols: cols, tokenCount: tokenCount, triangles: triangle)
+    return SecondMoments(
+      cols: cols, blockCols: cols, tokenCount: tokenCount, triangles: triangle
+    ).centred(on: means(tokenCount))
+  }
+
+  private func means(_ tokenCount: Int) -> [Float] {
+    var sums = [Double](repeating: 0, count: cols)
+    for token in 0..<tokenCount {
+      for column in 0..<cols { sums[column] += Double(calibration[token * cols + column]) }
+    }
+    return sums.map { Float($0 / Double(tokenCount)) }
   }
 }
 

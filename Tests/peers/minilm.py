@@ -227,7 +227,8 @@ class Model:
     ) -> Array:
         """The sentence vector of a text.
 
-        `rounded` matrices stand in for the model's; with a `group` activations are int8.
+        `rounded` matrices stand in for the model's, and a `.shift` is added to a bias; with a
+        `group` activations are int8.
         """
         weights = self.weights
 
@@ -242,6 +243,7 @@ class Model:
             names = [f"encoder.layer.{layer}.{name}" for name in INPUTS[part]]
             chosen = rounded or {}
             return [x @ chosen.get(name, weights[f"{name}.weight"]).T + weights[f"{name}.bias"]
+                    + chosen.get(f"{name}.shift", np.float32(0))
                     for name in names]
 
         table = "embeddings.{}_embeddings.weight".format
@@ -397,6 +399,7 @@ class Bench:
             rounded = method.matrices.get(name, weight)
             wanted = x @ weight.T
             given = round_activations(x, method.group) @ rounded.T
+            given += method.matrices.get(f"{name}.shift", np.float32(0))
             squares.append(
                 np.square(given - wanted, dtype=np.float64).sum()
                 / np.square(wanted, dtype=np.float64).sum())
@@ -404,7 +407,8 @@ class Bench:
 
     def turn(self, method: Method, names: list[str]) -> tuple[float, float]:
         """The mean of 1 - cos over the texts and its standard error; `names` alone are rounded."""
-        rounded = {name: method.matrices[name] for name in names if name in method.matrices}
+        keys = [key for name in names for key in (name, f"{name}.shift")]
+        rounded = {key: method.matrices[key] for key in keys if key in method.matrices}
         turns = []
         for sequence, vector in zip(self.sequences, self.vectors, strict=True):
             other = self.model.vector(sequence, rounded, method.group)
