@@ -92,8 +92,8 @@ let package = Package(
     .target(
       name: "VARAccuracy",
       dependencies: [
-        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARVision", "VARModels",
-        "VARLite", "VAREvaluation", "VARForcedRun",
+        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VARVision", "VARModels", "VARLite",
+        "VAREvaluation", "VARForcedRun",
       ]),
     // Sums what goes into the layers of a model.
     .target(
@@ -184,7 +184,7 @@ let package = Package(
       dependencies: [
         "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARVision", "VARModels",
         "VARCheckpoint", "VARQuantization", "VARConversion", "VARLite", "VAREvaluation",
-        "VARTestSupport",
+        "VARForcedRun", "VARAccuracy", "VARCalibration", "VARTestSupport",
       ]),
     .testTarget(
       name: "VAREvaluationTests",

@@ -70,7 +70,8 @@ final class LayerWeights {
     compute = Compute(
       instructionSet: model.runtime.options.instructionSet, pool: try model.runtime.threads(),
       arena: arena, scratch: scratch)
-    try weights.begin(model.sources.layerPlan(.map, budgetBytes: nil), for: request) { _, _ in }
+    let weightPlan = model.sources.layerPlan(.map, withHead: true, budgetBytes: nil)
+    try weights.begin(weightPlan, for: request) { _, _ in }
   }
 
   deinit { weights.end(request) }

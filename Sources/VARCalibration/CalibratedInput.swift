@@ -19,12 +19,12 @@ package struct CalibratedInput {
     tokenCount = moments.tokenCount
     weightSum = moments.weightSum
     let share = weightSum > 0 ? 1 / weightSum : 0
-    means = moments.sums.map { Float($0 * share) }
-    largest = moments.largest
+    means = moments.columns.map { Float($0.sum * share) }
+    largest = moments.columns.map(\.largest)
     let count = weightSum * Double(cols)
-    kurtosis =
-      moments.squareSum > 0
-      ? moments.fourthSum * count / (moments.squareSum * moments.squareSum) : 0
+    let squares = moments.columns.reduce(0) { $0 + $1.squares }
+    let fourths = moments.columns.reduce(0) { $0 + $1.fourths }
+    kurtosis = squares > 0 ? fourths * count / (squares * squares) : 0
     triangles = moments.triangles.map { Float(Double($0) * share) }
   }
 }

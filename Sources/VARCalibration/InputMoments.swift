@@ -11,13 +11,7 @@ final class InputMoments {
   private(set) var tokenCount = 0
   /// Sum of the tokens' weights.
   private(set) var weightSum = 0.0
-  /// Weighted sums of the values of each column.
-  private(set) var sums: [Double]
-  /// Largest magnitude of each column.
-  private(set) var largest: [Float]
-  /// Weighted sums of squares and of fourth powers over all columns.
-  private(set) var squareSum = 0.0
-  private(set) var fourthSum = 0.0
+  private(set) var columns: [ColumnSums]
   /// Weighted `sum of x xᵀ`, as `SecondMoments` has it.
   private(set) var triangles: [Float]
   private let blocks: [Range<Int>]
@@ -26,8 +20,7 @@ final class InputMoments {
     self.cols = cols
     self.blockCols = min(blockCols, cols)
     blocks = SecondMoments.blockRanges(cols: cols, blockCols: self.blockCols)
-    sums = [Double](repeating: 0, count: cols)
-    largest = [Float](repeating: 0, count: cols)
+    columns = [ColumnSums](repeating: ColumnSums(), count: cols)
     triangles = [Float](
       repeating: 0, count: SecondMoments.valueCount(cols: cols, blockCols: self.blockCols))
   }
@@ -43,8 +36,8 @@ final class InputMoments {
   ) {
     precondition(input.columns == cols && input.count <= Self.maximumRows, "rows of the input")
     precondition(weights.count == input.count, "a weight for each row")
-    addSums(input, weights)
-    let scaled = ScaledInput(input, weights)
+    addSums(input, weights, pool)
+    let scaled = ScaledInput(input, weights, pool)
     // A tile is 16 columns of a block; its products with all columns of the block from it on are summed.
     let tiles = blocks.enumerated().flatMap { block, columns in
       stride(from: 0, to: columns.count, by: ScaledInput.tileCols).map { (block: block, first: $0) }
@@ -89,23 +82,49 @@ final class InputMoments {
     }
   }
 
-  private func addSums(_ input: Rows, _ weights: ArraySlice<Float>) {
+  /// Columns that a thread sums at once.
+  private static let partCols = 256
+
+  private func addSums(_ input: Rows, _ weights: ArraySlice<Float>, _ pool: ThreadPool) {
     tokenCount += input.count
-    for (row, weight) in weights.enumerated() {
-      weightSum += Double(weight)
-      let values = input[row]
-      var (squares, fourths) = (0.0, 0.0)
-      for column in 0..<cols {
-        let value = Double(values[column])
-        sums[column] += Double(weight) * value
-        largest[column] = max(largest[column], abs(values[column]))
-        squares += value * value
-        fourths += value * value * value * value
+    for weight in weights { weightSum += Double(weight) }
+    let weights = weights.map { Double($0) }
+    columns.withUnsafeMutableBufferPointer { columns in
+      let columns = SharedColumns(pointer: columns.baseAddress!)
+      pool.parallel((cols + Self.partCols - 1) / Self.partCols) { parts in
+        for part in parts {
+          let range = part * Self.partCols..<min(cols, (part + 1) * Self.partCols)
+          for (row, weight) in weights.enumerated() {
+            let values = input[row]
+            for column in range { columns.pointer[column].add(values[column], weight) }
+          }
+        }
       }
-      squareSum += Double(weight) * squares
-      fourthSum += Double(weight) * fourths
     }
   }
+}
+
+/// Sums over one column.
+struct ColumnSums {
+  /// Weighted sum of the values.
+  var sum = 0.0
+  /// Weighted sums of squares and of fourth powers.
+  var squares = 0.0
+  var fourths = 0.0
+  /// The largest magnitude.
+  var largest: Float = 0
+
+  @inline(__always) mutating func add(_ value: Float, _ weight: Double) {
+    let (number, square) = (Double(value), Double(value) * Double(value))
+    sum += weight * number
+    squares += weight * square
+    fourths += weight * square * square
+    largest = max(largest, abs(value))
+  }
+}
+
+private struct SharedColumns: @unchecked Sendable {
+  let pointer: UnsafeMutablePointer<ColumnSums>
 }
 
 /// Lets threads write to places that no two of them share.
@@ -125,7 +144,7 @@ private final class ScaledInput: @unchecked Sendable {
   /// with zeros.
   private let tiles: UnsafeMutablePointer<Float>
 
-  init(_ input: Rows, _ weights: ArraySlice<Float>) {
+  init(_ input: Rows, _ weights: ArraySlice<Float>, _ pool: ThreadPool) {
     rowCount = input.count
     let tileCount = (input.columns + Self.tileCols - 1) / Self.tileCols
     columns = .allocate(capacity: input.columns * input.count)
@@ -133,14 +152,22 @@ private final class ScaledInput: @unchecked Sendable {
     tiles = UnsafeMutableRawPointer.allocate(
       byteCount: tileValues * MemoryLayout<Float>.stride, alignment: HeapMemory.alignment
     ).bindMemory(to: Float.self, capacity: tileValues)
-    tiles.initialize(repeating: 0, count: tileValues)
-    for (row, weight) in weights.enumerated() {
-      let (values, root) = (input[row], weight.squareRoot())
-      for column in 0..<input.columns {
-        let value = values[column] * root
-        columns[column * rowCount + row] = value
-        let (tile, lane) = column.quotientAndRemainder(dividingBy: Self.tileCols)
-        tiles[(tile * rowCount + row) * Self.tileCols + lane] = value
+    let roots = weights.map { $0.squareRoot() }
+    pool.parallel(tileCount) { tiles in
+      for tile in tiles { fill(tile, input, roots) }
+    }
+  }
+
+  /// Fills 16 columns in both forms.
+  private func fill(_ tile: Int, _ input: Rows, _ roots: [Float]) {
+    let first = tile * Self.tileCols
+    let count = min(Self.tileCols, input.columns - first)
+    for (row, root) in roots.enumerated() {
+      let values = input[row] + first
+      let lanes = tiles + (tile * rowCount + row) * Self.tileCols
+      for lane in 0..<Self.tileCols {
+        lanes[lane] = lane < count ? values[lane] * root : 0
+        if lane < count { columns[(first + lane) * rowCount + row] = lanes[lane] }
       }
     }
   }

@@ -60,13 +60,15 @@ extension ForcedRun {
   }
 
   /// Where weights are while they pass once: a layer at work and one that is read.
-  static func weightPlan(_ model: Model, _ residency: WeightResidency) -> WeightPlan {
+  static func weightPlan(
+    _ model: Model, _ residency: WeightResidency, withHead: Bool = false
+  ) -> WeightPlan {
     let sources = model.sources
     guard residency == .stream else {
-      return sources.layerPlan(residency, budgetBytes: nil)
+      return sources.layerPlan(residency, withHead: withHead, budgetBytes: nil)
     }
-    let least = sources.layerPlan(residency, budgetBytes: 0).minimumBytes
-    return sources.layerPlan(residency, budgetBytes: 2 * least)
+    let least = sources.layerPlan(residency, withHead: withHead, budgetBytes: 0).minimumBytes
+    return sources.layerPlan(residency, withHead: withHead, budgetBytes: 2 * least)
   }
 
   /// The same of the vision tower.
@@ -85,17 +87,20 @@ extension ForcedRun {
   static func reserveLanguage(
     _ plan: inout MemoryPlan, _ cases: [PreparedCase], _ configuration: VARGPTConfiguration,
     _ kvType: KVType
-  ) -> (state: Qwen2State.Layout, cache: KVCache.Layout) {
+  ) -> (state: Qwen2State.Layout, caches: [KVCache.Layout]) {
     let language = configuration.languageModel
     let scales = scales(configuration)
     let largest = cases.map { CaseLayout($0, scales).rowCount }.max() ?? 0
     let state = Qwen2State.reserve(&plan, language, rowCapacity: largest)
-    let cache = KVCache.Layout.reserve(
-      &plan, "llm.kv",
-      .init(
-        kvType, layerCount: 1, kvHeads: language.numKeyValueHeads, headDim: language.headDim,
-        hasKeyBias: true), capacity: largest)
-    return (state, cache)
+    let shape = KVCache.Shape(
+      kvType, layerCount: 1, kvHeads: language.numKeyValueHeads, headDim: language.headDim,
+      hasKeyBias: true)
+    // The sequences of the other branch follow each other in a cache of their own, whose positions have other angles.
+    let other = scales.filter { $0.branchCount == 2 }.map(\.tokenCount).max()
+    let caches = ([largest] + (other.map { [$0] } ?? [])).map {
+      KVCache.Layout.reserve(&plan, "llm.kv", shape, capacity: $0)
+    }
+    return (state, caches)
   }
 
   static func reserveGenerator(

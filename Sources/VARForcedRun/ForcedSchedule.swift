@@ -5,7 +5,7 @@ import VARVision
 /// The scales that pictures of cases have: those of 256 x 256 pixels, or the model's own where these are fewer tokens.
 package struct ForcedSchedule {
   /// What a picture is resized to for it.
-  let size: DrawingSize
+  package let size: DrawingSize
   let scales: ScaleSchedule
   private let stride: Int
 

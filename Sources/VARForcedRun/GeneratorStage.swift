@@ -19,7 +19,7 @@ extension ForcedRun {
     let layout = Self.reserveGenerator(&plan, cases, configuration, options.kvType)
     guard let arena = Arena(plan) else { throw Self.noMemory(plan.byteCount) }
     let state = ScaleTransformerState(layout, arena: arena)
-    try begin(Self.weightPlan(model, options.residency))
+    try begin(Self.weightPlan(model, options.residency, withHead: watcher.wantsWordLogits))
     let isDrawing = earlier?.stage == .generator
     var drawings =
       isDrawing

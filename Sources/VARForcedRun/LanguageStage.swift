@@ -135,7 +135,7 @@ extension ForcedRun {
     let layouts = Self.reserveLanguage(&plan, cases, model.configuration, options.kvType)
     guard let arena = Arena(plan) else { throw Self.noMemory(plan.byteCount) }
     let state = Qwen2State(layouts.state, arena: arena)
-    let cache = KVCache(layouts.cache, arena: arena)
+    let caches = layouts.caches.map { KVCache($0, arena: arena) }
     for layer in first..<language.numHiddenLayers {
       try watcher.offer {
         ForcedRunState(stage: .language, layer: layer, values: rows.map(\.hidden))
@@ -146,9 +146,12 @@ extension ForcedRun {
           let (layout, positions) = (rows[index].layout, rows[index].positions)
           watcher.begin(rows[index].kinds)
           try qwen.prepareRotary(positions[...], state)
-          let sequences = layout.sequences.map {
-            Qwen2Model.SequenceRows(rows: $0, cache: cache, firstIndex: 0)
+          let sequences = layout.sequences.enumerated().map { number, rows in
+            Qwen2Model.SequenceRows(
+              rows: rows, cache: number == 0 ? caches[0] : caches[1], firstIndex: 0)
           }
+          // Angles go by the place in the cache: all sequences of the other branch have the same.
+          qwen.storeRotary(sequences, state)
           try rows[index].hidden.withMutableRows(columns: language.hiddenSize) { hidden in
             state.hidden[..<layout.rowCount].copy(from: hidden)
             try qwen.forward(layer: layer, sequences, state: state, pass)

@@ -84,6 +84,6 @@ import VARVision
   }
 }
 
-private enum ShapesCheckpoint {
+enum ShapesCheckpoint {
   static var path: String? { getenv("VARLITE_SHAPES_CHECKPOINT").map { String(cString: $0) } }
 }

@@ -67,8 +67,8 @@ struct MiniLMTests {
       #expect(compensated < nearest * 0.7, "groups of \(size): \(compensated / nearest)")
     }
     let compensated = try #require(errors[Method(groupSize: 32, rounding: .compensated)])
-    // 0.0420 was measured; texts of other versions of Python move it a little.
-    #expect(compensated <= 0.043, "\(compensated)")
+    // 0.0406 was measured; texts of other versions of Python move it a little.
+    #expect(compensated <= 0.0415, "\(compensated)")
   }
 
   private static func round(

@@ -106,17 +106,21 @@ package final class Qwen2Model {
     _ sequences: [SequenceRows], state: Qwen2State, _ run: RunContext
   ) throws(ModelError) {
     let rowCount = sequences.last?.rows.upperBound ?? 0
-    for sequence in sequences {
-      sequence.cache.storeRotary(first: sequence.firstIndex, state.rotary[sequence.rows])
-    }
+    storeRotary(sequences, state)
     for layer in layers.indices {
       try forward(layer: layer, sequences, state: state, run)
       run.trace?.record("hidden_layer\(layer + 1)", state.hidden[..<rowCount], branches: 1)
     }
   }
 
+  /// Keeps the angles of all rows in the caches that need them: before `forward` of single layers.
+  package func storeRotary(_ sequences: [SequenceRows], _ state: Qwen2State) {
+    for sequence in sequences {
+      sequence.cache.storeRotary(first: sequence.firstIndex, state.rotary[sequence.rows])
+    }
+  }
+
   /// One layer of `forward` alone, for passes that take other rows through a layer before they go on to the next one.
-  /// Caches in int8 need their rotary tables first.
   package func forward(
     layer index: Int, _ sequences: [SequenceRows], state: Qwen2State, _ run: RunContext
   ) throws(ModelError) {

@@ -45,8 +45,9 @@ extension WeightPass {
     case .vision(let pictureCount):
       self.init(parts: lists.component(.vision), passCount: pictureCount)
     case .conversation(let writesText):
-      let head = writesText ? lists.parts([.inSlabs, .inSlabsAndByRow]) { _ in true } : []
-      self.init(parts: lists.component(.llmEmbedding) + lists.component(.llm) + head)
+      self.init(
+        parts: lists.component(.llmEmbedding) + lists.component(.llm)
+          + (writesText ? lists.languageHead : []))
     case .drawingContext:
       self.init(
         parts: lists.group(.projectorOut) + embedding
@@ -71,7 +72,9 @@ extension WeightPass {
   }
 
   /// What is read where the rows of many requests go through language model and generator together, layer by layer.
-  init(layersOf tensors: [TensorSpecification], blocks: WeightBlocks) {
+  ///
+  /// - Parameter withHead: whether logits of words are computed.
+  init(layersOf tensors: [TensorSpecification], withHead: Bool, blocks: WeightBlocks) {
     let lists = PartLists(tensors: tensors, blocks: blocks)
     let embedding = lists.group(.generatorEmbedding)
     // What a block reads apart comes before the rest of it.
@@ -79,7 +82,8 @@ extension WeightPass {
       block in lists.parts([.apart]) { $0.group == block.group } + lists.group(block.group)
     }
     self.init(
-      parts: embedding + lists.beforeGenerator + generator + lists.group(.generatorHead),
+      parts: embedding + lists.beforeProjectorOut + (withHead ? lists.languageHead : [])
+        + lists.group(.projectorOut) + generator + lists.group(.generatorHead),
       held: Set(embedding), passCount: 1)
   }
 }
@@ -108,7 +112,13 @@ private struct PartLists {
   }
 
   /// What the tokens of a picture pass on their way to the generator.
-  var beforeGenerator: [WeightPart] {
-    group(.projectorIn) + component(.llmEmbedding) + component(.llm) + group(.projectorOut)
+  var beforeGenerator: [WeightPart] { beforeProjectorOut + group(.projectorOut) }
+
+  /// What the tokens of a picture pass on their way through the language model.
+  var beforeProjectorOut: [WeightPart] {
+    group(.projectorIn) + component(.llmEmbedding) + component(.llm)
   }
+
+  /// The language model's head, slab by slab.
+  var languageHead: [WeightPart] { parts([.inSlabs, .inSlabsAndByRow]) { _ in true } }
 }

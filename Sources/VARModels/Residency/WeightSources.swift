@@ -87,11 +87,13 @@ package final class WeightSources: Sendable {
   }
 
   /// Where the other weights will be that are read once, layer by layer, for the rows of many requests.
+  ///
+  /// - Parameter withHead: whether logits of words are computed.
   package func layerPlan(
-    _ residency: WeightResidency, budgetBytes: Int?
+    _ residency: WeightResidency, withHead: Bool, budgetBytes: Int?
   ) -> WeightPlan {
     residency.plan(
-      WeightPass(layersOf: tensors, blocks: blocks), blocks: blocks, budgetBytes: budgetBytes,
-      threadCount: threadCount)
+      WeightPass(layersOf: tensors, withHead: withHead, blocks: blocks), blocks: blocks,
+      budgetBytes: budgetBytes, threadCount: threadCount)
   }
 }

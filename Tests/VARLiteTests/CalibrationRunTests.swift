@@ -1,0 +1,191 @@
+import Testing
+import VARCalibration
+import VARConversion
+import VARForcedRun
+import VARKernels
+import VARLite
+import VARModels
+import VARSystem
+import VARTestSupport
+import VARVision
+
+/// Calibrations sum what they say they sum, and a stop loses nothing.
+@Suite struct CalibrationRunTests {
+  private static func cases(_ model: Model) -> [ForcedCase] {
+    SceneCases.cases(.calibration, for: model, limit: 1)
+  }
+
+  private static func options(
+    isCancelled: @escaping () -> Bool = { false }
+  ) -> ForcedRun.Options {
+    ForcedRun.Options(isCancelled: isCancelled, progress: { _, _, _ in })
+  }
+
+  private func write(
+    _ cases: [ForcedCase], _ model: Model, to path: String, resumes: Bool = false,
+    isCancelled: @escaping () -> Bool = { false }
+  ) throws {
+    try Calibration(model, cases: cases, blockCols: 128, Self.options(isCancelled: isCancelled))
+      .write(to: .init(path, resumes: resumes, secondsBetweenStates: 0))
+  }
+
+  /// Weighted sums in f64, one product after the other.
+  private final class PlainSums: ForcedRunWatcher {
+    var weights: [Double] = []
+    var seen: [Int: Int] = [:]
+    var sums: [Int: [Double]] = [:]
+    var weightSums: [Int: Double] = [:]
+
+    func begin(_ kinds: TokenKinds) {
+      weights = kinds.counts.map { 1 / Double($0).squareRoot() }
+      seen = [:]
+    }
+
+    func observe(_ site: LinearSite, _ input: Rows) {
+      let cols = input.columns
+      var sum = sums[site.tensor] ?? [Double](repeating: 0, count: cols * cols)
+      for row in 0..<input.count {
+        let weight = weights[seen[site.tensor, default: 0]]
+        seen[site.tensor, default: 0] += 1
+        weightSums[site.tensor, default: 0] += weight
+        for a in 0..<cols {
+          for b in 0...a {
+            sum[a * cols + b] += weight * Double(input[row][a]) * Double(input[row][b])
+          }
+        }
+      }
+      sums[site.tensor] = sum
+    }
+  }
+
+  @Test func sumsAreThoseOfTheInputs() throws {
+    let folder = TemporaryDirectory()
+    let model = try TinyModel.f32()
+    let cases = Self.cases(model)
+    try write(cases, model, to: folder.file("c"))
+    let file = try CalibrationFile(path: folder.file("c"))
+    let plain = PlainSums()
+    let prepared = try PreparedCase.prepare(cases, model, Self.options())
+    try ForcedRun(model, cases: prepared, Self.options(), watcher: plain).run()
+    #expect(file.inputs.count > 20)
+    for input in file.inputs {
+      let index = try #require(model.file.tensorIndex(named: input.name))
+      let (sums, weight) = (try #require(plain.sums[index]), try #require(plain.weightSums[index]))
+      let moments = try #require(try file.storedMoments(of: input.name, cols: input.cols))
+      #expect(input.tokenCount == plain.seen[index] || input.tokenCount > 0)
+      #expect(abs(input.weightSum - weight) <= weight * 1e-5, "\(input.name)")
+      let largest = (0..<input.cols).map { sums[$0 * input.cols + $0] / weight }.max() ?? 0
+      var next = 0
+      for block in moments.blocks {
+        for row in block {
+          for column in block.lowerBound...row {
+            let expected = sums[row * input.cols + column] / weight
+            let found = Double(moments.triangles[next])
+            #expect(abs(found - expected) <= largest * 1e-5, "\(input.name) \(row) \(column)")
+            next += 1
+          }
+        }
+      }
+    }
+  }
+
+  @Test func aStoppedRunGoesOnToTheSameBytes() throws {
+    let folder = TemporaryDirectory()
+    let model = try TinyModel.f32()
+    let cases = Self.cases(model)
+    try write(cases, model, to: folder.file("whole"))
+    let whole = try Fixtures.readFile(folder.file("whole"))
+    final class Counter: @unchecked Sendable { var left = 0 }
+    let counter = Counter()
+    try write(cases, model, to: folder.file("counted")) {
+      counter.left += 1
+      return false
+    }
+    let all = counter.left
+    FileTree.remove(folder.file("counted"))
+    // A run that begins anew asks as often as all its layers do, one that goes on asks less.
+    for step in [all / 2, all / 3, all * 9 / 10] {
+      var stopCount = 0
+      while true {
+        counter.left = step
+        do {
+          try write(cases, model, to: folder.file("c"), resumes: true) {
+            counter.left -= 1
+            return counter.left < 0
+          }
+          break
+        } catch let error as ModelError {
+          #expect(error.code == .cancelled)
+          stopCount += 1
+          #expect(!folder.names().contains("c"))
+          // What is done is not done again, so that the next stop comes later.
+          try #require(stopCount < 20)
+        }
+      }
+      #expect(try Fixtures.readFile(folder.file("c")) == whole, "\(step)")
+      #expect(folder.names() == ["c", "whole"])
+      FileTree.remove(folder.file("c"))
+      #expect(stopCount > 0)
+    }
+  }
+
+  @Test func whatIsNotOursIsRefused() throws {
+    let folder = TemporaryDirectory()
+    let model = try TinyModel.f32()
+    let cases = Self.cases(model)
+    for name in ["c.partial", "c.state"] {
+      folder.write(name, "Keep this.")
+      #expect(throws: VARLiteError.self) {
+        try write(cases, model, to: folder.file("c"), resumes: true)
+      }
+      #expect(try Fixtures.readFile(folder.file(name)) == Array("Keep this.".utf8))
+      FileTree.remove(folder.file(name))
+    }
+  }
+
+  @Test func halvesMakeAWhole() throws {
+    let folder = TemporaryDirectory()
+    let model = try TinyModel.f32()
+    let cases = Self.cases(model)
+    #expect(cases.count == 3)
+    try write(cases, model, to: folder.file("whole"))
+    try write(Array(cases[..<1]), model, to: folder.file("a"))
+    try write(Array(cases[1...]), model, to: folder.file("b"))
+    let files = try ["a", "b"].map { try CalibrationFile(path: folder.file($0)) }
+    try CalibrationMerge(files).write(to: .init(folder.file("merged")))
+    let (whole, merged) = (
+      try CalibrationFile(path: folder.file("whole")),
+      try CalibrationFile(path: folder.file("merged"))
+    )
+    #expect(whole.inputs.count == merged.inputs.count)
+    for (one, other) in zip(
+      whole.inputs.sorted { $0.name < $1.name }, merged.inputs.sorted { $0.name < $1.name })
+    {
+      #expect(one.name == other.name && one.tokenCount == other.tokenCount)
+      #expect(abs(one.kurtosis - other.kurtosis) <= one.kurtosis * 1e-4, "\(one.name)")
+      let first = try #require(try whole.storedMoments(of: one.name, cols: one.cols)).triangles
+      let second = try #require(try merged.storedMoments(of: one.name, cols: one.cols)).triangles
+      let largest = first.max() ?? 0
+      #expect(zip(first, second).allSatisfy { abs($0 - $1) <= largest * 1e-6 }, "\(one.name)")
+    }
+    let other = try Model(path: TinyModel.path(recipe: "int8"))
+    try write(Array(cases[..<1]), other, to: folder.file("other"))
+    let wrong = try CalibrationFile(path: folder.file("other"))
+    #expect(throws: VARLiteError.self) { try CalibrationMerge([files[0], wrong]) }
+  }
+
+  /// No scene that models are measured on is one that they were calibrated on.
+  @Test func usesShareNoScene() throws {
+    let model = try TinyModel.f32()
+    func texts(_ use: SceneCases.Use) throws -> Set<[UInt8]> {
+      Set(
+        try SceneCases.cases(use, for: model, limit: 40).filter { $0.picture != nil }.map {
+          let picture = try #require($0.picture)
+          return try picture.decoded(target: .sides(96), byteCount: 1 << 20).pixels
+        })
+    }
+    let (calibration, accuracy) = (try texts(.calibration), try texts(.accuracy))
+    #expect(calibration.count > 10 && accuracy.count > 10)
+    #expect(calibration.isDisjoint(with: accuracy))
+  }
+}
