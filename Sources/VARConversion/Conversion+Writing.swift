@@ -128,7 +128,8 @@ private final class ConversionWork {
     try writeTensors(pool, start, &run, progress, isCancelled)
     try keeper?.finish()
     keeper = nil
-    let provenance = try Metadata.provenance(conversion.checkpoint, pieces: run.pieces)
+    let provenance = try Metadata.provenance(
+      conversion.checkpoint, conversion.options.calibration, pieces: run.pieces)
     try writer.addAttachment("provenance", provenance)
     let result = try writer.finish()
     if keepsProgress {

@@ -24,6 +24,10 @@ package struct ConversionCheck: Sendable {
   private let file: VQ4File
   private let limits: [String: Double]
 
+  /// How many times their limit weights may be off that a calibration rounded: they make errors good by each other, not
+  /// each its own. `varlite accuracy` measures what that is worth.
+  private static let compensatedLimit = 2.0
+
   /// Opens both sides and finds out what each tensor should be.
   ///
   /// Throws `differentModel` where the file's tensors or configuration are not the checkpoint's, and the errors of
@@ -51,11 +55,21 @@ package struct ConversionCheck: Sendable {
       for: weights.map {
         Recipe.Subject(name: $0.name, component: $0.component.rawValue, layer: $0.layer)
       })
+    let isCalibrated = try file.jsonAttachment("provenance")["calibration"] != nil
     var limits: [String: Double] = [:]
     for (weight, decision) in zip(weights, decisions) {
       guard let index = file.tensorIndex(named: weight.name) else { continue }
       let precision = Precision(file.tensors[index].description.elementType)
-      limits[weight.name] = recipe.limit(rule: decision.rule, precision: precision)
+      let limit = recipe.limit(rule: decision.rule, precision: precision)
+      guard isCalibrated, precision.isInteger, weight.kind == .matrix,
+        decision.rounding == .compensated
+      else {
+        limits[weight.name] = limit
+        continue
+      }
+      limits[weight.name] = limit * compensatedLimit
+      // It has taken what was wrong on average.
+      limits[String(weight.name.dropLast(".weight".count)) + ".bias"] = .infinity
     }
     return limits
   }

@@ -76,9 +76,11 @@ struct Metadata {
 
   /// The converter, and the hash of every shard, made of those of its parts.
   ///
-  /// - Parameter pieces: hashes of the pieces of every tensor of the checkpoint, by name.
+  /// - Parameters:
+  ///   - calibration: what weights were rounded by, if anything.
+  ///   - pieces: hashes of the pieces of every tensor of the checkpoint, by name.
   static func provenance(
-    _ checkpoint: Checkpoint, pieces: [String: [VQ4Hash]]
+    _ checkpoint: Checkpoint, _ calibration: CalibrationFile?, pieces: [String: [VQ4Hash]]
   ) throws -> [UInt8] {
     var shards: [JSONValue] = []
     for shard in checkpoint.shards {
@@ -93,6 +95,7 @@ struct Metadata {
     var members: [(String, JSONValue)] = [
       ("converter", .string("varconvert \(PackageVersion.text)")), ("shards", .array(shards)),
     ]
+    if let calibration { members.append(("calibration", .string(calibration.identity))) }
     if !checkpoint.adapters.isEmpty { members.append(("adapters", adapters(of: checkpoint))) }
     return Array(JSONValue.object(JSONObject(members)).text.utf8)
   }

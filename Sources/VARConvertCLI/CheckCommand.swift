@@ -69,7 +69,8 @@ struct CheckCommand: ParsableCommand {
       return JSONValue.object(
         JSONObject([
           ("name", .string(row.name)), ("precision", .string(row.precision.rawValue)),
-          ("relative_error", relative), ("limit", .number(row.limit)),
+          ("relative_error", relative),
+          ("limit", row.limit.isFinite ? .number(row.limit) : .null),
           ("within_limit", .bool(row.isWithinLimit)),
         ]))
     }

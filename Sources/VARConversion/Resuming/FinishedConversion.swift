@@ -31,7 +31,7 @@ struct FinishedConversion {
     else { return false }
     let pieces = try hash(progress, isCancelled)
     return try (file.attachment("provenance") ?? [])
-      == Metadata.provenance(conversion.checkpoint, pieces: pieces)
+      == Metadata.provenance(conversion.checkpoint, conversion.options.calibration, pieces: pieces)
   }
 
   private var hasTheTensors: Bool {
