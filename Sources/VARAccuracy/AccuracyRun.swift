@@ -5,8 +5,8 @@ import VARModels
 
 /// Holds models against a reference of the same weights in a higher precision.
 ///
-/// 1. The reference reads all cases, answers and pictures being given (`ForcedRun`). What it says is kept; the inputs of
-///    its layers are shown to the same layers of all models.
+/// 1. The reference reads all cases, answers and pictures being given (`ForcedRun`). What it says is kept; the inputs
+///    of its layers are shown to the same layers of all models.
 /// 2. Each model reads the same tokens and bits, and what it says is held against what the reference said.
 /// 3. Reference and models answer the questions by themselves and, where that is asked for, draw.
 package struct AccuracyRun {

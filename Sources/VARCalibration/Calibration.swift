@@ -70,16 +70,17 @@ package struct Calibration {
   }
 
   /// Runs and writes. A run that is stopped leaves what it did beside the output, once it has worked for a while.
+  ///
+  /// - Throws: `CalibrationRefusal` where an earlier run left something else.
   package func write(to output: Output) throws {
     let kept = CalibrationState(
       path: CalibrationState.path(of: output.path), identity: try identity())
     if output.replaces { kept.remove() }
     let state = output.resumes ? try kept.read() : nil
     guard output.resumes || FileStatus(kept.path) == nil else {
-      throw VARLiteError(
-        .request,
-        "\(output.path): a stopped calibration stands beside it (\(kept.path)); --resume goes on "
-          + "with it, --force starts anew")
+      throw CalibrationRefusal(
+        problem: "\(output.path): a stopped calibration stands beside it (\(kept.path))",
+        canContinue: true)
     }
     let writer = try CalibrationWriter(output.path, layout, continues: state != nil)
     var (savedTime, hasState) = (MonotonicClock.seconds(), state != nil)

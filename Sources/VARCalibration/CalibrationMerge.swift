@@ -23,7 +23,7 @@ package struct CalibrationMerge {
         throw VARLiteError(
           .model,
           "\(file.path): has blocks of \(file.blockCols) columns, \(first.path) of "
-            + "\(first.blockCols); calibrate with one --block")
+            + "\(first.blockCols); calibrate with blocks of one size")
       }
     }
     self.files = files

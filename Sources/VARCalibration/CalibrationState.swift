@@ -56,7 +56,7 @@ struct CalibrationState {
 
   /// What an earlier run left; nil where there is nothing.
   ///
-  /// - Throws: `VARLiteError` for what another run left, or no run.
+  /// - Throws: `CalibrationRefusal` for what another run left, or no run.
   func read() throws -> ForcedRunState? {
     guard let status = FileStatus(path) else { return nil }
     guard status.kind == .regular else { throw refusal("is no regular file") }
@@ -89,10 +89,10 @@ struct CalibrationState {
     return state
   }
 
-  private var damaged: VARLiteError { refusal("is damaged") }
+  private var damaged: CalibrationRefusal { refusal("is damaged") }
 
-  private func refusal(_ problem: String) -> VARLiteError {
-    VARLiteError(.request, "\(path): \(problem); --force starts anew")
+  private func refusal(_ problem: String) -> CalibrationRefusal {
+    CalibrationRefusal(problem: "\(path): \(problem)", canContinue: false)
   }
 
   /// The bytes of the file one after the other.

@@ -14,9 +14,9 @@ import VQ4Format
 /// | `NAME.largest` | inputs | largest magnitude of each input |
 /// | `NAME.counts` | 3 | tokens, sum of their weights, kurtosis |
 ///
-/// Its metadata are `calibration`, the version of this format, `model`, the content hash of the model that ran, `block`,
-/// the columns of a block, and `content`, the hash of all behind the header. An input that no token reached has counts
-/// of 0.
+/// Its metadata are `calibration`, the version of this format, `model`, the content hash of the model that ran,
+/// `block`, the columns of a block, and `content`, the hash of all behind the header. An input that no token reached
+/// has counts of 0.
 package struct CalibrationFile: Sendable {
   package static let version = "1"
 
@@ -171,7 +171,8 @@ extension ConversionPlan.Row {
 
   /// What is to be said of a tensor whose input has too few tokens for the blocks of a calibration.
   func shortage(of calibration: CalibrationFile) -> String? {
-    guard mayBeCompensated, input == name else { return nil }
+    // Convolutions are never counted.
+    guard mayBeCompensated, input == name, shape.count == 2 else { return nil }
     let used = calibration.usedBlockCols(of: input, cols: cols)
     guard used != min(calibration.blockCols, cols) else { return nil }
     let tokens = calibration.inputs.first { $0.name == input }?.tokenCount ?? 0

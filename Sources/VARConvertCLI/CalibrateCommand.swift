@@ -152,9 +152,16 @@ struct CalibrateCommand: ParsableCommand {
         ForcedRun.Options(
           isCancelled: { isInterrupted.load(ordering: .relaxed) }, progress: progress))
       try require(calibration, output)
-      try calibration.write(
-        to: .init(
-          output, replaces: force, resumes: resume, secondsBetweenStates: saveEvery))
+      do {
+        try calibration.write(
+          to: .init(
+            output, replaces: force, resumes: resume, secondsBetweenStates: saveEvery))
+      } catch let refusal as CalibrationRefusal {
+        let advice = refusal.canContinue ? "--resume goes on with it, " : ""
+        throw VARLiteError(
+          .request,
+          "\(refusal.problem); \(advice)--force starts anew")
+      }
     }
   }
 

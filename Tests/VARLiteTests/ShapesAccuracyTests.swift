@@ -93,7 +93,7 @@ struct ShapesAccuracyTests {
     }
   }
 
-  /// What a recipe has to reach: measured values, a tenth of the error and a twentieth of the KL aside.
+  /// What a recipe has to reach: what was measured, but for a tenth of errors and KL, and 0.03 points of the bits.
   private struct Bound {
     let recipe: String
     let bitsPerWeight, outputError, bitsEqual, bitKL, answersEqual: Double
@@ -107,10 +107,10 @@ struct ShapesAccuracyTests {
       recipe: "balanced", bitsPerWeight: 6.6, outputError: 0.018, bitsEqual: 0.9975,
       bitKL: 28e-5, answersEqual: 0.985),
     Bound(
-      recipe: "int4", bitsPerWeight: 4.4, outputError: 0.023, bitsEqual: 0.9965, bitKL: 82e-5,
+      recipe: "int4", bitsPerWeight: 4.4, outputError: 0.023, bitsEqual: 0.9965, bitKL: 84e-5,
       answersEqual: 0.975),
     Bound(
-      recipe: "small", bitsPerWeight: 4.22, outputError: 0.027, bitsEqual: 0.9955, bitKL: 115e-5,
+      recipe: "small", bitsPerWeight: 4.22, outputError: 0.027, bitsEqual: 0.9958, bitKL: 114e-5,
       answersEqual: 0.975),
   ]
 

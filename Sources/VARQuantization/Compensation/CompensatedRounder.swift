@@ -3,8 +3,7 @@ import CVARKernels
 /// Rounds units of 16 rows with error feedback, block by block; one per thread, since it owns scratch.
 ///
 /// A unit comes rounded to the nearest. In each block of its columns, for each row by itself,
-/// 1. levels are chosen anew with feedback (`ErrorFeedback`), by the scales that the unit came with and by scales that
-///    suit the larger inputs (`ScaleSearch`);
+/// 1. levels are chosen anew with feedback, by the scales that the unit came with (`ErrorFeedback`);
 /// 2. scales are fitted to these levels (`ScaleFit`), and levels chosen anew by these scales;
 /// 3. each level in turn is moved where that helps, the others being as they are (coordinate descent);
 /// 4. scales are fitted once more, and levels moved once more.
@@ -19,7 +18,6 @@ final class CompensatedRounder {
   private let steps: CompensationSteps
   private let product: LaneProduct
   private let scaleFit: ScaleFit
-  private let scaleSearch: ScaleSearch
   private let weights: LaneColumns
   private let best, trial: RoundedBlock
   /// Inverse scales of the groups at work, 0 for scales of 0.
@@ -50,7 +48,6 @@ final class CompensatedRounder {
     steps = compensation.steps
     product = LaneProduct(kernels: kernels)
     scaleFit = ScaleFit(product, groupSize: format.groupSize, blockCols: blockCols)
-    scaleSearch = ScaleSearch(rounding, groupSize: format.groupSize, groupCount: groups)
     weights = LaneColumns(blockCols)
     best = RoundedBlock(columns: blockCols, groups: groups)
     trial = RoundedBlock(columns: blockCols, groups: groups)
@@ -92,18 +89,10 @@ final class CompensatedRounder {
     }
     for group in 0..<groups.count { best.scales[group] = unit.scale(groups.lowerBound + group) }
     measure(best, feedback)
-    if steps.searchesScales { scaleSearch.search(weights, best.scales, feedback, unit, groups) }
-    trial.scales.copy(from: best.scales, count: groups.count)
     chooseLevels(feedback, groups.count)
-    if steps.searchesScales {
-      trial.scales.copy(from: scaleSearch.scales, count: groups.count)
-      chooseLevels(feedback, groups.count)
-    }
     for fit in 0..<steps.fitCount {
       fitScales(unit, feedback, groups)
-      guard fit + 1 < steps.fitCount else { break }
-      trial.scales.copy(from: best.scales, count: groups.count)
-      chooseLevels(feedback, groups.count)
+      if fit + 1 < steps.fitCount { chooseLevels(feedback, groups.count) }
     }
     if steps.descentCount > 0 {
       descend(feedback, groups.count)
@@ -121,8 +110,9 @@ final class CompensatedRounder {
     }
   }
 
-  /// Levels by the scales of `trial`, with feedback.
+  /// Levels by the scales of `best`, with feedback.
   private func chooseLevels(_ feedback: ErrorFeedback, _ groupCount: Int) {
+    trial.scales.copy(from: best.scales, count: groupCount)
     invert(trial.scales, groupCount)
     feedErrors(feedback)
     measure(trial, feedback)

@@ -35,14 +35,12 @@ extension Compensation {
   /// Bytes of memory that each thread takes besides, for blocks of so many columns.
   package static func workerByteCount(blockCols: Int, groupSize: Int) -> Int {
     let groups = blockCols / groupSize
-    return (12 * blockCols + 5 * groups + groups * groups) * MemoryLayout<Lanes>.stride
+    return (12 * blockCols + 4 * groups + groups * groups) * MemoryLayout<Lanes>.stride
   }
 }
 
 /// What is done besides a first choice of levels with feedback.
 package struct CompensationSteps: Sendable, Equatable {
-  /// Whether levels are chosen by scales that suit the larger inputs too.
-  package var searchesScales = true
   /// How often scales are fitted to the levels and the levels chosen anew with these scales.
   package var fitCount = 2
   /// How often all levels are looked at again, before the scales are fitted a last time and after it.
@@ -51,7 +49,6 @@ package struct CompensationSteps: Sendable, Equatable {
   /// Levels with feedback by the scales of the nearest rounding, and nothing else.
   package static let feedbackAlone: CompensationSteps = {
     var steps = CompensationSteps()
-    steps.searchesScales = false
     steps.fitCount = 0
     steps.descentCount = 0
     return steps

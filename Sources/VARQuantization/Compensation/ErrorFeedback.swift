@@ -23,9 +23,6 @@ struct ErrorFeedback: Sendable {
   /// `F` in the order of rounding, `[count][count]`; what is above the diagonal means nothing.
   private let factor: [Float]
 
-  /// `H`'s diagonal: how much an error of each column costs by itself.
-  let diagonal: [Float]
-
   var count: Int { order.count }
 
   func withMoments(_ body: (SquareMatrix) -> Void) {
@@ -48,12 +45,12 @@ struct ErrorFeedback: Sendable {
       let (high, low) = (max(row, column), min(row, column))
       return Double(triangle[triangle.startIndex + high * (high + 1) / 2 + low])
     }
-    let falling = (0..<count).map { moment($0, $0) }
+    let diagonal = (0..<count).map { moment($0, $0) }
     let order = (0..<count).sorted {
-      falling[$0] == falling[$1] ? $0 < $1 : falling[$0] > falling[$1]
+      diagonal[$0] == diagonal[$1] ? $0 < $1 : diagonal[$0] > diagonal[$1]
     }
     self.order = order
-    let mean = falling.reduce(0, +) / Double(count)
+    let mean = diagonal.reduce(0, +) / Double(count)
     // Inputs that are always zero: rounding is to the nearest, whatever is added.
     let added = mean > 0 ? mean * Self.damping : 1
     var moments = [Float](repeating: 0, count: count * count)
@@ -68,7 +65,6 @@ struct ErrorFeedback: Sendable {
       }
     }
     self.moments = moments
-    self.diagonal = (0..<count).map { moments[$0 * count + $0] }
     square.withUnsafeMutableBufferPointer { Self.factorize($0.baseAddress!, count) }
     factor = square.map { Float($0) }
   }
