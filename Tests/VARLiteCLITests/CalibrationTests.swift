@@ -1,4 +1,5 @@
 import Testing
+import VARKernels
 import VARTestSupport
 
 /// `varconvert calibrate`, and conversions by what it wrote.
@@ -15,8 +16,10 @@ import VARTestSupport
 
   @Test func theSameCasesGiveTheSameBytes() throws {
     let folder = TemporaryDirectory()
-    for (name, threads) in [("a", "1"), ("b", "3")] {
-      expectDone(try calibrate(folder.file("\(name).safetensors"), "-t", threads))
+    let best = InstructionSet.best.rawValue
+    for (name, threads, isa) in [("a", "1", "scalar"), ("b", "3", best)] {
+      expectDone(
+        try calibrate(folder.file("\(name).safetensors"), "-t", threads, "--isa", isa))
       expectDone(
         try convert(
           folder.file("\(name).vq4"), "--calibration", folder.file("\(name).safetensors"), "-t",
@@ -51,10 +54,52 @@ import VARTestSupport
     #expect(lost.status == Programs.Status.noResources, "\(lost.errorText)")
     #expect(lost.errorLines.count == 1 && lost.errorText.contains(folder.file("none/c")))
     #expect(folder.names() == ["notes"])
-    for more in [["--block", "100"], ["--limit", "0"]] {
+    for more in [
+      ["--block", "100"], ["--limit", "0"], ["--save-every", "-1"], ["--force", "--resume"],
+      ["--merge"], ["--merge", "--statistics"], ["-t", "0"],
+    ] {
       let result = try Programs.varconvert(
         ["calibrate", try Programs.model.get(), "-o", folder.file("c")] + more)
-      #expect(result.status == Programs.Status.usage)
+      #expect(result.status == Programs.Status.usage, "\(more)")
     }
+    let small = try calibrate(folder.file("c"), "--ram", "1M")
+    #expect(small.status == Programs.Status.noResources, "\(small.errorText)")
+    #expect(small.errorText.contains("give --ram"))
+    #expect(folder.names() == ["notes"])
+  }
+
+  @Test func filesAreAddedAndShown() throws {
+    let folder = TemporaryDirectory()
+    expectDone(try calibrate(folder.file("a")))
+    expectDone(
+      try Programs.varconvert(
+        ["calibrate", "--merge", folder.file("a"), folder.file("a"), "-o", folder.file("b")]))
+    let table = try Programs.varconvert(["calibrate", "--statistics", folder.file("b")])
+    expectDone(table)
+    let (heading, lines) = (
+      "tokens/block", table.text.split(separator: "\n").filter { $0.contains("down_proj") }
+    )
+    #expect(table.text.contains(heading) && !lines.isEmpty)
+    expectDone(try convert(folder.file("m.vq4"), "--calibration", folder.file("b")))
+    // What a conversion rounded by a calibration is further from the originals, and is told apart from other ones.
+    expectDone(
+      try Programs.varconvert(
+        ["check", Fixtures.path("tiny"), folder.file("m.vq4"), "--quiet"]))
+    for (inputs, text) in [
+      ([folder.file("a"), folder.file("m.vq4")], "m.vq4"), ([folder.file("a"), "none"], "none"),
+    ] {
+      let result = try Programs.varconvert(
+        ["calibrate", "--merge", "-o", folder.file("c")] + inputs)
+      #expect(result.status == Programs.Status.badInput, "\(result.errorText)")
+      #expect(result.errorText.contains(text))
+    }
+    folder.write("c.state", "varlite calibration state 1\nof another run\n")
+    let stopped = try calibrate(folder.file("c"))
+    #expect(stopped.status == Programs.Status.usage && stopped.errorText.contains("--resume"))
+    let other = try calibrate(folder.file("c"), "--resume")
+    #expect(other.status == Programs.Status.usage && other.errorText.contains("--force"))
+    expectDone(try calibrate(folder.file("c"), "--force"))
+    #expect(try Fixtures.readFile(folder.file("c")) == Fixtures.readFile(folder.file("a")))
+    #expect(folder.names().sorted() == ["a", "b", "c", "m.vq4"])
   }
 }

@@ -70,7 +70,8 @@ struct UnitStreams {
     return lanes
   }
 
-  /// The scales nearest to wanted ones that can be stored; the present ones where that would be zero or too large.
+  /// The scales nearest to wanted ones that can be stored; the present ones where that would be zero or too large, or
+  /// negative in int8.
   func storable(_ wanted: Lanes, _ group: Int) -> Lanes {
     var lanes = scale(group)
     for row in 0..<rowCount {
@@ -81,7 +82,7 @@ struct UnitStreams {
         if steps != 0, abs(steps) <= 127 { lanes[row] = steps * unit }
       default:
         let value = value(ofHalf: half(wanted[row]))
-        if value != 0, value.isFinite { lanes[row] = value }
+        if value > 0, value.isFinite { lanes[row] = value }
       }
     }
     return lanes
