@@ -2,6 +2,7 @@ import VAREvaluation
 import VARForcedRun
 import VARLite
 import VARModels
+import VARSystem
 
 /// Holds models against a reference of the same weights in a higher precision.
 ///
@@ -53,11 +54,29 @@ package struct AccuracyRun {
   }
 
   /// What came of each model, in their order.
+  ///
+  /// - Throws: `VARLiteError`; with `cancelled` where it was stopped, `file` where what the reference says cannot be
+  ///   kept.
   package func run() throws -> [ModelAccuracy] {
+    do {
+      return try measured()
+    } catch let error as ModelError {
+      throw VARLiteError(error)
+    } catch let error as SystemError {
+      throw VARLiteError(
+        .file,
+        "\(options.spoolFolder): what the reference says cannot be kept there: "
+          + "\(error.message)\(error.advice); set TMPDIR")
+    }
+  }
+
+  private func measured() throws -> [ModelAccuracy] {
     let forced = try cases.forced(for: reference, limit: options.limit)
     let prepared = try PreparedCase.prepare(forced, reference, runOptions(reference, "reference"))
+    for model in models { try ForcedRun.require(model, for: forced) }
     let spool = try LogitsSpool(folder: options.spoolFolder)
-    let watcher = try ReferenceWatcher(reference, against: models, spool: spool)
+    let watcher = try ReferenceWatcher(
+      reference, against: models, cases: prepared, spool: spool)
     try run(reference, "reference", prepared, watcher)
     let expected = try outcomes(reference, "reference", forced)
     return try zip(models, watcher.outputs).enumerated().map { index, pair in

@@ -20,9 +20,9 @@ final class DivergenceWatcher: ForcedRunWatcher {
   func observe(_ site: LinearSite, _ input: Rows) {}
 
   func see(wordLogits: Rows, ofCase index: Int) throws {
+    guard !isDrawing[index] else { return }
     for row in 0..<wordLogits.count {
       let expected = try reader.read(wordLogits.columns)
-      guard !isDrawing[index] else { continue }
       expected.withUnsafeBufferPointer {
         words.add(reference: $0, UnsafeBufferPointer(wordLogits[row..<row + 1].values))
       }

@@ -11,6 +11,7 @@ final class ReferenceWatcher: ForcedRunWatcher {
   /// One for each model.
   let outputs: [LayerOutputs]
   private let spool: LogitsSpool
+  private let isDrawing: [Bool]
   private let reference: LayerWeights
   /// Names of the layers' weights, by their number in the reference's file.
   private let names: [Int: (name: String, rows: Int)]
@@ -20,7 +21,10 @@ final class ReferenceWatcher: ForcedRunWatcher {
   /// Values of the outputs that are computed at once.
   private static let maximumValues = 1 << 22
 
-  init(_ reference: Model, against models: [Model], spool: LogitsSpool) throws {
+  init(
+    _ reference: Model, against models: [Model], cases: [PreparedCase], spool: LogitsSpool
+  ) throws {
+    isDrawing = cases.map { $0.bits != nil }
     outputs = try models.map { try LayerOutputs($0) }
     self.spool = spool
     self.reference = try LayerWeights(reference)
@@ -56,7 +60,10 @@ final class ReferenceWatcher: ForcedRunWatcher {
 
   func finishLayer() throws { if let failure { throw failure } }
 
-  func see(wordLogits: Rows, ofCase index: Int) throws { try spool.append(wordLogits) }
+  func see(wordLogits: Rows, ofCase index: Int) throws {
+    // The words before a picture are always the same.
+    if !isDrawing[index] { try spool.append(wordLogits) }
+  }
 
   func see(bitLogits: Rows, scale: Int, ofCase index: Int) throws { try spool.append(bitLogits) }
 }

@@ -69,20 +69,26 @@ package struct Calibration {
     }
   }
 
+  /// The file that a stopped run leaves beside its output.
+  package static func statePath(of output: String) -> String {
+    CalibrationState.path(of: output)
+  }
+
   /// Runs and writes. A run that is stopped leaves what it did beside the output, once it has worked for a while.
   ///
   /// - Throws: `CalibrationRefusal` where an earlier run left something else.
   package func write(to output: Output) throws {
     let kept = CalibrationState(
       path: CalibrationState.path(of: output.path), identity: try identity())
-    if output.replaces { kept.remove() }
-    let state = output.resumes ? try kept.read() : nil
-    guard output.resumes || FileStatus(kept.path) == nil else {
-      throw CalibrationRefusal(
-        problem: "\(output.path): a stopped calibration stands beside it (\(kept.path))",
-        canContinue: true)
+    let writer = try CalibrationWriter(output.path, layout)
+    let state: ForcedRunState?
+    do {
+      state = try self.state(kept, output, writer)
+    } catch {
+      if writer.isEmpty { writer.discard() }
+      throw error
     }
-    let writer = try CalibrationWriter(output.path, layout, continues: state != nil)
+    if state == nil { try writer.begin() }
     var (savedTime, hasState) = (MonotonicClock.seconds(), state != nil)
     do {
       let collector = try MomentCollector(
@@ -96,12 +102,35 @@ package struct Calibration {
           (savedTime, hasState) = (MonotonicClock.seconds(), true)
         })
       try ForcedRun(model, cases: cases, options, watcher: collector).run(from: state)
-      try writer.publish()
+      try writer.publish { kept.remove() }
     } catch {
       if !hasState { writer.discard() }
       throw error
     }
-    kept.remove()
+  }
+
+  /// Where to go on; nil begins anew.
+  private func state(
+    _ kept: CalibrationState, _ output: Output, _ writer: CalibrationWriter
+  ) throws -> ForcedRunState? {
+    if output.replaces {
+      try kept.removeOurs()
+      return nil
+    }
+    guard output.resumes else {
+      guard FileStatus(kept.path) == nil else {
+        throw CalibrationRefusal(
+          problem: "\(output.path): a stopped calibration stands beside it (\(kept.path))",
+          canContinue: true)
+      }
+      return nil
+    }
+    guard let state = try kept.read() else { return nil }
+    guard ForcedRun.fits(state, cases, model.configuration), writer.canContinue else {
+      throw CalibrationRefusal(
+        problem: "\(kept.path): does not belong to what stands beside it", canContinue: false)
+    }
+    return state
   }
 
   /// A hash of all that the sums depend on.

@@ -39,8 +39,16 @@ package struct CalibrationMerge {
   }
 
   package func write(to output: Calibration.Output) throws {
-    let writer = try CalibrationWriter(output.path, layout, continues: false)
+    let state = CalibrationState.path(of: output.path)
+    guard FileStatus(state) == nil else {
+      throw VARLiteError(
+        .request,
+        "\(output.path): a stopped calibration stands beside it (\(state)); name "
+          + "another output")
+    }
+    let writer = try CalibrationWriter(output.path, layout)
     do {
+      try writer.begin()
       for input in layout.inputs { try writer.put(input.name, try sum(input)) }
       try writer.publish()
     } catch {

@@ -23,6 +23,18 @@ struct CalibrationState {
 
   func remove() { FileTree.remove(path) }
 
+  /// Removes what an earlier run left.
+  ///
+  /// - Throws: `VARLiteError` for a file of somebody else's.
+  func removeOurs() throws(VARLiteError) {
+    do throws(HelperFile.Refusal) {
+      try HelperFile.check(path, sparing: []) { $0.starts(with: Array(Self.magic.utf8)) }
+    } catch {
+      throw VARLiteError(.file, "\(path): \(error.problem); move it away")
+    }
+    remove()
+  }
+
   // MARK: Writing
 
   func write(_ state: ForcedRunState) throws(VARLiteError) {

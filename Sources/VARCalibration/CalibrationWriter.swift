@@ -13,14 +13,14 @@ final class CalibrationWriter {
 
   static func partialPath(_ path: String) -> String { path + ".partial" }
 
-  /// - Parameter continues: whether what an earlier run left in the file beside it is kept.
+  /// Takes the file beside it, and leaves its content alone.
+  ///
   /// - Throws: `VARLiteError` where the file cannot be made, belongs to another program or is none of ours.
-  init(_ path: String, _ layout: CalibrationLayout, continues: Bool) throws(VARLiteError) {
+  init(_ path: String, _ layout: CalibrationLayout) throws(VARLiteError) {
     self.path = path
     self.layout = layout
     places = layout.places
-    let header = layout.header(content: CalibrationLayout.noContent)
-    headerByteCount = header.count
+    headerByteCount = layout.header(content: CalibrationLayout.noContent).count
     let partial = Self.partialPath(path)
     file = try Self.writing(path) { () throws(SystemError) in
       try OpenFile(partial, .creating)
@@ -34,14 +34,28 @@ final class CalibrationWriter {
     } catch {
       throw VARLiteError(.file, "\(partial): \(error.problem); move it away")
     }
-    let file = file
+  }
+
+  /// Begins anew.
+  func begin() throws(VARLiteError) {
+    let (file, header) = (file, layout.header(content: CalibrationLayout.noContent))
     let byteCount = header.count + layout.dataByteCount
     try Self.writing(path) { () throws(SystemError) in
-      if !continues { try file.truncate(to: 0) }
+      try file.truncate(to: 0)
       try file.truncate(to: byteCount)
       try file.write(header, at: 0)
     }
   }
+
+  /// Whether the file holds what an earlier run of the same layout wrote.
+  var canContinue: Bool {
+    let header = layout.header(content: CalibrationLayout.noContent)
+    return (try? file.status())?.byteCount == header.count + layout.dataByteCount
+      && (try? file.bytes(at: 0, count: header.count)) == header
+  }
+
+  /// Whether nothing was written yet.
+  var isEmpty: Bool { (try? file.status())?.byteCount == 0 }
 
   /// Whether a file that begins so is a calibration, or the beginning of one.
   private static func isCalibration(_ start: [UInt8]) -> Bool {
@@ -72,7 +86,9 @@ final class CalibrationWriter {
   }
 
   /// Gives the complete file its name.
-  func publish() throws {
+  ///
+  /// - Parameter removing: called when all is on the disk: from then on nobody goes on with it.
+  func publish(removing: () -> Void = {}) throws {
     let hash = try StreamHasher()
     let pieceByteCount = 1 << 20
     let (file, partial, path) = (file, partialPath, path)
@@ -87,6 +103,7 @@ final class CalibrationWriter {
     try Self.writing(path) { () throws(SystemError) in
       try file.write(header, at: 0)
       try file.flush()
+      removing()
       try FileTree.rename(partial, to: path)
       try FileTree.flushFolder(of: path)
     }

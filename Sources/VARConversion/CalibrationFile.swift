@@ -19,6 +19,7 @@ import VQ4Format
 /// has counts of 0.
 package struct CalibrationFile: Sendable {
   package static let version = "1"
+  private static let maximumBlockCols = 4096
 
   package let path: String
   /// Columns of a block; an input of fewer has one.
@@ -53,8 +54,10 @@ package struct CalibrationFile: Sendable {
       throw fail("is a calibration of version \(version), \(Self.version) is read")
     }
     let blockText = file.metadata["block"] ?? ""
-    guard let block = Int(blockText), block > 0, block % 128 == 0 else {
-      throw fail("has blocks of \"\(blockText)\" columns, a multiple of 128 is read")
+    guard let block = Int(blockText), (128...Self.maximumBlockCols).contains(block),
+      block % 128 == 0
+    else {
+      throw fail("has blocks of \"\(blockText)\" columns, a multiple of 128 up to 4096 is read")
     }
     self.path = path
     blockCols = block
@@ -67,16 +70,27 @@ package struct CalibrationFile: Sendable {
     for tensor in file.tensors {
       hasher.update(Array("\(tensor.name) \(tensor.shape) \(tensor.typeName)".utf8))
       guard tensor.elementType == .f32 else { throw fail("tensor \(tensor.name) is not F32") }
-      guard let counts = tensors[tensor.name + ".counts"], counts.elementCount == 3,
-        let means = tensors[tensor.name + ".means"]
+      guard let counts = tensors[tensor.name + ".counts"],
+        let means = tensors[tensor.name + ".means"],
+        let largest = tensors[tensor.name + ".largest"]
       else { continue }
+      let cols = means.elementCount
+      guard counts.elementCount == 3, cols > 0, cols <= 1 << 20, largest.elementCount == cols,
+        tensor.elementCount == SecondMoments.valueCount(cols: cols, blockCols: min(block, cols))
+      else {
+        throw CheckpointError(
+          .invalidShape, path: path, tensor: tensor.name,
+          "has other shapes than its means and counts; calibrate again")
+      }
       let values = try counts.floats()
       values.withUnsafeBytes { hasher.update($0) }
       // 2^52 tokens are more than any run counts.
-      guard values[0] >= 1, values[0] <= 0x1p52 else { continue }
+      guard values[0] >= 1, values[0] <= 0x1p52, values[1] > 0, values[1].isFinite,
+        values[2].isFinite
+      else { continue }
       inputs.append(
         Input(
-          name: tensor.name, cols: means.elementCount, tokenCount: Int(values[0]),
+          name: tensor.name, cols: cols, tokenCount: Int(values[0]),
           weightSum: Double(values[1]), kurtosis: Double(values[2])))
     }
     self.tensors = tensors

@@ -120,8 +120,13 @@ struct CalibrateCommand: ParsableCommand {
       return
     }
     guard let output else { return }
-    guard force || resume || !FileTree.exists(output) else {
-      throw VARLiteError(.request, "\(output): is there already; --force replaces it")
+    if let kind = FileStatus(output, followsLinks: false)?.kind {
+      guard kind == .regular else {
+        throw VARLiteError(.request, "\(output): is no regular file; name another output")
+      }
+      guard force || resume && FileTree.exists(Calibration.statePath(of: output)) else {
+        throw VARLiteError(.request, "\(output): is there already; --force replaces it")
+      }
     }
     for input in inputs where WholeFile.isSamePlace(output, input) {
       throw VARLiteError(

@@ -34,6 +34,44 @@ extension ForcedRun {
     return (values.max() ?? 0) * MemoryLayout<Float>.stride
   }
 
+  /// Whether a state has the shape that a run of these cases has there.
+  package static func fits(
+    _ state: ForcedRunState, _ cases: [PreparedCase], _ configuration: VARGPTConfiguration
+  ) -> Bool {
+    let scales = scales(configuration)
+    let counts: [Int]
+    let depth: Int
+    switch state.stage {
+    case .vision:
+      depth = configuration.vision.depth
+      counts = cases.flatMap { $0.pictures.map { $0.patchCount * configuration.vision.embedDim } }
+    case .language:
+      depth = configuration.languageModel.numHiddenLayers
+      counts = cases.map {
+        CaseLayout($0, scales).rowCount * configuration.languageModel.hiddenSize
+      }
+    case .generator:
+      depth = configuration.generator.depth
+      let width = configuration.generator.embedDim
+      counts = cases.filter { $0.bits != nil }.flatMap { item in
+        [(item.ids.count - 1) * width] + scales.map { $0.rowCount * width }
+      }
+    }
+    return (0..<depth).contains(state.layer) && state.values.map(\.count) == counts
+  }
+
+  /// Throws `VARLiteError` unless there are cases, and a model holds all that they pass.
+  package static func require(_ model: Model, for cases: [ForcedCase]) throws(VARLiteError) {
+    guard !cases.isEmpty else {
+      throw VARLiteError(.request, "there are no cases; give some, or leave the shipped ones")
+    }
+    try model.require(.llmEmbedding, .llm, to: "read words")
+    if cases.contains(where: { $0.picture != nil }) {
+      try model.require(
+        .projector, .generator, .vaeEncoder, .vaeDecoder, to: "be shown how pictures are drawn")
+    }
+  }
+
   private static func patchCount(_ cases: [PreparedCase]) -> Int {
     cases.reduce(0) { $0 + $1.pictures.reduce(0) { $0 + $1.patchCount } }
   }

@@ -14,7 +14,7 @@ package protocol ForcedRunWatcher: LinearObserver {
   /// Whether logits of words are wanted: without, the largest matrix of the language model is not read.
   var wantsWordLogits: Bool { get }
 
-  /// Sees what the language model says of each token of an answer, `[tokens, vocabSize]`.
+  /// Sees what the language model says of each token of an answer, `[tokens, vocabSize]`, in one call or several.
   ///
   /// - Parameter index: which case.
   func see(wordLogits: Rows, ofCase index: Int) throws

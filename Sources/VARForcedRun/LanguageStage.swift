@@ -12,6 +12,9 @@ struct CaseRows {
 }
 
 extension ForcedRun {
+  /// Rows of logits at a time.
+  private static let logitRows = 16
+
   private var language: Qwen2Configuration { model.configuration.languageModel }
 
   /// What an earlier run had made of all cases.
@@ -183,10 +186,13 @@ extension ForcedRun {
         guard watcher.wantsWordLogits else {
           return watcher.observe(LinearSite(tensor: tensor), hidden[states])
         }
-        var logits = [Float](repeating: 0, count: states.count * language.vocabSize)
-        try logits.withMutableRows(columns: language.vocabSize) {
-          try qwen.logits(of: hidden[states], into: $0, pass)
-          try watcher.see(wordLogits: $0, ofCase: index)
+        for first in stride(from: states.lowerBound, to: states.upperBound, by: Self.logitRows) {
+          let part = first..<min(states.upperBound, first + Self.logitRows)
+          var logits = [Float](repeating: 0, count: part.count * language.vocabSize)
+          try logits.withMutableRows(columns: language.vocabSize) {
+            try qwen.logits(of: hidden[part], into: $0, pass)
+            try watcher.see(wordLogits: $0, ofCase: index)
+          }
         }
       }
     }

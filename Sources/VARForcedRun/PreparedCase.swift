@@ -51,7 +51,8 @@ package struct PreparedCase {
   package static func prepare(
     _ cases: [ForcedCase], _ model: Model, _ options: ForcedRun.Options
   ) throws -> [PreparedCase] {
-    try cases.enumerated().map { index, item in
+    try ForcedRun.require(model, for: cases)
+    return try cases.enumerated().map { index, item in
       if options.isCancelled() { throw ModelError.cancelled }
       options.progress("case \(index + 1) of \(cases.count)", 0, 1)
       return try PreparedCase(item, model)

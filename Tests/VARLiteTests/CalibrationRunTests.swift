@@ -89,20 +89,27 @@ import VARVision
     }
   }
 
+  private final class Counter: @unchecked Sendable { var left = 0 }
+
+  /// How often a run asks whether it is to stop.
+  private func checkCount(_ cases: [ForcedCase], _ model: Model) throws -> Int {
+    let folder = TemporaryDirectory()
+    let counter = Counter()
+    try write(cases, model, to: folder.file("c")) {
+      counter.left += 1
+      return false
+    }
+    return counter.left
+  }
+
   @Test func aStoppedRunGoesOnToTheSameBytes() throws {
     let folder = TemporaryDirectory()
     let model = try TinyModel.f32()
     let cases = Self.cases(model)
     try write(cases, model, to: folder.file("whole"))
     let whole = try Fixtures.readFile(folder.file("whole"))
-    final class Counter: @unchecked Sendable { var left = 0 }
+    let all = try checkCount(cases, model)
     let counter = Counter()
-    try write(cases, model, to: folder.file("counted")) {
-      counter.left += 1
-      return false
-    }
-    let all = counter.left
-    FileTree.remove(folder.file("counted"))
     // A run that begins anew asks as often as all its layers do, one that goes on asks less.
     for step in [all / 2, all / 3, all * 9 / 10] {
       var stopCount = 0
@@ -141,6 +148,39 @@ import VARVision
       #expect(try Fixtures.readFile(folder.file(name)) == Array("Keep this.".utf8))
       FileTree.remove(folder.file(name))
     }
+  }
+
+  /// A state goes on with nothing but the file that was written with it.
+  @Test func aStateAloneIsRefused() throws {
+    let folder = TemporaryDirectory()
+    let model = try TinyModel.f32()
+    let cases = Self.cases(model)
+    let counter = Counter()
+    counter.left = try checkCount(cases, model) * 2 / 3
+    #expect(throws: ModelError.self) {
+      try write(cases, model, to: folder.file("c")) {
+        counter.left -= 1
+        return counter.left < 0
+      }
+    }
+    #expect(folder.names().sorted() == ["c.partial", "c.state"])
+    let partial = try Fixtures.readFile(folder.file("c.partial"))
+    for bytes in [nil, Array(partial.dropLast()), [UInt8](repeating: 0, count: partial.count)] {
+      FileTree.remove(folder.file("c.partial"))
+      if let bytes { folder.write("c.partial", bytes) }
+      #expect(throws: CalibrationRefusal.self) {
+        try write(cases, model, to: folder.file("c"), resumes: true)
+      }
+      #expect(!folder.names().contains("c") && folder.names().contains("c.state"))
+    }
+    #expect(throws: CalibrationRefusal.self) { try write(cases, model, to: folder.file("c")) }
+    let prepared = try PreparedCase.prepare(cases, model, Self.options())
+    let fits = { ForcedRun.fits($0, prepared, model.configuration) }
+    for stage in ForcedRunState.Stage.allCases {
+      #expect(!fits(ForcedRunState(stage: stage, layer: 0, values: [])))
+      #expect(!fits(ForcedRunState(stage: stage, layer: .max, values: [[1]])))
+    }
+    #expect(throws: VARLiteError.self) { try write([], model, to: folder.file("d")) }
   }
 
   @Test func halvesMakeAWhole() throws {

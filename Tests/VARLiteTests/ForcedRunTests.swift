@@ -22,11 +22,11 @@ import VARTestSupport
     }
 
     func see(wordLogits: Rows, ofCase index: Int) {
-      words.append(
-        (0..<wordLogits.count).map { row in
-          let values = UnsafeBufferPointer(start: wordLogits[row], count: wordLogits.columns)
-          return values.indices.max { values[$0] < values[$1] } ?? -1
-        })
+      if words.count == index { words.append([]) }
+      words[index] += (0..<wordLogits.count).map { row in
+        let values = UnsafeBufferPointer(start: wordLogits[row], count: wordLogits.columns)
+        return values.indices.max { values[$0] < values[$1] } ?? -1
+      }
     }
 
     func see(bitLogits: Rows, scale: Int, ofCase index: Int) {

@@ -72,7 +72,7 @@ extension VARLiteError {
   static let cancelled = VARLiteError(.cancelled, "interrupted")
 
   /// What a lower layer threw, in the words of this one.
-  init(_ error: any Error) {
+  package init(_ error: any Error) {
     switch error {
     case let error as VARLiteError: self = error
     case let error as ImageError where error.code == .outOfMemory:

@@ -145,7 +145,7 @@ public final class Model: Sendable {
   }
 
   /// Throws `model` unless the file holds the parts that a request needs.
-  func require(
+  package func require(
     _ parts: TensorSpecification.Component..., to purpose: String
   ) throws(VARLiteError) {
     guard let missing = parts.first(where: { !components.contains($0) }) else { return }

@@ -29,7 +29,8 @@ extension Compensation {
     let largest = counts.max() ?? 0
     // Moments and factor of each block in f32, the block at work in f64, and the triangles.
     return values * 8 + largest * largest * 8
-      + SecondMoments.valueCount(cols: cols, blockCols: blockCols) * 4
+      // As they are stored, cut, and about their means.
+      + 3 * SecondMoments.valueCount(cols: cols, blockCols: blockCols) * 4
   }
 
   /// Bytes of memory that each thread takes besides, for blocks of so many columns.

@@ -65,7 +65,9 @@ struct ErrorFeedback: Sendable {
       }
     }
     self.moments = moments
-    square.withUnsafeMutableBufferPointer { Self.factorize($0.baseAddress!, count) }
+    square.withUnsafeMutableBufferPointer {
+      Self.factorize($0.baseAddress!, count, least: added / 2)
+    }
     factor = square.map { Float($0) }
   }
 
@@ -73,7 +75,11 @@ struct ErrorFeedback: Sendable {
   private static let panelRows = 32
 
   /// `a = Fᵀ D F`, from the last row to the first; `F` takes the place of the lower triangle.
-  private static func factorize(_ a: UnsafeMutablePointer<Double>, _ count: Int) {
+  ///
+  /// - Parameter least: of pivots; what is added to the diagonal keeps them above.
+  private static func factorize(
+    _ a: UnsafeMutablePointer<Double>, _ count: Int, least: Double
+  ) {
     var end = count
     while end > 0 {
       let first = max(0, end - panelRows)
@@ -81,7 +87,7 @@ struct ErrorFeedback: Sendable {
       for row in (first..<end).reversed() {
         let values = a + row * count
         // What the rows after it have taken away already leaves a positive rest but for rounding.
-        let pivot = max(values[row], .leastNormalMagnitude)
+        let pivot = max(values[row], least)
         pivots[row - first] = pivot
         for column in 0..<row { values[column] /= pivot }
         // The rows of the panel go on at once, those before it when the panel is done.

@@ -49,6 +49,8 @@ package struct SecondMoments: Sendable {
       for row in columns {
         for column in columns.lowerBound...row {
           values[next] -= means[row] * means[column]
+          // A mean that is far larger than what is about it leaves rounding alone.
+          if row == column { values[next] = max(0, values[next]) }
           next += 1
         }
       }
