@@ -1,6 +1,7 @@
 #if defined(__aarch64__)
 #define DOTPROD __attribute__((target("arch=armv8.2-a+dotprod")))
 #define TARGET DOTPROD
+#define HAS_NARROW 0
 #include "stream_neon.h"
 
 enum { MAX_TOKENS = 4 };

@@ -1,6 +1,7 @@
 #if defined(__aarch64__)
 #define I8MM __attribute__((target("arch=armv8.2-a+dotprod+i8mm")))
 #define TARGET I8MM
+#define HAS_NARROW 0
 #include "stream_neon.h"
 
 enum { MAX_TOKENS = 4, MAX_PAIRS = MAX_TOKENS / 2 };

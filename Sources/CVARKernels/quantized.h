@@ -57,6 +57,23 @@ static inline int32_t cvar_weight_code(const cvar_matrix *w, int32_t tile, int32
   return w->codebook[k % 8 < 4 ? byte & 15 : byte >> 4];
 }
 
+// The largest magnitude of a codebook's entries: products of small ones need fewer bits.
+static inline int32_t cvar_largest_entry(const cvar_matrix *w) {
+  int32_t largest = 0;
+  for (int32_t i = 0; i < 16; i++) {
+    int32_t entry = w->codebook[i] < 0 ? -w->codebook[i] : w->codebook[i];
+    if (entry > largest) largest = entry;
+  }
+  return largest;
+}
+
+// Entries whose products fit 16 bits eight at a time; four at a time where the entries are made unsigned.
+enum { CVAR_NARROW_ENTRY = 31 };
+
+static inline int cvar_is_narrow(const cvar_matrix *w) {
+  return w->type == CVAR_INT4 && cvar_largest_entry(w) <= CVAR_NARROW_ENTRY;
+}
+
 // A number without its sign. Compared as integers, magnitudes have the order of the numbers, with infinity above all of
 // them and NaN above infinity: a group with a NaN has the scale NaN, so that it reaches every output.
 enum { CVAR_MAGNITUDE_BITS = 0x7fffffff };

@@ -3,6 +3,7 @@
 
 // The product of few tokens on aarch64. The file that includes this defines, for its instruction set:
 //   TARGET       its attribute, or nothing
+//   HAS_NARROW   whether its products gain where the entries of a codebook are small (cvar_is_narrow)
 //   sum_group    the integer sums of one group for 8 rows and up to MAX_STREAM_TOKENS tokens
 
 enum {
@@ -11,10 +12,12 @@ enum {
   STREAM_LIMIT = 8,
 };
 
+INLINE int is_narrow(const cvar_matrix *w) { return HAS_NARROW && cvar_is_narrow(w); }
+
 // Where the weights and activations of one group of 8 rows begin.
 typedef struct group_source {
   const uint8_t *line;  // the first of the rows
-  int32_t is_int4;
+  int32_t is_int4, is_narrow;
   int8x16_t codebook;
   const int8_t *codes;
   ptrdiff_t codes_stride;
@@ -71,12 +74,14 @@ INLINE void store_tile(const cvar_stream *s, int32_t tile, int32_t token, const 
   }
 }
 
-TARGET INLINE void stream_tile(const cvar_stream *s, int32_t tile, const int tokens, const int is_int4) {
+TARGET INLINE void stream_tile(const cvar_stream *s, int32_t tile, const int tokens, const int is_int4,
+                               const int is_narrow) {
   const cvar_matrix *w = s->w;
   int32_t groups = w->cols / w->group_size;
   group_source g = {
       .line = cvar_tile_codes(w, tile),
       .is_int4 = is_int4,
+      .is_narrow = is_narrow,
       .codebook = vld1q_s8(w->codebook),
       .codes = s->codes,
       .codes_stride = w->cols,
@@ -113,10 +118,12 @@ TARGET INLINE void stream_tile(const cvar_stream *s, int32_t tile, const int tok
 }
 
 TARGET INLINE void stream_type(const cvar_stream *s, int32_t tile, const int tokens) {
-  if (s->w->type == CVAR_INT4) {
-    stream_tile(s, tile, tokens, 1);
+  if (is_narrow(s->w)) {
+    stream_tile(s, tile, tokens, 1, HAS_NARROW);
+  } else if (s->w->type == CVAR_INT4) {
+    stream_tile(s, tile, tokens, 1, 0);
   } else {
-    stream_tile(s, tile, tokens, 0);
+    stream_tile(s, tile, tokens, 0, 0);
   }
 }
 

@@ -110,6 +110,7 @@ static void check_all(uint64_t seed, cvar_isa isa, int is_gathered, cvar_report 
       int32_t rows = row_counts[i % COUNT(row_counts)];
       convolution c = make_convolution(quantized_types[t], channels, rows, sizes[i % COUNT(sizes)],
                                        pattern, i % 3 != 0, &source);
+      limit_codebook(&c.w, codebook_limits[i % COUNT(codebook_limits)]);
       pattern = (pattern + 1) % DATA_PATTERN_COUNT;
       if (rows == 48) c.tile_begin = 1;
       if (is_gathered) {

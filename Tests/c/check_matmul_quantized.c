@@ -44,9 +44,9 @@ static void compare_product(cvar_isa isa, const product *p, data_pattern pattern
     ptrdiff_t index = offset / 4;
     REPORT(report,
            "matmul_quantized %s: type %d group %d n %d rows %d k %d tiles %d..<%d pattern %d "
-           "seed %llu: token %td row %td: expected %a, found %a",
+           "codebook to %d seed %llu: token %td row %td: expected %a, found %a",
            cvar_isa_name(isa), p->w.type, p->w.group_size, p->n, p->w.rows, p->w.cols,
-           p->tile_begin, p->tile_end, (int)pattern, (unsigned long long)seed,
+           p->tile_begin, p->tile_end, (int)pattern, p->w.codebook[15], (unsigned long long)seed,
            index / p->y_stride, index % p->y_stride, expected[index], found[index]);
   }
   release_guarded(expected);
@@ -67,6 +67,7 @@ cvar_report cvar_check_matmul_quantized(cvar_isa isa, uint64_t seed) {
         for (int r = 0; r < COUNT(row_counts); r++, pattern = (pattern + 1) % DATA_PATTERN_COUNT) {
           product p = make_product(quantized_types[t], token_counts[i], row_counts[r],
                                    col_counts[c], pattern, (i + r) % 2, &source);
+          limit_codebook(&p.w, codebook_limits[(c + i + r) % COUNT(codebook_limits)]);
           compare_product(isa, &p, pattern, seed, &report);
           if (row_counts[r] == 48) {
             p.tile_begin = 1;

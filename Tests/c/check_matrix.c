@@ -75,6 +75,10 @@ cvar_matrix make_quantized_matrix(int32_t type, int32_t rows, int32_t cols, int3
   return w;
 }
 
+void limit_codebook(cvar_matrix *w, int32_t limit) {
+  for (int i = 0; i < 16; i++) w->codebook[i] = (int8_t)(w->codebook[i] * limit / 127);
+}
+
 cvar_matrix make_float_matrix(int32_t type, int32_t rows, int32_t cols, random_source *source) {
   cvar_matrix w = {.type = type, .rows = rows, .cols = cols};
   size_t bytes = cvar_codes_bytes(type, rows, cols);

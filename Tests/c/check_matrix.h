@@ -14,6 +14,11 @@ typedef enum data_pattern {
 cvar_matrix make_quantized_matrix(int32_t type, int32_t rows, int32_t cols, int32_t group_size,
                                   data_pattern pattern, random_source *source);
 cvar_matrix make_float_matrix(int32_t type, int32_t rows, int32_t cols, random_source *source);
+
+// Brings the codebook of an int4 matrix into +-limit, both ends included. Kernels tell 31 and 63 from what is larger.
+void limit_codebook(cvar_matrix *w, int32_t limit);
+static const int32_t codebook_limits[] = {127, 31, 32, 63, 64};
+
 void release_matrix(cvar_matrix *w);
 
 // The integer weight and the scale by the rules of formats/packed_types.md, in double.
