@@ -18,7 +18,7 @@ package struct ConversionPlan: Sendable {
     /// How it is rounded where its inputs are known.
     package let rounding: Rounding
     /// Largest magnitude of the entries of an int4 codebook.
-    let codebookRange: Int
+    let codebookRange: Int?
     /// Pattern of the deciding rule; empty for norms, biases and constants, which are always f32.
     package let rule: String
     /// Index of the deciding rule, or nil.
@@ -173,7 +173,7 @@ extension ConversionPlan.Row {
     component = entry.specification.component.rawValue
     input = entry.specification.input
     rounding = decision?.rounding ?? .nearest
-    codebookRange = decision?.codebookRange ?? Codebook.defaultRange
+    codebookRange = decision?.codebookRange
     rule = decision?.ruleText ?? ""
     ruleIndex = decision?.rule
     self.precision = precision

@@ -14,46 +14,46 @@ package enum Codebook {
   package static let quantile: [Int8] = [
     -127, -88, -67, -50, -36, -23, -12, 0, 10, 20, 31, 43, 56, 71, 92, 127,
   ]
-  static let candidates = [gaussian, quantile, uniform]
-  private static let refinementCount = 4
+  private static let candidates = [gaussian, quantile, uniform]
 
-  /// The largest magnitude of entries: what a recipe may ask for, and what it gets if it asks for nothing.
+  /// The largest magnitudes of entries that a recipe may ask for.
   package static let ranges = 15...127
-  package static let defaultRange = 127
+  /// What a signed byte holds.
+  package static let fullRange = 127
+  /// Ranges whose products kernels without int8 dot products multiply with fewer instructions, the fastest first
+  /// (`formats/packed_types.md`).
+  package static let fastRanges = [31, 63]
+  /// How much larger the relative error of the weights may be for a faster range: 0.1 points.
+  private static let fastRangeCost = 0.001
 
   /// The codebook with the least error on sample rows `x[rowCount][cols]`: the best candidate, moved to the means of
   /// its cells while that helps. The same rows always give the same codebook.
   ///
-  /// - Parameter range: the largest magnitude of entries, within ``ranges``. Products of small entries need fewer bits,
-  ///   which kernels without int8 dot products can use.
+  /// - Parameter range: the largest magnitude of entries, within ``ranges``; nil takes the first of ``fastRanges`` that
+  ///   costs hardly anything, or else ``fullRange``.
   package static func best(
-    for x: UnsafePointer<Float>, rowCount: Int, cols: Int, groupSize: Int,
-    range: Int = defaultRange
+    for x: UnsafePointer<Float>, rowCount: Int, cols: Int, groupSize: Int, range: Int? = nil
   ) -> [Int8] {
-    precondition(ranges.contains(range), "a range of codebooks")
-    var sample = Sample(x: x, rowCount: rowCount, cols: cols, groupSize: groupSize, range: range)
-    var best = scaled(gaussian, to: range)
-    var bestError = Double.infinity
-    for candidate in candidates.map({ scaled($0, to: range) }) {
-      let error = sample.error(candidate)
-      if error < bestError { (best, bestError) = (candidate, error) }
+    var sample = Sample(x: x, rowCount: rowCount, cols: cols, groupSize: groupSize)
+    if let range {
+      precondition(ranges.contains(range), "a range of codebooks")
+      return sample.search(candidates, range: range).codebook
     }
-    for _ in 0..<refinementCount {
-      guard let moved = sample.cellMeans(of: best), moved != best else { break }
-      let error = sample.error(moved)
-      guard error < bestError else { break }
-      (best, bestError) = (moved, error)
+    let full = sample.search(candidates, range: fullRange)
+    for range in fastRanges {
+      let fast = sample.search([full.candidate], range: range)
+      if sample.relative(fast.error) <= sample.relative(full.error) + fastRangeCost {
+        return fast.codebook
+      }
     }
-    return best
+    return full.codebook
   }
-}
 
-extension Codebook {
   /// A codebook of the whole range in a smaller one.
   package static func scaled(_ codebook: [Int8], to range: Int) -> [Int8] {
-    guard range != defaultRange else { return codebook }
+    guard range != fullRange else { return codebook }
     return codebook.map {
-      Int8((Double($0) * Double(range) / Double(defaultRange)).rounded(.toNearestOrEven))
+      Int8((Double($0) * Double(range) / Double(fullRange)).rounded(.toNearestOrEven))
     }
   }
 }
@@ -63,7 +63,6 @@ private struct Sample {
   let rowCount: Int
   let cols: Int
   let groupSize: Int
-  let range: Int
   private let quantizers = cvar_weight_quantizers_for(cvar_isa_best()).pointee
   private var tile: [UInt8]
   private var scales: [Int8]
@@ -71,12 +70,11 @@ private struct Sample {
   private var indices: [UInt8]
   private var errors: [cvar_weight_error]
 
-  init(x: UnsafePointer<Float>, rowCount: Int, cols: Int, groupSize: Int, range: Int) {
+  init(x: UnsafePointer<Float>, rowCount: Int, cols: Int, groupSize: Int) {
     self.x = x
     self.rowCount = rowCount
     self.cols = cols
     self.groupSize = groupSize
-    self.range = range
     let counts = WeightFormat(
       precision: .int4, layout: .tiles, rows: rowCount, cols: cols, groupSize: groupSize
     ).tileByteCounts
@@ -89,6 +87,37 @@ private struct Sample {
   }
 
   private static let unit = WeightFormat.unitRowCount
+  private static let refinementCount = 4
+
+  /// The best of some candidates of the full range in a smaller one, moved to the means of its cells while that helps;
+  /// and which it was.
+  mutating func search(
+    _ candidates: [[Int8]], range: Int
+  ) -> (codebook: [Int8], error: Double, candidate: [Int8]) {
+    var best = (codebook: candidates[0], error: Double.infinity, candidate: candidates[0])
+    best.codebook = Codebook.scaled(candidates[0], to: range)
+    for candidate in candidates {
+      let codebook = Codebook.scaled(candidate, to: range)
+      let error = error(codebook)
+      if error < best.error { best = (codebook, error, candidate) }
+    }
+    for _ in 0..<Self.refinementCount {
+      guard let moved = cellMeans(of: best.codebook, range: range), moved != best.codebook else {
+        break
+      }
+      let error = error(moved)
+      guard error < best.error else { break }
+      (best.codebook, best.error) = (moved, error)
+    }
+    return best
+  }
+
+  /// The root of an error beside that of all squares.
+  func relative(_ error: Double) -> Double {
+    var squares = 0.0
+    for index in 0..<rowCount * cols { squares += Double(x[index]) * Double(x[index]) }
+    return squares > 0 ? (error / squares).squareRoot() : 0
+  }
 
   /// Quantizes up to 16 rows; gives their number, or nil where a value is out of range.
   private mutating func quantize(from first: Int, _ codebook: [Int8]) -> Int? {
@@ -100,7 +129,7 @@ private struct Sample {
   }
 
   /// The squared error, or infinity where a value is out of range.
-  mutating func error(_ codebook: [Int8]) -> Double {
+  private mutating func error(_ codebook: [Int8]) -> Double {
     var sum = 0.0
     for first in stride(from: 0, to: rowCount, by: Self.unit) {
       guard let count = quantize(from: first, codebook) else { return .infinity }
@@ -111,7 +140,7 @@ private struct Sample {
 
   /// Each level moved to the scale-weighted mean of the weights that chose it, in units that use the whole range; nil
   /// where that leaves no 16 ascending levels.
-  mutating func cellMeans(of codebook: [Int8]) -> [Int8]? {
+  private mutating func cellMeans(of codebook: [Int8], range: Int) -> [Int8]? {
     var products = [Double](repeating: 0, count: 16)
     var squares = [Double](repeating: 0, count: 16)
     for first in stride(from: 0, to: rowCount, by: Self.unit) {

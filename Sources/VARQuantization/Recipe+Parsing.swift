@@ -99,7 +99,7 @@ extension Recipe.Rule {
       }
       self.rounding = rounding
     }
-    codebookRange = Codebook.defaultRange
+    codebookRange = nil
     if let value = object["codebook_range"] {
       guard precision == .int4, let range = value.integerValue, Codebook.ranges.contains(range)
       else {

@@ -25,7 +25,7 @@ package struct Recipe: Sendable, Equatable {
     var precision: Precision
     var groupSize: Int
     var rounding: Rounding
-    var codebookRange: Int
+    var codebookRange: Int?
     var count: Int?
     var isOptional: Bool
     var maximumRelativeError: Double?
@@ -63,8 +63,8 @@ package struct Recipe: Sendable, Equatable {
     package let groupSize: Int
     /// How integers are rounded where a calibration is given.
     package let rounding: Rounding
-    /// Largest magnitude of the entries of an int4 codebook.
-    package let codebookRange: Int
+    /// Largest magnitude of the entries of an int4 codebook; nil lets the conversion choose.
+    package let codebookRange: Int?
   }
 
   /// The relative RMS error that `check` accepts for a weight decided by `rule` and stored as `precision`.

@@ -215,7 +215,8 @@ struct Encoded {
     }
     for x in [gaussian(32 * 512, seed: 2), flat, peaked] {
       let best = x.withUnsafeBufferPointer {
-        Codebook.best(for: $0.baseAddress!, rowCount: 32, cols: 512, groupSize: 32)
+        Codebook.best(
+          for: $0.baseAddress!, rowCount: 32, cols: 512, groupSize: 32, range: Codebook.fullRange)
       }
       #expect(zip(best, best.dropFirst()).allSatisfy { $0 < $1 })
       #expect(best.allSatisfy { $0 >= -127 })
@@ -225,5 +226,27 @@ struct Encoded {
         #expect(error <= (try Encoded(x, plain.with(codebook: other)).error.relative))
       }
     }
+  }
+
+  @Test("a codebook takes the fastest range that costs hardly anything", arguments: [32, 128])
+  func codebooksAreNarrow(groupSize: Int) throws {
+    let x = gaussian(32 * 512, seed: 2)
+    func best(_ range: Int?) -> [Int8] {
+      x.withUnsafeBufferPointer {
+        Codebook.best(
+          for: $0.baseAddress!, rowCount: 32, cols: 512, groupSize: groupSize, range: range)
+      }
+    }
+    func error(_ codebook: [Int8]) throws -> Double {
+      let plain = format(.int4, .tiles, rows: 32, cols: 512, group: groupSize)
+      return try Encoded(x, plain.with(codebook: codebook)).error.relative
+    }
+    let chosen = best(nil)
+    let largest = chosen.map { abs(Int($0)) }.max() ?? 0
+    // Gaussian weights in large groups need finer levels.
+    #expect(largest == (groupSize == 32 ? 31 : 63))
+    let full = try error(best(Codebook.fullRange))
+    #expect(try error(chosen) <= full + 0.001)
+    if groupSize == 128 { #expect(try error(best(31)) > full + 0.001) }
   }
 }

@@ -38,7 +38,7 @@ enum SampleRows {
       let base = sample.baseAddress!
       // Weights that are not finite are reported with their place when their row is encoded.
       guard cvar_first_not_finite(base, sample.count) == sample.count else {
-        return Codebook.scaled(Codebook.gaussian, to: row.codebookRange)
+        return Codebook.scaled(Codebook.gaussian, to: row.codebookRange ?? Codebook.fullRange)
       }
       return Codebook.best(
         for: base, rowCount: sample.count / row.cols, cols: row.cols, groupSize: row.groupSize,
