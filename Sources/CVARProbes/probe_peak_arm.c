@@ -10,7 +10,7 @@
 
 enum { SUMS = 16 };
 
-// The instructions of the kernel: smull, then sadalp into 32 bits.
+// The instructions of the fastest kernel, that of narrow codebooks: smull, seven smlal, then sadalp into 32 bits.
 static uint64_t neon_int8(uint64_t rounds) {
   int32x4_t sums[SUMS];
   UNROLL for (int i = 0; i < SUMS; i++) sums[i] = vdupq_n_s32(0);
@@ -18,11 +18,16 @@ static uint64_t neon_int8(uint64_t rounds) {
   for (uint64_t round = 0; round < rounds; round++) {
     UNROLL for (int i = 0; i < SUMS; i++) {
       OPAQUE(x);
-      sums[i] = vpadalq_s16(sums[i], vmull_s8(w, x));
+      int16x8_t products = vmull_s8(w, x);
+      UNROLL for (int step = 1; step < 8; step++) {
+        OPAQUE(x);
+        products = vmlal_s8(products, w, x);
+      }
+      sums[i] = vpadalq_s16(sums[i], products);
     }
   }
   UNROLL for (int i = 0; i < SUMS; i++) OPAQUE(sums[i]);
-  return rounds * SUMS * 8 * 2;
+  return rounds * SUMS * 64 * 2;
 }
 
 static uint64_t neon_fp32(uint64_t rounds) {

@@ -11,7 +11,7 @@
 // Enough independent sums to hide the latency of an instruction, few enough to stay in registers.
 enum { SUMS = 12 };
 
-// The instructions of the kernel: vpmaddubsw, vpmaddwd, vpaddd.
+// The instructions of the fastest kernel, that of narrow codebooks: two vpmaddubsw for one vpmaddwd.
 AVX2 static uint64_t avx2_int8(uint64_t rounds) {
   __m256i sums[SUMS];
   UNROLL for (int i = 0; i < SUMS; i++) sums[i] = _mm256_setzero_si256();
@@ -19,12 +19,14 @@ AVX2 static uint64_t avx2_int8(uint64_t rounds) {
   for (uint64_t round = 0; round < rounds; round++) {
     UNROLL for (int i = 0; i < SUMS; i++) {
       CVAR_OPAQUE_X86(x);
-      __m256i pairs = _mm256_maddubs_epi16(w, x);
+      __m256i even = _mm256_maddubs_epi16(w, x);
+      CVAR_OPAQUE_X86(x);
+      __m256i pairs = _mm256_add_epi16(even, _mm256_maddubs_epi16(w, x));
       sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(pairs, ones));
     }
   }
   UNROLL for (int i = 0; i < SUMS; i++) CVAR_OPAQUE_X86(sums[i]);
-  return rounds * SUMS * 32 * 2;
+  return rounds * SUMS * 64 * 2;
 }
 
 AVX2 static uint64_t avx2_fp32(uint64_t rounds) {

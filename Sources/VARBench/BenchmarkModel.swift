@@ -40,7 +40,7 @@ package final class BenchmarkModel {
     self.conditions = conditions
     configuration = try shape.configuration()
     // The recipe sees the whole model, as in a conversion, whatever part of it is made.
-    tensors = try TensorMaker.tensors(
+    tensors = try TensorMaker(codebook: conditions.codebook).tensors(
       configuration.tensors, recipe: try Recipe(builtIn: precision)
     ).filter { components.contains($0.specification.component) }
     var groups: [TensorGroup: Int] = [:]

@@ -33,7 +33,8 @@ package struct BenchmarkRecord: Sendable {
       ("repeats", .integer(measurement.values.count)),
       ("threads", .integer(conditions.threadCount)),
       ("isa", .string(conditions.instructionSet.rawValue)),
-      ("pages", .string(conditions.pages.rawValue)), ("cpu", .string(conditions.processor)),
+      ("pages", .string(conditions.pages.rawValue)),
+      ("codebook", .string(conditions.codebook.rawValue)), ("cpu", .string(conditions.processor)),
     ])
     // Every line has the same keys, so that scripts need not ask.
     for key in ["shape", "precision"] { object[key] = .string("none") }

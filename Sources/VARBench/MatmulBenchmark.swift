@@ -49,12 +49,13 @@ package struct MatmulBenchmark {
     self.conditions = conditions
     self.precision = precision
     pool = try conditions.makePool()
-    let one = TensorMaker.description(
+    let maker = TensorMaker(codebook: conditions.codebook)
+    let one = maker.description(
       "weight", shape: [m, k], layout: .tiles, precision: precision, groupSize: group)
     let count = max(1, min(64, Self.turnBytes / max(one.byteCount, 1)))
     let tensors = (0..<count).map { index in
       (
-        description: TensorMaker.description(
+        description: maker.description(
           "weight.\(index)", shape: [m, k], layout: .tiles, precision: precision, groupSize: group),
         group: 0
       )

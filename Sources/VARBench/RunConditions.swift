@@ -6,15 +6,20 @@ package struct RunConditions: Sendable {
   package let threadCount: Int
   package let instructionSet: InstructionSet
   package let pages: PageKind
+  package let codebook: CodebookKind
   /// Measured runs of each quantity.
   package let repeats: Int
   /// The processor's name, as the system gives it.
   package let processor: String
 
-  package init(threadCount: Int, instructionSet: InstructionSet, pages: PageKind, repeats: Int) {
+  package init(
+    threadCount: Int, instructionSet: InstructionSet, pages: PageKind,
+    codebook: CodebookKind = .narrow, repeats: Int
+  ) {
     self.threadCount = threadCount
     self.instructionSet = instructionSet
     self.pages = pages
+    self.codebook = codebook
     self.repeats = max(1, repeats)
     processor = Self.processorName()
   }

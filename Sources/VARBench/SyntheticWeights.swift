@@ -111,8 +111,9 @@ private struct SyntheticTensorMaker {
       let scale = spread / 73 / Float(CVAR_INT8_SCALE_UNIT)
       stream.fill(byteCount: byteCount, repeating: halves(around: scale))
     case (.superscales, _):
-      // The codebook has a deviation of about 70, group scales are about 64.
-      let scale = spread / (70 * 64) / Float(CVAR_INT4_SCALE_UNIT)
+      // A codebook has a deviation of about half its largest entry, group scales are about 64.
+      let deviation = Float(description.codebook.map { abs(Int($0)) }.max() ?? 0) * 0.55
+      let scale = spread / (deviation * 64) / Float(CVAR_INT4_SCALE_UNIT)
       stream.fill(byteCount: byteCount, repeating: halves(around: scale))
     }
   }

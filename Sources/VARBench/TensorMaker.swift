@@ -3,8 +3,10 @@ import VARQuantization
 import VQ4Format
 
 /// Decides how tensors of a model are stored, as the converter does.
-enum TensorMaker {
-  static func description(
+struct TensorMaker {
+  let codebook: CodebookKind
+
+  func description(
     _ name: String, shape: [Int], layout: VQ4Layout, precision: Precision, groupSize: Int
   ) -> VQ4TensorDescription {
     let type: VQ4ElementType =
@@ -17,11 +19,11 @@ enum TensorMaker {
       }
     return VQ4TensorDescription(
       name: name, elementType: type, layout: layout, shape: shape, groupSize: groupSize
-    ).with(codebook: precision == .int4 ? Codebook.gaussian : [])
+    ).with(codebook: precision == .int4 ? codebook.entries : [])
   }
 
   /// A tensor of each specification, by the recipe's decision.
-  static func tensors(
+  func tensors(
     _ specifications: [TensorSpecification], recipe: Recipe
   ) throws(QuantizationError) -> [(specification: TensorSpecification, VQ4TensorDescription)] {
     let weights = specifications.filter { $0.kind != .vector }
@@ -44,7 +46,7 @@ enum TensorMaker {
     }
   }
 
-  private static func weight(
+  private func weight(
     _ specification: TensorSpecification, _ decision: Recipe.Decision
   ) -> VQ4TensorDescription {
     let cols = specification.shape.dropFirst().reduce(1, *)

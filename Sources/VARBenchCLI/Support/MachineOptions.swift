@@ -5,6 +5,7 @@ import VARSharedCLI
 import VARSystem
 
 extension PageKind: ExpressibleByArgument {}
+extension CodebookKind: ExpressibleByArgument {}
 
 /// What every benchmark takes.
 struct MachineOptions: ParsableArguments {
@@ -18,6 +19,9 @@ struct MachineOptions: ParsableArguments {
 
   @Option(help: "Pages that weights and probes lie in.")
   var pages: PageKind = .huge
+
+  @Option(help: "Codebooks of int4 weights: narrow as the converter chooses them, or wide.")
+  var codebook: CodebookKind = .narrow
 
   @Option(
     parsing: .unconditional, help: "Measured runs of each quantity; default: 5, for whole models 1."
@@ -44,7 +48,7 @@ struct MachineOptions: ParsableArguments {
   private func conditions(repeats: Int) -> RunConditions {
     RunConditions(
       threadCount: threads ?? ThreadPool.defaultThreadCount, instructionSet: isa,
-      pages: pages, repeats: repeats)
+      pages: pages, codebook: codebook, repeats: repeats)
   }
 
   /// Where the file of `--pages file` lies.
