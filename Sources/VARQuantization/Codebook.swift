@@ -60,7 +60,7 @@ package enum Codebook {
 
 private struct Sample {
   let x: UnsafePointer<Float>
-  let rowCount: Int
+  private(set) var rowCount: Int
   let cols: Int
   let groupSize: Int
   private let quantizers = cvar_weight_quantizers_for(cvar_isa_best()).pointee
@@ -109,7 +109,37 @@ private struct Sample {
       guard error < best.error else { break }
       (best.codebook, best.error) = (moved, error)
     }
+    guard range < Codebook.fullRange else { return best }
+    let moved = descend(from: best.codebook, range: range)
+    let error = error(moved)
+    if error < best.error { (best.codebook, best.error) = (moved, error) }
     return best
+  }
+
+  private static let descentElementCount = 1 << 14
+  private static let sweepCount = 3
+
+  /// Moves each entry in turn by 1 where that helps a part of the rows: entries of a small range are too coarse for
+  /// means to be rounded.
+  private mutating func descend(from codebook: [Int8], range: Int) -> [Int8] {
+    var part = self
+    part.rowCount = min(rowCount, max(Self.unit, Self.descentElementCount / cols))
+    var best = (codebook: codebook, error: part.error(codebook))
+    for _ in 0..<Self.sweepCount {
+      let before = best.error
+      for index in codebook.indices {
+        for step: Int8 in [-1, 1] {
+          var moved = best.codebook
+          moved[index] += step
+          let isAscending = zip(moved, moved.dropFirst()).allSatisfy { $0 < $1 }
+          guard isAscending, abs(Int(moved[index])) <= range else { continue }
+          let error = part.error(moved)
+          if error < best.error { best = (moved, error) }
+        }
+      }
+      if best.error == before { break }
+    }
+    return best.codebook
   }
 
   /// The root of an error beside that of all squares.
