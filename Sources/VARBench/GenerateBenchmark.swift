@@ -11,14 +11,16 @@ package struct GenerateBenchmark {
   private let schedule: ScaleSchedule
   private let size: Int
   private let cfgScale: Double
+  private let guidedScaleCount: Int
   private let promptTokens: Int
 
   /// - Parameters:
   ///   - size: side of the picture in pixels: 256, 512, 768 or 1024.
   ///   - cfgScale: guidance; 1 switches it off and halves the work.
+  ///   - isFast: guides the coarse scales alone.
   ///   - promptTokens: tokens of text before the picture.
   package init(
-    _ shape: ModelShape, size: Int, cfgScale: Double, promptTokens: Int
+    _ shape: ModelShape, size: Int, cfgScale: Double, isFast: Bool = false, promptTokens: Int
   ) throws {
     guard shape.hasGenerator else {
       throw BenchmarkError(
@@ -37,6 +39,8 @@ package struct GenerateBenchmark {
       shape.configuration(), size: .pixels(size), aspect: .ratio(width: 1, height: 1))
     self.size = size
     self.cfgScale = cfgScale
+    let guidedScales = isFast ? DrawingRequest.GuidedScales.coarse : .all
+    guidedScaleCount = guidedScales.count(in: schedule)
     self.promptTokens = promptTokens
   }
 
@@ -60,6 +64,7 @@ package struct GenerateBenchmark {
     let context =
       model.context + [
         ("size", .integer(size)), ("cfg_scale", .number(cfgScale)),
+        ("guided_scales", .integer(guidedScaleCount)),
         ("prompt", .integer(promptTokens)),
       ]
     let operations = transformerOperations(model)
@@ -104,7 +109,8 @@ package struct GenerateBenchmark {
     let inward = model.matrixElements {
       $0.group == .projectorIn || $0.group == .generatorEmbedding
     }
-    let rows = branches * schedule.tokenCount
+    let rows = schedule.steps(branchCount: branches, guidedCount: guidedScaleCount)
+      .reduce(0) { $0 + $1.rowCount }
     let context = branches * promptTokens
     let products =
       rows * (language + generator + outward) + context * cross + promptTokens * outward
@@ -120,7 +126,7 @@ package struct GenerateBenchmark {
       random: CounterRandom(seed: 5))
     let drawing = ImageDrawing(
       modelPath: "synthetic weights", configuration: configuration, schedule: schedule,
-      sampler: sampler)
+      sampler: sampler, guidedScaleCount: guidedScaleCount)
     var plan = MemoryPlan()
     let kvType = KVType(defaultFor: model.weights)
     let sessionLayout = LanguageSession.reserve(

@@ -1,7 +1,8 @@
 import VARLite
 import VARVision
 
-/// Runs a model over an evaluation set: greedy text, the more probable bits, the model's own guidance.
+/// Runs a model over an evaluation set: greedy text, the more probable bits, and the model's own guidance unless told
+/// otherwise.
 package struct EvaluationRun {
   /// A kind of case.
   package enum Part: String, Sendable, CaseIterable {
@@ -13,14 +14,25 @@ package struct EvaluationRun {
   package let parts: [Part]
   /// Cases of each part to run at most.
   package let limit: Int
+  /// How pictures are drawn.
+  package let drawing: DrawingRequest
 
   package init(
-    _ model: Model, set: EvaluationSet, parts: [Part] = Part.allCases, limit: Int = .max
+    _ model: Model, set: EvaluationSet, parts: [Part] = Part.allCases, limit: Int = .max,
+    drawing: DrawingRequest = Self.drawing
   ) {
     self.model = model
     self.set = set
     self.parts = parts
     self.limit = limit
+    self.drawing = drawing
+  }
+
+  /// The more probable bits, where the model starts a picture by itself.
+  package static var drawing: DrawingRequest {
+    var drawing = DrawingRequest(isGreedy: true)
+    drawing.start = .whereTheModelStarts
+    return drawing
   }
 
   /// - Parameters:
@@ -42,12 +54,11 @@ package struct EvaluationRun {
           try answered(request, answer)
         }
       case .generation, .edit:
-        try each(part == .edit ? set.edits : set.generations, part, progress) { drawing in
-          var request = try request(drawing.instruction, picture: drawing.source)
-          request.drawing = DrawingRequest(isGreedy: true)
-          request.drawing?.start = .whereTheModelStarts
+        try each(part == .edit ? set.edits : set.generations, part, progress) { item in
+          var request = try request(item.instruction, picture: item.source)
+          request.drawing = drawing
           let drawn = try model.run(request, stop: stop)
-          try add(drawn, to: drawing, part, judge, &report)
+          try add(drawn, to: item, part, judge, &report)
           try answered(request, drawn)
         }
       case .vae:

@@ -13,14 +13,21 @@ struct GenerateCommand: ParsableCommand {
   @Option(help: "Guidance strength; 1 switches guidance off.")
   var cfgScale: Double = 3
 
+  @Option(help: "1 guides the coarse scales alone.")
+  var fast: Int?
+
   @Option(help: "Tokens of the text before the picture.")
   var prompt: Int = 32
 
   @OptionGroup var machine: MachineOptions
 
+  func validate() throws {
+    if let fast, fast != 1 { throw ValidationError("--fast is 1, not \(fast)") }
+  }
+
   func run() throws {
     let benchmark = try GenerateBenchmark(
-      model.shape, size: size, cfgScale: cfgScale, promptTokens: prompt)
+      model.shape, size: size, cfgScale: cfgScale, isFast: fast != nil, promptTokens: prompt)
     let made = try model.model(machine)
     try model.writeLimits(machine)
     Lines.write(try benchmark.records(made), machine.modelConditions)

@@ -168,12 +168,14 @@ extension DrawingState {
     _ conversation: Conversation
   ) {
     let model = conversation.model
-    let settings = request.settings(model.configuration.imageSampling)
+    let settings = request.settings(model.configuration.imageSampling, drawing.schedule)
     self.init(
       model: model.contentHash, promptHash: origin.promptHash,
       kvType: conversation.kvType ?? model.kvType, schedule: drawing.schedule,
       cfgScale: settings.cfgScale, tau: settings.tau, topP: settings.topP,
-      isGreedy: settings.isGreedy, seed: request.seed, answerTokens: origin.answerTokens, bits: [])
+      isGreedy: settings.isGreedy,
+      guidedScaleCount: settings.guidedScaleCount, seed: request.seed,
+      answerTokens: origin.answerTokens, bits: [])
   }
 
   /// Throws `request` where a drawing would go on with another prompt or cache than it began with.

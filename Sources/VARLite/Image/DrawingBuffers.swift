@@ -31,7 +31,8 @@ package struct DrawingBuffers {
     let generator = drawing.configuration.generator
     let (schedule, branches) = (drawing.schedule, drawing.branches)
     let largest = schedule.largestTokenCount
-    let rows = branches * largest
+    let steps = drawing.steps
+    let largestOfOther = steps.filter { $0.branchCount == 2 }.map(\.tokenCount).max() ?? 0
     // The unconditional branch has no more text features than the file has rows of them.
     let textLengths = [contextTokens, min(contextTokens, generator.textMaxLength)]
     func map(_ name: String, _ tokens: Int) -> MemoryPlan.RowsID {
@@ -47,9 +48,11 @@ package struct DrawingBuffers {
         .init(
           kvType, layerCount: 1, kvHeads: language.numKeyValueHeads, headDim: language.headDim,
           hasKeyBias: true),
-        capacity: branches == 1 ? 0 : largest),
-      states: plan.reserve("image.states", rows: rows, columns: language.hiddenSize),
-      logits: plan.reserve("image.logits", rows: rows, columns: 2 * generator.codebookDim),
+        capacity: largestOfOther),
+      states: plan.reserve(
+        "image.states", rows: drawing.largestRows, columns: language.hiddenSize),
+      logits: plan.reserve(
+        "image.logits", rows: drawing.largestRows, columns: 2 * generator.codebookDim),
       context: plan.reserve("image.context", rows: contextTokens, columns: generator.embedDim),
       codes: map("image.codes", largest), sum: map("image.sum", schedule.finalGrid.tokenCount),
       scratch: map("image.scratch", schedule.finalGrid.tokenCount))

@@ -28,7 +28,7 @@ struct DrawingPass {
     self.run = run
     quantizer = BinaryQuantizer(
       codebookDim: drawing.configuration.generator.codebookDim, schedule: drawing.schedule)
-    scales = drawing.schedule.steps(branchCount: drawing.branches)
+    scales = drawing.steps
     // The conditional branch continues the conversation; the unconditional one begins anew with each scale and has no
     // history (MODEL 9.4).
     sequences = scales.map { scale in

@@ -38,6 +38,8 @@ package struct ImageDrawing {
   let configuration: VARGPTConfiguration
   let schedule: ScaleSchedule
   let sampler: BitSampler
+  /// Scales, coarse to fine, that are drawn with both branches of guidance (MODEL 9.6).
+  let guidedScaleCount: Int
   /// Bits to use instead of drawing, per scale: measures a model with the history forced.
   private(set) var forcedBits: [[UInt8]]?
   /// Bits of the first scales, which are taken over from an earlier drawing.
@@ -45,12 +47,13 @@ package struct ImageDrawing {
 
   package init(
     modelPath: String, configuration: VARGPTConfiguration, schedule: ScaleSchedule,
-    sampler: BitSampler
+    sampler: BitSampler, guidedScaleCount: Int? = nil
   ) {
     self.modelPath = modelPath
     self.configuration = configuration
     self.schedule = schedule
     self.sampler = sampler
+    self.guidedScaleCount = guidedScaleCount ?? schedule.scales.count
   }
 
   /// - Throws: `request` unless `bits` are `[tokens, codebookDim]` for each scale.
@@ -71,10 +74,16 @@ package struct ImageDrawing {
     forcedBits?[index] ?? (index < keptBits.count ? keptBits[index] : nil)
   }
 
+  /// Branches of the guided scales.
   var branches: Int { sampler.cfgScale == 1 ? 1 : 2 }
 
+  /// The scales in their order, with the branches that each is drawn with.
+  package var steps: [ScaleStep] {
+    schedule.steps(branchCount: branches, guidedCount: guidedScaleCount)
+  }
+
   /// Rows that the language model gets per scale at most.
-  package var largestRows: Int { branches * schedule.largestTokenCount }
+  package var largestRows: Int { steps.map(\.rowCount).max() ?? 0 }
 
   /// Throws `request` unless a session's state has room for the drawing.
   func requireFit(_ capacity: LanguageSession.Capacity) throws(VARLiteError) {

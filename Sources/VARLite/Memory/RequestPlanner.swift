@@ -187,20 +187,17 @@ struct RequestPlanner {
     context.add(model, rows: drawing.branches * shape.contextTokens, where: readsText)
     context.add(model, rows: shape.contextTokens) { $0.group == .projectorOut }
     var work = PhaseWork()
-    var cached = 0
-    for scale in drawing.schedule.scales {
-      let tokens = scale.tokenCount
-      let rows = drawing.branches * tokens
+    for scale in drawing.steps {
+      let (tokens, rows, keys) = (
+        scale.tokenCount, scale.rowCount, shape.contextTokens + scale.visibleTokens
+      )
       work.add(model, rows: rows) {
         [.llm, .projector, .generator].contains($0.component) && !readsText($0)
       }
-      cached += tokens
       work.addAttention(
-        rows: tokens, keys: shape.contextTokens + cached, width: language.hiddenSize,
-        layers: language.numHiddenLayers)
+        rows: tokens, keys: keys, width: language.hiddenSize, layers: language.numHiddenLayers)
       work.addAttention(
-        rows: rows, keys: cached + shape.contextTokens, width: generator.embedDim,
-        layers: generator.depth)
+        rows: rows, keys: keys, width: generator.embedDim, layers: generator.depth)
     }
     let scaleCount = drawing.schedule.scales.count
     return [

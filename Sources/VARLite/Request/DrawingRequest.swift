@@ -20,6 +20,9 @@ public struct DrawingRequest: Sendable, Equatable {
   public var aspect: DrawingAspect
   /// Guidance strength, 0...100; 1 switches guidance off and halves the work.
   public var cfgScale: Double?
+  /// Which scales are guided. Those that are not are drawn by the conditional branch alone, nearly half the work
+  /// for another picture, much like the full one.
+  public var guidedScales: GuidedScales
   /// Temperature of the bits, 0.001...1000.
   public var tau: Double?
   /// A bit value whose probability is at most `1 - topP` is never drawn; 0...1.
@@ -53,6 +56,7 @@ public struct DrawingRequest: Sendable, Equatable {
     self.size = size
     self.aspect = aspect
     self.cfgScale = cfgScale
+    guidedScales = .all
     self.isGreedy = isGreedy
     self.seed = seed
     previews = .none
@@ -74,6 +78,7 @@ public struct DrawingRequest: Sendable, Equatable {
   private init(of state: DrawingState, keeping scaleCount: Int, seed: UInt64) {
     self.init(isGreedy: state.isGreedy, seed: seed)
     (cfgScale, tau, topP) = (state.cfgScale, state.tau, state.topP)
+    guidedScales = .first(state.guidedScaleCount)
     history = state
     keptScaleCount = scaleCount
   }
@@ -91,12 +96,15 @@ extension DrawingRequest {
     if case .count(let count) = previews {
       try VARLiteError.require(count, in: 0...schedule.scales.count - 1, "number of previews")
     }
-    let settings = settings(configuration.imageSampling)
+    try VARLiteError.require(
+      guidedScales.count(in: schedule), in: 1...schedule.scales.count, "number of guided scales")
+    let settings = settings(configuration.imageSampling, schedule)
     let sampler = BitSampler(
       cfgScale: Float(settings.cfgScale), tau: Float(settings.tau), topP: Float(settings.topP),
       isGreedy: isGreedy, random: CounterRandom(seed: seed))
     return ImageDrawing(
-      modelPath: model.path, configuration: configuration, schedule: schedule, sampler: sampler)
+      modelPath: model.path, configuration: configuration, schedule: schedule, sampler: sampler,
+      guidedScaleCount: settings.guidedScaleCount)
   }
 
   /// The scales of the history where there is one, else those of the size and the shape.
@@ -109,10 +117,18 @@ extension DrawingRequest {
     return history.schedule
   }
 
-  func settings(_ defaults: ImageSamplingDefaults) -> Response.Settings.Drawing {
+  /// The settings with the model's own where the request has none.
+  func settings(_ model: Model) throws(VARLiteError) -> Response.Settings.Drawing {
+    settings(model.configuration.imageSampling, try schedule(model))
+  }
+
+  func settings(
+    _ defaults: ImageSamplingDefaults, _ schedule: ScaleSchedule
+  ) -> Response.Settings.Drawing {
     Response.Settings.Drawing(
       cfgScale: cfgScale ?? defaults.cfgScale, tau: tau ?? defaults.tau,
-      topP: topP ?? defaults.topP, isGreedy: isGreedy)
+      topP: topP ?? defaults.topP, isGreedy: isGreedy,
+      guidedScaleCount: guidedScales.count(in: schedule), scaleCount: schedule.scales.count)
   }
 
   /// Whether there may be previews.

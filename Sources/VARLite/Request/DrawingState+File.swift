@@ -53,7 +53,7 @@ extension DrawingState {
 
   private var header: JSONObject {
     func numbers(_ values: [Int]) -> JSONValue { .array(values.map { .integer($0) }) }
-    return JSONObject([
+    var header = JSONObject([
       ("model", .string(model)), ("prompt", .string(promptHash)), ("kv", .string(kvType.rawValue)),
       ("scales", .array(schedule.scales.map { numbers([$0.height, $0.width]) })),
       ("rope_reference", numbers([schedule.ropeReference.height, schedule.ropeReference.width])),
@@ -61,6 +61,10 @@ extension DrawingState {
       ("greedy", .bool(isGreedy)), ("seed", .string(String(seed))),
       ("answer", numbers(answerTokens.map(Int.init))), ("bits", numbers(bits.map(\.count))),
     ])
+    if guidedScaleCount < schedule.scales.count {
+      header["guided_scales"] = .integer(guidedScaleCount)
+    }
+    return header
   }
 
   private init(header: JSONValue, packed: ArraySlice<UInt8>) throws(VARLiteError) {
@@ -76,6 +80,8 @@ extension DrawingState {
       return GridSize(height: sides[0], width: sides[1])
     }
     let scales = header["scales"]?.arrayValue?.compactMap(grid) ?? []
+    let guidedScaleCount =
+      header["guided_scales"].map { $0.integerValue ?? 0 } ?? max(1, scales.count)
     guard let model = header["model"]?.stringValue, let prompt = header["prompt"]?.stringValue,
       !scales.isEmpty, scales.count == header["scales"]?.arrayValue?.count,
       let reference = grid(header["rope_reference"]),
@@ -85,7 +91,8 @@ extension DrawingState {
       let seed = header["seed"]?.stringValue.flatMap({ UInt64($0) }),
       let answer = integers(header["answer"]), let counts = integers(header["bits"]),
       answer.allSatisfy({ Int32(exactly: $0) != nil }), counts.count <= scales.count,
-      counts.allSatisfy({ $0 >= 0 && $0 <= packed.count * 8 })
+      counts.allSatisfy({ $0 >= 0 && $0 <= packed.count * 8 }),
+      (1...scales.count).contains(guidedScaleCount)
     else { throw Self.damaged("its header is not complete") }
     self.model = model
     promptHash = prompt
@@ -93,6 +100,7 @@ extension DrawingState {
     schedule = ScaleSchedule(scales: scales, ropeReference: reference)
     (self.cfgScale, self.tau, self.topP) = (cfgScale, tau, topP)
     self.isGreedy = isGreedy
+    self.guidedScaleCount = guidedScaleCount
     self.seed = seed
     answerTokens = answer.map { Int32($0) }
     guard counts.reduce(0, { $0 + ($1 + 7) / 8 }) == packed.count else {
@@ -116,11 +124,11 @@ extension DrawingState {
 extension Response.Settings.Drawing {
   /// The settings as a picture's file has them.
   func json(seed: UInt64, kvType: KVType) -> String {
-    JSONValue.object(
-      JSONObject([
-        ("seed", .string(String(seed))), ("cfg_scale", .number(cfgScale)), ("tau", .number(tau)),
-        ("top_p", .number(topP)), ("greedy", .bool(isGreedy)), ("kv", .string(kvType.rawValue)),
-      ])
-    ).text
+    var object = JSONObject([
+      ("seed", .string(String(seed))), ("cfg_scale", .number(cfgScale)), ("tau", .number(tau)),
+      ("top_p", .number(topP)), ("greedy", .bool(isGreedy)), ("kv", .string(kvType.rawValue)),
+    ])
+    if guidedScaleCount < scaleCount { object["guided_scales"] = .integer(guidedScaleCount) }
+    return JSONValue.object(object).text
   }
 }

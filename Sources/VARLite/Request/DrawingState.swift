@@ -17,6 +17,8 @@ public struct DrawingState: Sendable, Equatable {
   public let cfgScale, tau, topP: Double
   /// Whether the more probable value of every bit is taken.
   public let isGreedy: Bool
+  /// Scales, coarse to fine, that are guided.
+  public let guidedScaleCount: Int
   /// What the bits are drawn with.
   public let seed: UInt64
   /// Tokens that the model wrote before the picture, the one that starts it included.

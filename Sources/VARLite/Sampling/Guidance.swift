@@ -2,7 +2,7 @@ import VARKernels
 
 /// Classifier-free guidance, from its beginning to its end:
 ///
-///     ImageDrawing      branches: 2, or 1 where the CFG scale is 1, which halves the work
+///     ImageDrawing      branches: 2, or 1 where the CFG scale is 1, half the work; fine scales can have 1, too
 ///     ScaleStep         rows of both branches go through every layer together
 ///     DrawingPass       the conditional branch goes on with the conversation, the other has no history
 ///     ScaleTransformer  the other's text features are learned ones, `cfg_uncond`

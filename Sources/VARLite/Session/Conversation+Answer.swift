@@ -22,7 +22,8 @@ extension Conversation {
   private func answer(_ turn: PreparedRequest) throws -> Response {
     guard let plan else { preconditionFailure("a turn runs before it is admitted") }
     var response = Response(
-      settings: settings(turn.request), prompt: turn.request.messages.last?.text ?? "", plan: plan)
+      settings: try settings(turn.request), prompt: turn.request.messages.last?.text ?? "",
+      plan: plan)
     let before = session?.ids.count ?? 0
     let promptHash = try read(turn)
     response.usage.pictureTokens = turn.pictureTokens.reduce(0, +)
@@ -57,11 +58,11 @@ extension Conversation {
     return response
   }
 
-  private func settings(_ request: Request) -> Response.Settings {
+  private func settings(_ request: Request) throws(VARLiteError) -> Response.Settings {
     Response.Settings(
       model: model.contentHash, kvType: plan?.kvType ?? model.kvType,
       seed: request.drawing?.seed ?? request.text.seed,
-      drawing: request.drawing?.settings(model.configuration.imageSampling))
+      drawing: try request.drawing?.settings(model))
   }
 }
 

@@ -33,6 +33,8 @@ struct EvalCommand: ParsableCommand {
       valueName: "model.vq4"), completion: .file(extensions: ["vq4"]))
   var reference: String?
 
+  @OptionGroup(title: "Drawing") var guidance: GuidanceOptions
+
   @OptionGroup(title: "Model") var model: ModelOptions
 
   func validate() throws {
@@ -67,9 +69,11 @@ struct EvalCommand: ParsableCommand {
       return try model.runtime.open(path, options: options)
     }
     var comparison = reference.map { ModelComparison(model, against: $0) }
+    var drawing = EvaluationRun.drawing
+    guidance.apply(to: &drawing)
     let run = EvaluationRun(
       model, set: set, parts: parts.isEmpty ? EvaluationRun.Part.allCases : parts,
-      limit: limit ?? .max)
+      limit: limit ?? .max, drawing: drawing)
     let progress = self.model.progress()
     let report = try run.run(
       stop: Interruption.stop,

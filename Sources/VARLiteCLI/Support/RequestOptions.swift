@@ -150,11 +150,7 @@ struct PictureShapeOptions: ParsableArguments {
       valueName: "w:h|source"))
   var aspect: String?
 
-  @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp(
-      "Guidance strength; 1 is none, half the work. Default: the model's.", valueName: "x"))
-  var cfgScale: Double?
+  @OptionGroup var guidance: GuidanceOptions
 
   @Flag(help: "Draw at once; else the model writes a few words first.")
   var forceImage = false
@@ -164,9 +160,6 @@ struct PictureShapeOptions: ParsableArguments {
     if let pn, PixelBudget(rawValue: pn) == nil {
       let names = PixelBudget.allCases.map(\.rawValue).joined(separator: ", ")
       throw ValidationError("--pn is one of \(names), not \(pn)")
-    }
-    if let cfgScale, !(0...100).contains(cfgScale) {
-      throw ValidationError("--cfg-scale is 0 to 100, not \(cfgScale)")
     }
     if let aspect, aspect != "source" { _ = try ratio(aspect) }
   }
@@ -198,7 +191,8 @@ struct PictureShapeOptions: ParsableArguments {
     var size = DrawingSize.modelDefault
     if let pixels = self.size { size = .pixels(pixels) }
     if let pn, let budget = PixelBudget(rawValue: pn) { size = .budget(budget) }
-    var drawing = DrawingRequest(size: size, aspect: aspect, cfgScale: cfgScale)
+    var drawing = DrawingRequest(size: size, aspect: aspect)
+    guidance.apply(to: &drawing)
     if forceImage { drawing.start = .atOnce }
     return drawing
   }

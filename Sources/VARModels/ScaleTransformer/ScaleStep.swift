@@ -29,14 +29,16 @@ package struct ScaleStep: Sendable {
 extension ScaleSchedule {
   /// The scales in the order in which they are drawn.
   ///
-  /// - Parameter branchCount: 2 with guidance, 1 without.
-  package func steps(branchCount: Int) -> [ScaleStep] {
+  /// - Parameters:
+  ///   - branchCount: 2 with guidance, 1 without.
+  ///   - guidedCount: the scales, coarse to fine, that have both branches; the others have the conditional one alone.
+  package func steps(branchCount: Int, guidedCount: Int = .max) -> [ScaleStep] {
     var cachedTokens = 0
     return scales.enumerated().map { index, grid in
       defer { cachedTokens += grid.tokenCount }
       return ScaleStep(
         index: index, grid: grid, ropeReference: ropeReference, cachedTokens: cachedTokens,
-        branchCount: branchCount)
+        branchCount: index < guidedCount ? branchCount : 1)
     }
   }
 }
