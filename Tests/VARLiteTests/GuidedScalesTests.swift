@@ -97,6 +97,12 @@ import VARTestSupport
     let model = try TinyModel.f32()
     let (full, coarse) = (try model.plan(request(.all)), try model.plan(request(.coarse)))
     #expect(coarse.peakByteCount < full.peakByteCount)
+    func cacheBytes(_ plan: RequestPlan) -> Int {
+      let buffers = plan.phases.last { $0.kind == .drawing }?.buffers ?? []
+      return buffers.filter { $0.name.hasPrefix("generator.kv.unconditional") }
+        .reduce(0) { $0 + $1.byteCount }
+    }
+    #expect(cacheBytes(coarse) < cacheBytes(full))
   }
 
   @Test(arguments: [0, scaleCount + 1, -1, .max])

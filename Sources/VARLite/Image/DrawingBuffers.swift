@@ -41,7 +41,9 @@ package struct DrawingBuffers {
     return Layout(
       generator: ScaleTransformerState.reserve(
         &plan, generator, hiddenSize: language.hiddenSize,
-        capacity: .init(schedule: schedule, textLengths: Array(textLengths[..<branches])),
+        capacity: .init(
+          schedule: schedule, textLengths: Array(textLengths[..<branches]),
+          guidedScaleCount: drawing.guidedScaleCount),
         kv: (kvType, generator.depth)),
       unconditional: KVCache.Layout.reserve(
         &plan, "llm.kv.unconditional",

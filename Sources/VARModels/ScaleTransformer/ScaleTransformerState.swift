@@ -57,10 +57,23 @@ package struct ScaleTransformerState {
     let schedule: ScaleSchedule
     /// Rows of text features per branch.
     let textLengths: [Int]
+    /// Scales, from the coarsest on, that the unconditional branch takes part in; nil: all.
+    let guidedScaleCount: Int?
 
-    package init(schedule: ScaleSchedule, textLengths: [Int]) {
+    package init(schedule: ScaleSchedule, textLengths: [Int], guidedScaleCount: Int? = nil) {
       self.schedule = schedule
       self.textLengths = textLengths
+      self.guidedScaleCount = guidedScaleCount
+    }
+
+    /// The scales as they are drawn.
+    fileprivate var steps: [ScaleStep] {
+      schedule.steps(branchCount: textLengths.count, guidedCount: guidedScaleCount ?? .max)
+    }
+
+    /// Tokens of the scales that a branch takes part in, coarse to fine.
+    fileprivate func tokenCounts(ofBranch branch: Int) -> [Int] {
+      steps.filter { branch < $0.branchCount }.map(\.tokenCount)
     }
   }
 
@@ -81,7 +94,7 @@ package struct ScaleTransformerState {
     let (schedule, textLengths) = (capacity.schedule, capacity.textLengths)
     let width = configuration.embedDim
     let scaleTokens = schedule.largestTokenCount
-    let rows = textLengths.count * scaleTokens
+    let rows = capacity.steps.map(\.rowCount).max() ?? 0
     let tokens = plan.reserve("generator.tokens", rows: rows, columns: width)
     let queries = plan.reserve("generator.queries", rows: rows, columns: width)
     let rotary = RotaryTables.reserve(
@@ -90,21 +103,19 @@ package struct ScaleTransformerState {
     let cache = KVCache.Shape(
       kv.type, layerCount: kv.blockCount, kvHeads: configuration.numHeads,
       headDim: configuration.headDim)
-    func caches(
-      _ name: String, _ capacities: [Int], tailCapacity: Int = 0
-    ) -> [KVCache.Layout] {
-      capacities.enumerated().map { branch, capacity in
-        KVCache.Layout.reserve(
+    /// Room for so many tokens of each branch, of which later ones do not look at the last.
+    func caches(_ name: String, _ tokenCounts: (_ branch: Int) -> [Int]) -> [KVCache.Layout] {
+      textLengths.indices.map { branch in
+        let counts = tokenCounts(branch)
+        return KVCache.Layout.reserve(
           &plan, "\(name).\(branch == 0 ? "conditional" : "unconditional")", cache,
-          capacity: capacity, tailCapacity: tailCapacity)
+          capacity: counts.dropLast().reduce(0, +), tailCapacity: counts.last ?? 0)
       }
     }
     return Layout(
       tokens: tokens, queries: queries, rotary: rotary, buffers: buffers,
-      caches: caches(
-        "generator.kv", textLengths.map { _ in schedule.tokenCount - schedule.lastTokenCount },
-        tailCapacity: schedule.lastTokenCount),
-      textCaches: caches("generator.text_kv", textLengths), textLengths: textLengths)
+      caches: caches("generator.kv", capacity.tokenCounts),
+      textCaches: caches("generator.text_kv") { [textLengths[$0], 0] }, textLengths: textLengths)
   }
 
   private static func reserveBuffers(
