@@ -129,7 +129,7 @@ extension TurnPlanner {
       ways += smallerDrawings.first(where: fits).map { [$0] } ?? []
       // A drawing that goes on stays the same picture.
       if request.drawing?.history == nil, (try? drawing())??.branches == 2 {
-        ways += [Remedy(.noGuidance)].filter(fits)
+        ways += [Remedy(.coarseGuidance), Remedy(.noGuidance)].filter(fits)
       }
     }
     ways += smallerPictures.first(where: fits).map { [$0] } ?? []

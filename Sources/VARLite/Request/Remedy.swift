@@ -14,6 +14,8 @@ public struct Remedy: Sendable, Equatable {
     public static let fewerTokens = Kind(rawValue: "fewerTokens")
     /// Draw a picture of as many pixels as a square with this side has.
     public static let smallerDrawing = Kind(rawValue: "smallerDrawing")
+    /// Guide the coarse scales of a picture alone.
+    public static let coarseGuidance = Kind(rawValue: "coarseGuidance")
     /// Draw with a CFG scale of 1, which is no guidance.
     public static let noGuidance = Kind(rawValue: "noGuidance")
     /// Look at pictures of this many pixels at most.

@@ -73,6 +73,7 @@ extension Request {
     case .int8Cache: changed.kvType = .int8
     case .fewerTokens: changed.text.maximumTokens = remedy.value
     case .smallerPictures: changed.maximumPicturePixels = remedy.value
+    case .coarseGuidance where drawing != nil: changed.drawing?.guidedScales = .coarse
     case .noGuidance where drawing != nil: changed.drawing?.cfgScale = 1
     case .smallerDrawing where drawing != nil:
       changed.drawing?.size = .pixels(remedy.value)

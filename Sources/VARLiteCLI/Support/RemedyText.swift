@@ -25,6 +25,7 @@ enum RemedyText {
     case .int8Cache: "--kv int8"
     case .fewerTokens: "--max-tokens \(remedy.value)"
     case .smallerDrawing: "--size \(remedy.value) (a smaller size)"
+    case .coarseGuidance: "--fast 1"
     case .noGuidance: "--cfg-scale 1"
     case .smallerPictures: "--max-pixels \(remedy.value)"
     case .largerBudget: "--ram \(remedy.value >> 20)M"
