@@ -18,7 +18,7 @@ enum BuiltInRecipes {
           { "match": "vargpt_gen.blocks.**", "layers": ["first:2", "last:2"], "precision": "int8", "optional": true, "why": "errors at either end reach the bits undamped" },
           { "match": ["model.layers.*.self_attn.k_proj.weight", "model.layers.*.self_attn.v_proj.weight"], "layers": ["first:1", "last:1"], "precision": "int8", "why": "their keys carry huge biases, and values serve several query heads" },
           { "match": "model.layers.*.mlp.down_proj.weight", "layers": ["first:2", "last:2"], "precision": "int8", "why": "outlier inputs at either end" },
-          { "match": "**", "component": "projector", "precision": "int8", "why": "a hundredth of the bytes, a third to half of a picture's errors" },
+          { "match": "**", "component": "projector", "precision": "int8", "why": "a hundredth of the bytes, a quarter of the errors of a picture" },
           { "match": "**", "precision": "int4", "why": "the bulk of the bytes" } ] }
       """#
     ),
@@ -32,7 +32,7 @@ enum BuiltInRecipes {
           { "match": "**", "component": "vae.decoder", "precision": "int8", "group_size": 128, "why": "half the bytes of f16, 55 dB PSNR against f32" },
           { "match": "**", "component": "vae.encoder", "precision": "f16", "why": "its signs are the bits of a picture" },
           { "match": ["vargpt_gen.head.weight", "vargpt_gen.word_embed.weight"], "precision": "f16", "why": "bits are decided here" },
-          { "match": "**", "component": "projector", "precision": "int8", "why": "a hundredth of the bytes, a third to half of a picture's errors" },
+          { "match": "**", "component": "projector", "precision": "int8", "why": "a hundredth of the bytes, a quarter of the errors of a picture" },
           { "match": "**", "precision": "int4" } ] }
       """#
     ),
@@ -46,7 +46,7 @@ enum BuiltInRecipes {
           { "match": "**", "component": "vae.decoder", "precision": "int8", "group_size": 128, "why": "half the bytes of f16, 55 dB PSNR against f32" },
           { "match": "**", "component": "vae.encoder", "precision": "f16", "why": "its signs are the bits of a picture" },
           { "match": ["vargpt_gen.head.weight", "vargpt_gen.word_embed.weight"], "precision": "f16", "why": "bits are decided here" },
-          { "match": "**", "component": "projector", "precision": "int8", "why": "a hundredth of the bytes, a third to half of a picture's errors" },
+          { "match": "**", "component": "projector", "precision": "int8", "why": "a hundredth of the bytes, a quarter of the errors of a picture" },
           { "match": "**", "precision": "int4", "group_size": 128 } ] }
       """#
     ),
