@@ -1,5 +1,6 @@
 import CVARKernels
 import VARCheckpoint
+import VARModels
 import VARQuantization
 import VQ4Format
 
@@ -13,12 +14,19 @@ import VQ4Format
 /// | `NAME.means` | inputs | mean of each input |
 /// | `NAME.largest` | inputs | largest magnitude of each input |
 /// | `NAME.counts` | 3 | tokens, sum of their weights, kurtosis |
+/// | `NAME.drift` | whole blocks | mean of `(x - x_q) x_qᵀ` (`InputDrift`) |
+/// | `NAME.drift_means` | inputs | mean of `x - x_q` of each input |
+///
+/// The last two are there for the generator's inputs where its layers were rounded one after the other: `x_q` is what a
+/// layer gets from rounded ones, `x` what it gets from the original ones, and all else is of `x_q`.
 ///
 /// Its metadata are `calibration`, the version of this format, `model`, the content hash of the model that ran,
-/// `block`, the columns of a block, and `content`, the hash of all behind the header. An input that no token reached
-/// has counts of 0.
+/// `block`, the columns of a block, and `content`, the hash of all behind the header; in version 2, which has drifts,
+/// also `recipe` and `rounding`, name and identity of what rounded the generator (`GeneratorRounding`). An input that
+/// no token reached has counts of 0.
 package struct CalibrationFile: Sendable {
-  package static let version = "1"
+  /// Without drifts and with them.
+  package static let versions = (plain: "1", withDrifts: "2")
   private static let maximumBlockCols = 4096
 
   package let path: String
@@ -28,9 +36,22 @@ package struct CalibrationFile: Sendable {
   package let modelHash: String
   /// What conversions are told apart by: a hash of places, counts and the content's hash.
   package let identity: String
+  /// The recipe that rounded the generator; nil where the file serves every recipe.
+  package let recipe: RecipeReference?
   /// The inputs that were counted.
   package let inputs: [Input]
   private let tensors: [String: CheckpointTensor]
+
+  /// A recipe as a calibration for it names it.
+  package struct RecipeReference: Sendable {
+    package let name: String
+    /// That of its `GeneratorRounding`.
+    package let identity: String
+
+    package init(name: String, identity: String) {
+      (self.name, self.identity) = (name, identity)
+    }
+  }
 
   /// What was counted of an input.
   package struct Input: Sendable {
@@ -50,9 +71,16 @@ package struct CalibrationFile: Sendable {
         .unsupportedFormat, path: path, "\(detail); make it with varconvert calibrate")
     }
     guard let version = file.metadata["calibration"] else { throw fail("is no calibration") }
-    guard version == Self.version else {
-      throw fail("is a calibration of version \(version), \(Self.version) is read")
+    let hasDrifts = version == Self.versions.withDrifts
+    guard hasDrifts || version == Self.versions.plain else {
+      throw fail(
+        "is a calibration of version \(version), \(Self.versions.plain) and "
+          + "\(Self.versions.withDrifts) are read")
     }
+    recipe =
+      hasDrifts
+      ? RecipeReference(
+        name: file.metadata["recipe"] ?? "", identity: file.metadata["rounding"] ?? "") : nil
     let blockText = file.metadata["block"] ?? ""
     guard let block = Int(blockText), (128...Self.maximumBlockCols).contains(block),
       block % 128 == 0
@@ -103,17 +131,14 @@ package struct CalibrationFile: Sendable {
   /// - Parameter hasBias: whether the layer has a bias, which makes good what is wrong on average.
   /// - Throws: `CheckpointError` where they do not belong to an input of `cols` columns.
   package func moments(of input: String, cols: Int, hasBias: Bool) throws -> SecondMoments? {
-    guard let block = usedBlockCols(of: input, cols: cols),
-      let moments = try storedMoments(of: input, cols: cols)?.cut(blockCols: block)
-    else { return nil }
-    guard hasBias else { return moments }
-    let means = try columns(of: input).means
-    guard means.count == cols else {
+    guard let moments = try storedMoments(of: input, cols: cols) else { return nil }
+    let means = hasBias ? try columns(of: input).means : nil
+    guard means?.count ?? cols == cols else {
       throw CheckpointError(
         .invalidShape, path: path, tensor: input,
-        "has \(means.count) means, the layer \(cols) inputs; calibrate this model")
+        "has \(means?.count ?? 0) means, the layer \(cols) inputs; calibrate this model")
     }
-    return moments.centred(on: means)
+    return moments.forRounding(means: means)
   }
 
   /// The second moments of an input as they are in the file; nil where none were counted.
@@ -129,7 +154,23 @@ package struct CalibrationFile: Sendable {
     }
     let triangles = try finite(tensor)
     return SecondMoments(
-      cols: cols, blockCols: block, tokenCount: counted.tokenCount, triangles: triangles)
+      cols: cols, blockCols: block, tokenCount: counted.tokenCount, triangles: triangles,
+      drift: try drift(of: input, cols: cols, blockCols: block))
+  }
+
+  /// Whether the drift of an input is known.
+  func hasDrift(of input: String) -> Bool { recipe != nil && tensors[input + ".drift"] != nil }
+
+  private func drift(of input: String, cols: Int, blockCols: Int) throws -> InputDrift? {
+    guard recipe != nil, let products = tensors[input + ".drift"] else { return nil }
+    guard let means = tensors[input + ".drift_means"], means.elementCount == cols,
+      products.elementCount == InputDrift.valueCount(cols: cols, blockCols: blockCols)
+    else {
+      throw CheckpointError(
+        .invalidShape, path: path, tensor: input,
+        "has a drift of another shape than its moments; calibrate again")
+    }
+    return InputDrift(products: try finite(products), means: try finite(means))
   }
 
   /// Means and largest magnitudes of the columns of an input.
@@ -155,43 +196,49 @@ package struct CalibrationFile: Sendable {
 
   private func input(_ name: String) -> Input? { inputs.first { $0.name == name } }
 
-  /// Tokens that a column of a block needs: with fewer the products of columns say little.
-  private static let tokensPerColumn = 2
-
   /// Columns of the blocks in which weights of an input are rounded: those of the file, fewer where so many columns
   /// have too few tokens, nil where even 128 have.
   package func usedBlockCols(of name: String, cols: Int) -> Int? {
     guard let input = input(name) else { return nil }
-    let stored = min(blockCols, cols)
-    let enough = input.tokenCount / Self.tokensPerColumn
-    if enough >= stored { return stored }
-    // A smaller block lies within one of the file.
-    return stride(from: 128, to: stored, by: 128).filter {
-      $0 <= enough && (stored == cols || stored % $0 == 0)
-    }.max()
+    return SecondMoments.usedBlockCols(
+      tokenCount: input.tokenCount, cols: cols, blockCols: blockCols)
   }
 }
 
 extension ConversionPlan.Row {
-  /// Whether the tensor is rounded by what a calibration knows of its input.
+  /// Whether the tensor is rounded or corrected by what a calibration knows of its input.
   func isCompensated(by calibration: CalibrationFile?) -> Bool {
     guard let calibration, mayBeCompensated else { return false }
+    guard precision.isInteger || calibration.hasDrift(of: input) else { return false }
     return calibration.usedBlockCols(of: input, cols: cols) != nil
   }
 
-  private var mayBeCompensated: Bool {
-    precision.isInteger && layout == .tiles && rounding == .compensated
-  }
+  private var mayBeCompensated: Bool { layout == .tiles && rounding == .compensated }
 
   /// What is to be said of a tensor whose input has too few tokens for the blocks of a calibration.
   func shortage(of calibration: CalibrationFile) -> String? {
     // Convolutions are never counted.
-    guard mayBeCompensated, input == name, shape.count == 2 else { return nil }
+    guard mayBeCompensated, precision.isInteger, input == name, shape.count == 2 else {
+      return nil
+    }
     let used = calibration.usedBlockCols(of: input, cols: cols)
     guard used != min(calibration.blockCols, cols) else { return nil }
     let tokens = calibration.inputs.first { $0.name == input }?.tokenCount ?? 0
     return "\(name): \(tokens) tokens, "
       + (used.map { "rounded in blocks of \($0) columns" } ?? "rounded to the nearest")
+  }
+}
+
+extension CalibrationFile {
+  /// Throws `CheckpointError` where the calibration is for a recipe that rounds the generator in another way.
+  func require(_ recipe: Recipe, _ tensors: [TensorSpecification]) throws {
+    guard let made = self.recipe else { return }
+    guard try GeneratorRounding(recipe, tensors).identity == made.identity else {
+      throw CheckpointError(
+        .unsupportedFormat, path: path,
+        "is for recipe \(made.name), and \(recipe.name) rounds the generator in another way; "
+          + "calibrate for it, or for every recipe")
+    }
   }
 }
 

@@ -68,6 +68,7 @@ package struct Conversion: Sendable {
       checkpoint.tensors.map { ($0.name, $0.byteCount) },
       uniquingKeysWith: { first, _ in first })
     plan = try ConversionPlan(mapping: mapping, recipe: options.recipe, sizes: sizes)
+    try options.calibration?.require(options.recipe, mapping.entries.map(\.specification))
     memory = MemoryNeeds(
       rows: plan.rows, entries: mapping.entries,
       tokenizerByteCount: Metadata.estimatedByteCount(of: checkpoint),

@@ -27,6 +27,8 @@ package struct ConversionCheck: Sendable {
   /// How many times their limit weights may be off that a calibration rounded: they make errors good by each other, not
   /// each its own. `varlite accuracy` measures what that is worth.
   private static let compensatedLimit = 2.0
+  /// What is added to the limit of weights that make up for the drift of their inputs: they are not what they were.
+  private static let correctedShare = 0.1
 
   /// Opens both sides and finds out what each tensor should be.
   ///
@@ -51,23 +53,21 @@ package struct ConversionCheck: Sendable {
     _ mapping: SourceMapping, _ file: VQ4File, _ recipe: Recipe
   ) throws -> [String: Double] {
     let weights = mapping.entries.map(\.specification).filter { $0.kind != .vector }
-    let decisions = try recipe.decisions(
-      for: weights.map {
-        Recipe.Subject(name: $0.name, component: $0.component.rawValue, layer: $0.layer)
-      })
-    let isCalibrated = try file.jsonAttachment("provenance")["calibration"] != nil
+    let decisions = try recipe.decisions(for: weights.map(Recipe.Subject.init))
+    let provenance = try file.jsonAttachment("provenance")
+    let isCalibrated = provenance["calibration"] != nil
+    let isCorrected = provenance["calibrated_for"] != nil
     var limits: [String: Double] = [:]
     for (weight, decision) in zip(weights, decisions) {
       guard let index = file.tensorIndex(named: weight.name) else { continue }
       let precision = Precision(file.tensors[index].description.elementType)
       let limit = recipe.limit(rule: decision.rule, precision: precision)
-      guard isCalibrated, precision.isInteger, weight.kind == .matrix,
+      limits[weight.name] = limit
+      let corrected = isCorrected && GeneratorRounding.drifts(weight)
+      guard isCalibrated, precision.isInteger || corrected, weight.kind == .matrix,
         decision.rounding == .compensated
-      else {
-        limits[weight.name] = limit
-        continue
-      }
-      limits[weight.name] = limit * compensatedLimit
+      else { continue }
+      limits[weight.name] = limit * compensatedLimit + (corrected ? correctedShare : 0)
       // It has taken what was wrong on average.
       limits[String(weight.name.dropLast(".weight".count)) + ".bias"] = .infinity
     }
@@ -148,11 +148,7 @@ private struct RowComparison {
     self.tensor = tensor
     self.order = order
     let description = file.tensors[index].description
-    format = WeightFormat(
-      precision: Precision(description.elementType),
-      layout: description.layout == .tiles ? .tiles : .table, rows: description.rows,
-      cols: description.cols, groupSize: description.groupSize
-    ).with(codebook: description.codebook)
+    format = WeightFormat(description)
     func stream(_ role: VQ4StreamRole) throws -> [UInt8] {
       try HeapMemory.requireForConversion(description.byteCount(of: role))
       var bytes = [UInt8](repeating: 0, count: description.byteCount(of: role))
@@ -232,6 +228,17 @@ private struct RowComparison {
   }
 }
 
+extension WeightFormat {
+  /// How a matrix or table of a file is stored.
+  package init(_ description: VQ4TensorDescription) {
+    self = WeightFormat(
+      precision: Precision(description.elementType),
+      layout: description.layout == .tiles ? .tiles : .table, rows: description.rows,
+      cols: description.cols, groupSize: description.groupSize
+    ).with(codebook: description.codebook)
+  }
+}
+
 extension WeightError {
   fileprivate mutating func add(_ original: Float, _ stored: Float) {
     let difference = Double(original) - Double(stored)
@@ -242,7 +249,7 @@ extension WeightError {
 
 extension Precision {
   /// The precision of a tensor in a file.
-  init(_ type: VQ4ElementType) {
+  package init(_ type: VQ4ElementType) {
     switch type {
     case .int4: self = .int4
     case .int8: self = .int8

@@ -95,11 +95,7 @@ extension ConversionPlan {
   init(mapping: SourceMapping, recipe: Recipe, sizes: [String: Int]) throws(QuantizationError) {
     let weights = mapping.entries.filter { $0.specification.kind != .vector }
     let decisions = try recipe.decisions(
-      for: weights.map {
-        Recipe.Subject(
-          name: $0.specification.name, component: $0.specification.component.rawValue,
-          layer: $0.specification.layer)
-      })
+      for: weights.map { Recipe.Subject($0.specification) })
     var next = 0
     rows = mapping.entries.map { entry in
       if entry.specification.kind == .vector { return Row(vector: entry) }
@@ -129,19 +125,12 @@ extension ConversionPlan.Row {
   fileprivate init(weight entry: SourceMapping.Entry, decision: Recipe.Decision) {
     let specification = entry.specification
     let cols = specification.shape.dropFirst().reduce(1, *)
-    var precision = decision.precision
-    var groupSize = 0
+    let (precision, groupSize) = decision.storage(cols: cols)
     var notes = entry.note.isEmpty ? [] : [entry.note]
-    if precision.isInteger {
-      if let found = precision.groupSize(wanted: decision.groupSize, cols: cols) {
-        groupSize = found
-        if found != decision.groupSize {
-          notes.append("group \(found): \(decision.groupSize) does not divide \(cols)")
-        }
-      } else {
-        notes.append("f16: no group divides \(cols)")
-        precision = .f16
-      }
+    if precision != decision.precision {
+      notes.append("f16: no group divides \(cols)")
+    } else if precision.isInteger, groupSize != decision.groupSize {
+      notes.append("group \(groupSize): \(decision.groupSize) does not divide \(cols)")
     }
     self.init(
       entry, decision: decision, precision: precision, groupSize: groupSize,

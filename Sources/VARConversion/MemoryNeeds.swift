@@ -64,11 +64,16 @@ package struct MemoryNeeds: Sendable {
       if plan.isCompensated(by: options.calibration), let calibration = options.calibration {
         // The moments are read as they are stored.
         let block = min(calibration.blockCols, plan.cols)
+        let hasDrift = calibration.hasDrift(of: plan.input)
         compensation.all = max(
-          compensation.all, Compensation.byteCount(cols: plan.cols, blockCols: block))
-        compensation.worker = max(
-          compensation.worker,
-          Compensation.workerByteCount(blockCols: block, groupSize: plan.groupSize))
+          compensation.all,
+          Compensation.byteCount(cols: plan.cols, blockCols: block, hasDrift: hasDrift))
+        let rounder =
+          plan.precision.isInteger
+          ? Compensation.workerByteCount(blockCols: block, groupSize: plan.groupSize) : 0
+        let corrector =
+          hasDrift ? Compensation.correctorByteCount(cols: plan.cols, blockCols: block) : 0
+        compensation.worker = max(compensation.worker, rounder + corrector)
       }
       let perRow = (sizes.streams.scales + sizes.streams.superscales + rowCount - 1) / rowCount
       scales = max(scales, (plan.shape[0] + WeightFormat.unitRowCount) * perRow)

@@ -96,6 +96,7 @@ struct Metadata {
       ("converter", .string("varconvert \(PackageVersion.text)")), ("shards", .array(shards)),
     ]
     if let calibration { members.append(("calibration", .string(calibration.identity))) }
+    if let recipe = calibration?.recipe { members.append(("calibrated_for", .string(recipe.name))) }
     if !checkpoint.adapters.isEmpty { members.append(("adapters", adapters(of: checkpoint))) }
     return Array(JSONValue.object(JSONObject(members)).text.utf8)
   }

@@ -65,6 +65,12 @@ package struct Recipe: Sendable, Equatable {
     package let rounding: Rounding
     /// Largest magnitude of the entries of an int4 codebook; nil lets the conversion choose.
     package let codebookRange: Int?
+
+    /// How a weight of so many inputs is stored: where no allowed group divides them, f16 takes the place of integers.
+    package func storage(cols: Int) -> (precision: Precision, groupSize: Int) {
+      guard precision.isInteger else { return (precision, 0) }
+      return precision.groupSize(wanted: groupSize, cols: cols).map { (precision, $0) } ?? (.f16, 0)
+    }
   }
 
   /// The relative RMS error that `check` accepts for a weight decided by `rule` and stored as `precision`.

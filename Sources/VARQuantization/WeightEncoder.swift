@@ -10,9 +10,10 @@ package final class WeightEncoder {
   private var tileSuperscales: [UInt16]
   private var row: [UInt16]
   private let rounder: CompensatedRounder?
+  private let corrector: DriftCorrector?
 
   /// - Parameters:
-  ///   - compensation: what integers in tiles are rounded with; nil rounds to the nearest.
+  ///   - compensation: what weights in tiles are corrected and integers rounded with; nil rounds to the nearest.
   ///   - isa: the instruction set that quantizes; the result does not depend on it.
   package init(
     format: WeightFormat, compensation: Compensation? = nil, isa: cvar_isa = cvar_isa_best()
@@ -22,6 +23,8 @@ package final class WeightEncoder {
     let isCompensated = format.precision.isInteger && format.layout == .tiles
     rounder =
       isCompensated ? compensation.map { CompensatedRounder(format, $0, isa: isa) } : nil
+    let correction = format.layout == .tiles ? compensation?.correction : nil
+    corrector = correction.map { DriftCorrector($0, cols: format.cols, isa: isa) }
     quantizers = cvar_weight_quantizers_for(isa).pointee
     func words(_ byteCount: Int) -> [UInt16] {
       [UInt16](repeating: 0, count: (byteCount + 1) / 2)
@@ -57,6 +60,7 @@ package final class WeightEncoder {
   /// - Parameters:
   ///   - name: the weight, for errors.
   ///   - firstRow: index of the first row in the weight, for errors.
+  /// - Returns: errors are those of rounding alone, what corrects for drift not included.
   /// - Throws: `notFinite` or `tooLarge`.
   package func encode(
     _ x: UnsafePointer<Float>, rowCount: Int, into output: Output, name: String, firstRow: Int
@@ -69,6 +73,25 @@ package final class WeightEncoder {
         "row \(firstRow + bad / format.cols), column \(bad % format.cols) is not a finite number; "
           + "the checkpoint is damaged, fetch it again")
     }
+    guard let corrector else {
+      return try round(x, rowCount: rowCount, into: output, name: name, firstRow: firstRow)
+    }
+    var result = Result<WeightError, QuantizationError>.success(WeightError())
+    let shifts = corrector.correct(x, rowCount: rowCount) { target in
+      result = Result { () throws(QuantizationError) in
+        try round(target, rowCount: rowCount, into: output, name: name, firstRow: firstRow)
+      }
+    }
+    var error = try result.get()
+    error.outputShifts =
+      error.outputShifts.isEmpty ? shifts : zip(error.outputShifts, shifts).map { $0 + $1 }
+    return error
+  }
+
+  /// Encodes rows as they are.
+  private func round(
+    _ x: UnsafePointer<Float>, rowCount: Int, into output: Output, name: String, firstRow: Int
+  ) throws(QuantizationError) -> WeightError {
     if format.precision == .f32 { return copy(x, rowCount, output) }
     var errors = [cvar_weight_error](
       repeating: cvar_weight_error(squared_error: 0, squared_sum: 0), count: rowCount)

@@ -7,6 +7,7 @@ struct JobPreparation: Sendable {
     let input: String
     /// Whether it counts on a bias.
     let isCentred: Bool
+    let isForIntegers: Bool
     let value: Compensation
   }
 
@@ -19,15 +20,24 @@ struct JobPreparation: Sendable {
   let moments: SecondMoments?
 
   func findCodebook() -> [Int8]? {
-    codebook ?? sample.map { SampleRows.codebook(of: $0, row: job.row) }
+    codebook
+      ?? sample.map {
+        CodebookSample.codebook(
+          of: $0, cols: job.row.cols, groupSize: job.row.groupSize, range: job.row.codebookRange)
+      }
   }
 
   /// - Parameter known: what was found last.
   func findCompensation(known: KnownCompensation?) -> KnownCompensation? {
     guard let moments else { return nil }
-    let isCentred = !moments.means.isEmpty
-    if let known, known.input == job.row.input, known.isCentred == isCentred { return known }
+    let (isCentred, isForIntegers) = (!moments.means.isEmpty, job.row.precision.isInteger)
+    if let known, known.input == job.row.input, known.isCentred == isCentred,
+      known.isForIntegers == isForIntegers
+    {
+      return known
+    }
     return KnownCompensation(
-      input: job.row.input, isCentred: isCentred, value: Compensation(moments))
+      input: job.row.input, isCentred: isCentred, isForIntegers: isForIntegers,
+      value: Compensation(moments, isForIntegers: isForIntegers))
   }
 }

@@ -100,7 +100,7 @@ struct ChunkSizes {
 
 extension Precision {
   /// The same precision in a file.
-  var elementType: VQ4ElementType {
+  package var elementType: VQ4ElementType {
     switch self {
     case .int4: .int4
     case .int8: .int8

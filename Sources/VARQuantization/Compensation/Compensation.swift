@@ -1,6 +1,7 @@
 import CVARKernels
 
-/// What a weight is rounded with where its inputs are known: error feedback for each block of them.
+/// What a weight is rounded with where its inputs are known: error feedback for each block of them, and a correction
+/// for their drift.
 ///
 /// Made once for all weights of one input; it never changes.
 package final class Compensation: Sendable {
@@ -10,11 +11,20 @@ package final class Compensation: Sendable {
   let blockCols: Int
   /// Means of the inputs; empty where no bias makes good what is wrong on average.
   let means: [Float]
+  /// nil where no drift of the inputs is known.
+  let correction: DriftCorrection?
 
-  package init(_ moments: SecondMoments, steps: CompensationSteps = CompensationSteps()) {
-    feedback = moments.blocks.enumerated().map {
-      ErrorFeedback(columns: $1, triangle: moments.triangle($0))
-    }
+  /// - Parameter isForIntegers: false for weights that stay floats: they get the correction and no feedback.
+  package init(
+    _ moments: SecondMoments, isForIntegers: Bool = true,
+    steps: CompensationSteps = CompensationSteps()
+  ) {
+    feedback =
+      isForIntegers
+      ? moments.blocks.enumerated().map {
+        ErrorFeedback(columns: $1, triangle: moments.triangle($0))
+      } : []
+    correction = DriftCorrection(moments, isForIntegers: isForIntegers)
     self.steps = steps
     blockCols = moments.blocks[0].count
     means = moments.means
@@ -23,7 +33,9 @@ package final class Compensation: Sendable {
 
 extension Compensation {
   /// Bytes of memory that the compensation of an input takes while it is made, the moments included.
-  package static func byteCount(cols: Int, blockCols: Int) -> Int {
+  ///
+  /// - Parameter hasDrift: whether the drift of the input is known.
+  package static func byteCount(cols: Int, blockCols: Int, hasDrift: Bool) -> Int {
     let counts = SecondMoments.blockRanges(cols: cols, blockCols: blockCols).map(\.count)
     let values = counts.reduce(0) { $0 + $1 * $1 }
     let largest = counts.max() ?? 0
@@ -31,12 +43,20 @@ extension Compensation {
     return values * 8 + largest * largest * 8
       // As they are stored, cut, and about their means.
       + 3 * SecondMoments.valueCount(cols: cols, blockCols: blockCols) * 4
+      // Products of the drift as often, the correction, and the block at work: as it is stored, its factor, turned,
+      // and the solution.
+      + (hasDrift ? values * 4 * 4 + largest * largest * 24 : 0)
   }
 
   /// Bytes of memory that each thread takes besides, for blocks of so many columns.
   package static func workerByteCount(blockCols: Int, groupSize: Int) -> Int {
     let groups = blockCols / groupSize
     return (12 * blockCols + 4 * groups + groups * groups) * MemoryLayout<Lanes>.stride
+  }
+
+  /// The same of what corrects for drift.
+  package static func correctorByteCount(cols: Int, blockCols: Int) -> Int {
+    (2 * blockCols + cols) * MemoryLayout<Lanes>.stride
   }
 }
 

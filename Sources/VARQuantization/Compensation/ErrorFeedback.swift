@@ -65,52 +65,6 @@ struct ErrorFeedback: Sendable {
       }
     }
     self.moments = moments
-    square.withUnsafeMutableBufferPointer {
-      Self.factorize($0.baseAddress!, count, least: added / 2)
-    }
-    factor = square.map { Float($0) }
-  }
-
-  /// Rows that are eliminated together, so that the rest passes the cache once for all of them.
-  private static let panelRows = 32
-
-  /// `a = Fᵀ D F`, from the last row to the first; `F` takes the place of the lower triangle.
-  ///
-  /// - Parameter least: of pivots; what is added to the diagonal keeps them above.
-  private static func factorize(
-    _ a: UnsafeMutablePointer<Double>, _ count: Int, least: Double
-  ) {
-    var end = count
-    while end > 0 {
-      let first = max(0, end - panelRows)
-      var pivots = [Double](repeating: 0, count: end - first)
-      for row in (first..<end).reversed() {
-        let values = a + row * count
-        // What the rows after it have taken away already leaves a positive rest but for rounding.
-        let pivot = max(values[row], least)
-        pivots[row - first] = pivot
-        for column in 0..<row { values[column] /= pivot }
-        // The rows of the panel go on at once, those before it when the panel is done.
-        for other in first..<row {
-          subtract(values, times: pivot * values[other], from: a + other * count, other + 1)
-        }
-      }
-      for other in 0..<first {
-        for row in (first..<end).reversed() {
-          let values = a + row * count
-          subtract(
-            values, times: pivots[row - first] * values[other], from: a + other * count, other + 1)
-        }
-      }
-      end = first
-    }
-  }
-
-  /// `y -= x * factor` for the first `count` values.
-  @inline(__always) private static func subtract(
-    _ x: UnsafePointer<Double>, times factor: Double, from y: UnsafeMutablePointer<Double>,
-    _ count: Int
-  ) {
-    for index in 0..<count { y[index] -= x[index] * factor }
+    factor = SymmetricFactor(square, count: count, least: added / 2).values.map { Float($0) }
   }
 }

@@ -19,8 +19,12 @@ package struct SecondMoments: Sendable {
   /// Means of the inputs, where the triangles are about them: what a bias makes good costs nothing. Else empty, and the
   /// triangles are about 0.
   package private(set) var means: [Float] = []
+  /// How far the inputs are from those that the original weights get; nil where they are these.
+  package private(set) var drift: InputDrift?
 
-  package init(cols: Int, blockCols: Int, tokenCount: Int, triangles: [Float]) {
+  package init(
+    cols: Int, blockCols: Int, tokenCount: Int, triangles: [Float], drift: InputDrift? = nil
+  ) {
     precondition(
       triangles.count == Self.valueCount(cols: cols, blockCols: blockCols),
       "the triangles of all blocks")
@@ -28,6 +32,12 @@ package struct SecondMoments: Sendable {
     self.blockCols = blockCols
     self.tokenCount = tokenCount
     self.triangles = triangles
+    self.drift = drift
+    precondition(
+      drift.map {
+        $0.products.count == InputDrift.valueCount(cols: cols, blockCols: blockCols)
+          && $0.means.count == cols
+      } ?? true, "the products of all blocks")
   }
 
   package static func blockRanges(cols: Int, blockCols: Int) -> [Range<Int>] {
@@ -56,7 +66,8 @@ package struct SecondMoments: Sendable {
       }
     }
     var moments = SecondMoments(
-      cols: cols, blockCols: blockCols, tokenCount: tokenCount, triangles: values)
+      cols: cols, blockCols: blockCols, tokenCount: tokenCount, triangles: values,
+      drift: drift?.centred(on: means, blocks))
     moments.means = means
     return moments
   }
@@ -77,9 +88,37 @@ package struct SecondMoments: Sendable {
       }
     }
     var moments = SecondMoments(
-      cols: cols, blockCols: blockCols, tokenCount: tokenCount, triangles: values)
+      cols: cols, blockCols: blockCols, tokenCount: tokenCount, triangles: values,
+      drift: drift?.cut(cols: cols, from: self.blockCols, to: blockCols))
     moments.means = means
     return moments
+  }
+
+  /// Tokens that a column of a block needs: with fewer the products of columns say little.
+  private static let tokensPerColumn = 2
+
+  /// Columns of the blocks in which weights of an input are rounded: those that are known, fewer where so many columns
+  /// have too few tokens, nil where even 128 have.
+  package static func usedBlockCols(tokenCount: Int, cols: Int, blockCols: Int) -> Int? {
+    let known = min(blockCols, cols)
+    let enough = tokenCount / tokensPerColumn
+    if enough >= known { return known }
+    // A smaller block lies within one of those that are known.
+    return stride(from: 128, to: known, by: 128).filter {
+      $0 <= enough && (known == cols || known % $0 == 0)
+    }.max()
+  }
+
+  /// What weights are rounded by: in blocks that the tokens are enough for, and about the means where a bias makes good
+  /// what is wrong on average; nil where the tokens are too few.
+  ///
+  /// - Parameter means: of the inputs; nil for a layer without a bias.
+  package func forRounding(means: [Float]?) -> SecondMoments? {
+    guard
+      let block = Self.usedBlockCols(tokenCount: tokenCount, cols: cols, blockCols: blockCols)
+    else { return nil }
+    let moments = cut(blockCols: block)
+    return means.map(moments.centred) ?? moments
   }
 
   /// The columns of each block.
