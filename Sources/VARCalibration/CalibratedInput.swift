@@ -1,3 +1,5 @@
+import VARQuantization
+
 /// What was counted of one input.
 package struct CalibratedInput {
   package let cols: Int
@@ -12,8 +14,10 @@ package struct CalibratedInput {
   package internal(set) var kurtosis: Double
   /// Mean of `x xᵀ`, as `SecondMoments` has it.
   package internal(set) var triangles: [Float]
+  /// How far the inputs are from those of the original model; nil where they are these.
+  package internal(set) var drift: InputDrift?
 
-  init(_ moments: InputMoments) {
+  init(_ moments: InputMoments, _ drift: DriftSums? = nil) {
     cols = moments.cols
     blockCols = moments.blockCols
     tokenCount = moments.tokenCount
@@ -26,5 +30,15 @@ package struct CalibratedInput {
     let fourths = moments.columns.reduce(0) { $0 + $1.fourths }
     kurtosis = squares > 0 ? fourths * count / (squares * squares) : 0
     triangles = moments.triangles.map { Float(Double($0) * share) }
+    self.drift = drift?.drift(weightSum: weightSum)
+  }
+
+  /// What weights of the input are rounded by; nil where the tokens are too few.
+  ///
+  /// - Parameter hasBias: whether the layer has a bias.
+  func moments(hasBias: Bool) -> SecondMoments? {
+    SecondMoments(
+      cols: cols, blockCols: blockCols, tokenCount: tokenCount, triangles: triangles, drift: drift
+    ).forRounding(means: hasBias ? means : nil)
   }
 }

@@ -1,7 +1,9 @@
+import VARConversion
 import VARForcedRun
 import VARKernels
 import VARLite
 import VARModels
+import VARQuantization
 import VARSystem
 import VQ4Format
 
@@ -11,19 +13,26 @@ package struct Calibration {
   private let cases: [PreparedCase]
   private let options: ForcedRun.Options
   private let layout: CalibrationLayout
+  private let rounding: GeneratorRounding?
 
   /// Prepares the cases.
   ///
   /// - Parameters:
   ///   - blockCols: columns of a block of second moments.
+  ///   - recipe: what the file is for: it rounds the generator layer by layer, so that the inputs of each are those
+  ///     that it gets from rounded ones. Nil leaves the generator as it is, and the file serves every recipe.
   ///   - options: how all goes.
+  /// - Throws: `QuantizationError` where the recipe does not fit the model, `VARLiteError` where the model's generator
+  ///   is rounded already.
   package init(
-    _ model: Model, cases: [ForcedCase], blockCols: Int, _ options: ForcedRun.Options
+    _ model: Model, cases: [ForcedCase], blockCols: Int, for recipe: Recipe? = nil,
+    _ options: ForcedRun.Options
   ) throws {
     self.model = model
     self.options = options
+    rounding = try recipe.map { try LayerRounder.rounding($0, of: model) }
     self.cases = try PreparedCase.prepare(cases, model, options)
-    layout = CalibrationLayout(model, blockCols: blockCols)
+    layout = CalibrationLayout(model, blockCols: blockCols, rounding)
   }
 
   /// Tokens of all cases through the language model and through the generator.
@@ -36,14 +45,16 @@ package struct Calibration {
 
   /// Bytes on the disk while it runs: the file and where it stands, old and new.
   package var diskByteCount: Int {
-    fileByteCount + 2 * ForcedRun.stateByteCount(cases, model.configuration)
+    fileByteCount
+      + 2 * ForcedRun.stateByteCount(cases, model.configuration, rounds: rounding != nil)
   }
 
   /// Bytes of memory that the run takes besides the program's: hidden states, weights, buffers and sums.
   package var memoryByteCount: Int {
     let widest = layout.inputs.map { $0.triangleCount }.max() ?? 0
+    let rounder = rounding.map { LayerRounder.byteCount(model, $0, layout) } ?? 0
     // A layer of the language model has four inputs; sums and what is written of them.
-    return ForcedRun.memoryByteCount(cases, model)
+    return ForcedRun.memoryByteCount(cases, model, rounds: rounding != nil) + rounder
       + 4 * 2 * widest * MemoryLayout<Float>.stride
       + 4 * Compute.maximumBlockRows * (layout.inputs.map(\.cols).max() ?? 0)
       * MemoryLayout<Float>.stride
@@ -91,8 +102,9 @@ package struct Calibration {
     if state == nil { try writer.begin() }
     var (savedTime, hasState) = (MonotonicClock.seconds(), state != nil)
     do {
+      let rounder = try rounding.map { try LayerRounder(model, $0, options.residency) }
       let collector = try MomentCollector(
-        model, blockCols: layout.blockCols, emit: { try writer.put($0, $1) },
+        model, blockCols: layout.blockCols, rounder, emit: { try writer.put($0, $1) },
         offer: { state in
           guard MonotonicClock.seconds() - savedTime >= Double(output.secondsBetweenStates) else {
             return
@@ -126,7 +138,8 @@ package struct Calibration {
       return nil
     }
     guard let state = try kept.read() else { return nil }
-    guard ForcedRun.fits(state, cases, model.configuration), writer.canContinue else {
+    let fits = ForcedRun.fits(state, cases, model.configuration, rounds: rounding != nil)
+    guard fits, writer.canContinue else {
       throw CalibrationRefusal(
         problem: "\(kept.path): does not belong to what stands beside it", canContinue: false)
     }
@@ -137,6 +150,7 @@ package struct Calibration {
   private func identity() throws -> String {
     let hash = try StreamHasher()
     hash.update(Array("\(model.contentHash) \(layout.blockCols) \(cases.count)".utf8))
+    if let rounding { hash.update(Array(rounding.identity.utf8)) }
     for item in cases { item.addIdentity(to: { hash.update($0) }) }
     return hash.value.description
   }

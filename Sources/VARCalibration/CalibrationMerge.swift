@@ -11,9 +11,17 @@ package struct CalibrationMerge {
   private let files: [CalibrationFile]
   private let layout: CalibrationLayout
 
-  /// - Throws: `VARLiteError` for files of different models or blocks.
+  /// - Throws: `VARLiteError` for files of different models or blocks, and for those that are for one recipe.
   package init(_ files: [CalibrationFile]) throws(VARLiteError) {
     let first = files[0]
+    for file in files {
+      guard let recipe = file.recipe else { continue }
+      // Each has rounded blocks of its own behind it.
+      throw VARLiteError(
+        .model,
+        "\(file.path): is for recipe \(recipe.name), and such files do not add up; give one "
+          + "calibration all cases")
+    }
     for file in files.dropFirst() {
       guard file.modelHash == first.modelHash else {
         throw VARLiteError(

@@ -67,7 +67,8 @@ final class CalibrationWriter {
     guard let place = places[name] else { preconditionFailure("\(name) is no input of the model") }
     let counts = [Float(input.tokenCount), Float(input.weightSum), Float(input.kurtosis)]
     var next = headerByteCount + place
-    for values in [input.triangles, input.means, input.largest, counts] {
+    let drift = input.drift.map { [$0.products, $0.means] } ?? []
+    for values in [input.triangles, input.means, input.largest, counts] + drift {
       let file = file
       let start = next
       try Self.writing(path) { () throws(SystemError) in

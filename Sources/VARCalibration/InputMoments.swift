@@ -1,4 +1,3 @@
-import CVARKernels
 import VARKernels
 import VARQuantization
 import VARSystem
@@ -50,8 +49,11 @@ final class InputMoments {
           capacity: blockCols * ScaledInput.tileCols)
         defer { products.deallocate() }
         for tile in tiles[range] {
+          let block = blocks[tile.block]
+          let first = block.lowerBound + tile.first
           scaled.multiply(
-            blocks[tile.block], from: tile.first, into: products, instructionSet.kernels)
+            first..<block.upperBound, by: scaled, from: first, into: products,
+            instructionSet.kernels)
           add(
             products, blocks[tile.block].count, tile.first,
             to: triangles.pointer + starts[tile.block])
@@ -125,72 +127,4 @@ struct ColumnSums {
 
 private struct SharedColumns: @unchecked Sendable {
   let pointer: UnsafeMutablePointer<ColumnSums>
-}
-
-/// Lets threads write to places that no two of them share.
-struct SharedPointer: @unchecked Sendable {
-  let pointer: UnsafeMutablePointer<Float>
-  init(_ pointer: UnsafeMutablePointer<Float>) { self.pointer = pointer }
-}
-
-/// Rows times the roots of their weights, in both forms that a product of columns with columns takes.
-private final class ScaledInput: @unchecked Sendable {
-  static let tileCols = Int(CVAR_TILE_ROWS)
-
-  private let rowCount: Int
-  /// `[column][row]`.
-  private let columns: UnsafeMutablePointer<Float>
-  /// `[tile of 16 columns][row][16]`: the layout of a matrix whose outputs are the columns. The last one is filled up
-  /// with zeros.
-  private let tiles: UnsafeMutablePointer<Float>
-
-  init(_ input: Rows, _ weights: ArraySlice<Float>, _ pool: ThreadPool) {
-    rowCount = input.count
-    let tileCount = (input.columns + Self.tileCols - 1) / Self.tileCols
-    columns = .allocate(capacity: input.columns * input.count)
-    let tileValues = tileCount * Self.tileCols * input.count
-    tiles = UnsafeMutableRawPointer.allocate(
-      byteCount: tileValues * MemoryLayout<Float>.stride, alignment: HeapMemory.alignment
-    ).bindMemory(to: Float.self, capacity: tileValues)
-    let roots = weights.map { $0.squareRoot() }
-    pool.parallel(tileCount) { tiles in
-      for tile in tiles { fill(tile, input, roots) }
-    }
-  }
-
-  /// Fills 16 columns in both forms.
-  private func fill(_ tile: Int, _ input: Rows, _ roots: [Float]) {
-    let first = tile * Self.tileCols
-    let count = min(Self.tileCols, input.columns - first)
-    for (row, root) in roots.enumerated() {
-      let values = input[row] + first
-      let lanes = tiles + (tile * rowCount + row) * Self.tileCols
-      for lane in 0..<Self.tileCols {
-        lanes[lane] = lane < count ? values[lane] * root : 0
-        if lane < count { columns[(first + lane) * rowCount + row] = lanes[lane] }
-      }
-    }
-  }
-
-  deinit {
-    columns.deallocate()
-    tiles.deallocate()
-  }
-
-  /// `products[column - first][16]`: of the columns of a block from `first` on with the 16 from `first` on, rows
-  /// ascending.
-  func multiply(
-    _ block: Range<Int>, from first: Int, into products: UnsafeMutablePointer<Float>,
-    _ kernels: UnsafePointer<cvar_kernels>
-  ) {
-    let column = block.lowerBound + first
-    var matrix = cvar_matrix()
-    matrix.type = Int32(CVAR_F32.rawValue)
-    matrix.rows = Int32(CVAR_TILE_ROWS)
-    matrix.cols = Int32(rowCount)
-    matrix.codes = UnsafeRawPointer(tiles + column * rowCount)
-    kernels.pointee.matmul_float(
-      &matrix, columns + column * rowCount, rowCount, 1, 0, Int32(block.count - first), nil,
-      products, Self.tileCols, 0, 1)
-  }
 }

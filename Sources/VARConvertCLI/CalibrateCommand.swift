@@ -5,6 +5,7 @@ import VAREvaluation
 import VARForcedRun
 import VARKernels
 import VARLite
+import VARQuantization
 import VARSharedCLI
 import VARSystem
 
@@ -36,6 +37,15 @@ struct CalibrateCommand: ParsableCommand {
 
   @Flag(help: "Print what calibrations counted, input by input.")
   var statistics = false
+
+  @Option(
+    name: .customLong("for"),
+    help: ArgumentHelp(
+      "Round the generator layer by layer as this recipe does, each layer for what rounded ones "
+        + "give it; the file then serves this recipe alone. The model's generator is in f32, or "
+        + "f16 where the checkpoint has bf16.",
+      valueName: "name|file"), completion: .file(extensions: ["json"]))
+  var recipe: String?
 
   @Option(
     parsing: .unconditional,
@@ -107,6 +117,9 @@ struct CalibrateCommand: ParsableCommand {
     if merge, statistics { throw ValidationError("--merge and --statistics exclude each other.") }
     if force, resume { throw ValidationError("--force and --resume exclude each other.") }
     if output == nil, !statistics { throw ValidationError("name the file to write with -o.") }
+    if recipe != nil, merge || statistics {
+      throw ValidationError("--for goes with a model that runs.")
+    }
     guard merge ? inputs.count > 1 : statistics || inputs.count == 1 else {
       throw ValidationError(
         merge ? "--merge takes two calibrations or more." : "one model runs at a time.")
@@ -141,6 +154,7 @@ struct CalibrateCommand: ParsableCommand {
   }
 
   private func calibrate(_ path: String, to output: String) throws {
+    let recipe = try recipe.map { try Recipe(named: $0) }
     var shared = Runtime.Options(threadCount: threads)
     if let isa { shared.instructionSet = isa }
     let model = try Runtime(options: shared).open(path)
@@ -153,7 +167,7 @@ struct CalibrateCommand: ParsableCommand {
     try withoutActuallyEscaping(show) { progress in
       let calibration = try Calibration(
         model, cases: SceneCases.cases(.calibration, for: model, limit: limit ?? .max) + own,
-        blockCols: block,
+        blockCols: block, for: recipe,
         ForcedRun.Options(
           isCancelled: { isInterrupted.load(ordering: .relaxed) }, progress: progress))
       try require(calibration, output)

@@ -23,7 +23,8 @@ struct CalibrationTable {
     }
     printLine(
       "\(file.path): \(file.inputs.count) inputs, blocks of \(file.blockCols) columns, model "
-        + file.modelHash.printable)
+        + file.modelHash.printable
+        + (file.recipe.map { ", for recipe \($0.name.printable)" } ?? ""))
     let widths = headings.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
     for row in rows {
       printLine(

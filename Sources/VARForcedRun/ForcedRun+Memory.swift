@@ -10,8 +10,13 @@ extension ForcedRun {
   ) -> (language: Int, generator: Int) {
     let scales = scales(configuration)
     let language = cases.reduce(0) { $0 + CaseLayout($1, scales).rowCount }
-    let drawn = cases.count { $0.bits != nil } * scales.reduce(0) { $0 + $1.rowCount }
+    let drawn = cases.count { $0.bits != nil } * rowsPerDrawing(configuration)
     return (language, drawn)
+  }
+
+  /// Rows of one picture in the generator.
+  package static func rowsPerDrawing(_ configuration: VARGPTConfiguration) -> Int {
+    scales(configuration).reduce(0) { $0 + $1.rowCount }
   }
 
   /// The steps of a picture; guidance doubles its rows.
@@ -21,22 +26,25 @@ extension ForcedRun {
   }
 
   /// Bytes of the largest `ForcedRunState`.
+  ///
+  /// - Parameter rounds: whether the watcher rounds the generator, here and below.
   package static func stateByteCount(
-    _ cases: [PreparedCase], _ configuration: VARGPTConfiguration
+    _ cases: [PreparedCase], _ configuration: VARGPTConfiguration, rounds: Bool
   ) -> Int {
     let (language, generator) = tokenCounts(cases, configuration)
     let texts = cases.reduce(0) { $0 + ($1.bits == nil ? 0 : $1.ids.count) }
     let values = [
       patchCount(cases) * configuration.vision.embedDim,
       language * configuration.languageModel.hiddenSize,
-      (generator + texts) * configuration.generator.embedDim,
+      (generator * (rounds ? 2 : 1) + texts) * configuration.generator.embedDim,
     ]
     return (values.max() ?? 0) * MemoryLayout<Float>.stride
   }
 
   /// Whether a state has the shape that a run of these cases has there.
   package static func fits(
-    _ state: ForcedRunState, _ cases: [PreparedCase], _ configuration: VARGPTConfiguration
+    _ state: ForcedRunState, _ cases: [PreparedCase], _ configuration: VARGPTConfiguration,
+    rounds: Bool
   ) -> Bool {
     let scales = scales(configuration)
     let counts: [Int]
@@ -53,8 +61,9 @@ extension ForcedRun {
     case .generator:
       depth = configuration.generator.depth
       let width = configuration.generator.embedDim
+      let tokens = scales.map { $0.rowCount * width }
       counts = cases.filter { $0.bits != nil }.flatMap { item in
-        [(item.ids.count - 1) * width] + scales.map { $0.rowCount * width }
+        [(item.ids.count - 1) * width] + tokens + (rounds ? tokens : [])
       }
     }
     return (0..<depth).contains(state.layer) && state.values.map(\.count) == counts
@@ -77,7 +86,9 @@ extension ForcedRun {
   }
 
   /// Bytes of memory that a run takes besides the program's and its watcher's.
-  package static func memoryByteCount(_ cases: [PreparedCase], _ model: Model) -> Int {
+  package static func memoryByteCount(
+    _ cases: [PreparedCase], _ model: Model, rounds: Bool
+  ) -> Int {
     let configuration = model.configuration
     var vision = MemoryPlan()
     _ = reserveVision(&vision, cases, configuration)
@@ -85,16 +96,26 @@ extension ForcedRun {
     _ = reserveLanguage(&language, cases, configuration, .f32)
     _ = reserveGenerator(&language, cases, configuration, .f32)
     var compute = MemoryPlan()
-    _ = model.reserveCompute(&compute)
+    _ = reserveCompute(&compute, model, rounds: rounds)
     // Values of the patches, embeddings of the pictures, and the text of all drawings in one block of the generator.
     let merged = patchCount(cases) / 4 * configuration.languageModel.hiddenSize
-    let texts = cases.reduce(0) { sum, item in
-      item.bits == nil ? sum : sum + 2 * item.ids.count * 2 * configuration.generator.embedDim
-    }
+    let texts =
+      cases.reduce(0) { sum, item in
+        item.bits == nil ? sum : sum + 2 * item.ids.count * 2 * configuration.generator.embedDim
+      } * (rounds ? 2 : 1)
     let kept = patchCount(cases) * configuration.vision.patchValues + max(merged, texts)
     return max(vision.byteCount, language.byteCount) + compute.byteCount
-      + kept * MemoryLayout<Float>.stride + 2 * stateByteCount(cases, configuration)
+      + kept * MemoryLayout<Float>.stride + 2 * stateByteCount(cases, configuration, rounds: rounds)
       + weightPlan(model, .stream).residentBytes
+  }
+
+  /// Scratch of quantized activations, those of a rounded generator among them.
+  static func reserveCompute(
+    _ plan: inout MemoryPlan, _ model: Model, rounds: Bool
+  ) -> Compute.ScratchIDs {
+    let generator = model.tensors.filter { $0.component == .generator && $0.kind == .matrix }
+    let widest = generator.map { $0.shape[1] }.max() ?? 0
+    return model.reserveCompute(&plan, columns: rounds ? widest : 0)
   }
 
   /// Where weights are while they pass once: a layer at work and one that is read.

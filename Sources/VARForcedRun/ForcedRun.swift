@@ -21,6 +21,10 @@ package final class ForcedRun {
   let weights: ModelWeights
   /// What every forward pass shares.
   let pass: RunContext
+  /// The same where the watcher sees nothing.
+  let unseenPass: RunContext
+  /// The weights with those of the generator that the watcher rounds; nil where it rounds none.
+  let roundedWeights: ModelWeights?
   let watcher: any ForcedRunWatcher
   let options: Options
   private let request: WeightRequest
@@ -58,20 +62,23 @@ package final class ForcedRun {
     weights = try ModelWeights(
       source: model.sources.source(options.residency), tensors: model.tensors)
     request = WeightRequest(id: model.runtime.nextRequestID)
-    (pass, arena) = try Self.context(model, options, watcher)
+    roundedWeights = try watcher.roundedWeights.map {
+      try ModelWeights(source: $0, tensors: model.tensors)
+    }
+    let compute: Compute
+    (compute, arena) = try Self.compute(model, rounds: roundedWeights != nil)
+    pass = RunContext(compute: compute, observer: watcher, isCancelled: options.isCancelled)
+    unseenPass = RunContext(compute: compute, isCancelled: options.isCancelled)
   }
 
-  private static func context(
-    _ model: Model, _ options: Options, _ watcher: any ForcedRunWatcher
-  ) throws -> (RunContext, Arena) {
+  private static func compute(_ model: Model, rounds: Bool) throws -> (Compute, Arena) {
     var plan = MemoryPlan()
-    let scratch = model.reserveCompute(&plan)
+    let scratch = reserveCompute(&plan, model, rounds: rounds)
     guard let arena = Arena(plan) else { throw noMemory(plan.byteCount) }
     let compute = Compute(
       instructionSet: model.runtime.options.instructionSet, pool: try model.runtime.threads(),
       arena: arena, scratch: scratch)
-    let pass = RunContext(compute: compute, observer: watcher, isCancelled: options.isCancelled)
-    return (pass, arena)
+    return (compute, arena)
   }
 
   /// Runs all stages.

@@ -26,16 +26,15 @@ extension ForcedRun {
       ? drawings(earlier?.values ?? [])
       : try readWords(pictures, from: earlier, generator, state)
     guard !drawings.isEmpty else { return }
+    let paths = paths(generator, state)
     for block in (isDrawing ? earlier?.layer ?? 0 : 0)..<configuration.generator.depth {
       try watcher.offer {
-        ForcedRunState(
-          stage: .generator, layer: block, values: drawings.flatMap { [$0.context] + $0.tokens })
+        ForcedRunState(stage: .generator, layer: block, values: drawings.flatMap(\.values))
       }
       report("generator: block \(block + 1) of \(configuration.generator.depth)")
-      try readBlock(block, &drawings, generator, state)
-      try watcher.finishLayer()
+      try readBlock(block, &drawings, paths)
     }
-    try seeBits(drawings, generator, state)
+    try seeBits(drawings, paths)
   }
 
   /// Takes all cases through the language model, and gives the drawings as the generator takes them.
@@ -65,24 +64,13 @@ extension ForcedRun {
     var next = 0
     return cases.indices.filter { cases[$0].bits != nil }.map { index in
       let layout = CaseLayout(cases[index], scales)
-      defer { next += 1 + scales.count }
+      let count = 1 + scales.count * (roundedWeights == nil ? 1 : 2)
+      defer { next += count }
       return Drawing(
         caseIndex: index, layout: layout, context: values[next],
-        tokens: Array(values[next + 1..<next + 1 + scales.count]))
+        tokens: Array(values[next + 1..<next + 1 + scales.count]),
+        roundedTokens: Array(values[next + 1 + scales.count..<next + count]))
     }
-  }
-
-  /// A drawing on its way through the generator.
-  private struct Drawing {
-    /// Which case it is of.
-    let caseIndex: Int
-    let layout: CaseLayout
-    /// Text features of the conditional branch, `[textCount - 1, embedDim]`.
-    var context: [Float]
-    /// Tokens of each scale, both branches, `[rowCount, embedDim]`.
-    var tokens: [[Float]]
-    /// Keys and values of the text features in the block at work.
-    var textKeysAndValues: [Float] = []
   }
 
   private func project(
@@ -110,83 +98,7 @@ extension ForcedRun {
         drawing.tokens.append(Array(state.tokens[..<scale.rowCount].values))
       }
     }
+    if roundedWeights != nil { drawing.roundedTokens = drawing.tokens }
     return drawing
-  }
-
-  private func readBlock(
-    _ block: Int, _ drawings: inout [Drawing], _ generator: ScaleTransformer,
-    _ state: ScaleTransformerState
-  ) throws {
-    let width = model.configuration.generator.embedDim
-    try weights.holding(.generatorBlock(block), apart: true) {
-      for index in drawings.indices {
-        let lengths = Self.textLengths(
-          drawings[index].layout.textCount, model.configuration)
-        var values = [Float](repeating: 0, count: lengths.reduce(0, +) * 2 * width)
-        watcher.begin(TokenKinds(lengths))
-        try drawings[index].context.withRows(columns: width) { context in
-          try values.withMutableRows(columns: 2 * width) {
-            try generator.textKeysAndValues(
-              block: block, context: context, state: state.reading(textLengths: lengths), into: $0,
-              pass)
-          }
-        }
-        drawings[index].textKeysAndValues = values
-      }
-    }
-    try weights.holding(.generatorBlock(block)) {
-      for index in drawings.indices {
-        let layout = drawings[index].layout
-        let state = state.reading(
-          textLengths: Self.textLengths(layout.textCount, model.configuration))
-        drawings[index].textKeysAndValues.withRows(columns: 2 * width) {
-          generator.storeText($0, block: block, state: state, pass)
-        }
-        for scale in layout.scales {
-          watcher.begin(
-            TokenKinds(
-              [Int](repeating: scale.tokenCount, count: scale.branchCount)))
-          try generator.prepareRotary(scale, state: state)
-          try drawings[index].tokens[scale.index].withMutableRows(columns: width) { tokens in
-            state.tokens[..<scale.rowCount].copy(from: tokens)
-            try generator.forward(block: block, scale, state: state, pass)
-            tokens.copy(from: state.tokens[..<scale.rowCount])
-          }
-        }
-        drawings[index].textKeysAndValues = []
-      }
-    }
-  }
-
-  private func seeBits(
-    _ drawings: [Drawing], _ generator: ScaleTransformer, _ state: ScaleTransformerState
-  ) throws {
-    report("generator: head")
-    let configuration = model.configuration.generator
-    let largest = ForcedSchedule(model.configuration).scales.largestTokenCount * 2
-    var logits = [Float](repeating: 0, count: largest * 2 * configuration.codebookDim)
-    let sampling = model.configuration.imageSampling
-    let sampler = BitSampler(
-      cfgScale: Float(sampling.cfgScale), tau: Float(sampling.tau), topP: Float(sampling.topP),
-      isGreedy: true,
-      random: CounterRandom(seed: 0))
-    for drawing in drawings {
-      for scale in drawing.layout.scales {
-        watcher.begin(
-          TokenKinds(
-            [Int](repeating: scale.tokenCount, count: scale.branchCount)))
-        drawing.tokens[scale.index].withRows(columns: configuration.embedDim) {
-          state.tokens[..<scale.rowCount].copy(from: $0)
-        }
-        try logits.withMutableRows(columns: 2 * configuration.codebookDim) {
-          try generator.computeLogits(scale, state: state, into: $0[..<scale.rowCount], pass)
-          let conditional = $0[scale.rows(ofBranch: 0)]
-          sampler.guide(
-            conditional, unconditional: scale.branchCount == 2 ? $0[scale.rows(ofBranch: 1)] : nil)
-          try watcher.see(bitLogits: conditional, scale: scale.index, ofCase: drawing.caseIndex)
-        }
-      }
-    }
-    try watcher.finishLayer()
   }
 }

@@ -5,6 +5,10 @@ import VARTestSupport
 /// `varconvert calibrate`, and conversions by what it wrote.
 @Suite struct CalibrationTests {
   private func calibrate(_ output: String, _ more: String...) throws -> Programs.Result {
+    try calibrate(output, more)
+  }
+
+  private func calibrate(_ output: String, _ more: [String]) throws -> Programs.Result {
     try Programs.varconvert(
       ["calibrate", try Programs.model.get(), "-o", output, "--limit", "1", "--quiet"] + more)
   }
@@ -37,6 +41,46 @@ import VARTestSupport
       try Programs.varlite(["understand", "Who are you?", "-m", compensated, "--quiet"]))
   }
 
+  @Test func aRecipeIsCalibratedFor() throws {
+    let folder = TemporaryDirectory()
+    let recipe = ["--for", "int4"]
+    // Scalar kernels take a minute for it.
+    let other = (InstructionSet.supported.dropFirst().first ?? .best).rawValue
+    for (name, more) in [
+      ("a", ["-t", "1", "--isa", other]), ("b", ["-t", "2"]), ("c", ["-t", "3"]),
+    ] {
+      expectDone(try calibrate(folder.file("\(name).safetensors"), recipe + more))
+      expectDone(
+        try convert(
+          folder.file("\(name).vq4"), "--calibration", folder.file("\(name).safetensors")))
+    }
+    for ending in ["safetensors", "vq4"] {
+      let first = try Fixtures.readFile(folder.file("a.\(ending)"))
+      for other in ["b", "c"] {
+        #expect(try Fixtures.readFile(folder.file("\(other).\(ending)")) == first)
+      }
+    }
+    expectDone(try Programs.varlite(["verify", folder.file("a.vq4")]))
+    expectDone(
+      try Programs.varconvert(
+        ["check", Fixtures.path("tiny"), folder.file("a.vq4"), "--quiet"]))
+    let table = try Programs.varconvert(
+      ["calibrate", "--statistics", folder.file("a.safetensors")])
+    expectDone(table)
+    #expect(table.text.contains("for recipe int4"))
+    let unlike = try convert(
+      folder.file("d.vq4"), "--calibration", folder.file("a.safetensors"), "--group-size", "16")
+    #expect(unlike.status == Programs.Status.badInput, "\(unlike.errorText)")
+    #expect(unlike.errorLines.count == 1 && unlike.errorText.contains("is for recipe int4"))
+    let merged = try Programs.varconvert(
+      ["calibrate", "--merge", "-o", folder.file("d")]
+        + [folder.file("a.safetensors"), folder.file("b.safetensors")])
+    #expect(merged.status == Programs.Status.badInput, "\(merged.errorText)")
+    let unknown = try calibrate(folder.file("d"), ["--for", "int5"])
+    #expect(unknown.status == Programs.Status.usage, "\(unknown.errorText)")
+    #expect(!folder.names().contains { $0.hasPrefix("d") })
+  }
+
   @Test func nothingIsLostAndFaultsAreTold() throws {
     let folder = TemporaryDirectory()
     folder.write("notes", "Keep this.")
@@ -56,7 +100,7 @@ import VARTestSupport
     #expect(folder.names() == ["notes"])
     for more in [
       ["--block", "100"], ["--limit", "0"], ["--save-every", "-1"], ["--force", "--resume"],
-      ["--merge"], ["--merge", "--statistics"], ["-t", "0"],
+      ["--merge"], ["--merge", "--statistics"], ["-t", "0"], ["--statistics", "--for", "int4"],
     ] {
       let result = try Programs.varconvert(
         ["calibrate", try Programs.model.get(), "-o", folder.file("c")] + more)

@@ -1,10 +1,12 @@
 import Testing
 import VARCalibration
+import VARCheckpoint
 import VARConversion
 import VARForcedRun
 import VARKernels
 import VARLite
 import VARModels
+import VARQuantization
 import VARSystem
 import VARTestSupport
 import VARVision
@@ -23,10 +25,11 @@ import VARVision
 
   private func write(
     _ cases: [ForcedCase], _ model: Model, to path: String, resumes: Bool = false,
-    isCancelled: @escaping () -> Bool = { false }
+    for recipe: Recipe? = nil, isCancelled: @escaping () -> Bool = { false }
   ) throws {
-    try Calibration(model, cases: cases, blockCols: 128, Self.options(isCancelled: isCancelled))
-      .write(to: .init(path, resumes: resumes, secondsBetweenStates: 0))
+    try Calibration(
+      model, cases: cases, blockCols: 128, for: recipe, Self.options(isCancelled: isCancelled)
+    ).write(to: .init(path, resumes: resumes, secondsBetweenStates: 0))
   }
 
   /// Weighted sums in f64, one product after the other.
@@ -92,23 +95,26 @@ import VARVision
   private final class Counter: @unchecked Sendable { var left = 0 }
 
   /// How often a run asks whether it is to stop.
-  private func checkCount(_ cases: [ForcedCase], _ model: Model) throws -> Int {
+  private func checkCount(
+    _ cases: [ForcedCase], _ model: Model, for recipe: Recipe? = nil
+  ) throws -> Int {
     let folder = TemporaryDirectory()
     let counter = Counter()
-    try write(cases, model, to: folder.file("c")) {
+    try write(cases, model, to: folder.file("c"), for: recipe) {
       counter.left += 1
       return false
     }
     return counter.left
   }
 
-  @Test func aStoppedRunGoesOnToTheSameBytes() throws {
+  @Test(arguments: [nil, "int4"]) func aStoppedRunGoesOnToTheSameBytes(name: String?) throws {
     let folder = TemporaryDirectory()
     let model = try TinyModel.f32()
     let cases = Self.cases(model)
-    try write(cases, model, to: folder.file("whole"))
+    let recipe = try name.map { try Recipe(builtIn: $0) }
+    try write(cases, model, to: folder.file("whole"), for: recipe)
     let whole = try Fixtures.readFile(folder.file("whole"))
-    let all = try checkCount(cases, model)
+    let all = try checkCount(cases, model, for: recipe)
     let counter = Counter()
     // A run that begins anew asks as often as all its layers do, one that goes on asks less.
     for step in [all / 2, all / 3, all * 9 / 10] {
@@ -116,7 +122,7 @@ import VARVision
       while true {
         counter.left = step
         do {
-          try write(cases, model, to: folder.file("c"), resumes: true) {
+          try write(cases, model, to: folder.file("c"), resumes: true, for: recipe) {
             counter.left -= 1
             return counter.left < 0
           }
@@ -175,12 +181,69 @@ import VARVision
     }
     #expect(throws: CalibrationRefusal.self) { try write(cases, model, to: folder.file("c")) }
     let prepared = try PreparedCase.prepare(cases, model, Self.options())
-    let fits = { ForcedRun.fits($0, prepared, model.configuration) }
+    let fits = { ForcedRun.fits($0, prepared, model.configuration, rounds: false) }
     for stage in ForcedRunState.Stage.allCases {
       #expect(!fits(ForcedRunState(stage: stage, layer: 0, values: [])))
       #expect(!fits(ForcedRunState(stage: stage, layer: .max, values: [[1]])))
     }
     #expect(throws: VARLiteError.self) { try write([], model, to: folder.file("d")) }
+  }
+
+  /// What a layer-by-layer rounding took for the inputs of rounded layers is what they get in the converted model.
+  @Test func roundedInputsAreThoseOfTheConvertedModel() throws {
+    let folder = TemporaryDirectory()
+    let model = try TinyModel.f32()
+    let cases = Self.cases(model)
+    let recipe = try Recipe(
+      parsing: """
+        { "recipe_version": 1, "name": "generator", "architecture": "vargpt_v1_1", "rules": [
+          { "match": "vargpt_gen.blocks.*.ffn.*.weight", "precision": "int8" },
+          { "match": "vargpt_gen.blocks.**", "precision": "int4" },
+          { "match": "vargpt_gen.head.weight", "precision": "f16" },
+          { "match": "**", "precision": "f32" } ] }
+        """, source: "of the test")
+    try write(cases, model, to: folder.file("c"), for: recipe)
+    var options = ConversionOptions(recipe: recipe, layout: .map)
+    options.calibration = try CalibrationFile(path: folder.file("c"))
+    let checkpoint = try Checkpoint(path: Fixtures.path("tiny"))
+    _ = try Conversion(of: checkpoint, options: options).write(to: folder.file("m.vq4"))
+    let converted = try Model(path: folder.file("m.vq4"))
+    try write(cases, converted, to: folder.file("of-converted"))
+    try write(cases, model, to: folder.file("plain"))
+    let (expected, found, plain) = (
+      try CalibrationFile(path: folder.file("of-converted")),
+      try CalibrationFile(path: folder.file("c")), try CalibrationFile(path: folder.file("plain"))
+    )
+    #expect(found.recipe?.name == "generator" && expected.recipe == nil)
+    var (driftCount, changedCount) = (0, 0)
+    for input in found.inputs {
+      func moments(_ file: CalibrationFile) throws -> SecondMoments {
+        try #require(try file.storedMoments(of: input.name, cols: input.cols))
+      }
+      let own = try moments(found)
+      #expect(own.triangles == (try moments(expected)).triangles, "\(input.name)")
+      let (means, others) = (
+        try found.columns(of: input.name).means, try expected.columns(of: input.name).means
+      )
+      #expect(means == others, "\(input.name)")
+      driftCount += own.drift == nil ? 0 : 1
+      if own.triangles != (try moments(plain)).triangles { changedCount += 1 }
+      guard let drift = own.drift else { continue }
+      let original = try plain.columns(of: input.name).means
+      for column in 0..<input.cols {
+        let sum = means[column] + drift.means[column]
+        #expect(abs(sum - original[column]) <= 1e-5 * max(1, abs(sum)), "\(input.name)")
+      }
+    }
+    // Six layers of each block and the head; what goes into the first of them has not drifted yet.
+    #expect(driftCount == 6 * model.configuration.generator.depth + 1)
+    #expect(changedCount == driftCount - 1)
+    #expect(throws: VARLiteError.self) { try CalibrationMerge([found, found]) }
+    #expect(throws: CheckpointError.self) {
+      var other = options
+      other.recipe = try Recipe(builtIn: "int4")
+      _ = try Conversion(of: checkpoint, options: other)
+    }
   }
 
   @Test func halvesMakeAWhole() throws {
@@ -209,6 +272,11 @@ import VARVision
       #expect(zip(first, second).allSatisfy { abs($0 - $1) <= largest * 1e-6 }, "\(one.name)")
     }
     let other = try Model(path: TinyModel.path(recipe: "int8"))
+    // Rounded twice it would not be what a conversion makes of the checkpoint.
+    #expect(throws: VARLiteError.self) {
+      try write(cases, other, to: folder.file("d"), for: Recipe(builtIn: "int4"))
+    }
+    #expect(!folder.names().contains("d"))
     try write(Array(cases[..<1]), other, to: folder.file("other"))
     let wrong = try CalibrationFile(path: folder.file("other"))
     #expect(throws: VARLiteError.self) { try CalibrationMerge([files[0], wrong]) }

@@ -278,8 +278,12 @@ package final class Conversation {
 
 extension Model {
   /// Scratch of quantized activations, which every phase uses.
-  package func reserveCompute(_ plan: inout MemoryPlan) -> Compute.ScratchIDs {
-    Compute.reserve(&plan, maximumColumns: largestQuantizedInput)
+  ///
+  /// - Parameter columns: of the widest input of matrices that are quantized besides the file's.
+  package func reserveCompute(
+    _ plan: inout MemoryPlan, columns: Int = 0
+  ) -> Compute.ScratchIDs {
+    Compute.reserve(&plan, maximumColumns: max(columns, largestQuantizedInput))
   }
 
   /// The widest input of a quantized matrix.
