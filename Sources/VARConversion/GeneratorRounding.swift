@@ -12,7 +12,8 @@ package struct GeneratorRounding: Sendable {
     package let precision: Precision
     package let groupSize: Int
     package let rounding: Rounding
-    package let codebookRange: Int
+    /// As the rule has it; nil lets the codebook be chosen.
+    package let codebookRange: Int?
 
     fileprivate init(_ decision: Recipe.Decision, cols: Int) {
       (precision, groupSize) = decision.storage(cols: cols)
@@ -38,7 +39,7 @@ package struct GeneratorRounding: Sendable {
       matrices[weight.name] = matrix
       let text =
         "\(weight.name) \(matrix.precision) \(matrix.groupSize) \(matrix.rounding) "
-        + "\(matrix.codebookRange)\n"
+        + "\(matrix.codebookRange.map(String.init) ?? "chosen")\n"
       hash.update(Array(text.utf8))
     }
     recipeName = recipe.name
