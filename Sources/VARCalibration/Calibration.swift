@@ -23,7 +23,7 @@ package struct Calibration {
   ///     that it gets from rounded ones. Nil leaves the generator as it is, and the file serves every recipe.
   ///   - options: how all goes.
   /// - Throws: `QuantizationError` where the recipe does not fit the model, `VARLiteError` where the model's generator
-  ///   is rounded already.
+  ///   may have other weights than the checkpoint.
   package init(
     _ model: Model, cases: [ForcedCase], blockCols: Int, for recipe: Recipe? = nil,
     _ options: ForcedRun.Options

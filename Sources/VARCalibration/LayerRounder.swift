@@ -32,18 +32,12 @@ final class LayerRounder {
 
   /// What a recipe makes of a model's generator.
   ///
-  /// - Throws: `VARLiteError` where the generator is rounded already.
+  /// - Throws: `VARLiteError` where the generator may have other weights than the checkpoint.
   static func rounding(_ recipe: Recipe, of model: Model) throws -> GeneratorRounding {
     let tensors = model.tensors.filter { model.file.tensorIndex(named: $0.name) != nil }
     for tensor in tensors where GeneratorRounding.isRounded(tensor) {
       guard let index = model.file.tensorIndex(named: tensor.name) else { continue }
-      let precision = Precision(model.file.tensors[index].description.elementType)
-      guard !precision.isInteger else {
-        throw VARLiteError(
-          .model,
-          "\(model.path): holds \(tensor.name) in \(precision.rawValue), and what is rounded must "
-            + "be the checkpoint's; convert it with the generator in f32, or in f16 if it is bf16")
-      }
+      try CheckpointWeights.require(index, of: model)
     }
     return try GeneratorRounding(recipe, tensors)
   }

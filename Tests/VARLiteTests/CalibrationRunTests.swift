@@ -282,6 +282,36 @@ import VARVision
     #expect(throws: VARLiteError.self) { try CalibrationMerge([files[0], wrong]) }
   }
 
+  /// f16 holds a checkpoint in bf16, which its values tell; what bf16 or integers come from is not known.
+  @Test func roundedLayersNeedTheCheckpointsWeights() throws {
+    let folder = TemporaryDirectory()
+    let checkpoint = try Checkpoint(path: Fixtures.path("tiny"))
+    let recipe = try Recipe(builtIn: "int4")
+    for (precision, isTaken) in [("f16", true), ("bf16", false), ("int8", false)] {
+      let other = try Recipe(
+        parsing: """
+          { "recipe_version": 1, "name": "\(precision)", "architecture": "vargpt_v1_1", "rules": [
+            { "match": "vargpt_gen.blocks.**", "precision": "\(precision)" },
+            { "match": "**", "precision": "f32" } ] }
+          """, source: "of the test")
+      let path = folder.file("\(precision).vq4")
+      let options = ConversionOptions(recipe: other, layout: .map)
+      _ = try Conversion(of: checkpoint, options: options).write(to: path)
+      let model = try Model(path: path)
+      let prepare = {
+        _ = try Calibration(
+          model, cases: Self.cases(model), blockCols: 128, for: recipe, Self.options())
+      }
+      if isTaken {
+        try prepare()
+      } else {
+        let error = try #require(throws: VARLiteError.self) { try prepare() }
+        #expect(error.code == .model)
+        #expect("\(error)".contains("in \(precision), ") && "\(error)".contains(path))
+      }
+    }
+  }
+
   /// No scene that models are measured on is one that they were calibrated on.
   @Test func usesShareNoScene() throws {
     let model = try TinyModel.f32()
