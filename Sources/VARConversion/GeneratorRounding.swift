@@ -21,6 +21,9 @@ package struct GeneratorRounding: Sendable {
     }
   }
 
+  /// What a hash begins with: another one where the same recipe rounds in another way than before.
+  private static let version = "rounding 1"
+
   package let recipeName: String
   /// By name.
   package let matrices: [String: Matrix]
@@ -33,13 +36,14 @@ package struct GeneratorRounding: Sendable {
     let weights = tensors.filter { $0.kind != .vector }
     let decisions = try recipe.decisions(for: weights.map(Recipe.Subject.init))
     let hash = try StreamHasher()
+    hash.update(Array("\(Self.version)\n".utf8))
     var matrices: [String: Matrix] = [:]
     for (weight, decision) in zip(weights, decisions) where Self.isRounded(weight) {
       let matrix = Matrix(decision, cols: weight.shape[1])
       matrices[weight.name] = matrix
       let text =
-        "\(weight.name) \(matrix.precision) \(matrix.groupSize) \(matrix.rounding) "
-        + "\(matrix.codebookRange.map(String.init) ?? "chosen")\n"
+        "\(weight.name) \(matrix.precision.rawValue) \(matrix.groupSize) "
+        + "\(matrix.rounding.rawValue) \(matrix.codebookRange.map(String.init) ?? "chosen")\n"
       hash.update(Array(text.utf8))
     }
     recipeName = recipe.name
