@@ -77,10 +77,7 @@ package struct CalibrationFile: Sendable {
         "is a calibration of version \(version), \(Self.versions.plain) and "
           + "\(Self.versions.withDrifts) are read")
     }
-    recipe =
-      hasDrifts
-      ? RecipeReference(
-        name: file.metadata["recipe"] ?? "", identity: file.metadata["rounding"] ?? "") : nil
+    recipe = hasDrifts ? try Self.recipe(file.metadata, path) : nil
     let blockText = file.metadata["block"] ?? ""
     guard let block = Int(blockText), (128...Self.maximumBlockCols).contains(block),
       block % 128 == 0
@@ -126,6 +123,16 @@ package struct CalibrationFile: Sendable {
     identity = hasher.value.description
   }
 
+  private static func recipe(
+    _ metadata: [String: String], _ path: String
+  ) throws(CheckpointError) -> RecipeReference {
+    guard let name = metadata["recipe"], let identity = metadata["rounding"] else {
+      throw CheckpointError(
+        .unsupportedFormat, path: path, "names no recipe; calibrate again")
+    }
+    return RecipeReference(name: name, identity: identity)
+  }
+
   /// The second moments of an input, in blocks that its tokens are enough for; nil where it is rounded to the nearest.
   ///
   /// - Parameter hasBias: whether the layer has a bias, which makes good what is wrong on average.
@@ -162,15 +169,23 @@ package struct CalibrationFile: Sendable {
   func hasDrift(of input: String) -> Bool { recipe != nil && tensors[input + ".drift"] != nil }
 
   private func drift(of input: String, cols: Int, blockCols: Int) throws -> InputDrift? {
-    guard recipe != nil, let products = tensors[input + ".drift"] else { return nil }
-    guard let means = tensors[input + ".drift_means"], means.elementCount == cols,
+    guard hasDrift(of: input) else { return nil }
+    let (products, means) = try driftTensors(of: input, cols: cols, blockCols: blockCols)
+    return InputDrift(products: try finite(products), means: try finite(means))
+  }
+
+  private func driftTensors(
+    of input: String, cols: Int, blockCols: Int
+  ) throws(CheckpointError) -> (products: CheckpointTensor, means: CheckpointTensor) {
+    guard let products = tensors[input + ".drift"], let means = tensors[input + ".drift_means"],
+      means.elementCount == cols,
       products.elementCount == InputDrift.valueCount(cols: cols, blockCols: blockCols)
     else {
       throw CheckpointError(
         .invalidShape, path: path, tensor: input,
-        "has a drift of another shape than its moments; calibrate again")
+        "has no drift of the shape of its moments; calibrate again")
     }
-    return InputDrift(products: try finite(products), means: try finite(means))
+    return (products, means)
   }
 
   /// Means and largest magnitudes of the columns of an input.
@@ -230,14 +245,21 @@ extension ConversionPlan.Row {
 }
 
 extension CalibrationFile {
-  /// Throws `CheckpointError` where the calibration is for a recipe that rounds the generator in another way.
+  /// Throws `CheckpointError` where the calibration is for a recipe that rounds the generator in another way, or lacks
+  /// drifts of what it has counted.
   func require(_ recipe: Recipe, _ tensors: [TensorSpecification]) throws {
     guard let made = self.recipe else { return }
     guard try GeneratorRounding(recipe, tensors).identity == made.identity else {
+      let other = recipe.name == made.name ? "another recipe of this name" : recipe.name
       throw CheckpointError(
         .unsupportedFormat, path: path,
-        "is for recipe \(made.name), and \(recipe.name) rounds the generator in another way; "
+        "is for recipe \(made.name), and \(other) rounds the generator in another way; "
           + "calibrate for it, or for every recipe")
+    }
+    for tensor in tensors where GeneratorRounding.drifts(tensor) && tensor.input == tensor.name {
+      guard let counted = input(tensor.name) else { continue }
+      _ = try driftTensors(
+        of: counted.name, cols: counted.cols, blockCols: min(blockCols, counted.cols))
     }
   }
 }
