@@ -22,15 +22,23 @@ package struct Calibration {
   ///   - recipe: what the file is for: it rounds the generator layer by layer, so that the inputs of each are those
   ///     that it gets from rounded ones. Nil leaves the generator as it is, and the file serves every recipe.
   ///   - options: how all goes.
-  /// - Throws: `QuantizationError` where the recipe does not fit the model, `VARLiteError` where the model's generator
-  ///   may have other weights than the checkpoint.
+  /// - Throws: `QuantizationError` where the recipe does not fit the model, `VARLiteError` where no case draws, and
+  ///   where the model has no generator, or one that may have other weights than the checkpoint.
   package init(
     _ model: Model, cases: [ForcedCase], blockCols: Int, for recipe: Recipe? = nil,
     _ options: ForcedRun.Options
   ) throws {
     self.model = model
     self.options = options
-    rounding = try recipe.map { try LayerRounder.rounding($0, of: model) }
+    rounding = try recipe.map {
+      guard cases.contains(where: { $0.picture != nil }) else {
+        throw VARLiteError(
+          .request,
+          "recipe \($0.name): no case draws, and only what draws is rounded; give cases with "
+            + "pictures, or calibrate for every recipe")
+      }
+      return try LayerRounder.rounding($0, of: model)
+    }
     self.cases = try PreparedCase.prepare(cases, model, options)
     layout = CalibrationLayout(model, blockCols: blockCols, rounding)
   }

@@ -32,10 +32,17 @@ final class LayerRounder {
 
   /// What a recipe makes of a model's generator.
   ///
-  /// - Throws: `VARLiteError` where the generator may have other weights than the checkpoint.
+  /// - Throws: `VARLiteError` where there is no generator, or it may have other weights than the checkpoint.
   static func rounding(_ recipe: Recipe, of model: Model) throws -> GeneratorRounding {
     let tensors = model.tensors.filter { model.file.tensorIndex(named: $0.name) != nil }
-    for tensor in tensors where GeneratorRounding.isRounded(tensor) {
+    let rounded = tensors.filter(GeneratorRounding.isRounded)
+    guard !rounded.isEmpty else {
+      throw VARLiteError(
+        .request,
+        "\(model.path): has no picture generator to round by recipe \(recipe.name); calibrate for "
+          + "every recipe")
+    }
+    for tensor in rounded {
       guard let index = model.file.tensorIndex(named: tensor.name) else { continue }
       try CheckpointWeights.require(index, of: model)
     }

@@ -306,10 +306,24 @@ import VARVision
         try prepare()
       } else {
         let error = try #require(throws: VARLiteError.self) { try prepare() }
-        #expect(error.code == .model)
+        #expect(error.category == .model)
         #expect("\(error)".contains("in \(precision), ") && "\(error)".contains(path))
       }
     }
+  }
+
+  @Test func aRecipeNeedsCasesThatDraw() throws {
+    let folder = TemporaryDirectory()
+    let model = try TinyModel.f32()
+    let cases = Self.cases(model).filter { $0.picture == nil }
+    let error = try #require(throws: VARLiteError.self) {
+      try write(cases, model, to: folder.file("c"), for: Recipe(builtIn: "int4"))
+    }
+    #expect(error.category == .request)
+    #expect(
+      error.detail == "recipe int4: no case draws, and only what draws is rounded; give cases with "
+        + "pictures, or calibrate for every recipe")
+    #expect(folder.names().isEmpty)
   }
 
   /// No scene that models are measured on is one that they were calibrated on.
