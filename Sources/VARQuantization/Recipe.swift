@@ -31,7 +31,7 @@ package struct Recipe: Sendable, Equatable {
     var maximumRelativeError: Double?
   }
 
-  package let name: String
+  package internal(set) var name: String
   package let architecture: String
   var rules: [Rule]
   /// The relative RMS error that `check` accepts, per precision.
@@ -81,9 +81,11 @@ package struct Recipe: Sendable, Equatable {
     return limits[precision] ?? 1
   }
 
-  /// The same recipe with another group size in every integer rule; int8 groups have at least 32 inputs.
+  /// The same recipe with another group size in every integer rule; int8 groups have at least 32 inputs. Its name says
+  /// so.
   package func replacingGroupSize(_ groupSize: Int) -> Recipe {
     var copy = self
+    copy.name += " with groups of \(groupSize)"
     for index in copy.rules.indices where copy.rules[index].precision.isInteger {
       let least = copy.rules[index].precision.allowedGroupSizes[0]
       copy.rules[index].groupSize = max(groupSize, least)
