@@ -61,10 +61,12 @@ package struct Calibration {
   package var memoryByteCount: Int {
     let widest = layout.inputs.map { $0.triangleCount }.max() ?? 0
     let rounder = rounding.map { LayerRounder.byteCount(model, $0, layout) } ?? 0
+    // Rows in two forms with room; where they have drifted also their drift, as it is and in two forms.
+    let forms = rounding == nil ? 4 : 5
     // A layer of the language model has four inputs; sums and what is written of them.
     return ForcedRun.memoryByteCount(cases, model, rounds: rounding != nil) + rounder
       + 4 * 2 * widest * MemoryLayout<Float>.stride
-      + 4 * Compute.maximumBlockRows * (layout.inputs.map(\.cols).max() ?? 0)
+      + forms * Compute.maximumBlockRows * (layout.inputs.map(\.cols).max() ?? 0)
       * MemoryLayout<Float>.stride
   }
 

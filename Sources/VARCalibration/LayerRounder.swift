@@ -140,7 +140,8 @@ extension LayerRounder {
         Compensation.byteCount(cols: input.cols, blockCols: input.blockCols, hasDrift: true)
           + model.runtime.options.threadCount
           * (Compensation.workerByteCount(blockCols: input.blockCols, groupSize: 16)
-            + Compensation.correctorByteCount(cols: input.cols, blockCols: input.blockCols)))
+            + Compensation.correctorByteCount(cols: input.cols, blockCols: input.blockCols)
+            + OriginalMatrix.readerByteCount(cols: input.cols)))
     }
     for tensor in tensors {
       guard let storage = rounding.matrices[tensor.name] else { continue }

@@ -23,7 +23,7 @@ final class MomentCollector: ForcedRunWatcher {
   private let offerState: (() -> ForcedRunState) throws -> Void
   private var moments: [String: InputMoments] = [:]
   private var drifts: [String: DriftSums] = [:]
-  private var waiting = WaitingRows()
+  private var waiting: WaitingRows
   private var isOnRoundedPath = false
   private var turns = LayerTurns()
   /// What each row of the pass counts, and how many of them each layer has seen.
@@ -46,6 +46,7 @@ final class MomentCollector: ForcedRunWatcher {
     self.rounder = rounder
     self.emit = emit
     offerState = offer
+    waiting = WaitingRows(capacity: ForcedRun.rowsPerDrawing(model.configuration))
     var inputs: [Int: String] = [:]
     var drifting: Set<Int> = []
     for tensor in model.tensors where tensor.kind == .matrix && tensor.input == tensor.name {
@@ -102,6 +103,7 @@ final class MomentCollector: ForcedRunWatcher {
   }
 
   func finishLayer() throws {
+    waiting.release()
     let (moments, drifts) = (moments, drifts)
     (self.moments, self.drifts) = ([:], [:])
     for (name, moments) in moments.sorted(by: { $0.key < $1.key }) {

@@ -22,6 +22,11 @@ struct OriginalMatrix: @unchecked Sendable {
   /// Decodes units; one per thread, since it owns scratch.
   func reader() -> Reader { Reader(matrix: self) }
 
+  /// Bytes of memory that a reader takes: a unit's rows.
+  static func readerByteCount(cols: Int) -> Int {
+    WeightFormat.unitRowCount * cols * MemoryLayout<Float>.stride
+  }
+
   struct Reader {
     private let matrix: OriginalMatrix
     private let decoder: WeightDecoder
