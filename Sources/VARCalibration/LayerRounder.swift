@@ -67,7 +67,7 @@ final class LayerRounder {
     let compensation = moments.map {
       Compensation($0, isForIntegers: storage.precision.isInteger)
     }
-    let rounded = try ReplacedWeights.Replacement(
+    let rounded = try Self.replacement(
       VQ4TensorDescription(
         name: matrix.name, elementType: storage.precision.elementType, layout: .tiles,
         shape: matrix.shape, groupSize: storage.groupSize
@@ -75,6 +75,17 @@ final class LayerRounder {
     let error = try encode(original, format, compensation, into: rounded)
     weights.replace(index, by: rounded)
     if let bias, !error.outputShifts.isEmpty { try shift(bias, by: error.outputShifts) }
+  }
+
+  private static func replacement(
+    _ description: VQ4TensorDescription
+  ) throws(VARLiteError) -> ReplacedWeights.Replacement {
+    do {
+      return try ReplacedWeights.Replacement(description)
+    } catch {
+      throw ForcedRun.noMemory(
+        VQ4StreamRole.allCases.reduce(0) { $0 + description.byteCount(of: $1) })
+    }
   }
 
   private func encode(
@@ -112,7 +123,7 @@ final class LayerRounder {
 
   /// Adds to a bias what the outputs of its weight lack on average.
   private func shift(_ bias: Int, by shifts: [Float]) throws {
-    let replacement = try ReplacedWeights.Replacement(weights.description(ofTensor: bias))
+    let replacement = try Self.replacement(weights.description(ofTensor: bias))
     let values = weights.base.stream(bias, .codes).assumingMemoryBound(to: Float.self)
     let shifted = replacement.bytes(.codes).bindMemory(to: Float.self)
     for (index, shift) in shifts.enumerated() { shifted[index] = values[index] + shift }

@@ -120,7 +120,7 @@ package final class ForcedRun {
     }
   }
 
-  static func noMemory(_ byteCount: Int) -> VARLiteError {
+  package static func noMemory(_ byteCount: Int) -> VARLiteError {
     VARLiteError(.memory, "the system gave no \(byteCount) bytes")
   }
 }

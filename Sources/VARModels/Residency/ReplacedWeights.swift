@@ -78,7 +78,8 @@ package final class ReplacedWeights: WeightSource, TensorDirectory {
   package func release(_ part: WeightPart) { base.release(part) }
 
   package func stream(_ tensor: Int, _ role: VQ4StreamRole, slab: Int?) -> UnsafeRawPointer {
-    guard slab == nil, let replacement = replacements[tensor] else {
+    precondition(slab == nil || replacements[tensor] == nil, "replaced weights are read whole")
+    guard let replacement = replacements[tensor] else {
       return base.stream(tensor, role, slab: slab)
     }
     return UnsafeRawPointer(replacement.bytes(role).baseAddress!)
