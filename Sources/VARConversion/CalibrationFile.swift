@@ -145,7 +145,13 @@ package struct CalibrationFile: Sendable {
         .invalidShape, path: path, tensor: input,
         "has \(means?.count ?? 0) means, the layer \(cols) inputs; calibrate this model")
     }
-    return moments.forRounding(means: means)
+    let used = moments.forRounding(means: means)
+    guard used?.isFinite ?? true else {
+      throw CheckpointError(
+        .notFinite, path: path, tensor: input,
+        "has means whose products are no finite numbers; calibrate again")
+    }
+    return used
   }
 
   /// The second moments of an input as they are in the file; nil where none were counted.

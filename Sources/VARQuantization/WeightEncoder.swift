@@ -61,7 +61,7 @@ package final class WeightEncoder {
   ///   - name: the weight, for errors.
   ///   - firstRow: index of the first row in the weight, for errors.
   /// - Returns: errors are those of rounding alone, what corrects for drift not included.
-  /// - Throws: `notFinite` or `tooLarge`.
+  /// - Throws: `notFinite`, of shifts of outputs too, or `tooLarge`.
   package func encode(
     _ x: UnsafePointer<Float>, rowCount: Int, into output: Output, name: String, firstRow: Int
   ) throws(QuantizationError) -> WeightError {
@@ -73,6 +73,18 @@ package final class WeightEncoder {
         "row \(firstRow + bad / format.cols), column \(bad % format.cols) is not a finite number; "
           + "the checkpoint is damaged, fetch it again")
     }
+    let error = try correctAndRound(
+      x, rowCount: rowCount, into: output, name: name, firstRow: firstRow)
+    guard let bad = error.outputShifts.firstIndex(where: { !$0.isFinite }) else { return error }
+    throw QuantizationError(
+      .notFinite, name,
+      "row \(firstRow + bad): the calibration's means give its bias what is no finite number; "
+        + "calibrate again")
+  }
+
+  private func correctAndRound(
+    _ x: UnsafePointer<Float>, rowCount: Int, into output: Output, name: String, firstRow: Int
+  ) throws(QuantizationError) -> WeightError {
     guard let corrector else {
       return try round(x, rowCount: rowCount, into: output, name: name, firstRow: firstRow)
     }
@@ -103,7 +115,8 @@ package final class WeightEncoder {
       throw QuantizationError(
         .tooLarge, name,
         "row \(firstRow + doneCount) holds a value beyond the range of "
-          + "\(format.precision.rawValue); give this weight f32 in the recipe")
+          + "\(format.precision.rawValue); give this weight f32 in the recipe"
+          + (corrector == nil ? "" : " and calibrate again"))
     }
     let shifts = rounder?.round(
       x, UnitStreams(output, format: format, rowCount: rowCount), &errors)

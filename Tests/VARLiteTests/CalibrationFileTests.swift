@@ -142,6 +142,17 @@ import VARTestSupport
     }
   }
 
+  @Test(arguments: [".means", ".drift_means"]) func meansHaveProducts(name: String) throws {
+    let sample = try Self.sample.get()
+    let bytes = try sample.filled(sample.input + name, 3e38)
+    let folder = TemporaryDirectory()
+    let error = try #require(throws: (any Error).self) { try convert(bytes, folder) }
+    let line = "\(error)"
+    #expect(line.contains(sample.input) && line.hasSuffix("calibrate again"), "\(line)")
+    #expect(line.contains("calibration") || line.contains(folder.file("c")), "\(line)")
+    #expect(!folder.names().contains("m.vq4"))
+  }
+
   /// Recipes that round alike have one identity, in every version of the program.
   @Test func identitiesStay() throws {
     let tensors = try TinyModel.f32().tensors

@@ -200,6 +200,41 @@ import VARTestSupport
     #expect(one.drift?.products == two.drift?.products)
   }
 
+  /// A bias takes nothing that is no number, and values beyond a type's range say what to do.
+  @Test func whatCannotBeStoredIsRefused() throws {
+    let drifted = Self.moments(Self.inputs.original, Self.inputs.drifted, hasBias: false)
+    func moments(_ scale: Float, driftMean: Float) -> SecondMoments {
+      SecondMoments(
+        cols: Self.cols, blockCols: Self.cols, tokenCount: 500, triangles: drifted.triangles,
+        drift: InputDrift(
+          products: drifted.drift!.products.map { $0 * scale },
+          means: [Float](repeating: driftMean, count: Self.cols)))
+    }
+    let zeros = [Float](repeating: 0, count: Self.cols)
+    #expect(!moments(1, driftMean: 1e38).centred(on: zeros.map { _ in 1e38 }).isFinite)
+    let far = moments(1, driftMean: 1e38).centred(on: zeros)
+    #expect(far.isFinite)
+    let weights = Self.weights.map { abs($0) + 1 }
+    for format in [Self.floats, Self.int4] {
+      let error = try #require(throws: QuantizationError.self) {
+        try Encoded(weights, format, compensation: Compensation(far))
+      }
+      #expect(error.code == .notFinite)
+      #expect(
+        error.detail == "row 0: the calibration's means give its bias what is no finite number; "
+          + "calibrate again")
+    }
+    let halves = WeightFormat(
+      precision: .f16, layout: .tiles, rows: Self.rows, cols: Self.cols, groupSize: 0)
+    let large = try #require(throws: QuantizationError.self) {
+      try Encoded(
+        Self.weights, halves,
+        compensation: Compensation(moments(1e9, driftMean: 0), isForIntegers: false))
+    }
+    #expect(large.code == .tooLarge)
+    #expect(large.detail.hasSuffix("give this weight f32 in the recipe and calibrate again"))
+  }
+
   /// Moments that no inputs have leave weights that can be stored.
   @Test func extremesAreCorrected() throws {
     let count = SecondMoments.valueCount(cols: Self.cols, blockCols: Self.cols)

@@ -134,7 +134,9 @@ struct ConversionRun {
     guard bad == values.count else {
       throw ConversionError(
         .notFinite, row.name,
-        "element \(bad) is not a finite number; the checkpoint is damaged, fetch it again")
+        original[bad].isFinite
+          ? "element \(bad) becomes no finite number by the calibration; calibrate again"
+          : "element \(bad) is not a finite number; the checkpoint is damaged, fetch it again")
     }
     try beginGroup(of: row)
     try writer.beginTensor(row.description(codebook: []))

@@ -1,3 +1,5 @@
+import CVARKernels
+
 /// What a linear layer's inputs had in common over many tokens: sums of `x xᵀ`, in blocks along the diagonal.
 ///
 /// With blocks of 1,024 columns an input of 3,584 has four of them:
@@ -119,6 +121,14 @@ package struct SecondMoments: Sendable {
     else { return nil }
     let moments = cut(blockCols: block)
     return means.map(moments.centred) ?? moments
+  }
+
+  /// Whether all are finite numbers: about means that are too large they are not.
+  package var isFinite: Bool {
+    func isFinite(_ values: [Float]) -> Bool {
+      cvar_first_not_finite(values, values.count) == values.count
+    }
+    return isFinite(triangles) && isFinite(drift?.products ?? [])
   }
 
   /// The columns of each block.
