@@ -60,6 +60,6 @@ struct DriftCorrection: Sendable {
         transposed[column * count + row] = drift[drift.startIndex + row * count + column]
       }
     }
-    return SymmetricFactor(square, count: count, least: added / 2).solve(transposed)
+    return SymmetricFactor(consume square, count: count, least: added / 2).solve(transposed)
   }
 }

@@ -65,6 +65,6 @@ struct ErrorFeedback: Sendable {
       }
     }
     self.moments = moments
-    factor = SymmetricFactor(square, count: count, least: added / 2).values.map { Float($0) }
+    factor = SymmetricFactor(consume square, count: count, least: added / 2).values.map { Float($0) }
   }
 }

@@ -11,17 +11,16 @@ struct SymmetricFactor {
   private static let panelColumns = 64
 
   /// - Parameters:
-  ///   - square: the matrix, `[count][count]`; its lower triangle is read.
+  ///   - square: the matrix, `[count][count]`; its lower triangle is read, and `F` takes its memory.
   ///   - least: of pivots; what is added to the diagonal keeps them above.
-  init(_ square: [Double], count: Int, least: Double) {
-    var values = square
+  init(_ square: consuming [Double], count: Int, least: Double) {
     var pivots = [Double](repeating: 0, count: count)
-    values.withUnsafeMutableBufferPointer { values in
+    square.withUnsafeMutableBufferPointer { square in
       pivots.withUnsafeMutableBufferPointer {
-        Self.factorize(values.baseAddress!, into: $0, least: least)
+        Self.factorize(square.baseAddress!, into: $0, least: least)
       }
     }
-    self.values = values
+    values = square
     self.pivots = pivots
   }
 
