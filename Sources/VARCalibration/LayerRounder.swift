@@ -49,7 +49,7 @@ final class LayerRounder {
     return try GeneratorRounding(recipe, tensors)
   }
 
-  /// Nothing follows the head.
+  /// Whether a matrix is rounded for what follows it: one of a block, since nothing follows the head.
   private static func isOfBlock(_ tensor: TensorSpecification) -> Bool {
     GeneratorRounding.isRounded(tensor) && tensor.group != .generatorHead
   }

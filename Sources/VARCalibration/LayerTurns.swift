@@ -5,10 +5,12 @@ struct LayerTurns {
   private var done: Set<Int> = []
   private var hasSeenOthers = false
   /// Whether layers that were seen have not had their turn yet.
-  private(set) var areLeft = false
+  private(set) var hasLayersLeft = false
 
-  /// Whether it is the turn of a layer that is seen now: it is that of the first that has not had its own.
-  mutating func isTurn(of layer: Int) -> Bool {
+  /// A layer is seen.
+  ///
+  /// - Returns: whether it is its turn: it is that of the first layer seen that has not had its own.
+  mutating func see(_ layer: Int) -> Bool {
     guard !done.contains(layer) else { return false }
     let turn = current ?? layer
     current = turn
@@ -18,8 +20,8 @@ struct LayerTurns {
 
   /// All have been seen, and it is the next one's turn; behind the last one others follow.
   mutating func advance() {
-    areLeft = hasSeenOthers
-    if areLeft, let current { done.insert(current) } else { done = [] }
+    hasLayersLeft = hasSeenOthers
+    if hasLayersLeft, let current { done.insert(current) } else { done = [] }
     (current, hasSeenOthers) = (nil, false)
   }
 }

@@ -59,7 +59,7 @@ final class MomentCollector: ForcedRunWatcher {
   }
 
   var roundedWeights: ReplacedWeights? { rounder?.weights }
-  var wantsBlockAgain: Bool { turns.areLeft }
+  var wantsBlockAgain: Bool { turns.hasLayersLeft }
 
   func begin(_ kinds: TokenKinds) { begin(kinds, isOnRoundedPath: false) }
 
@@ -75,8 +75,11 @@ final class MomentCollector: ForcedRunWatcher {
     guard let name = inputs[site.tensor] else { return }
     let drifts = drifting.contains(site.tensor)
     if drifts {
-      guard turns.isTurn(of: site.tensor) else { return }
-      guard isOnRoundedPath else { return waiting.append(input) }
+      guard turns.see(site.tensor) else { return }
+      if !isOnRoundedPath {
+        waiting.append(input)
+        return
+      }
     }
     let first = seen[site.tensor] ?? 0
     precondition(first + input.count <= weights.count, "\(name) sees more rows than were announced")
@@ -113,4 +116,6 @@ final class MomentCollector: ForcedRunWatcher {
     }
     turns.advance()
   }
+
+  func endBlock() { rounder?.weights.removeAll() }
 }

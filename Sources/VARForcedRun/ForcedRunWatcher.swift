@@ -6,7 +6,9 @@ package protocol ForcedRunWatcher: LinearObserver {
   /// Rows follow; each layer that they pass sees them in this order, some in several calls.
   func begin(_ kinds: TokenKinds)
 
-  /// All rows of all cases have passed a layer, or what a block of the generator reads apart. Its weights can be read.
+  /// All rows of all cases have passed a layer, or what a block of the generator reads apart. Where the watcher rounds
+  /// the generator, the weights of its blocks can be read then, those that are read apart alone and all others alone;
+  /// weights of other layers cannot.
   func finishLayer() throws
 
   /// The generator's weights where the watcher rounds them while the run goes on, nil where it does not.
@@ -14,11 +16,14 @@ package protocol ForcedRunWatcher: LinearObserver {
   /// The tokens of drawings then take a second path, through what is rounded already: the blocks before, and those
   /// layers of the block at work that `finishLayer` has put into these weights. The watcher sees the rows of a drawing
   /// on this path after those on the original one (`beginRounded`). When it does not want the block again, tokens on
-  /// the second path take it a last time, unseen, and the original weights get their place back.
+  /// the second path take it a last time, unseen, and the block ends (`endBlock`).
   var roundedWeights: ReplacedWeights? { get }
 
   /// Whether all rows are to pass the generator's block again, since some of its layers are not rounded yet.
   var wantsBlockAgain: Bool { get }
+
+  /// All tokens have passed a block that is rounded: its original weights get their place back.
+  func endBlock()
 
   /// Rows follow that are on the rounded path, in the order in which the original ones have come.
   func beginRounded(_ kinds: TokenKinds)
@@ -45,6 +50,7 @@ extension ForcedRunWatcher {
   package func finishLayer() throws {}
   package var roundedWeights: ReplacedWeights? { nil }
   package var wantsBlockAgain: Bool { false }
+  package func endBlock() {}
   package func beginRounded(_ kinds: TokenKinds) {}
   package func offer(_ state: () -> ForcedRunState) throws {}
   package var wantsWordLogits: Bool { false }

@@ -68,7 +68,7 @@ extension ForcedRun {
         for index in drawings.indices {
           drawings[index].roundedTokens = try read(before[index].rounded, block, rounded.unseen)
         }
-        watcher.roundedWeights?.removeAll()
+        watcher.endBlock()
       }
       for index in drawings.indices { drawings[index].forgetText() }
     }
