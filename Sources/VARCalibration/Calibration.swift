@@ -112,7 +112,7 @@ package struct Calibration {
     if state == nil { try writer.begin() }
     var (savedTime, hasState) = (MonotonicClock.seconds(), state != nil)
     do {
-      let rounder = try rounding.map { try LayerRounder(model, $0, options.residency) }
+      let rounder = try rounding.map { try LayerRounder(model, $0, options) }
       let collector = try MomentCollector(
         model, blockCols: layout.blockCols, rounder, emit: { try writer.put($0, $1) },
         offer: { state in

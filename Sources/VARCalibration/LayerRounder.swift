@@ -15,14 +15,14 @@ final class LayerRounder {
   let weights: ReplacedWeights
   private let rounding: GeneratorRounding
   private let pool: ThreadPool
+  private let isCancelled: () -> Bool
   /// Matrices of blocks, by the name of their input.
   private let matrices: [String: TensorSpecification]
 
-  /// - Parameter residency: where the run has its weights.
-  init(
-    _ model: Model, _ rounding: GeneratorRounding, _ residency: WeightResidency
-  ) throws {
-    weights = ReplacedWeights(model.sources.source(residency))
+  /// - Parameter options: those of the run.
+  init(_ model: Model, _ rounding: GeneratorRounding, _ options: ForcedRun.Options) throws {
+    weights = ReplacedWeights(model.sources.source(options.residency))
+    isCancelled = options.isCancelled
     self.rounding = rounding
     pool = try model.runtime.threads()
     let blocks = model.tensors.filter(Self.isOfBlock)
@@ -64,8 +64,10 @@ final class LayerRounder {
     let original = OriginalMatrix(weights.base, index)
     let format = storage.format(of: original)
     let moments = storage.rounding == .compensated ? input.moments(hasBias: bias != nil) : nil
-    let compensation = moments.map {
-      Compensation($0, isForIntegers: storage.precision.isInteger)
+    let compensation = try moments.map {
+      try Compensation(
+        $0, isForIntegers: storage.precision.isInteger, parted: { pool.parallel($0, $1) },
+        beforeBlock: { if isCancelled() { throw ModelError.cancelled } })
     }
     let rounded = try Self.replacement(
       VQ4TensorDescription(
@@ -152,6 +154,7 @@ extension LayerRounder {
           + model.runtime.options.threadCount
           * (Compensation.workerByteCount(blockCols: input.blockCols, groupSize: 16)
             + Compensation.correctorByteCount(cols: input.cols, blockCols: input.blockCols)
+            + Compensation.solverByteCount(blockCols: input.blockCols)
             + OriginalMatrix.readerByteCount(cols: input.cols)))
     }
     for tensor in tensors {

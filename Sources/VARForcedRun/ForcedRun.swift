@@ -101,12 +101,19 @@ package final class ForcedRun {
 
   /// A layer begins.
   func report(_ layer: String) {
+    show(layer, stepCount)
+    stepCount += 1
+  }
+
+  /// A part of the layer that was reported last begins.
+  func report(part: String) { show(part, stepCount - 1) }
+
+  private func show(_ step: String, _ done: Int) {
     // The patches, the merger, the embeddings and the generator's head are steps too.
     let count =
       model.configuration.vision.depth + model.configuration.languageModel.numHiddenLayers
       + model.configuration.generator.depth + 4
-    options.progress(layer, stepCount, count)
-    stepCount += 1
+    options.progress(step, done, count)
   }
 
   private func stepCount(before state: ForcedRunState) -> Int {

@@ -40,6 +40,10 @@ extension ForcedRun {
       ))
   }
 
+  static func name(ofBlock block: Int, _ configuration: VARGPTConfiguration) -> String {
+    "generator: block \(block + 1) of \(configuration.generator.depth)"
+  }
+
   /// Takes all drawings through a block.
   func readBlock(_ block: Int, _ drawings: inout [Drawing], _ paths: GeneratorPaths) throws {
     try weights.holding(.generatorBlock(block), apart: true) {
@@ -55,7 +59,12 @@ extension ForcedRun {
     }
     try weights.holding(.generatorBlock(block)) {
       let before = drawings
+      var passCount = 0
       repeat {
+        passCount += 1
+        if passCount > 1 {
+          report(part: "\(Self.name(ofBlock: block, model.configuration)), pass \(passCount)")
+        }
         for index in drawings.indices {
           drawings[index].tokens = try read(before[index], block, paths.original)
           if let rounded = paths.rounded {

@@ -31,7 +31,7 @@ extension ForcedRun {
       try watcher.offer {
         ForcedRunState(stage: .generator, layer: block, values: drawings.flatMap(\.values))
       }
-      report("generator: block \(block + 1) of \(configuration.generator.depth)")
+      report(Self.name(ofBlock: block, configuration))
       try readBlock(block, &drawings, paths)
     }
     try seeBits(drawings, paths)

@@ -14,20 +14,34 @@ package final class Compensation: Sendable {
   /// nil where no drift of the inputs is known.
   let correction: DriftCorrection?
 
-  /// - Parameter isForIntegers: false for weights that stay floats: they get the correction and no feedback.
+  /// - Parameters:
+  ///   - isForIntegers: false for weights that stay floats: they get the correction and no feedback.
+  ///   - parted: does parts of the work; what is made does not depend on it.
+  ///   - beforeBlock: called before each block of columns; throws to stop.
   package init(
-    _ moments: SecondMoments, isForIntegers: Bool = true,
-    steps: CompensationSteps = CompensationSteps()
-  ) {
+    _ moments: SecondMoments, isForIntegers: Bool, steps: CompensationSteps = CompensationSteps(),
+    parted: PartedWork, beforeBlock: () throws -> Void
+  ) rethrows {
     feedback =
       isForIntegers
-      ? moments.blocks.enumerated().map {
-        ErrorFeedback(columns: $1, triangle: moments.triangle($0))
+      ? try moments.blocks.enumerated().map {
+        try beforeBlock()
+        return ErrorFeedback(columns: $1, triangle: moments.triangle($0), parted)
       } : []
-    correction = DriftCorrection(moments, isForIntegers: isForIntegers)
+    correction = try DriftCorrection(
+      moments, isForIntegers: isForIntegers, parted, beforeBlock: beforeBlock)
     self.steps = steps
     blockCols = moments.blocks[0].count
     means = moments.means
+  }
+
+  /// The same on the caller's thread.
+  package convenience init(
+    _ moments: SecondMoments, isForIntegers: Bool = true,
+    steps: CompensationSteps = CompensationSteps()
+  ) {
+    self.init(
+      moments, isForIntegers: isForIntegers, steps: steps, parted: { $1(0..<$0) }, beforeBlock: {})
   }
 }
 
@@ -43,9 +57,14 @@ extension Compensation {
     return values * 8 + largest * largest * 8
       // As they are stored, cut, and about their means.
       + 3 * SecondMoments.valueCount(cols: cols, blockCols: blockCols) * 4
-      // Products of the drift as often, the correction, and the block at work: as it is stored, its factor, turned,
-      // and the solution.
-      + (hasDrift ? values * 4 * 4 + largest * largest * 24 : 0)
+      // Products of the drift as often, the correction, and the block at work: its factor, turned, and the solution.
+      + (hasDrift
+        ? values * 4 * 4 + largest * largest * 16 + solverByteCount(blockCols: largest) : 0)
+  }
+
+  /// Bytes of memory that each further thread takes that makes a correction.
+  package static func solverByteCount(blockCols: Int) -> Int {
+    SymmetricFactor.panelByteCount(count: blockCols)
   }
 
   /// Bytes of memory that each thread takes besides, for blocks of so many columns.

@@ -25,15 +25,23 @@ struct DriftCorrection: Sendable {
   /// floats. Integers keep nothing of a correction that is smaller than their steps.
   private static let damping = (integers: 0.1, floats: 0.01)
 
+  /// - Parameters:
+  ///   - parted: does parts of the work.
+  ///   - beforeBlock: called before each block; throws to stop.
   /// - Returns: nil where no drift is known.
-  init?(_ moments: SecondMoments, isForIntegers: Bool) {
+  init?(
+    _ moments: SecondMoments, isForIntegers: Bool, _ parted: PartedWork,
+    beforeBlock: () throws -> Void
+  ) rethrows {
     guard let drift = moments.drift else { return nil }
     let damping = isForIntegers ? Self.damping.integers : Self.damping.floats
-    blocks = moments.blocks.enumerated().map { index, columns in
-      Block(
+    blocks = try moments.blocks.enumerated().map { index, columns in
+      try beforeBlock()
+      return Block(
         columns: columns,
         values: Self.solve(
-          moments.triangle(index), drift.block(index, of: moments.blocks), columns.count, damping))
+          moments.triangle(index), drift.block(index, of: moments.blocks), columns.count, damping,
+          parted))
     }
     driftMeans = moments.means.isEmpty ? [] : drift.means
     inputMeans = moments.means
@@ -41,7 +49,8 @@ struct DriftCorrection: Sendable {
 
   /// `Tᵀ = (H + d I)⁻¹ Dᵀ`.
   private static func solve(
-    _ triangle: ArraySlice<Float>, _ drift: ArraySlice<Float>, _ count: Int, _ damping: Double
+    _ triangle: ArraySlice<Float>, _ drift: ArraySlice<Float>, _ count: Int, _ damping: Double,
+    _ parted: PartedWork
   ) -> [Float] {
     var square = [Double](repeating: 0, count: count * count)
     var (next, trace) = (triangle.startIndex, 0.0)
@@ -60,6 +69,7 @@ struct DriftCorrection: Sendable {
         transposed[column * count + row] = drift[drift.startIndex + row * count + column]
       }
     }
-    return SymmetricFactor(consume square, count: count, least: added / 2).solve(transposed)
+    return SymmetricFactor(consume square, count: count, least: added / 2, parted)
+      .solve(transposed, parted)
   }
 }

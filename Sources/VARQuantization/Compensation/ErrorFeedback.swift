@@ -36,8 +36,10 @@ struct ErrorFeedback: Sendable {
   /// Share of the mean diagonal that is added to the diagonal. It stands for what the tokens do not tell.
   static let damping = 0.01
 
-  /// - Parameter triangle: the lower triangle of `H`, row by row.
-  init(columns: Range<Int>, triangle: ArraySlice<Float>) {
+  /// - Parameters:
+  ///   - triangle: the lower triangle of `H`, row by row.
+  ///   - parted: does parts of the work.
+  init(columns: Range<Int>, triangle: ArraySlice<Float>, _ parted: PartedWork) {
     let count = columns.count
     precondition(triangle.count == count * (count + 1) / 2, "a triangle of the block's columns")
     self.columns = columns
@@ -65,6 +67,7 @@ struct ErrorFeedback: Sendable {
       }
     }
     self.moments = moments
-    factor = SymmetricFactor(consume square, count: count, least: added / 2).values.map { Float($0) }
+    factor = SymmetricFactor(consume square, count: count, least: added / 2, parted).values
+      .map { Float($0) }
   }
 }

@@ -1,3 +1,6 @@
+/// Does independent parts of work: calls a body with ranges that make up `0..<count`, on several threads perhaps.
+package typealias PartedWork = (_ count: Int, _ body: (Range<Int>) -> Void) -> Void
+
 /// A symmetric positive matrix in f64 as `Fᵀ D F`, with a unit lower triangle `F` and a diagonal `D`.
 struct SymmetricFactor {
   /// `F` row by row, `[count][count]`; what is on the diagonal and above it means nothing.
@@ -13,11 +16,12 @@ struct SymmetricFactor {
   /// - Parameters:
   ///   - square: the matrix, `[count][count]`; its lower triangle is read, and `F` takes its memory.
   ///   - least: of pivots; what is added to the diagonal keeps them above.
-  init(_ square: consuming [Double], count: Int, least: Double) {
+  ///   - parted: does parts of the work, here and below; the result does not depend on it.
+  init(_ square: consuming [Double], count: Int, least: Double, _ parted: PartedWork) {
     var pivots = [Double](repeating: 0, count: count)
     square.withUnsafeMutableBufferPointer { square in
       pivots.withUnsafeMutableBufferPointer {
-        Self.factorize(square.baseAddress!, into: $0, least: least)
+        Self.factorize(square.baseAddress!, into: $0, least: least, parted)
       }
     }
     values = square
@@ -27,7 +31,7 @@ struct SymmetricFactor {
   /// From the last row to the first; `F` takes the place of the lower triangle.
   private static func factorize(
     _ a: UnsafeMutablePointer<Double>, into pivots: UnsafeMutableBufferPointer<Double>,
-    least: Double
+    least: Double, _ parted: PartedWork
   ) {
     let count = pivots.count
     var end = count
@@ -44,11 +48,14 @@ struct SymmetricFactor {
           subtract(values, times: pivot * values[other], from: a + other * count, other + 1)
         }
       }
-      for other in 0..<first {
-        for row in (first..<end).reversed() {
-          let values = a + row * count
-          subtract(
-            values, times: pivots[row] * values[other], from: a + other * count, other + 1)
+      let panel = first..<end
+      parted(first) { others in
+        for other in others {
+          for row in panel.reversed() {
+            let values = a + row * count
+            subtract(
+              values, times: pivots[row] * values[other], from: a + other * count, other + 1)
+          }
         }
       }
       end = first
@@ -58,20 +65,44 @@ struct SymmetricFactor {
   /// `X` of `A X = B`, rounded to f32.
   ///
   /// - Parameter right: `B`, `[count][count]`.
-  func solve(_ right: [Float]) -> [Float] {
+  func solve(_ right: [Float], _ parted: PartedWork) -> [Float] {
     precondition(right.count == count * count, "a square of right-hand sides")
     var result = [Float](repeating: 0, count: count * count)
-    for first in stride(from: 0, to: count, by: Self.panelColumns) {
-      let columns = first..<min(count, first + Self.panelColumns)
-      var panel = (0..<count).flatMap { row in columns.map { Double(right[row * count + $0]) } }
-      panel.withUnsafeMutableBufferPointer { solve($0.baseAddress!, columns.count) }
-      for row in 0..<count {
-        for column in columns {
-          result[row * count + column] = Float(panel[row * columns.count + column - first])
+    result.withUnsafeMutableBufferPointer { result in
+      parted((count + Self.panelColumns - 1) / Self.panelColumns) { panels in
+        for panel in panels {
+          let first = panel * Self.panelColumns
+          solve(first..<min(count, first + Self.panelColumns), of: right, into: result)
         }
       }
     }
     return result
+  }
+
+  /// Bytes of memory that each thread takes to solve.
+  static func panelByteCount(count: Int) -> Int {
+    count * panelColumns * MemoryLayout<Double>.stride
+  }
+
+  /// Some columns of `X`.
+  private func solve(
+    _ columns: Range<Int>, of right: [Float], into result: UnsafeMutableBufferPointer<Float>
+  ) {
+    let width = columns.count
+    var panel = [Double](repeating: 0, count: count * width)
+    panel.withUnsafeMutableBufferPointer { panel in
+      for row in 0..<count {
+        for (place, column) in columns.enumerated() {
+          panel[row * width + place] = Double(right[row * count + column])
+        }
+      }
+      solve(panel.baseAddress!, width)
+      for row in 0..<count {
+        for (place, column) in columns.enumerated() {
+          result[row * count + column] = Float(panel[row * width + place])
+        }
+      }
+    }
   }
 
   /// - Parameter x: `[count][width]`, the right-hand sides; becomes the solutions.
