@@ -31,13 +31,15 @@ struct ShapesAccuracyTests {
       reference = try Model(path: folder.file("f32.vq4"))
     }
 
-    /// - Parameter share: one of so many cases is shown.
-    func calibrate(share: Int = 1) throws -> CalibrationFile {
-      let path = folder.file("calibration-\(share)")
+    /// - Parameters:
+    ///   - share: one of so many cases is shown.
+    ///   - recipe: what the generator is rounded by meanwhile; nil leaves it as it is.
+    func calibrate(share: Int = 1, for recipe: Recipe? = nil) throws -> CalibrationFile {
+      let path = folder.file("calibration-\(share)-\(recipe?.name ?? "all")")
       let all = SceneCases.cases(.calibration, for: reference, limit: .max)
       let cases = all.enumerated().filter { $0.offset % share == 0 }.map(\.element)
       let options = ForcedRun.Options(isCancelled: { false }, progress: { _, _, _ in })
-      try Calibration(reference, cases: cases, blockCols: 1024, options).write(
+      try Calibration(reference, cases: cases, blockCols: 1024, for: recipe, options).write(
         to: .init(path))
       return try CalibrationFile(path: path)
     }
@@ -136,6 +138,15 @@ struct ShapesAccuracyTests {
         #expect(lost - gained <= 2 * (lost + gained).squareRoot(), "\(name) \(part.name)")
       }
     }
+  }
+
+  /// The same bytes per weight are closer yet where the calibration rounds the generator by the recipe itself.
+  @Test func aCalibrationForOneRecipeReachesItsBound() throws {
+    let bench = try Bench()
+    let recipe = try Recipe(builtIn: "int4")
+    let model = try bench.convert(recipe, try bench.calibrate(for: recipe), "int4-for")
+    let found = try #require(try bench.measure([model]).first)
+    #expect(found.bits.mean <= 70e-5, "\(found.bits.mean)")
   }
 
   /// The gain is in what inputs have in common: it is lost with other columns, and most of it is kept with few tokens.
