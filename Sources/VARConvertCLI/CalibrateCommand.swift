@@ -73,14 +73,7 @@ struct CalibrateCommand: ParsableCommand {
       valueName: "bytes"))
   var ram: ByteCount?
 
-  @Option(
-    name: .shortAndLong, parsing: .unconditional,
-    help: ArgumentHelp("Threads; the file does not depend on it.", valueName: "n"))
-  var threads: Int?
-
-  @Option(
-    help: ArgumentHelp("Kernels to use; the file does not depend on it.", valueName: "name"))
-  var isa: InstructionSet?
+  @OptionGroup var processor: ProcessorOptions
 
   @Flag(help: "Go on with a run of the same command that was stopped.")
   var resume = false
@@ -107,12 +100,6 @@ struct CalibrateCommand: ParsableCommand {
     }
     guard (0...86_400).contains(saveEvery) else {
       throw ValidationError("--save-every \(saveEvery) is not within 0...86400.")
-    }
-    if let threads, !(1...256).contains(threads) {
-      throw ValidationError("--threads \(threads) is not within 1...256.")
-    }
-    if let isa, !isa.isSupported {
-      throw ValidationError("--isa \(isa.rawValue) does not run on this machine.")
     }
     if merge, statistics { throw ValidationError("--merge and --statistics exclude each other.") }
     if force, resume { throw ValidationError("--force and --resume exclude each other.") }
@@ -155,9 +142,10 @@ struct CalibrateCommand: ParsableCommand {
 
   private func calibrate(_ path: String, to output: String) throws {
     let recipe = try recipe.map { try Recipe(named: $0) }
-    var shared = Runtime.Options(threadCount: threads)
-    if let isa { shared.instructionSet = isa }
-    let model = try Runtime(options: shared).open(path)
+    let model = try Runtime(
+      options: Runtime.Options(
+        threadCount: processor.threads, instructionSet: processor.instructionSet)
+    ).open(path)
     let own = try cases.map { try EvaluationSet(directory: $0).forcedCases() } ?? []
     var line = ProgressLine(isQuiet: quiet)
     defer { line.finish() }

@@ -2,6 +2,7 @@ import ArgumentParser
 import VARCheckpoint
 import VARConversion
 import VARJSON
+import VARSharedCLI
 import VARSystem
 
 /// `varconvert check SOURCE MODEL.vq4`.
@@ -15,9 +16,7 @@ struct CheckCommand: ParsableCommand {
   @Argument(help: "The file that was made from it.", completion: .file(extensions: ["vq4"]))
   var model: String
 
-  @Option(
-    name: .shortAndLong, parsing: .unconditional, help: ArgumentHelp("Threads.", valueName: "n"))
-  var threads: Int?
+  @OptionGroup var threading: ThreadOptions
 
   @Flag(help: "Print one JSON object on stdout.")
   var json = false
@@ -25,18 +24,12 @@ struct CheckCommand: ParsableCommand {
   @Flag(help: "No progress on stderr, and only the tensors past their limit.")
   var quiet = false
 
-  func validate() throws {
-    if let threads, !(1...256).contains(threads) {
-      throw ValidationError("--threads \(threads) is not within 1...256.")
-    }
-  }
-
   func run() throws {
     catchInterrupts()
     let check = try ConversionCheck(of: model, against: try source.checkpoint())
     var line = ProgressLine(isQuiet: quiet)
     let rows = try check.run(
-      threadCount: threads ?? ThreadPool.defaultThreadCount,
+      threadCount: threading.threads ?? ThreadPool.defaultThreadCount,
       progress: {
         line.show($0.subject, done: $0.doneCount, total: $0.totalCount, unit: "weights")
       },

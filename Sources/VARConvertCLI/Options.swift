@@ -97,11 +97,7 @@ struct ConversionArguments: ParsableArguments {
       valueName: "bytes"))
   var ram: ByteCount?
 
-  @Option(
-    name: .shortAndLong,
-    parsing: .unconditional,
-    help: ArgumentHelp("Threads; the file does not depend on it.", valueName: "n"))
-  var threads: Int?
+  @OptionGroup var threading: ThreadOptions
 
   @Flag(help: "Replace an existing output, and forget a stopped conversion beside it.")
   var force = false
@@ -126,16 +122,13 @@ struct ConversionArguments: ParsableArguments {
     if let groupSize, ![16, 32, 64, 128].contains(groupSize) {
       throw ValidationError("--group-size \(groupSize) is not 16, 32, 64 or 128.")
     }
-    if let threads, !(1...256).contains(threads) {
-      throw ValidationError("--threads \(threads) is not within 1...256.")
-    }
   }
 
   func options() throws -> ConversionOptions {
     var recipe = try Recipe(named: recipe ?? precision ?? Recipe.builtInNames[0])
     if let groupSize { recipe = recipe.replacingGroupSize(groupSize) }
     var options = ConversionOptions(recipe: recipe, layout: layout, overwrite: force)
-    if let threads { options.threadCount = threads }
+    if let threads = threading.threads { options.threadCount = threads }
     if let ram { options.memoryByteCount = ram.bytes }
     options.allowsZeroWeights = allowZeroWeights
     options.calibration = try calibration.map { try CalibrationFile(path: $0) }

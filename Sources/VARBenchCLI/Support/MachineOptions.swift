@@ -9,13 +9,7 @@ extension CodebookKind: ExpressibleByArgument {}
 
 /// What every benchmark takes.
 struct MachineOptions: ParsableArguments {
-  @Option(
-    name: .shortAndLong, parsing: .unconditional,
-    help: "Threads, 1...256; default: one per fast core.")
-  var threads: Int?
-
-  @Option(help: "Instruction set; default: the machine's best.")
-  var isa: InstructionSet = .best
+  @OptionGroup var processor: ProcessorOptions
 
   @Option(help: "Pages that weights and probes lie in.")
   var pages: PageKind = .huge
@@ -29,14 +23,8 @@ struct MachineOptions: ParsableArguments {
   var repeats: Int?
 
   func validate() throws {
-    if let threads, !(1...256).contains(threads) {
-      throw ValidationError("--threads takes 1...256")
-    }
     if let repeats, !(1...1000).contains(repeats) {
       throw ValidationError("--repeats takes 1...1000")
-    }
-    guard isa.isSupported else {
-      throw ValidationError("--isa \(isa.rawValue) does not run on this machine")
     }
   }
 
@@ -47,7 +35,8 @@ struct MachineOptions: ParsableArguments {
 
   private func conditions(repeats: Int) -> RunConditions {
     RunConditions(
-      threadCount: threads ?? ThreadPool.defaultThreadCount, instructionSet: isa,
+      threadCount: processor.threads ?? ThreadPool.defaultThreadCount,
+      instructionSet: processor.instructionSet,
       pages: pages, codebook: codebook, repeats: repeats)
   }
 

@@ -42,14 +42,7 @@ struct AccuracyCommand: ParsableCommand {
   @Flag(help: "Have all models draw the pictures of --cases freely, and judge these too.")
   var draw = false
 
-  @Option(
-    name: .shortAndLong, parsing: .unconditional,
-    help: ArgumentHelp("Threads; the results do not depend on it.", valueName: "n"))
-  var threads: Int?
-
-  @Option(
-    help: ArgumentHelp("Kernels to use; the results are the same with all.", valueName: "name"))
-  var isa: InstructionSet?
+  @OptionGroup var processor: ProcessorOptions
 
   @Option(
     help: ArgumentHelp(
@@ -67,20 +60,13 @@ struct AccuracyCommand: ParsableCommand {
     guard !models.isEmpty else { throw ValidationError("name a model to measure") }
     if let limit, limit < 1 { throw ValidationError("--limit is 1 or more, not \(limit)") }
     if draw, cases == nil { throw ValidationError("--draw needs --cases") }
-    if let threads, !(1...256).contains(threads) {
-      throw ValidationError("--threads is 1 to 256, not \(threads)")
-    }
-    if let isa, !isa.isSupported {
-      throw ValidationError("--isa \(isa.rawValue) does not run on this machine")
-    }
   }
 
   func run() throws {
     for path in [reference] + models { try ModelFile.check(path) }
-    var shared = Runtime.Options()
-    if let threads { shared.threadCount = threads }
-    if let isa { shared.instructionSet = isa }
-    let runtime = try Runtime(options: shared)
+    let runtime = try Runtime(
+      options: Runtime.Options(
+        threadCount: processor.threads, instructionSet: processor.instructionSet))
     let reference = try runtime.open(self.reference)
     let models = try self.models.map { try runtime.open($0, options: .init(kvType: kv)) }
     let progress = ProgressLine(detail: quiet ? .none : .steps, printsText: false)

@@ -15,16 +15,7 @@ struct ModelOptions: ParsableArguments {
     completion: .file(extensions: ["vq4"]))
   var model: String?
 
-  @Option(
-    name: .shortAndLong,
-    parsing: .unconditional,
-    help: ArgumentHelp(
-      "Threads; default: one per fast core that this program may use.", valueName: "n"))
-  var threads: Int?
-
-  @Option(
-    help: ArgumentHelp("Kernels to use; the results are the same with all.", valueName: "name"))
-  var isa: InstructionSet?
+  @OptionGroup var processor: ProcessorOptions
 
   @Option(
     help: ArgumentHelp(
@@ -64,14 +55,6 @@ struct ModelOptions: ParsableArguments {
 
   func validate() throws {
     if quiet, verbose { throw ValidationError("--quiet and --verbose exclude each other") }
-    if let threads, !(1...256).contains(threads) {
-      throw ValidationError("--threads is 1 to 256, not \(threads)")
-    }
-    if let isa, !isa.isSupported {
-      let names = InstructionSet.supported.map(\.rawValue).joined(separator: ", ")
-      throw ValidationError(
-        "--isa \(isa.rawValue) does not run on this machine; there are \(names)")
-    }
   }
 
   func path() throws -> String { try DefaultModel.path(option: model) }
@@ -89,9 +72,9 @@ struct ModelOptions: ParsableArguments {
   func open(_ file: String? = nil) throws -> Model {
     let choice = try DefaultModel.choice(option: file ?? model)
     if !quiet { choice.announce() }
-    var shared = Runtime.Options(memoryBudgetBytes: ram?.bytes)
-    if let threads { shared.threadCount = threads }
-    if let isa { shared.instructionSet = isa }
+    let shared = Runtime.Options(
+      threadCount: processor.threads, instructionSet: processor.instructionSet,
+      memoryBudgetBytes: ram?.bytes)
     let model = try Runtime(options: shared)
       .open(choice.path, options: Model.Options(kvType: kv, residency: residency))
     if verbose { describe(model) }
