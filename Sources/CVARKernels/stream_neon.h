@@ -117,29 +117,34 @@ TARGET INLINE void stream_tile(const cvar_stream *s, int32_t tile, const int tok
   for (int t = 0; t < tokens; t++) store_tile(s, tile, t, acc[t]);
 }
 
-TARGET INLINE void stream_type(const cvar_stream *s, int32_t tile, const int tokens) {
-  if (is_narrow(s->w)) {
-    stream_tile(s, tile, tokens, 1, HAS_NARROW);
-  } else if (s->w->type == CVAR_INT4) {
-    stream_tile(s, tile, tokens, 1, 0);
-  } else {
-    stream_tile(s, tile, tokens, 0, 0);
+TARGET INLINE void stream_form(const cvar_stream *s, int32_t tile, int32_t tokens, const int is_int4,
+                               const int is_narrow) {
+  switch (tokens) {
+    case 1: stream_tile(s, tile, 1, is_int4, is_narrow); break;
+    case 2: stream_tile(s, tile, 2, is_int4, is_narrow); break;
+    case 3: stream_tile(s, tile, 3, is_int4, is_narrow); break;
+    default: stream_tile(s, tile, 4, is_int4, is_narrow); break;
   }
 }
 
-TARGET static void stream_tokens(const cvar_stream *s, int32_t tile, int32_t tokens) {
-  switch (tokens) {
-    case 1: stream_type(s, tile, 1); break;
-    case 2: stream_type(s, tile, 2); break;
-    case 3: stream_type(s, tile, 3); break;
-    default: stream_type(s, tile, 4); break;
-  }
+TARGET static void stream_int8(const cvar_stream *s, int32_t tile, int32_t tokens) {
+  stream_form(s, tile, tokens, 0, 0);
+}
+
+TARGET static void stream_int4(const cvar_stream *s, int32_t tile, int32_t tokens) {
+  stream_form(s, tile, tokens, 1, 0);
+}
+
+TARGET static void stream_narrow(const cvar_stream *s, int32_t tile, int32_t tokens) {
+  stream_form(s, tile, tokens, 1, HAS_NARROW);
 }
 
 INLINE void multiply_tiles(const cvar_panel_kernels *panel_kernels, const cvar_stream *s, int32_t n,
                            int32_t tile_begin, int32_t tile_end) {
   if (n <= STREAM_LIMIT) {
-    cvar_matmul_stream(stream_tokens, MAX_STREAM_TOKENS, s, n, tile_begin, tile_end);
+    cvar_stream_tile *stream =
+        is_narrow(s->w) ? stream_narrow : s->w->type == CVAR_INT4 ? stream_int4 : stream_int8;
+    cvar_matmul_stream(stream, MAX_STREAM_TOKENS, s, n, tile_begin, tile_end);
   } else {
     cvar_matmul_panels(panel_kernels, s->w, s->codes, s->scales, s->sums, n, s->bias, s->y, s->y_stride, tile_begin,
                        tile_end);

@@ -81,7 +81,7 @@ extension DrawingState {
     }
     let scales = header["scales"]?.arrayValue?.compactMap(grid) ?? []
     let guidedScaleCount =
-      header["guided_scales"].map { $0.integerValue ?? 0 } ?? max(1, scales.count)
+      header["guided_scales"].map { $0.integerValue ?? 0 } ?? scales.count
     guard let model = header["model"]?.stringValue, let prompt = header["prompt"]?.stringValue,
       !scales.isEmpty, scales.count == header["scales"]?.arrayValue?.count,
       let reference = grid(header["rope_reference"]),
