@@ -11,16 +11,16 @@ package struct GenerateBenchmark {
   private let schedule: ScaleSchedule
   private let size: Int
   private let cfgScale: Double
-  private let guidedScaleCount: Int
+  private let shortcuts: ScaleShortcuts
   private let promptTokens: Int
 
   /// - Parameters:
   ///   - size: side of the picture in pixels: 256, 512, 768 or 1024.
   ///   - cfgScale: guidance; 1 switches it off and halves the work.
-  ///   - isFast: guides the coarse scales alone.
+  ///   - fast: raw value of a `FastLevel`; nil: nothing is left out.
   ///   - promptTokens: tokens of text before the picture.
   package init(
-    _ shape: ModelShape, size: Int, cfgScale: Double, isFast: Bool = false, promptTokens: Int
+    _ shape: ModelShape, size: Int, cfgScale: Double, fast: Int? = nil, promptTokens: Int
   ) throws {
     guard shape.hasGenerator else {
       throw BenchmarkError(
@@ -39,8 +39,14 @@ package struct GenerateBenchmark {
       shape.configuration(), size: .pixels(size), aspect: .ratio(width: 1, height: 1))
     self.size = size
     self.cfgScale = cfgScale
-    let guidedScales = isFast ? DrawingRequest.GuidedScales.coarse : .all
-    guidedScaleCount = guidedScales.count(in: schedule)
+    let level = fast.map { FastLevel(rawValue: $0) }
+    if case .some(nil) = level {
+      throw BenchmarkError(.invalidRequest, "the levels of fast drawing are 1 and 2")
+    }
+    let all = DrawingRequest.LeadingScales.all
+    shortcuts = ScaleShortcuts(
+      guidedCount: (level??.guidedScales ?? all).count(in: schedule),
+      denseCount: (level??.denseScales ?? all).count(in: schedule))
     self.promptTokens = promptTokens
   }
 
@@ -64,7 +70,8 @@ package struct GenerateBenchmark {
     let context =
       model.context + [
         ("size", .integer(size)), ("cfg_scale", .number(cfgScale)),
-        ("guided_scales", .integer(guidedScaleCount)),
+        ("guided_scales", .integer(shortcuts.guidedCount)),
+        ("dense_scales", .integer(shortcuts.denseCount)),
         ("prompt", .integer(promptTokens)),
       ]
     let operations = transformerOperations(model)
@@ -109,12 +116,13 @@ package struct GenerateBenchmark {
     let inward = model.matrixElements {
       $0.group == .projectorIn || $0.group == .generatorEmbedding
     }
-    let rows = schedule.steps(branchCount: branches, guidedCount: guidedScaleCount)
-      .reduce(0) { $0 + $1.rowCount }
+    let steps = schedule.steps(branchCount: branches, shortcuts)
+    let readRows = steps.reduce(0) { $0 + $1.readRowCount }
     let context = branches * promptTokens
     let products =
-      rows * (language + generator + outward) + context * cross + promptTokens * outward
-      + schedule.tokenCount * inward
+      readRows * (language + outward) + steps.reduce(0) { $0 + $1.rowCount } * generator
+      + context * cross + promptTokens * outward
+      + steps.reduce(0) { $0 + $1.readTokenCount } * inward
     return 2 * Double(products)
   }
 
@@ -126,14 +134,14 @@ package struct GenerateBenchmark {
       random: CounterRandom(seed: 5))
     let drawing = ImageDrawing(
       modelPath: "synthetic weights", configuration: configuration, schedule: schedule,
-      sampler: sampler, guidedScaleCount: guidedScaleCount)
+      sampler: sampler, shortcuts)
     var plan = MemoryPlan()
     let kvType = KVType(defaultFor: model.weights)
     let sessionLayout = LanguageSession.reserve(
       &plan, configuration.languageModel,
       capacity: LanguageSession.Capacity(
-        context: promptTokens + 1, drawing: schedule,
-        rows: max(promptTokens, drawing.largestRows)), kvType: kvType)
+        context: promptTokens + 1, drawing: drawing.room,
+        rows: max(promptTokens, drawing.largestReadRows)), kvType: kvType)
     let layout = drawing.reserve(&plan, contextTokens: promptTokens, kvType: kvType)
     let arena = try BenchmarkModel.arena(plan)
     let session = LanguageSession(

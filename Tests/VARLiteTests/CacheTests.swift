@@ -35,7 +35,8 @@ import VARTestSupport
     plan = MemoryPlan()
     _ = LanguageSession.reserve(
       &plan, configuration.languageModel,
-      capacity: LanguageSession.Capacity(context: 48, drawing: schedule, rows: 48), kvType: .int8)
+      capacity: LanguageSession.Capacity(context: 48, drawing: DrawingRoom(schedule), rows: 48),
+      kvType: .int8)
     let token = 2 * 4 * (128 + 4)
     let positions = stored + 48 + tail
     #expect(bytes(plan, "llm.kv") == token * (28 * (stored + 48) + tail) + positions * 128 * 4)

@@ -160,7 +160,9 @@ import VQ4Format
       + bits.map { ("bits", $0) } + ["[1,1]", "[0,0]", "[4096,1]"].map { ("rope_reference", $0) }
       + numbers.flatMap { [("cfg_scale", $0), ("tau", $0), ("top_p", $0)] }
       + ["\"-1\"", "\"99999999999999999999\"", "7", "\"\""].map { ("seed", $0) }
-      + ["0", "6", "-1", "1.5", "null", "\"1\""].map { ("guided_scales", $0) }
+      + ["0", "6", "-1", "1.5", "null", "\"1\""].flatMap {
+        [("guided_scales", $0), ("dense_scales", $0)]
+      }
       + [("greedy", "1"), ("model", "\"\""), ("prompt", "\"\""), ("model", "7")]
   }
 

@@ -114,6 +114,8 @@ private struct RequestedDrawing: DrawingDelegate {
   private let schedule: ScaleSchedule
   private let layerCount: Int
   private let state: DrawingState
+  /// Work before each scale, and of all: layers are counted, each with its rows.
+  private let workBefore: [Double]
 
   init(
     _ conversation: Conversation, _ request: DrawingRequest, _ drawing: ImageDrawing,
@@ -124,7 +126,15 @@ private struct RequestedDrawing: DrawingDelegate {
     self.state = state
     schedule = drawing.schedule
     let configuration = drawing.configuration
-    layerCount = configuration.languageModel.numHiddenLayers + configuration.generator.depth
+    let (read, drawn) = (
+      configuration.languageModel.numHiddenLayers, configuration.generator.depth
+    )
+    layerCount = read + drawn
+    workBefore = drawing.steps.reduce(into: [0]) { work, scale in
+      // What a scale costs besides its tokens is worth about 16 of them.
+      let rows = read * (scale.readRowCount + 16) + drawn * (scale.rowCount + 16)
+      work.append(work[work.count - 1] + Double(rows))
+    }
   }
 
   private var scaleCount: Int { schedule.scales.count }
@@ -132,12 +142,10 @@ private struct RequestedDrawing: DrawingDelegate {
   func beginScales() throws { try conversation.begin(.drawing(scaleCount: scaleCount)) }
 
   func begin(_ scale: ScaleStep) {
-    // What a scale costs besides its tokens is worth about 16 of them.
-    let all = Double(schedule.tokenCount + 16 * scaleCount)
+    let (done, all) = (workBefore[scale.index], workBefore[scaleCount])
     conversation.reporter.begin(
       Progress(.drawing, index: scale.index, done: scale.index, total: scaleCount),
-      done: Double(scale.cachedTokens + 16 * scale.index) / all,
-      share: Double(scale.tokenCount + 16) / all, layerCount: layerCount)
+      done: done / all, share: (workBefore[scale.index + 1] - done) / all, layerCount: layerCount)
   }
 
   func end(_ scale: ScaleStep, bits: [[UInt8]], sum: Rows) throws -> Bool {
@@ -174,8 +182,8 @@ extension DrawingState {
       kvType: conversation.kvType ?? model.kvType, schedule: drawing.schedule,
       cfgScale: settings.cfgScale, tau: settings.tau, topP: settings.topP,
       isGreedy: settings.isGreedy,
-      guidedScaleCount: settings.guidedScaleCount, seed: request.seed,
-      answerTokens: origin.answerTokens, bits: [])
+      guidedScaleCount: settings.guidedScaleCount, denseScaleCount: settings.denseScaleCount,
+      seed: request.seed, answerTokens: origin.answerTokens, bits: [])
   }
 
   /// Throws `request` where a drawing would go on with another prompt or cache than it began with.

@@ -32,7 +32,7 @@ package struct DrawingBuffers {
     let (schedule, branches) = (drawing.schedule, drawing.branches)
     let largest = schedule.largestTokenCount
     let steps = drawing.steps
-    let largestOfOther = steps.filter { $0.branchCount == 2 }.map(\.tokenCount).max() ?? 0
+    let largestOfOther = steps.filter { $0.branchCount == 2 }.map(\.readTokenCount).max() ?? 0
     // The unconditional branch has no more text features than the file has rows of them.
     let textLengths = [contextTokens, min(contextTokens, generator.textMaxLength)]
     func map(_ name: String, _ tokens: Int) -> MemoryPlan.RowsID {
@@ -43,7 +43,7 @@ package struct DrawingBuffers {
         &plan, generator, hiddenSize: language.hiddenSize,
         capacity: .init(
           schedule: schedule, textLengths: Array(textLengths[..<branches]),
-          guidedScaleCount: drawing.guidedScaleCount),
+          drawing.shortcuts),
         kv: (kvType, generator.depth)),
       unconditional: KVCache.Layout.reserve(
         &plan, "llm.kv.unconditional",
@@ -52,9 +52,9 @@ package struct DrawingBuffers {
           hasKeyBias: true),
         capacity: largestOfOther),
       states: plan.reserve(
-        "image.states", rows: drawing.largestRows, columns: language.hiddenSize),
+        "image.states", rows: drawing.largestReadRows, columns: language.hiddenSize),
       logits: plan.reserve(
-        "image.logits", rows: drawing.largestRows, columns: 2 * generator.codebookDim),
+        "image.logits", rows: steps.map(\.rowCount).max() ?? 0, columns: 2 * generator.codebookDim),
       context: plan.reserve("image.context", rows: contextTokens, columns: generator.embedDim),
       codes: map("image.codes", largest), sum: map("image.sum", schedule.finalGrid.tokenCount),
       scratch: map("image.scratch", schedule.finalGrid.tokenCount))

@@ -34,9 +34,9 @@ struct DrawingPass {
     sequences = scales.map { scale in
       (0..<scale.branchCount).map { branch in
         Qwen2Model.SequenceRows(
-          rows: scale.rows(ofBranch: branch),
+          rows: scale.readRows(ofBranch: branch),
           cache: branch == 0 ? session.cache : state.unconditional,
-          firstIndex: branch == 0 ? session.ids.count + scale.cachedTokens : 0)
+          firstIndex: branch == 0 ? session.ids.count + scale.cachedReadTokens : 0)
       }
     }
   }
@@ -56,40 +56,47 @@ struct DrawingPass {
   }
 
   /// The language model's residual stream of a scale.
-  private func hidden(_ scale: ScaleStep) -> Rows { session.state.hidden[..<scale.rowCount] }
+  private func hidden(_ scale: ScaleStep) -> Rows { session.state.hidden[..<scale.readRowCount] }
 
-  /// Embeddings of the start, or of the codes that the scales before have left for this one.
+  /// Embeddings of the start, or of the codes that the scales before have left for this one, where they are read.
   func embed(_ scale: ScaleStep) throws {
     let hidden = hidden(scale)
     guard scale.index > 0 else {
       return try model.firstEmbeddings(into: hidden, state: state.generator, run)
     }
-    let conditional = hidden[scale.rows(ofBranch: 0)]
+    let conditional = hidden[scale.readRows(ofBranch: 0)]
     try model.embeddings(
-      ofCodes: state.codes[..<scale.tokenCount], into: conditional, state: state.generator,
-      traceName: "s\(scale.index - 1)", run)
+      ofCodes: scale.lattice.gather(state.codes[..<scale.tokenCount]), into: conditional,
+      state: state.generator, traceName: "s\(scale.index - 1)", run)
     // The codes are the same for both branches, so are their embeddings.
-    if scale.branchCount == 2 { hidden[scale.rows(ofBranch: 1)].copy(from: conditional) }
+    if scale.branchCount == 2 { hidden[scale.readRows(ofBranch: 1)].copy(from: conditional) }
   }
 
   /// Both branches in one pass over the layers (MODEL 9.4).
   func runLanguageModel(_ scale: ScaleStep) throws {
     let (language, hidden) = (session.model, hidden(scale))
     run.trace?.record("s\(scale.index).llm_in", hidden, branches: scale.branchCount)
-    // Tokens of a picture stand at their cache index on all axes, whatever the positions of the text.
-    for sequence in sequences[scale.index] {
-      try language.prepareRotary(countingIn: sequence, session.state)
+    // Tokens of a picture stand at their number in the sequence on all axes, whatever the positions of the text. Tokens
+    // that are not read are counted, too.
+    for (branch, sequence) in sequences[scale.index].enumerated() {
+      let first = branch == 0 ? session.ids.count + scale.cachedTokens : 0
+      try language.prepareRotary(sequence.rows, session.state) {
+        first + scale.lattice.token($0)
+      }
     }
     try language.forward(sequences[scale.index], state: session.state, run.untraced)
-    let states = state.states[..<scale.rowCount]
+    let states = state.states[..<scale.readRowCount]
     try language.normalize(hidden, into: states, run)
     run.trace?.record("s\(scale.index).llm_out", states, branches: scale.branchCount)
   }
 
+  /// The generator's tokens: projected states of the tokens that the language model has read, and what lies between.
   func projectStates(_ scale: ScaleStep) throws {
     let tokens = state.generator.tokens[..<scale.rowCount]
     try model.projectStates(
-      state.states[..<scale.rowCount], into: tokens, state: state.generator, run)
+      state.states[..<scale.readRowCount], into: tokens[..<scale.readRowCount],
+      state: state.generator, run)
+    scale.lattice.spread(tokens, branchCount: scale.branchCount)
     run.trace?.record("s\(scale.index).gen_in", tokens, branches: scale.branchCount)
   }
 

@@ -38,8 +38,7 @@ package struct ImageDrawing {
   let configuration: VARGPTConfiguration
   let schedule: ScaleSchedule
   let sampler: BitSampler
-  /// Scales, coarse to fine, that are drawn with both branches of guidance (MODEL 9.6).
-  let guidedScaleCount: Int
+  let shortcuts: ScaleShortcuts
   /// Bits to use instead of drawing, per scale: measures a model with the history forced.
   private(set) var forcedBits: [[UInt8]]?
   /// Bits of the first scales, which are taken over from an earlier drawing.
@@ -47,13 +46,13 @@ package struct ImageDrawing {
 
   package init(
     modelPath: String, configuration: VARGPTConfiguration, schedule: ScaleSchedule,
-    sampler: BitSampler, guidedScaleCount: Int? = nil
+    sampler: BitSampler, _ shortcuts: ScaleShortcuts = .none
   ) {
     self.modelPath = modelPath
     self.configuration = configuration
     self.schedule = schedule
     self.sampler = sampler
-    self.guidedScaleCount = guidedScaleCount ?? schedule.scales.count
+    self.shortcuts = shortcuts
   }
 
   /// - Throws: `request` unless `bits` are `[tokens, codebookDim]` for each scale.
@@ -77,17 +76,19 @@ package struct ImageDrawing {
   /// Branches of the guided scales.
   var branches: Int { sampler.cfgScale == 1 ? 1 : 2 }
 
-  /// The scales in their order, with the branches that each is drawn with.
-  package var steps: [ScaleStep] {
-    schedule.steps(branchCount: branches, guidedCount: guidedScaleCount)
-  }
+  /// The scales in their order, with the branches that each is drawn with and the tokens that are read.
+  package var steps: [ScaleStep] { schedule.steps(branchCount: branches, shortcuts) }
 
   /// Rows that the language model gets per scale at most.
-  package var largestRows: Int { steps.map(\.rowCount).max() ?? 0 }
+  package var largestReadRows: Int { steps.map(\.readRowCount).max() ?? 0 }
+
+  /// What the language model's cache must have room for.
+  package var room: DrawingRoom { DrawingRoom(schedule, shortcuts) }
 
   /// Throws `request` unless a session's state has room for the drawing.
   func requireFit(_ capacity: LanguageSession.Capacity) throws(VARLiteError) {
-    guard capacity.drawing == schedule, largestRows <= capacity.rows else {
+    guard let drawing = capacity.drawing, drawing.holds(room), largestReadRows <= capacity.rows
+    else {
       throw VARLiteError(
         .request,
         "the session was begun for other pictures; begin another one for this size and guidance")

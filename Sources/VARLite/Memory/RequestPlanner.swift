@@ -188,16 +188,15 @@ struct RequestPlanner {
     context.add(model, rows: shape.contextTokens) { $0.group == .projectorOut }
     var work = PhaseWork()
     for scale in drawing.steps {
-      let (tokens, rows, keys) = (
-        scale.tokenCount, scale.rowCount, shape.contextTokens + scale.visibleTokens
-      )
-      work.add(model, rows: rows) {
-        [.llm, .projector, .generator].contains($0.component) && !readsText($0)
-      }
+      work.add(model, rows: scale.readRowCount) { [.llm, .projector].contains($0.component) }
+      work.add(model, rows: scale.rowCount) { $0.component == .generator && !readsText($0) }
       work.addAttention(
-        rows: tokens, keys: keys, width: language.hiddenSize, layers: language.numHiddenLayers)
+        rows: scale.readTokenCount,
+        keys: shape.contextTokens + scale.cachedReadTokens + scale.readTokenCount,
+        width: language.hiddenSize, layers: language.numHiddenLayers)
       work.addAttention(
-        rows: rows, keys: keys, width: generator.embedDim, layers: generator.depth)
+        rows: scale.rowCount, keys: shape.contextTokens + scale.visibleTokens,
+        width: generator.embedDim, layers: generator.depth)
     }
     let scaleCount = drawing.schedule.scales.count
     return [

@@ -53,8 +53,8 @@ struct TurnPlanner {
     }
     // The token that starts a picture has its place behind the longest text.
     var capacity = LanguageSession.Capacity(
-      context: limit, drawing: drawing?.schedule,
-      rows: max(min(promptTokens, Self.largestRows), drawing?.largestRows ?? 1),
+      context: limit, drawing: drawing?.room,
+      rows: max(min(promptTokens, Self.largestRows), drawing?.largestReadRows ?? 1),
       closing: drawing != nil && !drawsAtOnce ? 1 : 0)
     if let contextTokens = scope.contextTokens {
       capacity.context = min(contextTokens, limit)
@@ -64,7 +64,7 @@ struct TurnPlanner {
     } else if turn.maximumTextTokens < limit - promptTokens {
       capacity.context = promptTokens + turn.maximumTextTokens + 1
     }
-    if let rows = scope.rowsPerPass { capacity.rows = max(rows, drawing?.largestRows ?? 1) }
+    if let rows = scope.rowsPerPass { capacity.rows = max(rows, drawing?.largestReadRows ?? 1) }
     return capacity
   }
 

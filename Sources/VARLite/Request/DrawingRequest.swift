@@ -22,7 +22,10 @@ public struct DrawingRequest: Sendable, Equatable {
   public var cfgScale: Double?
   /// Which scales are guided. Those that are not are drawn by the conditional branch alone, nearly half the work
   /// for another picture, much like the full one.
-  public var guidedScales: GuidedScales
+  public var guidedScales: LeadingScales
+  /// Of which scales the language model reads every token. Of the others it reads a quarter: every second one of every
+  /// second row. The picture generator gets the means of what it made of them for the tokens between.
+  public var denseScales: LeadingScales
   /// Temperature of the bits, 0.001...1000.
   public var tau: Double?
   /// A bit value whose probability is at most `1 - topP` is never drawn; 0...1.
@@ -57,6 +60,7 @@ public struct DrawingRequest: Sendable, Equatable {
     self.aspect = aspect
     self.cfgScale = cfgScale
     guidedScales = .all
+    denseScales = .all
     self.isGreedy = isGreedy
     self.seed = seed
     previews = .none
@@ -79,6 +83,7 @@ public struct DrawingRequest: Sendable, Equatable {
     self.init(isGreedy: state.isGreedy, seed: seed)
     (cfgScale, tau, topP) = (state.cfgScale, state.tau, state.topP)
     guidedScales = .first(state.guidedScaleCount)
+    denseScales = .first(state.denseScaleCount)
     history = state
     keptScaleCount = scaleCount
   }
@@ -96,15 +101,18 @@ extension DrawingRequest {
     if case .count(let count) = previews {
       try VARLiteError.require(count, in: 0...schedule.scales.count - 1, "number of previews")
     }
+    let counts = 1...schedule.scales.count
     try VARLiteError.require(
-      guidedScales.count(in: schedule), in: 1...schedule.scales.count, "number of guided scales")
+      guidedScales.count(in: schedule), in: counts, "number of guided scales")
+    try VARLiteError.require(denseScales.count(in: schedule), in: counts, "number of dense scales")
     let settings = settings(configuration.imageSampling, schedule)
     let sampler = BitSampler(
       cfgScale: Float(settings.cfgScale), tau: Float(settings.tau), topP: Float(settings.topP),
       isGreedy: isGreedy, random: CounterRandom(seed: seed))
     return ImageDrawing(
       modelPath: model.path, configuration: configuration, schedule: schedule, sampler: sampler,
-      guidedScaleCount: settings.guidedScaleCount)
+      ScaleShortcuts(
+        guidedCount: settings.guidedScaleCount, denseCount: settings.denseScaleCount))
   }
 
   /// The scales of the history where there is one, else those of the size and the shape.
@@ -128,7 +136,8 @@ extension DrawingRequest {
     Response.Settings.Drawing(
       cfgScale: cfgScale ?? defaults.cfgScale, tau: tau ?? defaults.tau,
       topP: topP ?? defaults.topP, isGreedy: isGreedy,
-      guidedScaleCount: guidedScales.count(in: schedule), scaleCount: schedule.scales.count)
+      guidedScaleCount: guidedScales.count(in: schedule),
+      denseScaleCount: denseScales.count(in: schedule), scaleCount: schedule.scales.count)
   }
 
   /// Whether there may be previews.

@@ -64,6 +64,9 @@ extension DrawingState {
     if guidedScaleCount < schedule.scales.count {
       header["guided_scales"] = .integer(guidedScaleCount)
     }
+    if denseScaleCount < schedule.scales.count {
+      header["dense_scales"] = .integer(denseScaleCount)
+    }
     return header
   }
 
@@ -80,8 +83,10 @@ extension DrawingState {
       return GridSize(height: sides[0], width: sides[1])
     }
     let scales = header["scales"]?.arrayValue?.compactMap(grid) ?? []
-    let guidedScaleCount =
-      header["guided_scales"].map { $0.integerValue ?? 0 } ?? scales.count
+    func leadingScales(_ key: String) -> Int {
+      header[key].map { $0.integerValue ?? 0 } ?? scales.count
+    }
+    let (guided, dense) = (leadingScales("guided_scales"), leadingScales("dense_scales"))
     guard let model = header["model"]?.stringValue, let prompt = header["prompt"]?.stringValue,
       !scales.isEmpty, scales.count == header["scales"]?.arrayValue?.count,
       let reference = grid(header["rope_reference"]),
@@ -92,7 +97,7 @@ extension DrawingState {
       let answer = integers(header["answer"]), let counts = integers(header["bits"]),
       answer.allSatisfy({ Int32(exactly: $0) != nil }), counts.count <= scales.count,
       counts.allSatisfy({ $0 >= 0 && $0 <= packed.count * 8 }),
-      (1...scales.count).contains(guidedScaleCount)
+      (1...scales.count).contains(guided), (1...scales.count).contains(dense)
     else { throw Self.damaged("its header is not complete") }
     self.model = model
     promptHash = prompt
@@ -100,7 +105,7 @@ extension DrawingState {
     schedule = ScaleSchedule(scales: scales, ropeReference: reference)
     (self.cfgScale, self.tau, self.topP) = (cfgScale, tau, topP)
     self.isGreedy = isGreedy
-    self.guidedScaleCount = guidedScaleCount
+    (guidedScaleCount, denseScaleCount) = (guided, dense)
     self.seed = seed
     answerTokens = answer.map { Int32($0) }
     guard counts.reduce(0, { $0 + ($1 + 7) / 8 }) == packed.count else {
@@ -129,6 +134,7 @@ extension Response.Settings.Drawing {
       ("top_p", .number(topP)), ("greedy", .bool(isGreedy)), ("kv", .string(kvType.rawValue)),
     ])
     if guidedScaleCount < scaleCount { object["guided_scales"] = .integer(guidedScaleCount) }
+    if denseScaleCount < scaleCount { object["dense_scales"] = .integer(denseScaleCount) }
     return JSONValue.object(object).text
   }
 }

@@ -19,6 +19,8 @@ public struct DrawingState: Sendable, Equatable {
   public let isGreedy: Bool
   /// Scales, coarse to fine, that are guided.
   public let guidedScaleCount: Int
+  /// Scales, coarse to fine, of which the language model reads every token.
+  public let denseScaleCount: Int
   /// What the bits are drawn with.
   public let seed: UInt64
   /// Tokens that the model wrote before the picture, the one that starts it included.

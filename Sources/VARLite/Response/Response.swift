@@ -50,8 +50,8 @@ public struct Response: Sendable {
       public var cfgScale, tau, topP: Double
       /// Whether the more probable value of every bit was taken.
       public var isGreedy: Bool
-      /// Scales, coarse to fine, that were guided, of how many.
-      public var guidedScaleCount, scaleCount: Int
+      /// Scales, coarse to fine, that were guided, and those of which every token was read, of how many.
+      public var guidedScaleCount, denseScaleCount, scaleCount: Int
     }
   }
 

@@ -10,12 +10,12 @@ package final class LanguageSession {
     var context: Int
     /// Tokens of the context that are kept free for the end of an answer.
     var closing: Int
-    /// The scales of a picture that is drawn; nil where none can be.
-    var drawing: ScaleSchedule?
+    /// The tokens of a picture that is drawn; nil where none can be.
+    var drawing: DrawingRoom?
     /// Rows that go through the layers at once.
     var rows: Int
 
-    package init(context: Int, drawing: ScaleSchedule?, rows: Int, closing: Int = 0) {
+    package init(context: Int, drawing: DrawingRoom?, rows: Int, closing: Int = 0) {
       self.context = context
       self.closing = closing
       self.drawing = drawing
@@ -37,8 +37,6 @@ package final class LanguageSession {
   ) -> Layout {
     let width = configuration.hiddenSize
     let drawing = capacity.drawing
-    // Nothing looks at the tokens of the last scale later.
-    let lastCount = drawing?.lastTokenCount ?? 0
     return Layout(
       capacity: capacity,
       state: Qwen2State.reserve(&plan, configuration, rowCapacity: capacity.rows),
@@ -48,8 +46,8 @@ package final class LanguageSession {
           kvType, layerCount: configuration.numHiddenLayers,
           kvHeads: configuration.numKeyValueHeads, headDim: configuration.headDim,
           hasKeyBias: true),
-        capacity: capacity.context + (drawing?.tokenCount ?? 0) - lastCount,
-        tailCapacity: lastCount),
+        capacity: capacity.context + (drawing?.earlierTokens ?? 0),
+        tailCapacity: drawing?.lastTokens ?? 0),
       logits: plan.reserve("llm.logits", rows: 1, columns: configuration.vocabSize),
       lastHidden: plan.reserve("llm.last_hidden", rows: 1, columns: width),
       pastHidden: plan.reserve(

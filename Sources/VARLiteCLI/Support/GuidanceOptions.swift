@@ -13,10 +13,10 @@ struct GuidanceOptions: ParsableArguments {
     parsing: .unconditional,
     help: ArgumentHelp(
       """
-      1 guides the coarse scales alone: nearly half the work, for another picture much like the full \
-      one.
+      Less work, for another picture much like the full one. 1 guides the coarse scales alone; 2 besides \
+      reads a quarter of the other scales' tokens with the language model.
       """, valueName: "level"))
-  var fast: Int?
+  var fast: FastLevel?
 
   @Option(
     parsing: .unconditional,
@@ -24,22 +24,38 @@ struct GuidanceOptions: ParsableArguments {
       "Scales that are guided, from the coarsest on. Default: all.", valueName: "n"))
   var guidedScales: Int?
 
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      """
+      Scales of which the language model reads every token, from the coarsest on; of the others it reads \
+      a quarter. Default: all.
+      """, valueName: "n"))
+  var denseScales: Int?
+
   func validate() throws {
     if let cfgScale, !(0...100).contains(cfgScale) {
       throw ValidationError("--cfg-scale is 0 to 100, not \(cfgScale)")
     }
-    if let fast, fast != 1 { throw ValidationError("--fast is 1, not \(fast)") }
-    if let guidedScales, guidedScales < 1 {
-      throw ValidationError("--guided-scales is 1 or more, not \(guidedScales)")
-    }
-    if fast != nil, guidedScales != nil {
-      throw ValidationError("--fast and --guided-scales exclude each other")
+    for (name, count) in [("guided", guidedScales), ("dense", denseScales)] {
+      guard let count else { continue }
+      guard count >= 1 else {
+        throw ValidationError("--\(name)-scales is 1 or more, not \(count)")
+      }
+      guard fast == nil else {
+        throw ValidationError("--fast and --\(name)-scales exclude each other")
+      }
     }
   }
 
   func apply(to drawing: inout DrawingRequest) {
     drawing.cfgScale = cfgScale
-    if fast != nil { drawing.guidedScales = .coarse }
+    if let fast {
+      (drawing.guidedScales, drawing.denseScales) = (fast.guidedScales, fast.denseScales)
+    }
     if let guidedScales { drawing.guidedScales = .first(guidedScales) }
+    if let denseScales { drawing.denseScales = .first(denseScales) }
   }
 }
+
+extension FastLevel: ExpressibleByArgument {}

@@ -30,8 +30,6 @@ public struct ScaleSchedule: Sendable, Equatable {
   public var finalGrid: GridSize { scales[scales.count - 1] }
   /// Tokens of all scales.
   public var tokenCount: Int { scales.reduce(0) { $0 + $1.tokenCount } }
-  /// Tokens of the last scale, which no later one looks at.
-  public var lastTokenCount: Int { finalGrid.tokenCount }
   /// Tokens of the largest scale, which need not be the last.
   public var largestTokenCount: Int { scales.reduce(0) { max($0, $1.tokenCount) } }
 }

@@ -80,13 +80,15 @@ package final class Qwen2Model {
     }
   }
 
-  /// Sets the angles of a sequence whose positions are its cache indices on all axes.
+  /// Sets the angles of rows whose tokens stand at the same place on all axes.
+  ///
+  /// - Parameter place: the place of the row with this number among `rows`.
   package func prepareRotary(
-    countingIn sequence: SequenceRows, _ state: Qwen2State
+    _ rows: Range<Int>, _ state: Qwen2State, place: (_ index: Int) -> Int
   ) throws(ModelError) {
     try weights.with(.languageEmbedding) { () throws(ModelError) in
-      for row in sequence.rows {
-        setRotary(Qwen2Positions.Position(sequence.cacheIndex(of: row)), row: row, state)
+      for (index, row) in rows.enumerated() {
+        setRotary(Qwen2Positions.Position(place(index)), row: row, state)
       }
     }
   }

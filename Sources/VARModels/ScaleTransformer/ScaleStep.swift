@@ -4,22 +4,34 @@
 ///
 ///     rows      0 ..< n        n ..< 2n
 ///     branch    conditional    unconditional, with guidance alone
+///
+/// in the generator. In the language model n is the number of tokens that this one reads.
 package struct ScaleStep: Sendable {
   package let index: Int
   package let grid: GridSize
   /// The grid that normalises rotary positions.
   package let ropeReference: GridSize
-  /// Tokens of all earlier scales, which the caches hold.
+  /// Tokens of all earlier scales, which the generator's caches hold.
   package let cachedTokens: Int
+  /// Those of them that the language model has read, which its cache holds.
+  package let cachedReadTokens: Int
   package let branchCount: Int
+  /// The tokens that the language model reads.
+  package let lattice: TokenLattice
 
   package var tokenCount: Int { grid.tokenCount }
   /// Tokens that each token looks at: those of all earlier scales and of its own.
   package var visibleTokens: Int { cachedTokens + tokenCount }
   package var rowCount: Int { branchCount * tokenCount }
+  package var readTokenCount: Int { lattice.tokenCount }
+  package var readRowCount: Int { branchCount * readTokenCount }
 
   package func rows(ofBranch branch: Int) -> Range<Int> {
     branch * tokenCount..<(branch + 1) * tokenCount
+  }
+
+  package func readRows(ofBranch branch: Int) -> Range<Int> {
+    branch * readTokenCount..<(branch + 1) * readTokenCount
   }
 
   /// What a block of rows has of each branch, the conditional one first.
@@ -29,16 +41,19 @@ package struct ScaleStep: Sendable {
 extension ScaleSchedule {
   /// The scales in the order in which they are drawn.
   ///
-  /// - Parameters:
-  ///   - branchCount: 2 with guidance, 1 without.
-  ///   - guidedCount: the scales, coarse to fine, that have both branches; the others have the conditional one alone.
-  package func steps(branchCount: Int, guidedCount: Int = .max) -> [ScaleStep] {
-    var cachedTokens = 0
+  /// - Parameter branchCount: 2 with guidance, 1 without.
+  package func steps(branchCount: Int, _ shortcuts: ScaleShortcuts = .none) -> [ScaleStep] {
+    var (cachedTokens, cachedReadTokens) = (0, 0)
     return scales.enumerated().map { index, grid in
-      defer { cachedTokens += grid.tokenCount }
+      let lattice = TokenLattice(grid, isDense: index < shortcuts.denseCount)
+      defer {
+        cachedTokens += grid.tokenCount
+        cachedReadTokens += lattice.tokenCount
+      }
       return ScaleStep(
         index: index, grid: grid, ropeReference: ropeReference, cachedTokens: cachedTokens,
-        branchCount: index < guidedCount ? branchCount : 1)
+        cachedReadTokens: cachedReadTokens,
+        branchCount: index < shortcuts.guidedCount ? branchCount : 1, lattice: lattice)
     }
   }
 }

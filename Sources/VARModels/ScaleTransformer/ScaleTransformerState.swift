@@ -57,18 +57,19 @@ package struct ScaleTransformerState {
     let schedule: ScaleSchedule
     /// Rows of text features per branch.
     let textLengths: [Int]
-    /// Scales, from the coarsest on, that the unconditional branch takes part in; nil: all.
-    let guidedScaleCount: Int?
+    let shortcuts: ScaleShortcuts
 
-    package init(schedule: ScaleSchedule, textLengths: [Int], guidedScaleCount: Int? = nil) {
+    package init(
+      schedule: ScaleSchedule, textLengths: [Int], _ shortcuts: ScaleShortcuts = .none
+    ) {
       self.schedule = schedule
       self.textLengths = textLengths
-      self.guidedScaleCount = guidedScaleCount
+      self.shortcuts = shortcuts
     }
 
     /// The scales as they are drawn.
     fileprivate var steps: [ScaleStep] {
-      schedule.steps(branchCount: textLengths.count, guidedCount: guidedScaleCount ?? .max)
+      schedule.steps(branchCount: textLengths.count, shortcuts)
     }
 
     /// Tokens of the scales that a branch takes part in, coarse to fine.

@@ -1,8 +1,8 @@
 import VARModels
 
 extension DrawingRequest {
-  /// Which scales of a picture are guided: drawn with the prompt and without it.
-  public enum GuidedScales: Sendable, Equatable {
+  /// Scales of a picture, from the coarsest on, that are drawn in full.
+  public enum LeadingScales: Sendable, Equatable {
     /// All.
     case all
     /// Those that are less than half as wide and high as the last one.
@@ -10,7 +10,7 @@ extension DrawingRequest {
     /// This many, from the coarsest on, at least one.
     case first(Int)
 
-    /// How many scales of a schedule, from the coarsest on.
+    /// How many scales of a schedule.
     package func count(in schedule: ScaleSchedule) -> Int {
       switch self {
       case .all: return schedule.scales.count
