@@ -40,8 +40,8 @@ import VARVision
     let folder = TemporaryDirectory()
     var pictures: [[UInt8]] = []
     for (index, flags) in [
-      [], ["--cfg-scale", "1"], ["--fast", "1"], ["--guided-scales", "4"], ["--top-p", "0.6"],
-      ["--greedy"], ["--size", "256"],
+      [], ["--cfg-scale", "1"], ["--fast", "1"], ["--guided-scales", "4"], ["--fast", "2"],
+      ["--dense-scales", "4"], ["--top-p", "0.6"], ["--greedy"], ["--size", "256"],
     ].enumerated() {
       let path = "\(folder.path)/\(index).png"
       expectDone(
