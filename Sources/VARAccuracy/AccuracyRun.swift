@@ -3,13 +3,15 @@ import VARForcedRun
 import VARLite
 import VARModels
 import VARSystem
+import VARVision
 
 /// Holds models against a reference of the same weights in a higher precision.
 ///
 /// 1. The reference reads all cases, answers and pictures being given (`ForcedRun`). What it says is kept; the inputs
 ///    of its layers are shown to the same layers of all models.
 /// 2. Each model reads the same tokens and bits, and what it says is held against what the reference said.
-/// 3. Reference and models answer the questions by themselves and, where that is asked for, draw.
+/// 3. Reference and models answer the questions by themselves and, where that is asked for, draw: pictures that are
+///    judged, and pictures that are held against the reference's of the same seed.
 package struct AccuracyRun {
   private let reference: Model
   private let models: [Model]
@@ -21,6 +23,8 @@ package struct AccuracyRun {
     package var limit = Int.max
     /// Whether the pictures of the cases are drawn freely and judged.
     package var judgesDrawings = false
+    /// Pictures of the same seed that are compared.
+    package var pictureCount = 0
     /// A folder for what the reference says.
     package var spoolFolder: String
     package var stop: StopSignal
@@ -79,16 +83,25 @@ package struct AccuracyRun {
       reference, against: models, cases: prepared, spool: spool)
     try run(reference, "reference", prepared, watcher)
     let expected = try outcomes(reference, "reference", forced)
+    let drawings = FreeDrawings(forced, count: options.pictureCount)
+    let pictures = try draw(drawings, reference, "reference")
     return try zip(models, watcher.outputs).enumerated().map { index, pair in
       let (model, outputs) = pair
       let name = models.count == 1 ? "model" : "model \(index + 1) of \(models.count)"
       let watcher = DivergenceWatcher(spool, cases: prepared)
       try run(model, name, prepared, watcher)
       let outcomes = try outcomes(model, name, forced)
+      let pairs = zip(try draw(drawings, model, name), zip(pictures, drawings.requests)).map {
+        PicturePair(prompt: $1.1.messages.last?.text ?? "", reference: $1.0, drawn: $0)
+      }
       return ModelAccuracy(
-        model, outputErrors: outputs.sums.mapValues(\.error), bits: watcher.bits,
-        words: watcher.words,
-        outcomes: EvaluationComparison(outcomes, reference: expected))
+        model, outputs, watcher, EvaluationComparison(outcomes, reference: expected), pairs)
+    }
+  }
+
+  private func draw(_ drawings: FreeDrawings, _ model: Model, _ name: String) throws -> [RGBImage] {
+    try drawings.pictures(by: model, stop: options.stop) {
+      options.progress("\(name), pictures", $0, drawings.requests.count)
     }
   }
 

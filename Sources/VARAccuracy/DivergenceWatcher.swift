@@ -6,34 +6,62 @@ import VARSystem
 final class DivergenceWatcher: ForcedRunWatcher {
   let wantsWordLogits = true
   /// Of each scale.
-  private(set) var bits: [BitDivergence] = []
+  private(set) var bits: [Divergence] = []
+  /// Sums of the divergence over all bits and drawings, of each token of each scale.
+  private(set) var sumsPerToken: [[Double]] = []
   /// Of the words of answers; those before a picture, always the same, are left out.
-  private(set) var words = WordDivergence()
+  private(set) var words = Divergence()
   private var reader: LogitsSpool.Reader
-  private let isDrawing: [Bool]
+  private let cases: [PreparedCase]
+  /// The case whose words are seen, and how many of them were.
+  private var reading = (index: -1, wordCount: 0)
 
   init(_ spool: LogitsSpool, cases: [PreparedCase]) {
     reader = LogitsSpool.Reader(spool)
-    isDrawing = cases.map { $0.bits != nil }
+    self.cases = cases
   }
 
   func observe(_ site: LinearSite, _ input: Rows) {}
 
   func see(wordLogits: Rows, ofCase index: Int) throws {
-    guard !isDrawing[index] else { return }
+    let item = cases[index]
+    guard item.bits == nil else { return }
+    if index != reading.index {
+      reading = (index, 0)
+      words.beginCase()
+    }
     for row in 0..<wordLogits.count {
       let expected = try reader.read(wordLogits.columns)
+      let given = Int(item.ids[item.answerStart + reading.wordCount])
       expected.withUnsafeBufferPointer {
-        words.add(reference: $0, UnsafeBufferPointer(wordLogits[row..<row + 1].values))
+        words.add(
+          reference: $0, UnsafeBufferPointer(wordLogits[row..<row + 1].values), given: given)
       }
+      reading.wordCount += 1
     }
   }
 
   func see(bitLogits: Rows, scale: Int, ofCase index: Int) throws {
+    guard let given = cases[index].bits?[scale] else { return }
+    while bits.count <= scale {
+      bits.append(Divergence())
+      sumsPerToken.append([])
+    }
+    if sumsPerToken[scale].isEmpty {
+      sumsPerToken[scale] = [Double](repeating: 0, count: bitLogits.count)
+    }
+    bits[scale].beginCase()
+    let bitCount = bitLogits.columns / 2
     let expected = try reader.read(bitLogits.values.count)
-    while bits.count <= scale { bits.append(BitDivergence()) }
-    expected.withUnsafeBufferPointer {
-      bits[scale].add(reference: $0, UnsafeBufferPointer(bitLogits.values))
+    expected.withUnsafeBufferPointer { expected in
+      for token in 0..<bitLogits.count {
+        let first = token * bitLogits.columns
+        sumsPerToken[scale][token] += bits[scale].add(
+          reference: UnsafeBufferPointer(
+            rebasing: expected[first..<first + bitLogits.columns]),
+          UnsafeBufferPointer(bitLogits[token..<token + 1].values),
+          given: given[token * bitCount..<(token + 1) * bitCount])
+      }
     }
   }
 }

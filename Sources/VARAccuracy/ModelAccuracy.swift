@@ -9,42 +9,52 @@ package struct ModelAccuracy {
   package let fileByteCount: Int
   /// Bits of a weight of the linear layers that are quantized, scales included; nil where none is.
   package let bitsPerWeight: Double?
-  /// Relative error of each layer's outputs for the reference's inputs, by the name of its weight (`LayerOutputs`).
-  package let outputErrors: [String: Double]
+  /// Relative error of each layer's outputs for the reference's inputs, by the name of its weight (`LayerOutputs`), in
+  /// the order in which tokens pass the layers.
+  package let outputErrors: [(name: String, error: Double)]
   /// Of each scale, the history being the same.
-  package let bitsPerScale: [BitDivergence]
+  package let bitsPerScale: [Divergence]
+  /// Mean divergence of a bit of each token of each scale.
+  package let klPerToken: [[Double]]
   /// Of the tokens of answers, those before them being the same.
-  package let words: WordDivergence
+  package let words: Divergence
   /// What both made of the cases by themselves.
   package let outcomes: EvaluationComparison
+  /// Pictures that both drew of the same seed.
+  package let pictures: [PicturePair]
 
   init(
-    _ model: Model, outputErrors: [String: Double], bits: [BitDivergence], words: WordDivergence,
-    outcomes: EvaluationComparison
+    _ model: Model, _ outputs: LayerOutputs, _ watcher: DivergenceWatcher,
+    _ outcomes: EvaluationComparison, _ pictures: [PicturePair]
   ) {
     path = model.path
     contentHash = model.contentHash
     fileByteCount = model.fileByteCount
     bitsPerWeight = Self.bitsPerWeight(model)
-    self.outputErrors = outputErrors
-    bitsPerScale = bits
-    self.words = words
+    outputErrors = model.tensors.compactMap { tensor in
+      outputs.sums[tensor.name].map { (tensor.name, $0.error) }
+    }
+    bitsPerScale = watcher.bits
+    klPerToken = zip(watcher.bits, watcher.sumsPerToken).map { bits, sums in
+      sums.map { $0 * Double(sums.count) / Double(max(bits.count, 1)) }
+    }
+    words = watcher.words
     self.outcomes = outcomes
+    self.pictures = pictures
   }
 
   /// Of all scales together.
-  package var bits: BitDivergence { bitsPerScale.reduce(BitDivergence(), +) }
+  package var bits: Divergence { bitsPerScale.reduce(Divergence(), +) }
 
   /// Root of the mean square over all layers.
   package var outputError: Double {
-    let squares = outputErrors.sorted { $0.key < $1.key }.reduce(0) { $0 + $1.value * $1.value }
+    let squares = outputErrors.reduce(0) { $0 + $1.error * $1.error }
     return outputErrors.isEmpty ? 0 : (squares / Double(outputErrors.count)).squareRoot()
   }
 
   /// The layers whose outputs are furthest off, the worst first.
   package func worstLayers(_ count: Int) -> [(name: String, error: Double)] {
-    outputErrors.map { (name: $0.key, error: $0.value) }
-      .sorted { $0.error == $1.error ? $0.name < $1.name : $0.error > $1.error }
+    outputErrors.sorted { $0.error == $1.error ? $0.name < $1.name : $0.error > $1.error }
       .prefix(count).map { $0 }
   }
 

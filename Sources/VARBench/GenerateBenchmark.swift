@@ -17,7 +17,7 @@ package struct GenerateBenchmark {
   /// - Parameters:
   ///   - size: side of the picture in pixels: 256, 512, 768 or 1024.
   ///   - cfgScale: guidance; 1 switches it off and halves the work.
-  ///   - fast: raw value of a `FastLevel`; nil: nothing is left out.
+  ///   - fast: raw value of a `DrawingRequest.FastLevel`; nil: nothing is left out.
   ///   - promptTokens: tokens of text before the picture.
   package init(
     _ shape: ModelShape, size: Int, cfgScale: Double, fast: Int? = nil, promptTokens: Int
@@ -39,7 +39,7 @@ package struct GenerateBenchmark {
       shape.configuration(), size: .pixels(size), aspect: .ratio(width: 1, height: 1))
     self.size = size
     self.cfgScale = cfgScale
-    let level = fast.map { FastLevel(rawValue: $0) }
+    let level = fast.map { DrawingRequest.FastLevel(rawValue: $0) }
     if case .some(nil) = level {
       throw BenchmarkError(.invalidRequest, "the levels of fast drawing are 1 and 2")
     }

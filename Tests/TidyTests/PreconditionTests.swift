@@ -42,6 +42,7 @@ import Testing
     "VARVision/RGBImage.swift": (
       4, "decoders refuse a picture without pixels; extents are the caller's"
     ),
+    "VARVision/StructuralSimilarity.swift": (1, "who compares pictures checks their extents"),
     "VARVision/SmartResize.swift": (1, "decoders refuse a picture without pixels"),
     "VARJSON/JSONWriter.swift": (
       1, "the parser refuses numbers that are not finite; figures are checked before"

@@ -27,20 +27,84 @@ import VARTestSupport
     #expect(models.count == 2)
     let same = try #require(models[0]["bits"])
     #expect(models[0]["output_error"]?.doubleValue == 0)
-    #expect(same["mean_kl_nats"]?.doubleValue == 0)
-    #expect(same["equal"]?.integerValue == same["count"]?.integerValue)
-    #expect(models[0]["words"]?["mean_kl_nats"]?.doubleValue == 0)
+    for part in [same, try #require(models[0]["words"])] {
+      #expect(part["kl_nats"]?["mean"]?.doubleValue == 0)
+      #expect(part["kl_nats"]?["standard_error"]?.doubleValue == 0)
+      #expect(part["kl_nats"]?["max"]?.doubleValue == 0)
+      #expect(part["probability_change"]?["rms"]?.doubleValue == 0)
+      #expect(part["same_top"]?["mean"]?.doubleValue == 1)
+      #expect(
+        part["perplexity"]?.doubleValue == part["perplexity_of_reference"]?.doubleValue)
+    }
     let (error, bits) = (
       try #require(models[1]["output_error"]?.doubleValue), try #require(models[1]["bits"])
     )
     #expect(error > 0.03 && error < 0.15, "\(error)")
-    #expect(try #require(bits["mean_kl_nats"]?.doubleValue) > 0)
+    let kl = try #require(bits["kl_nats"])
+    let quantiles = try ["max", "99.9%", "99%", "95%", "90%", "median", "10%", "5%", "1%", "min"]
+      .map { try #require(kl[$0]?.doubleValue) }
+    #expect(quantiles == quantiles.sorted(by: >) && quantiles[9] >= 0)
+    #expect((quantiles[9]...quantiles[0]).contains(try #require(kl["mean"]?.doubleValue)))
+    #expect(try #require(kl["standard_error"]?.doubleValue) > 0)
     #expect(try #require(models[1]["bits_per_weight"]?.doubleValue) < 5)
-    #expect(bits["per_scale"]?.arrayValue?.count ?? 0 > 1)
+    let scales = try #require(models[1]["bits_per_scale"]?.arrayValue)
+    #expect(scales.count > 1)
+    #expect(
+      scales.reduce(0) { $0 + ($1["count"]?.integerValue ?? 0) } == bits["count"]?.integerValue)
+    // The mean of the places is that of the bits.
+    let places = try #require(models[1]["kl_nats_per_token_of_scale"]?.arrayValue)
+    for (scale, tokens) in zip(scales, places) {
+      let values = (tokens.arrayValue ?? []).compactMap(\.doubleValue)
+      let mean = try #require(scale["kl_nats"]?["mean"]?.doubleValue)
+      #expect(abs(values.reduce(0, +) / Double(values.count) - mean) <= 1e-9 * mean)
+    }
     #expect(documents[0]["date"]?.stringValue?.count == 10)
     let table = try Programs.varlite(["accuracy", exact, coarse, "--limit", "1", "--quiet"])
     expectDone(table)
-    #expect(table.text.contains("KL/bit"))
+    #expect(table.text.contains("KL/bit") && table.text.contains("KLD 99.9%"))
+  }
+
+  @Test func aBrokenBoundIsToldByTheExitCode() throws {
+    let folder = TemporaryDirectory()
+    let (exact, coarse) = (try convert("f32", in: folder), try convert("int4", in: folder))
+    func run(_ flags: String...) throws -> ProgramRunner.Result {
+      try Programs.varlite(["accuracy", exact, coarse, "--limit", "1", "--quiet"] + flags)
+    }
+    expectDone(try run("--max-kl", "10", "--max-token-kl", "10", "--min-bits", "1"))
+    for (flags, says) in [
+      (["--max-kl", "1e-9"], "KL per bit"), (["--max-token-kl", "1e-9"], "KL per token"),
+      (["--min-bits", "100"], "equal bits"),
+    ] {
+      let result = try run(flags[0], flags[1])
+      #expect(result.status == 1, "\(flags)")
+      #expect(result.errorText.contains(says) && result.errorText.contains(coarse))
+      // What was measured is told all the same.
+      #expect(result.text.contains("KL/bit"))
+    }
+  }
+
+  @Test func theReportIsOnePageThatLoadsNothing() throws {
+    let folder = TemporaryDirectory()
+    let (exact, coarse) = (try convert("f32", in: folder), try convert("int4", in: folder))
+    let page = folder.file("report.html")
+    expectDone(
+      try Programs.varlite([
+        "accuracy", exact, coarse, "--limit", "1", "--quiet", "-o", page, "--pictures", "1",
+      ]))
+    let text = String(decoding: try Fixtures.readFile(page), as: UTF8.self)
+    #expect(!text.contains("http") && !text.contains("<script"))
+    for name in ["html", "table", "svg", "tr", "td", "th", "h2", "h3", "g", "title", "dl"] {
+      let opened = text.ranges(of: "<\(name)>").count + text.ranges(of: "<\(name) ").count
+      #expect(opened > 0 && opened == text.ranges(of: "</\(name)>").count, "\(name)")
+    }
+    // The reference, the model and what differs.
+    #expect(text.ranges(of: "data:image/png;base64,").count == 3)
+    #expect(text.contains("vargpt_gen.head.weight"))
+    // Neither the table nor the page knows of the other.
+    let missing = try Programs.varlite([
+      "accuracy", exact, coarse, "--limit", "1", "--quiet", "-o", "\(folder.path)/none/report.html",
+    ])
+    #expect(missing.status == Programs.Status.noResources && missing.errorText.contains("none"))
   }
 
   @Test func whatCannotBeComparedIsTold() throws {
@@ -54,6 +118,9 @@ import VARTestSupport
       ([tiny, folder.file("none")], Programs.Status.badInput, "none"),
       ([tiny, tiny, "--draw"], Programs.Status.usage, "--cases"),
       ([tiny, tiny, "--limit", "0"], Programs.Status.usage, "--limit"),
+      ([tiny, tiny, "--pictures", "-1"], Programs.Status.usage, "--pictures"),
+      ([tiny, tiny, "--max-kl", "nan"], Programs.Status.usage, "--max-kl"),
+      ([tiny, tiny, "--min-bits", "101"], Programs.Status.usage, "--min-bits"),
       ([tiny, tiny, "--cases", folder.path], Programs.Status.badInput, "eval.json"),
     ] {
       let result = try Programs.varlite(["accuracy", "--quiet"] + arguments)

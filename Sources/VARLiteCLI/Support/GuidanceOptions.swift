@@ -16,7 +16,7 @@ struct GuidanceOptions: ParsableArguments {
       Less work, for another picture much like the full one. 1 guides the coarse scales alone; 2 besides \
       reads a quarter of the other scales' tokens with the language model.
       """, valueName: "level"))
-  var fast: FastLevel?
+  var fast: DrawingRequest.FastLevel?
 
   @Option(
     parsing: .unconditional,
@@ -58,4 +58,4 @@ struct GuidanceOptions: ParsableArguments {
   }
 }
 
-extension FastLevel: ExpressibleByArgument {}
+extension DrawingRequest.FastLevel: ExpressibleByArgument {}

@@ -1,0 +1,91 @@
+import VAREvaluation
+
+extension ModelAccuracy {
+  /// Headings of `row`.
+  package static let headings = [
+    "bits/weight", "output error", "bits equal", "KL/bit", "KL/token", "answers equal",
+  ]
+
+  /// The measures for people, as many as there are headings.
+  package var row: [String] {
+    let vqa = outcomes.parts.first { $0.name == "vqa" }
+    return [
+      bitsPerWeight.map { Figure.text($0, digits: 2) } ?? "-",
+      Figure.percent(outputError),
+      bits.count > 0 ? Figure.percent(bits.sameTop) : "-",
+      bits.count > 0 ? Figure.nats(bits.kl) : "-",
+      words.count > 0 ? Figure.nats(words.kl) : "-",
+      vqa.flatMap { part in part.sameAnswers.map { "\($0) of \(part.caseCount)" } } ?? "-",
+    ]
+  }
+
+  /// What was right in one of both runs alone, a line for each kind of case.
+  package var outcomeLines: [String] {
+    outcomes.parts.map { part in
+      "\(part.name): \(part.bothRight + part.onlyThisRight) of \(part.caseCount) right, the "
+        + "reference \(part.bothRight + part.onlyReferenceRight); \(part.onlyReferenceRight) lost, "
+        + "\(part.onlyThisRight) gained"
+    }
+  }
+
+  /// The distribution of divergences, with columns for bits and for tokens.
+  package var distribution: [[String]] {
+    let columns = [("bits", bits), ("tokens", words)].filter { $0.1.count > 0 }
+    guard !columns.isEmpty else { return [] }
+    let all = columns.map(\.1)
+    func row(_ name: String, _ value: (Divergence) -> String) -> [String] {
+      [name] + all.map(value)
+    }
+    let (names, shares) = (Divergence.shares.map(\.name), Divergence.shares.map(\.share))
+    let quantiles = all.map { $0.kl.quantiles(shares) }
+    let head = [
+      [""] + columns.map(\.0), row("count") { "\($0.count)" },
+      row("KLD mean") { Figure.nats($0.kl) },
+    ]
+    return head
+      + names.enumerated().map { index, name in
+        ["KLD \(name)"] + quantiles.map { Figure.nats($0[index]) }
+      }
+      + [
+        row("Δp mean") { Figure.percent($0.probabilityChange) },
+        row("Δp RMS") { Figure.percent($0.probabilityChange.rootMeanSquare) },
+        row("same top") { Figure.percent($0.sameTop) },
+        row("perplexity") { Figure.text($0.perplexity, digits: 5) },
+        row("of the reference") { Figure.text($0.referencePerplexity, digits: 5) },
+      ]
+  }
+}
+
+/// Figures as people read them.
+enum Figure {
+  /// Two digits and a power of ten.
+  static func nats(_ value: Double) -> String {
+    // What rounding leaves of nothing.
+    guard abs(value) >= 1e-12 else { return "0" }
+    var (mantissa, exponent) = (value, 0)
+    while abs(mantissa) < 0.995 { (mantissa, exponent) = (mantissa * 10, exponent - 1) }
+    while abs(mantissa) >= 9.95 { (mantissa, exponent) = (mantissa / 10, exponent + 1) }
+    return text(mantissa, digits: 1) + (exponent == 0 ? "" : "e\(exponent)")
+  }
+
+  /// A mean with its standard error, where there is one, in units of 1e-5 nats.
+  static func nats(_ sample: Sample) -> String {
+    text(sample.mean * 1e5, digits: 1) + error(sample, times: 1e5, digits: 1) + "e-5"
+  }
+
+  static func percent(_ share: Double) -> String { text(share * 100, digits: 3) + " %" }
+
+  static func percent(_ sample: Sample) -> String {
+    text(sample.mean * 100, digits: 3) + error(sample, times: 100, digits: 3) + " %"
+  }
+
+  private static func error(_ sample: Sample, times factor: Double, digits: Int) -> String {
+    sample.standardError.map { " ± " + text($0 * factor, digits: digits) } ?? ""
+  }
+
+  static func text(_ value: Double, digits: Int) -> String {
+    var unit = 1.0
+    for _ in 0..<digits { unit *= 10 }
+    return "\((value * unit).rounded() / unit)"
+  }
+}

@@ -1,0 +1,63 @@
+/// Pieces of a page.
+enum HTML {
+  static let style = """
+    :root { color-scheme: light dark; }
+    body { font: 15px/1.45 system-ui, sans-serif; max-width: 64em; margin: 2em auto; padding: 0 1em; }
+    table { border-collapse: collapse; margin: 1em 0; display: block; overflow-x: auto; }
+    th, td { padding: .25em .8em; text-align: right; white-space: nowrap; border-bottom: 1px solid #8884; }
+    th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 6em; overflow-wrap: anywhere; }
+    dt { font-weight: 600; } dd { margin: 0 0 .6em 1em; }
+    svg { display: block; width: 100%; height: auto; margin: .6em 0; }
+    svg text { fill: currentColor; font-size: 11px; } svg .axis { stroke: currentColor; }
+    svg .bar { fill: #3b7ddd; } svg .error { stroke: currentColor; }
+    img { max-width: 12em; image-rendering: auto; }
+    """
+
+  static func escaped(_ text: String) -> String {
+    var result = ""
+    for character in text.unicodeScalars {
+      switch character {
+      case "&": result += "&amp;"
+      case "<": result += "&lt;"
+      case ">": result += "&gt;"
+      case "\"": result += "&quot;"
+      default: result.unicodeScalars.append(character)
+      }
+    }
+    return result
+  }
+
+  static func tag(_ name: String, _ content: String) -> String {
+    "<\(name)>\(content)</\(name)>\n"
+  }
+
+  /// - Parameter rows: cells that are HTML already.
+  static func table(_ rows: [[String]], hasHeader: Bool = false) -> String {
+    guard !rows.isEmpty else { return "" }
+    let lines = rows.enumerated().map { index, cells in
+      let name = hasHeader && index == 0 ? "th" : "td"
+      return "<tr>" + cells.map { "<\(name)>\($0)</\(name)>" }.joined() + "</tr>\n"
+    }
+    return tag("table", "\n" + lines.joined())
+  }
+
+  static func image(_ png: [UInt8]) -> String {
+    "<img alt=\"\" src=\"data:image/png;base64,\(base64(png))\">"
+  }
+
+  /// RFC 4648, 4.
+  static func base64(_ bytes: [UInt8]) -> String {
+    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+    var text: [UInt8] = []
+    text.reserveCapacity((bytes.count + 2) / 3 * 4)
+    for start in stride(from: 0, to: bytes.count, by: 3) {
+      let part = bytes[start..<min(start + 3, bytes.count)]
+      let padded = Array(part) + [UInt8](repeating: 0, count: 3 - part.count)
+      let bits = padded.reduce(0) { $0 << 8 | Int($1) }
+      let digits = [18, 12, 6, 0].map { alphabet[bits >> $0 & 63] }
+      text += digits.prefix(part.count + 1)
+      text += [UInt8](repeating: UInt8(ascii: "="), count: 3 - part.count)
+    }
+    return String(decoding: text, as: UTF8.self)
+  }
+}
