@@ -77,7 +77,8 @@ import VARTestSupport
     let (runtime, model) = (shared.runtime, shared.models[0])
     let jobs = try (0..<4).map { _ in try model.submit(long) }
     try #require(shared.queues(3))
-    #expect(jobs.count { $0.snapshot.state == .waiting } == 3)
+    // A job that has its memory says a moment later that it runs.
+    #expect(Patience.wait { jobs.count { $0.snapshot.state == .waiting } == 3 })
     let chat = try ChatSession(model)
     runtime.close()
     for job in jobs {
