@@ -22,6 +22,11 @@ package final class Arena {
     }
   }
 
+  /// All buffers, and the gaps between them, which are zero where nobody has written to them.
+  package var bytes: UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: memory.base, count: plan.byteCount)
+  }
+
   /// First byte of a buffer, a multiple of 64.
   package func raw(_ id: MemoryPlan.ID) -> UnsafeMutableRawPointer {
     memory.base + offsets[id.index]

@@ -80,14 +80,15 @@ struct SharedBudget {
   ///   - request: the measure; it must be one that takes the same whatever there is.
   ///   - share: times the request's memory that all requests together may take, give or take a tenth. What the program
   ///     takes by itself is known only when the models are open, and other tests change it.
+  ///   - promptCache: what is kept of prompts, which is part of what a request takes.
   init(
     _ paths: [String], residency: Residency, share: Double, of request: Request,
-    threadCount: Int = 2
+    threadCount: Int = 2, promptCache: Model.PromptCache = .init(.nothing)
   ) throws {
     func open(_ budgetBytes: Int?) throws -> SharedBudget {
       let runtime = try Runtime(
         options: Runtime.Options(threadCount: threadCount, memoryBudgetBytes: budgetBytes))
-      let options = Model.Options(residency: residency)
+      let options = Model.Options(residency: residency, promptCache: promptCache)
       return SharedBudget(
         runtime: runtime, models: try paths.map { try runtime.open($0, options: options) })
     }

@@ -24,6 +24,8 @@ struct LedgerBook {
     let kept: Set<WeightPart>
     /// Memory of the threads that read weights.
     let stagingBytes: Int
+    /// What the model keeps of prompts, among the buffers.
+    var prefixBytes = 0
     /// Whether it runs: a session between two turns holds its claim, and does not end by itself.
     var isRunning = true
   }
@@ -69,7 +71,7 @@ struct LedgerBook {
     // A request alone makes room among its own model's weights by itself, phase by phase.
     source.makeRoom(
       total + plan.program.byteCount, within: budget.namedBytes,
-      sparing: others.contains(where: \.isRunning) ? nil : candidate.model, claimed: keptBytes)
+      sparing: others.contains(where: \.isRunning) ? nil : candidate.model, claimed: retainedBytes)
     leave(id)
     return MemoryLedger.Admission(id: id, plan: plan)
   }
@@ -116,10 +118,11 @@ struct LedgerBook {
       }
   }
 
-  /// Weights of a model that claims may keep.
-  private func keptBytes(_ sources: WeightSources) -> Int {
-    Dictionary(grouping: claims.values.filter { $0.sources === sources }, by: \.residency)
-      .values.reduce(0) { $0 + Self.keptBytes($1) }
+  /// What claims may keep of a model's: weights, and prompts.
+  private func retainedBytes(_ sources: WeightSources) -> Int {
+    let own = claims.values.filter { $0.sources === sources }
+    return Dictionary(grouping: own, by: \.residency).values
+      .reduce(own.map(\.prefixBytes).max() ?? 0) { $0 + Self.keptBytes($1) }
   }
 
   /// Weights that claims on one place keep together.
@@ -170,6 +173,7 @@ extension LedgerBook.Claim {
       bytes: plan.anonymousPeakByteCount - plan.program.anonymousByteCount,
       bufferBytes: plan.phases.map(\.bufferByteCount).max() ?? 0,
       kept: plan.phases.reduce(into: []) { $0.formUnion($1.weights.kept) },
-      stagingBytes: plan.phases.map(\.weights.stagingBytes).max() ?? 0)
+      stagingBytes: plan.phases.map(\.weights.stagingBytes).max() ?? 0,
+      prefixBytes: plan.keptByteCount)
   }
 }

@@ -64,7 +64,10 @@ final class MemorySource: Sendable {
   var models: [Model] { state.withLock { $0.models.values.compactMap(\.model) } }
 
   /// Bytes of weights in memory of their own, of all models.
-  var retainedBytes: Int { models.reduce(0) { $0 + $1.sources.retainedBytes } }
+  var retainedWeightBytes: Int { models.reduce(0) { $0 + $1.sources.retainedBytes } }
+
+  /// Bytes that stay between requests, of all models.
+  private var retainedBytes: Int { models.reduce(0) { $0 + $1.retainedBytes } }
 
   /// Bytes for this process, the program included.
   ///
@@ -82,17 +85,17 @@ final class MemorySource: Sendable {
     return system.defaultBudgetBytes + min(growth, claimedBytes + retainedBytes)
   }
 
-  /// Gives back kept weights that no request needs, where what is claimed does not fit beside them.
+  /// Gives back what models keep and no request needs, where what is claimed does not fit beside it.
   ///
   /// - Parameters:
-  ///   - spared: keeps its weights.
-  ///   - claimed: weights of a model that are among what is claimed.
+  ///   - spared: keeps it.
+  ///   - claimed: what of a model's is among what is claimed.
   func makeRoom(
     _ bytes: Int, within budget: Int, sparing spared: Model?, claimed: (WeightSources) -> Int
   ) {
     let models = models.filter { $0 !== spared }
-    let unclaimed = models.map { max(0, $0.sources.retainedBytes - claimed($0.sources)) }
+    let unclaimed = models.map { max(0, $0.retainedBytes - claimed($0.sources)) }
     guard bytes + unclaimed.reduce(0, +) > budget else { return }
-    for model in models { model.sources.releaseUnused() }
+    for model in models { model.releaseUnused() }
   }
 }

@@ -14,15 +14,35 @@ struct RequestPlanner {
     _ shape: RequestShape, _ budget: MemoryBudget
   ) throws(VARLiteError) -> RequestPlan {
     let phases = try self.phases(shape)
+    let least = plan(phases, budget)
+    // What is kept for others neither makes a request impossible nor moves its weights.
+    guard least.shortfallByteCount == 0 else { return least }
+    let counts = keptByteCounts(shape.newPrefixes, isStreaming: least.weightResidency == .stream)
+    for byteCount in counts {
+      let kept = RequestPlan.Buffer(
+        name: RequestPlan.keptName, byteCount: byteCount, holdsKeysAndValues: true)
+      let plan = plan(phases.map { $0.adding(kept) }, least.weightResidency, budget)
+      if fits(plan, budget) { return plan }
+    }
+    return least
+  }
+
+  private func plan(_ phases: [Phase], _ budget: MemoryBudget) -> RequestPlan {
     if let fixed = residency.fixed { return plan(phases, fixed, budget) }
     let mapped = plan(phases, .map, budget)
-    if mapped.peakByteCount <= budget.namedBytes - budget.claimedBytes,
-      mapped.shortfallByteCount == 0,
-      (try? model.file.mapWeights()) != nil
-    {
-      return mapped
-    }
+    if fits(mapped, budget), (try? model.file.mapWeights()) != nil { return mapped }
     return plan(phases, .stream, budget)
+  }
+
+  /// Whether a request fits with all that is kept; mapped weights too where that is not the caller's wish.
+  private func fits(_ plan: RequestPlan, _ budget: MemoryBudget) -> Bool {
+    guard plan.shortfallByteCount == 0 else { return false }
+    switch plan.weightResidency {
+    case .stream: return plan.minimumByteCount + plan.keptByteCount <= plan.budgetByteCount
+    case .map where residency.fixed == nil:
+      return plan.peakByteCount <= budget.namedBytes - budget.claimedBytes
+    default: return true
+    }
   }
 
   /// The most that a request may take under the limits on this process, the program included; nil: there are none.
@@ -68,6 +88,12 @@ struct RequestPlanner {
     let buffers: [RequestPlan.Buffer]
     let passCount: Int
     let work: PhaseWork
+
+    func adding(_ buffer: RequestPlan.Buffer) -> Phase {
+      Phase(
+        kind: kind, weights: weights, buffers: buffers + [buffer], passCount: passCount,
+        work: work)
+    }
   }
 
   private func phases(_ shape: RequestShape) throws(VARLiteError) -> [Phase] {

@@ -24,6 +24,8 @@ struct RequestShape {
   var encodes = false
   /// Whether a conversation goes on after the picture, so that its state stays in memory.
   var keepsSession = false
+  /// What the model is to keep of the prompt for later requests.
+  var newPrefixes = NewPrefixes()
   /// Tokens that the conversation has already.
   var earlierTokens = 0
 }

@@ -14,6 +14,8 @@ struct ConversationScope {
   var tokenCount = 0
   /// Type of its cached keys and values; nil before the first turn.
   var kvType: KVType?
+  /// Whether the model keeps what the conversation begins with.
+  var keepsPrefixes = true
 }
 
 /// Plans the memory of a turn before it is taken, and says what would help where it does not fit.
@@ -96,6 +98,13 @@ struct TurnPlanner {
       shape.contextTokens = max(0, min(context, capacity.context) - (drawsAtOnce ? 1 : 0))
     }
     shape.keepsSession = scope.contextTokens != nil
+    if scope.keepsPrefixes, scope.capacity == nil, !isPictureOnly {
+      shape.newPrefixes = NewPrefixes(
+        systemTurn: turn.systemTurn,
+        conversationTokens: shape.keepsSession
+          ? 0 : promptTokens + shape.textTokens + capacity.closing,
+        draws: capacity.drawing != nil)
+    }
     return shape
   }
 

@@ -104,10 +104,10 @@ public struct RequestPlan: Sendable {
   /// Bytes that are read from the file where nothing of it is in the page cache.
   public var diskByteCount: Int { phases.reduce(0) { $0 + $1.diskByteCount } }
 
-  /// Memory that the request takes at least, where as many weights as possible are streamed.
+  /// Memory that the request takes at least, where as many weights as possible are streamed and no prompts are kept.
   public var minimumByteCount: Int {
-    program.byteCount
-      + (phases.map { $0.bufferByteCount + $0.weights.minimumBytes }.max() ?? 0)
+    program.byteCount - keptByteCount
+      + (phases.map { $0.bufferByteCount + $0.weights.minimumBytes }.max() ?? keptByteCount)
   }
 
   /// Bytes that are missing; 0 where the request fits.

@@ -25,6 +25,9 @@ public struct Response: Sendable {
   public struct Usage: Sendable, Equatable {
     /// Tokens of the prompt, those of pictures included; in a session those of the turn.
     public var promptTokens = 0
+    /// Tokens whose keys and values were there already, so that they were not read again: of the prompt, or in a
+    /// session after its first turn those of the earlier turns.
+    public var cachedTokens = 0
     /// Tokens of the prompt that stand for pictures.
     public var pictureTokens = 0
     /// Tokens that were written, the one that ended the text included.

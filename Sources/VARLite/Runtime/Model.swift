@@ -18,11 +18,17 @@ public final class Model: Sendable {
     public var kvType: KVType?
     /// Where weights are while a request runs; changes no result.
     public var residency: Residency
+    /// What is kept of prompts for later requests; changes no result.
+    public var promptCache: PromptCache
 
-    /// By default the file decides on the cache, and each request on the residency.
-    public init(kvType: KVType? = nil, residency: Residency = .automatic) {
+    /// By default the file decides on the type of keys and values, and each request on the residency.
+    public init(
+      kvType: KVType? = nil, residency: Residency = .automatic,
+      promptCache: PromptCache = PromptCache()
+    ) {
       self.kvType = kvType
       self.residency = residency
+      self.promptCache = promptCache
     }
   }
 
@@ -54,6 +60,8 @@ public final class Model: Sendable {
   let components: Set<TensorSpecification.Component>
   /// Where weights come from.
   package let sources: WeightSources
+  /// What later requests need not compute again.
+  let prefixes = PrefixStore()
   /// What limits on this process let it take besides what it had when the model was open; nil: there are none.
   let openedRoomBytes: Int?
 
@@ -136,6 +144,15 @@ public final class Model: Sendable {
     memory.base.copyMemory(from: tables.baseAddress!, byteCount: tables.count)
     return try Tokenizer(
       tables: UnsafeRawBufferPointer(start: memory.base, count: tables.count), owner: memory)
+  }
+
+  /// Memory that stays between requests: weights of its own, and what is kept of prompts.
+  var retainedBytes: Int { sources.retainedBytes + prefixes.byteCount }
+
+  /// Gives back what no request needs now.
+  func releaseUnused() {
+    sources.releaseUnused()
+    prefixes.shrink(to: 0)
   }
 
   /// Throws `model` where the open file was overwritten or cut since it was opened: what was checked then is not what

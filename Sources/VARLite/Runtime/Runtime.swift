@@ -112,7 +112,7 @@ public final class Runtime: Sendable {
     return Snapshot(
       budgetBytes: try? memory.namedBytes(claimedBytes: standing.claimedBytes),
       claimedBytes: standing.claimedBytes, peakClaimedBytes: standing.peakBytes,
-      retainedWeightBytes: memory.retainedBytes, runningCount: standing.runningCount,
+      retainedWeightBytes: memory.retainedWeightBytes, runningCount: standing.runningCount,
       queuedCount: standing.queuedCount, expectedWaitSeconds: jobs.secondsLeft)
   }
 }

@@ -28,6 +28,7 @@ extension Conversation {
     let promptHash = try read(turn)
     response.usage.pictureTokens = turn.pictureTokens.reduce(0, +)
     response.usage.promptTokens = turn.promptTokens - turn.answer.count
+    response.usage.cachedTokens = cachedTokens
     let drawing = turn.request.drawing
     var written = WrittenText()
     if turn.drawsAtOnce {
@@ -38,6 +39,7 @@ extension Conversation {
       written = try write(turn.request.text, count: turn.maximumTextTokens, mayDraw: drawing != nil)
       if drawing?.start == .afterText { try startPicture(after: &written) }
     }
+    keepConversation()
     response.text = written.text
     response.tokens = written.ids
     response.usage.textTokens = written.ids.count
@@ -53,6 +55,7 @@ extension Conversation {
     }
     response.plan = self.plan ?? plan
     try model.requireUnchanged()
+    saveSystemTurn()
     reporter.finish()
     response.timings = reporter.timings
     return response

@@ -21,6 +21,12 @@ package final class Conversation {
   package private(set) var plan: RequestPlan?
   /// Tells how far the turn is.
   private(set) var reporter = RequestReporter()
+  /// Of the turn that is read, where the conversation begins with it and is kept.
+  var promptTokens: PromptTokens?
+  /// A system turn that no file has yet.
+  var newSystemTurn: KeptPrefix?
+  /// Tokens whose keys and values the turn that runs found there.
+  private(set) var cachedTokens = 0
   private var turnCount = 0
   private let requestID: Int
   private var compute: Compute?
@@ -83,6 +89,7 @@ package final class Conversation {
     }
     self.admission = admission
     try model.requireUnchanged()
+    model.prefixes.shrink(to: admission.plan.keptByteCount)
     weights.use(
       admission.plan.weightResidency, of: model.sources, for: WeightRequest(id: requestID))
     plan = admission.plan
@@ -94,7 +101,7 @@ package final class Conversation {
     ConversationScope(
       contextTokens: contextTokens, rowsPerPass: instruments.rowsPerPass,
       capacity: session?.capacity, tokenCount: session?.ids.count ?? 0,
-      kvType: session == nil ? nil : kvType)
+      kvType: session == nil ? nil : kvType, keepsPrefixes: reusesPrefixes)
   }
 
   private func makeCompute() throws {
@@ -174,24 +181,35 @@ package final class Conversation {
     let capacity = try planner.capacity()
     let builder = PromptBuilder(model: model)
     var hash = PromptHash()
-    let pictures = try encode(turn, &hash)
+    let patches = try patches(of: turn, &hash)
     let expanded = try builder.expand(turn.ids, pictures: turn.pictureTokens)
+    let tokens = PromptTokens(
+      expanded + turn.answer, pictures: patches.map(\.picture),
+      tokens: model.configuration.specialTokens)
+    // The logits of the last token are wanted.
+    let reuse = prefixReuse(
+      turn, tokens, atMost: expanded.count - (turn.answer.isEmpty ? 1 : 0),
+      draws: capacity.drawing != nil)
+    let pictures = try encode(patches, readFrom: reuse.count, of: tokens)
     try begin(.conversation(writesText: !turn.drawsAtOnce))
     let session = try self.session ?? makeSession(capacity)
     let count = expanded.count + turn.answer.count
     try session.requireRoom(for: count + session.capacity.closing)
-    let passes = (count + capacity.rows - 1) / capacity.rows
+    let passes = (count - reuse.count + capacity.rows - 1) / capacity.rows
     reporter.begin(
-      Progress(.reading, total: count), done: 0, share: 1,
+      Progress(.reading, total: count - reuse.count), done: 0, share: 1,
       layerCount: passes * model.configuration.languageModel.numHiddenLayers)
     let mark = session.mark
+    cachedTokens = session.ids.count + reuse.count
     do {
-      try session.append(expanded, pictures: pictures, run)
+      try session.append(expanded, pictures: pictures, reuse, run)
       if !turn.answer.isEmpty { try session.append(turn.answer, pictures: [], run) }
     } catch {
       session.rewind(to: mark)
       throw error
     }
+    if let kept = reuse.kept { keepSystemTurn(kept, of: session) }
+    promptTokens = self.session == nil ? tokens : nil
     hash.add(Array(session.ids.dropLast(turn.answer.count)))
     self.session = session
     turnCount += 1
@@ -199,25 +217,40 @@ package final class Conversation {
     return hash.text
   }
 
-  private func encode(
-    _ turn: PreparedRequest, _ hash: inout PromptHash
-  ) throws -> [EncodedPicture] {
-    guard !turn.grids.isEmpty else { return [] }
+  /// The pictures of a turn as the network sees them, with what tells them apart.
+  private func patches(
+    of turn: PreparedRequest, _ hash: inout PromptHash
+  ) throws -> [(patches: ImagePatches, picture: PromptTokens.Picture)] {
     let target = ImageTarget.area(turn.preprocessing.maxPixels)
     // One after the other: of each only what the network sees is left when the next one is read.
-    let patches = try zip(turn.request.pictures, turn.grids).map { picture, grid in
+    return try zip(turn.request.pictures, turn.grids).map { picture, grid in
       let patches = try turn.preprocessing.patches(
         of: picture.decoded(target: target, byteCount: turn.pictureByteCount))
       guard patches.gridWidth == grid.width, patches.gridHeight == grid.height else {
         throw VARLiteError(
           .picture, "\(picture.name ?? "a picture"): has other extents than before; try again")
       }
-      return patches
+      let merged = GridSize(height: grid.height / 2, width: grid.width / 2)
+      return (patches, PromptTokens.Picture(grid: merged, hash: hash.add(patches.values)))
     }
-    for picture in patches { hash.add(picture.values) }
-    try begin(.vision(pictureCount: patches.count))
+  }
+
+  /// Pictures of which any token is read are looked at.
+  ///
+  /// - Parameter first: the first token that is read.
+  private func encode(
+    _ pictures: [(patches: ImagePatches, picture: PromptTokens.Picture)], readFrom first: Int,
+    of tokens: PromptTokens
+  ) throws -> [EncodedPicture] {
+    guard !pictures.isEmpty else { return [] }
+    var unread = tokens.pictures[..<first].count { $0 != nil }
+    let skipped = pictures.prefix { picture in
+      unread -= picture.picture.grid.tokenCount
+      return unread >= 0
+    }.count
+    if skipped < pictures.count { try begin(.vision(pictureCount: pictures.count - skipped)) }
     let encoder = PictureEncoder(model: model, weights: weights, reporter: reporter)
-    return try encoder.encode(patches, run)
+    return try encoder.encode(pictures.map(\.patches), skipping: skipped, run)
   }
 
   private func makeSession(_ capacity: LanguageSession.Capacity) throws -> LanguageSession {

@@ -71,6 +71,8 @@ package final class LanguageSession {
   /// Final hidden states of all tokens, where pictures may be drawn.
   let pastHidden: Rows
   package private(set) var ids: [Int32] = []
+  /// Tokens that went through the layers so far.
+  package private(set) var computedTokens = 0
   private(set) var positions = Qwen2Positions()
   /// The one sequence of a call of `forward`, kept so that a token needs no new array.
   private var sequences: [Qwen2Model.SequenceRows] = []
@@ -126,10 +128,17 @@ package final class LanguageSession {
   ///   - newIDs: tokens; every picture stands as one placeholder per picture token.
   ///   - pictures: merged grid and embeddings of the pictures in `newIDs`, in order.
   package func append(_ newIDs: [Int32], pictures: [EncodedPicture], _ run: RunContext) throws {
+    try append(newIDs, pictures: pictures, PrefixReuse(), run)
+  }
+
+  /// The same for the tokens that a conversation begins with, some of which need not be computed.
+  func append(
+    _ newIDs: [Int32], pictures: [EncodedPicture], _ reuse: PrefixReuse, _ run: RunContext
+  ) throws {
     try requireRoom(for: newIDs.count)
     let start = mark
     do {
-      try extend(newIDs, pictures, run)
+      try extend(newIDs, pictures, reuse, run)
     } catch {
       rewind(to: start)
       throw error
@@ -137,17 +146,19 @@ package final class LanguageSession {
   }
 
   private func extend(
-    _ newIDs: [Int32], _ pictures: [EncodedPicture], _ run: RunContext
+    _ newIDs: [Int32], _ pictures: [EncodedPicture], _ reuse: PrefixReuse, _ run: RunContext
   ) throws {
     let first = ids.count
-    positions.append(
-      ids: newIDs, grids: pictures.map(\.grid), tokens: configuration.specialTokens)
+    let tokens = configuration.specialTokens
+    positions.append(ids: newIDs, grids: pictures.map(\.grid), tokens: tokens)
     ids += newIDs
+    try restore(reuse, run)
     var embeddings = PictureRows(pictures)
-    var next = first
+    embeddings.skip(newIDs[..<reuse.count].count { Int($0) == tokens.imagePad })
+    var next = first + reuse.count
     while next < ids.count {
       let rows = next..<min(next + capacity.rows, ids.count)
-      try prefill(rows, &embeddings, run)
+      try prefill(rows, &embeddings, keeping: reuse.kept, run)
       next = rows.upperBound
     }
   }
@@ -168,7 +179,8 @@ package final class LanguageSession {
   }
 
   private func prefill(
-    _ indices: Range<Int>, _ pictures: inout PictureRows, _ run: RunContext
+    _ indices: Range<Int>, _ pictures: inout PictureRows, keeping kept: KeptPrefix? = nil,
+    _ run: RunContext
   ) throws {
     let rowIDs = ids[indices]
     let hidden = state.hidden[..<indices.count]
@@ -186,11 +198,13 @@ package final class LanguageSession {
       Qwen2Model.SequenceRows(
         rows: 0..<indices.count, cache: cache, firstIndex: indices.lowerBound))
     try model.forward(sequences, state: state, run)
+    computedTokens += indices.count
+    let keptRows = keptRows(indices, kept)
     if capacity.drawing != nil {
-      try model.normalize(hidden, into: pastHidden[indices], run)
+      try model.normalize(hidden, into: pastHidden[indices], and: keptRows, run)
       lastHidden.copy(from: pastHidden[indices].last)
     } else {
-      try model.normalize(hidden.last, into: lastHidden, run)
+      try model.normalize(hidden.last, into: lastHidden, and: keptRows, run)
     }
     try traceLogits(hidden, run)
   }
@@ -234,12 +248,24 @@ private struct PictureRows {
 
   var isEmpty: Bool { pictures.isEmpty }
 
-  mutating func copyNext(into output: Rows) {
+  /// Leaves out the next rows.
+  mutating func skip(_ count: Int) {
+    for _ in 0..<count {
+      findRow()
+      row += 1
+    }
+  }
+
+  private mutating func findRow() {
     while picture < pictures.count, row == pictures[picture].grid.tokenCount {
       picture += 1
       row = 0
     }
     precondition(picture < pictures.count, "more picture tokens than pictures")
+  }
+
+  mutating func copyNext(into output: Rows) {
+    findRow()
     pictures[picture].embeddings.withRows(columns: output.columns) { rows in
       output.copy(from: rows[row..<row + 1])
     }

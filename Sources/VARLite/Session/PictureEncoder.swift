@@ -9,10 +9,13 @@ struct PictureEncoder {
   let weights: ModelWeights
   let reporter: RequestReporter
 
-  /// - Returns: merged grid and embeddings of each picture.
-  func encode(_ pictures: [ImagePatches], _ run: RunContext) throws -> [EncodedPicture] {
+  /// - Parameter skipped: pictures from the first on whose embeddings nobody needs.
+  /// - Returns: merged grid and embeddings of each picture; of those that are skipped no embeddings.
+  func encode(
+    _ pictures: [ImagePatches], skipping skipped: Int = 0, _ run: RunContext
+  ) throws -> [EncodedPicture] {
     let configuration = model.configuration
-    let patchCapacity = pictures.map(\.patchCount).max() ?? 0
+    let patchCapacity = pictures.dropFirst(skipped).map(\.patchCount).max() ?? 0
     var plan = MemoryPlan()
     let layout = VisionState.reserve(
       &plan, configuration.vision, patchCapacity: patchCapacity)
@@ -25,6 +28,10 @@ struct PictureEncoder {
       let grid = GridSize(height: picture.gridHeight, width: picture.gridWidth)
       let merged = GridSize(height: grid.height / 2, width: grid.width / 2)
       report(picture, index)
+      guard index >= skipped else {
+        encoded.append(EncodedPicture(grid: merged, embeddings: []))
+        continue
+      }
       let byteCount = merged.tokenCount * hiddenSize * MemoryLayout<Float>.stride
       do throws(SystemError) { try HeapMemory.require(byteCount) } catch {
         throw VARLiteError.noMemory(byteCount)

@@ -15,6 +15,8 @@ package struct PreparedRequest {
   package private(set) var preprocessing: ImagePreprocessing
   /// Patches along each side of the pictures.
   package private(set) var grids: [GridSize]
+  /// The system message that the prompt begins with, up to the next message; nil where there is none that is kept.
+  let systemTurn: PromptTokens?
   private var countedTextTokens: Int?
 
   init(
@@ -22,6 +24,7 @@ package struct PreparedRequest {
     _ model: Model
   ) throws(VARLiteError) {
     self.request = request
+    systemTurn = PromptBuilder(model: model).systemTurn(of: ids)
     self.ids = ids
     self.answer = answer
     self.outlines = outlines

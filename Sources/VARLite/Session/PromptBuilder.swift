@@ -32,6 +32,17 @@ package struct PromptBuilder {
     return ids
   }
 
+  /// The tokens of the first message where that is the system's, up to where the next one starts; nil where it is not,
+  /// or where it holds pictures.
+  func systemTurn(of ids: [Int32]) -> PromptTokens? {
+    let opening = model.tokenizer.encode("<|im_start|>system\n")
+    guard ids.starts(with: opening), let start = opening.first,
+      let end = ids.dropFirst().firstIndex(of: start),
+      !ids[..<end].contains(Int32(tokens.imagePad))
+    else { return nil }
+    return PromptTokens(Array(ids[..<end]), tokens: tokens)
+  }
+
   /// Throws `contextFull` for a text that is too long whatever its tokens: it is not encoded.
   private func checkLength(of messages: [Message]) throws(VARLiteError) {
     let byteCount = messages.reduce(0) { $0 + $1.textByteCount }

@@ -4,13 +4,19 @@ import VQ4Format
 struct PromptHash {
   private var parts: [VQ4Hash] = []
 
-  mutating func add(_ ids: [Int32]) { ids.withUnsafeBytes { parts.append(VQ4Hash(of: $0)) } }
+  /// - Returns: hash of the elements alone.
+  @discardableResult
+  mutating func add<Element: BitwiseCopyable>(_ elements: [Element]) -> VQ4Hash {
+    let hash = elements.withUnsafeBytes { VQ4Hash(of: $0) }
+    parts.append(hash)
+    return hash
+  }
 
-  mutating func add(_ values: [Float]) { values.withUnsafeBytes { parts.append(VQ4Hash(of: $0)) } }
+  var value: VQ4Hash {
+    let words = parts.flatMap { [$0.high.littleEndian, $0.low.littleEndian] }
+    return words.withUnsafeBytes { VQ4Hash(of: $0) }
+  }
 
   /// 32 hexadecimal digits.
-  var text: String {
-    let words = parts.flatMap { [$0.high.littleEndian, $0.low.littleEndian] }
-    return words.withUnsafeBytes { "\(VQ4Hash(of: $0))" }
-  }
+  var text: String { "\(value)" }
 }

@@ -23,7 +23,7 @@ public enum KVType: String, Sendable, CaseIterable {
   }
 
   /// Bytes of the numbers of one key or value, without its scale.
-  fileprivate func byteCount(_ numbers: Int) -> Int {
+  func byteCount(_ numbers: Int) -> Int {
     switch self {
     case .int8: numbers
     case .f16: numbers * 2

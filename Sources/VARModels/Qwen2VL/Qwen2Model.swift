@@ -187,11 +187,18 @@ package final class Qwen2Model {
   }
 
   /// `output` = the final norm of residual rows.
-  package func normalize(_ hidden: Rows, into output: Rows, _ run: RunContext) throws(ModelError) {
+  ///
+  /// - Parameter more: other rows whose norm is wanted as well.
+  package func normalize(
+    _ hidden: Rows, into output: Rows, and more: (hidden: Rows, output: Rows)? = nil,
+    _ run: RunContext
+  ) throws(ModelError) {
     try weights.with(.languageNorm) { () throws(ModelError) in
-      run.compute.rmsNorm(
-        hidden, weight: weights.values(finalNorm), eps: Float(configuration.rmsNormEps),
-        into: output)
+      let (weight, eps) = (weights.values(finalNorm), Float(configuration.rmsNormEps))
+      run.compute.rmsNorm(hidden, weight: weight, eps: eps, into: output)
+      if let more {
+        run.compute.rmsNorm(more.hidden, weight: weight, eps: eps, into: more.output)
+      }
     }
   }
 

@@ -21,6 +21,7 @@ package enum FuzzSeeds {
   package static func all() throws -> [(target: String, seeds: [Seed])] {
     [
       ("vq4", try models()), ("tokenizer-tables", try tables()), ("drawing-state", drawings()),
+      ("prompt-cache", [Seed("small.cache", FuzzTarget.smallPromptCache)]),
       ("safetensors", safetensors()), ("checkpoint", try checkpoints()), ("zip", try archives()),
       ("pickle", try archives()), ("adapter", adapters()), ("json", documents()),
       ("tokenizer", try tokenizers()), ("recipe", try recipes()),

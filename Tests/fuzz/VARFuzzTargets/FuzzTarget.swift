@@ -78,8 +78,8 @@ package struct FuzzTarget: Sendable {
   }
 
   package static let all = [
-    vq4, tokenizerTables, drawingState, safetensors, checkpoint, zip, pickle, adapter, json,
-    tokenizer, recipe, evaluation, png, jpeg, webp,
+    vq4, tokenizerTables, drawingState, promptCache, safetensors, checkpoint, zip, pickle, adapter,
+    json, tokenizer, recipe, evaluation, png, jpeg, webp,
   ]
 
   package static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }
