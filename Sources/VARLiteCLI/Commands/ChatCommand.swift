@@ -42,6 +42,7 @@ struct ChatCommand: ParsableCommand {
     parsing: .unconditional, help: ArgumentHelp("0 takes the most probable token.", valueName: "x"))
   var temperature = 0.0
 
+  @OptionGroup var promptCacheOption: PromptCacheOption
   @OptionGroup(title: "Model") var model: ModelOptions
 
   func validate() throws {
@@ -58,7 +59,8 @@ struct ChatCommand: ParsableCommand {
   }
 
   func run() throws {
-    let model = try self.model.open()
+    let model = try self.model.open(
+      promptCache: promptCacheOption.settings(hasManyRequests: true, isQuiet: self.model.quiet))
     try FileOutput.check("\(outputFolder)/varlite-1.png")
     let settings = ChatSettings(
       outputFolder: outputFolder, letsModelDecide: letModelDecide, hasMetadata: !noMetadata,

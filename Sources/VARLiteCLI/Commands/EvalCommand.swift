@@ -62,8 +62,9 @@ struct EvalCommand: ParsableCommand {
     }
     try requireMemory()
     let set = try EvaluationSet(directory: directory)
-    let model = try self.model.open()
-    let options = Model.Options(residency: model.options.residency)
+    let model = try self.model.open(promptCache: Model.PromptCache(.systemTurn))
+    let options = Model.Options(
+      residency: model.options.residency, promptCache: model.options.promptCache)
     let reference = try self.reference.map { path in
       try ModelFile.check(path)
       return try model.runtime.open(path, options: options)

@@ -29,7 +29,8 @@ struct UnderstandCommand: ParsableCommand {
     let question = try promptOption.text(self.question, "question")
     var request = try input.request(question, images: pictures.images, ram: model.ram)
     request.text = text.sampling
-    let model = try self.model.open()
+    let model = try self.model.open(
+      promptCache: input.promptCacheOption.settings(isQuiet: self.model.quiet))
     let progress = self.model.progress(printsText: !self.model.json)
     defer { progress.close() }
     let recorder = try input.trace.map { try TraceOutput.recorder(for: $0) }
@@ -53,6 +54,7 @@ struct UnderstandCommand: ParsableCommand {
     progress.finish()
     let object = JSONObject([
       ("text", .string(answer.text)), ("prompt_tokens", .integer(answer.usage.promptTokens)),
+      ("cached_tokens", .integer(answer.usage.cachedTokens)),
       ("tokens", .array(answer.tokens.map { .integer(Int($0)) })),
       ("is_cut", .bool(isCut)), ("seed", .string(String(text.seed))),
       ("kv", .string(answer.settings.kvType.rawValue)),

@@ -22,7 +22,8 @@ struct DrawingRun {
     var request = try input.request(text, images: sources, ram: self.model.ram)
     request.drawing = try image.drawing(of: sources.isEmpty ? nil : request.pictures.first)
     request.text.seed = image.seed
-    let model = try self.model.open()
+    let model = try self.model.open(
+      promptCache: input.promptCacheOption.settings(isQuiet: self.model.quiet))
     let progress = self.model.progress()
     defer { progress.close() }
     let recorder = try input.trace.map { try TraceOutput.recorder(for: $0) }
@@ -47,6 +48,7 @@ struct DrawingRun {
         ("scales", .integer(response.drawing?.bits.count ?? 0)),
         ("seed", .string(String(image.seed))),
         ("prompt_tokens", .integer(response.usage.promptTokens)),
+        ("cached_tokens", .integer(response.usage.cachedTokens)),
         ("kv", .string(response.settings.kvType.rawValue)),
         ("model", .string(response.settings.model)), ("seconds", .number(seconds)),
         ("memory", response.plan.memoryJSON),

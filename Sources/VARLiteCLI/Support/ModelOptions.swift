@@ -68,15 +68,21 @@ struct ModelOptions: ParsableArguments {
 
   var detail: ProgressLine.Detail { quiet ? .none : verbose ? .everything : .steps }
 
-  /// - Parameter file: the model where an argument names it instead of the option.
-  func open(_ file: String? = nil) throws -> Model {
+  /// - Parameters:
+  ///   - file: the model where an argument names it instead of the option.
+  ///   - promptCache: what is kept of prompts.
+  func open(
+    _ file: String? = nil, promptCache: Model.PromptCache = Model.PromptCache(.nothing)
+  ) throws -> Model {
     let choice = try DefaultModel.choice(option: file ?? model)
     if !quiet { choice.announce() }
     let shared = Runtime.Options(
       threadCount: processor.threads, instructionSet: processor.instructionSet,
       memoryBudgetBytes: ram?.bytes)
     let model = try Runtime(options: shared)
-      .open(choice.path, options: Model.Options(kvType: kv, residency: residency))
+      .open(
+        choice.path,
+        options: Model.Options(kvType: kv, residency: residency, promptCache: promptCache))
     if verbose { describe(model) }
     return model
   }

@@ -87,6 +87,7 @@ struct InputOptions: ParsableArguments {
   var system: String?
 
   @OptionGroup var pixels: PixelOptions
+  @OptionGroup var promptCacheOption: PromptCacheOption
 
   @Option(
     help: ArgumentHelp(
