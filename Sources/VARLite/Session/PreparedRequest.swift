@@ -16,7 +16,7 @@ package struct PreparedRequest {
   /// Patches along each side of the pictures.
   package private(set) var grids: [GridSize]
   /// The system message that the prompt begins with, up to the next message; nil where there is none that is kept.
-  let systemTurn: PromptTokens?
+  fileprivate(set) var systemTurn: PromptTokens?
   private var countedTextTokens: Int?
 
   init(
@@ -24,7 +24,6 @@ package struct PreparedRequest {
     _ model: Model
   ) throws(VARLiteError) {
     self.request = request
-    systemTurn = PromptBuilder(model: model).systemTurn(of: ids)
     self.ids = ids
     self.answer = answer
     self.outlines = outlines
@@ -134,7 +133,10 @@ extension Model {
       outlines.append(
         try picture.outline(target: .area(preprocessing.maxPixels), limits: runtime.imageLimits))
     }
-    return try PreparedRequest(request, ids: ids, answer: answer, outlines: outlines, self)
+    var prepared = try PreparedRequest(
+      request, ids: ids, answer: answer, outlines: outlines, self)
+    if isFirstTurn { prepared.systemTurn = builder.systemTurn(of: ids) }
+    return prepared
   }
 
   /// - Throws: `request` for bounds that no picture can meet.

@@ -32,12 +32,12 @@ package struct PromptBuilder {
     return ids
   }
 
-  /// The tokens of the first message where that is the system's, up to where the next one starts; nil where it is not,
-  /// or where it holds pictures.
+  /// The tokens of the first message, which is the system's, up to where the next one starts; nil where it holds
+  /// pictures.
+  ///
+  /// - Parameter ids: of a conversation from its beginning on.
   func systemTurn(of ids: [Int32]) -> PromptTokens? {
-    let opening = model.tokenizer.encode("<|im_start|>system\n")
-    guard ids.starts(with: opening), let start = opening.first,
-      let end = ids.dropFirst().firstIndex(of: start),
+    guard let start = ids.first, let end = ids.dropFirst().firstIndex(of: start),
       !ids[..<end].contains(Int32(tokens.imagePad))
     else { return nil }
     return PromptTokens(Array(ids[..<end]), tokens: tokens)
