@@ -25,6 +25,15 @@ package enum MemoryPages {
   /// heed costs speed only.
   package static func willNeed(_ pages: UnsafeRawBufferPointer) { advise(pages, MADV_WILLNEED) }
 
+  /// Brings pages of a mapped file into this process's memory, and returns when they are there. What the system does
+  /// not heed (Linux before 5.14 does not), and what cannot be read, costs speed only.
+  ///
+  /// - Parameter pages: from the beginning of a page.
+  package static func populate(_ pages: UnsafeRawBufferPointer) {
+    let madvPopulateRead: Int32 = 22
+    advise(pages, madvPopulateRead)
+  }
+
   /// Lets pages of a mapped file leave this process's memory; they come back when they are touched.
   package static func forget(_ pages: UnsafeRawBufferPointer) { advise(pages, MADV_DONTNEED) }
 

@@ -20,6 +20,27 @@ extension VQ4File {
     if let pages = pages(ofGroup: group) { MemoryPages.willNeed(pages) }
   }
 
+  /// Brings the pages of a group into memory, one piece after another.
+  ///
+  /// - Parameters:
+  ///   - byteCount: what it may bring at most.
+  ///   - pieceByteCount: a whole number of pages.
+  ///   - isStopped: asked before each piece.
+  /// - Returns: bytes that were asked for.
+  package func populate(
+    group: Int, atMost byteCount: Int, pieceByteCount: Int, isStopped: () -> Bool
+  ) -> Int {
+    guard let pages = pages(ofGroup: group) else { return 0 }
+    let end = min(pages.count, byteCount)
+    var done = 0
+    while done < end, !isStopped() {
+      let next = min(done + pieceByteCount, end)
+      MemoryPages.populate(UnsafeRawBufferPointer(rebasing: pages[done..<next]))
+      done = next
+    }
+    return done
+  }
+
   /// Lets a group's pages leave this process's memory; they stay in the page cache. Without effect on results.
   package func forgetPages(group: Int) {
     guard groupAlignment >= MemoryPages.byteCount, let pages = pages(ofGroup: group) else { return }

@@ -32,6 +32,22 @@ import VQ4Format
     #expect(file.seemsResident(group: group))
   }
 
+  /// Before the first request the layers are read that it begins with, and no more than was asked for.
+  @Test func theFirstLayersAreRead() throws {
+    let folder = TemporaryDirectory()
+    let path = try DemoFile.copy(.map, in: folder)
+    let file = try VQ4File(path: path)
+    let layers = file.groups.indices.filter { file.groups[$0].name.hasPrefix("llm.layers.") }
+    let first = try #require(layers.first)
+    evict(path)
+    // A folder in memory cannot forget a file.
+    guard !file.seemsResident(group: first) else { return }
+    let sources = WeightSources(file, tensors: try DemoFile.tensors(file), threadCount: 1)
+    sources.readFirstLayers(atMost: file.groups[first].fileRange.count + 1 << 16)
+    for _ in 0..<500 where !file.seemsResident(group: first) { usleep(10_000) }
+    #expect(file.seemsResident(group: first))
+  }
+
   /// Behind the last group nothing is asked for, and its own weights can be read.
   @Test func theLastGroupHasNone() throws {
     let file = try VQ4File(

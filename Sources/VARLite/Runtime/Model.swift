@@ -20,6 +20,9 @@ public final class Model: Sendable {
     public var residency: Residency
     /// What is kept of prompts for later requests; changes no result.
     public var promptCache: PromptCache
+    /// Whether the first layers of a file that requests will map are read from the disk when the model is opened, while
+    /// nothing else goes on: at most 1 GiB, and an eighth of the memory that there is. Changes no result.
+    public var readsAhead = true
 
     /// By default the file decides on the type of keys and values, and each request on the residency.
     public init(

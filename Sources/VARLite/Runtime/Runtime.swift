@@ -69,7 +69,9 @@ public final class Runtime: Sendable {
     _ file: ModelFile, options: Model.Options = Model.Options()
   ) throws(VARLiteError) -> Model {
     try requireOpen()
-    return try VARLiteError.wrapping { try Model(file.open(), source: nil, options, self) }
+    let model = try VARLiteError.wrapping { try Model(file.open(), source: nil, options, self) }
+    if options.readsAhead { model.readFirstLayers() }
+    return model
   }
 
   /// Opens the model at `path`.

@@ -60,7 +60,8 @@ struct ChatCommand: ParsableCommand {
 
   func run() throws {
     let model = try self.model.open(
-      promptCache: promptCacheOption.settings(hasManyRequests: true, isQuiet: self.model.quiet))
+      promptCache: promptCacheOption.settings(hasManyRequests: true, isQuiet: self.model.quiet),
+      readsAhead: true)
     try FileOutput.check("\(outputFolder)/varlite-1.png")
     let settings = ChatSettings(
       outputFolder: outputFolder, letsModelDecide: letModelDecide, hasMetadata: !noMetadata,

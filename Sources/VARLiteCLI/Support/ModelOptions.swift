@@ -71,18 +71,19 @@ struct ModelOptions: ParsableArguments {
   /// - Parameters:
   ///   - file: the model where an argument names it instead of the option.
   ///   - promptCache: what is kept of prompts.
+  ///   - readsAhead: whether it takes a while until the first request.
   func open(
-    _ file: String? = nil, promptCache: Model.PromptCache = Model.PromptCache(.nothing)
+    _ file: String? = nil, promptCache: Model.PromptCache = Model.PromptCache(.nothing),
+    readsAhead: Bool = false
   ) throws -> Model {
     let choice = try DefaultModel.choice(option: file ?? model)
     if !quiet { choice.announce() }
     let shared = Runtime.Options(
       threadCount: processor.threads, instructionSet: processor.instructionSet,
       memoryBudgetBytes: ram?.bytes)
-    let model = try Runtime(options: shared)
-      .open(
-        choice.path,
-        options: Model.Options(kvType: kv, residency: residency, promptCache: promptCache))
+    var options = Model.Options(kvType: kv, residency: residency, promptCache: promptCache)
+    options.readsAhead = readsAhead
+    let model = try Runtime(options: shared).open(choice.path, options: options)
     if verbose { describe(model) }
     return model
   }

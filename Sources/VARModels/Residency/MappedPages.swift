@@ -14,6 +14,8 @@ final class MappedPages: Sendable {
     /// Groups that each request reads in its present phase.
     var groups: [Int: Set<Int>] = [:]
     var thread: JoinableThread?
+    /// What was read before the first request.
+    var first: FirstPages?
     /// The group to read ahead.
     var wanted: Int?
     var isEnding = false
@@ -35,10 +37,19 @@ final class MappedPages: Sendable {
     thread?.join()
   }
 
+  /// Brings the pages of groups into memory until the first request begins.
+  func readFirst(_ groups: [Int], atMost byteCount: Int) {
+    state.withLock { state in
+      guard state.groups.isEmpty, state.first == nil else { return }
+      state.first = FirstPages(file, groups: groups, atMost: byteCount)
+    }
+  }
+
   func begin(_ pass: WeightPass, _ request: Int) {
     let groups = Set(pass.parts.map { $0.group(in: file) })
     let left = state.withLock { state in
-      let before = state.groups.updateValue(groups, forKey: request) ?? []
+      let before = (state.groups.updateValue(groups, forKey: request) ?? [])
+        .union(state.first?.stop() ?? [])
       return state.groups.values.reduce(before) { $0.subtracting($1) }
     }
     for group in left { file.forgetPages(group: group) }

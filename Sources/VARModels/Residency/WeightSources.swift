@@ -38,6 +38,12 @@ package final class WeightSources: Sendable {
     }
   }
 
+  /// Has the first layers of a mapped file read before a request needs them. Returns at once.
+  package func readFirstLayers(atMost byteCount: Int) {
+    guard fixed == nil else { return }
+    (source(.map) as? WeightStore)?.readFirstLayers(atMost: byteCount)
+  }
+
   // MARK: Memory
 
   /// Memory of the blocks that the stores keep, and of rings that no request uses. Whoever needs these blocks next

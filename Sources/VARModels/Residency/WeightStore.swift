@@ -112,6 +112,19 @@ package final class WeightStore: WeightSource, Sendable {
     }
   }
 
+  /// Brings the pages of the language model's first layers into memory, as far as they are used in place, until the
+  /// first request begins. Returns at once.
+  func readFirstLayers(atMost byteCount: Int) {
+    guard let pages, (try? file.mapWeights()) != nil else { return }
+    let numbers = Dictionary(
+      file.groups.enumerated().map { ($0.element.name, $0.offset) }, uniquingKeysWith: { $1 })
+    var layers: [Int] = []
+    while let layer = numbers[TensorGroup.languageLayer(layers.count).name] {
+      layers.append(layer)
+    }
+    pages.readFirst(layers.filter { decoded[.group($0)] == nil }, atMost: byteCount)
+  }
+
   package func end(_ request: WeightRequest) {
     pages?.end(request.id)
     state.withLock { $0.end(request.id) }
