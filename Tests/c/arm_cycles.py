@@ -3,11 +3,11 @@
     python3 Tests/c/arm_cycles.py
 
 Compiles the products with clang, lets qemu name every instruction that they run for a matrix of 32
-rows and 512 columns, and gives that sequence to llvm-mca, which has published models of processors'
-pipelines: those of Cortex-A57 and Neoverse N1, of which LLVM takes the first for Cortex-A72, and the
-second is Arm's server sibling of Cortex-A76. Weights and activations are taken to be in the
-first-level cache and branches to be foreseen. Needs clang, gcc-aarch64-linux-gnu with
-libc6-dev-arm64-cross, qemu-user-static before 8.1 and llvm-mca 17 or newer. Prints a Markdown table.
+rows and 512 columns, and gives that sequence to llvm-mca, which has published models of pipelines:
+those of Cortex-A57, which LLVM takes for Cortex-A72 too, and of Neoverse N1, Arm's server sibling
+of Cortex-A76. Weights and activations are taken to be in the first-level cache and branches to be
+foreseen. Needs clang, gcc-aarch64-linux-gnu with libc6-dev-arm64-cross, qemu-user-static before
+8.1 and llvm-mca 17 or newer. Prints a Markdown table.
 """
 
 import argparse
@@ -62,7 +62,8 @@ PIPES = {
 def run(command: list[str], **settings) -> str:
     """What a program prints, on both ways."""
     done = subprocess.run(
-        command, check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **settings)
+        command, check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        **settings)
     return done.stdout
 
 

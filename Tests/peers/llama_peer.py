@@ -1,6 +1,7 @@
 """Measures llama.cpp as `varbench understand` measures VARLite: reading prompts and writing text.
 
-Calls `llama_decode` directly: no tokenizer, no sampling. Prints one line of JSON per quantity.
+`--program ik` measures its fork ik_llama.cpp. Calls `llama_decode` directly: no tokenizer, no
+sampling. Prints one line of JSON per quantity.
 """
 
 import argparse
@@ -8,49 +9,40 @@ import time
 from pathlib import Path
 
 import gguf
-import llama_cpp as llama
 import numpy as np
 
 import records
+from bindings import BINDINGS
 from read_probe import ReadProbe
-
-LOAD_MODES = {"read": llama.LLAMA_LOAD_MODE_NONE, "mmap": llama.LLAMA_LOAD_MODE_MMAP}
-FLASH_ATTENTION = {
-    "auto": llama.LLAMA_FLASH_ATTN_TYPE_AUTO,
-    "off": llama.LLAMA_FLASH_ATTN_TYPE_DISABLED,
-    "on": llama.LLAMA_FLASH_ATTN_TYPE_ENABLED,
-}
 
 
 class Session:
     """A loaded model with one sequence."""
 
     def __init__(self, options: argparse.Namespace, context_tokens: int):
-        llama.llama_backend_init()
-        model_params = llama.llama_model_default_params()
-        model_params.use_extra_bufts = options.repack == "on"
-        model_params.load_mode = LOAD_MODES[options.load]
+        self.binding = BINDINGS[options.program]()
+        api = self.api = self.binding.api
+        api.llama_backend_init()
         start = time.perf_counter()
-        self.model = llama.llama_model_load_from_file(options.model.encode(), model_params)
+        self.model = api.llama_model_load_from_file(
+            options.model.encode(), self.binding.model_params(options))
         if not self.model:
-            raise SystemExit(f"{options.model}: llama.cpp does not load it")
-        params = llama.llama_context_default_params()
+            raise SystemExit(f"{options.model}: {options.program} does not load it")
+        params = self.binding.context_params(options)
         params.n_ctx = context_tokens
         params.n_batch = 2048
         params.n_ubatch = 512
         params.n_threads = options.threads
         params.n_threads_batch = options.threads
-        params.flash_attn_type = FLASH_ATTENTION[options.flash]
-        params.no_perf = True
-        self.context = llama.llama_init_from_model(self.model, params)
+        self.context = api.llama_init_from_model(self.model, params)
         if not self.context:
-            raise SystemExit(f"{options.model}: llama.cpp makes no context")
+            raise SystemExit(f"{options.model}: {options.program} makes no context")
         self.load_seconds = time.perf_counter() - start
-        self.batch = llama.llama_batch_init(params.n_batch, 0, 1)
+        self.batch = api.llama_batch_init(params.n_batch, 0, 1)
 
     def forget(self) -> None:
         """Empties the sequence."""
-        llama.llama_memory_clear(llama.llama_get_memory(self.context), False)
+        self.binding.forget(self.context)
 
     def decode(self, tokens: list[int], first_position: int) -> float:
         """Seconds of one pass over `tokens`, with the logits of the last."""
@@ -63,24 +55,25 @@ class Session:
             batch.seq_id[index][0] = 0
             batch.logits[index] = index == len(tokens) - 1
         start = time.perf_counter()
-        if llama.llama_decode(self.context, batch) != 0:
+        if self.api.llama_decode(self.context, batch) != 0:
             raise SystemExit("llama_decode failed")
-        llama.llama_synchronize(self.context)
-        llama.llama_get_logits_ith(self.context, -1)
+        self.binding.synchronize(self.context)
+        self.api.llama_get_logits_ith(self.context, -1)
         return time.perf_counter() - start
 
 
 def main() -> None:
     """Parses the command line and prints the measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--program", choices=BINDINGS, default="llama")
     parser.add_argument("--model", required=True, help="GGUF file")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--prompt", default="128", help="tokens of prompts, a list with commas")
     parser.add_argument("--tokens", type=int, default=32, help="tokens written after the last")
     parser.add_argument("--repeats", type=int, default=1, help="measured runs of each prompt")
     parser.add_argument("--repack", choices=("on", "off"), default="on")
-    parser.add_argument("--load", choices=LOAD_MODES, default="mmap")
-    parser.add_argument("--flash", choices=FLASH_ATTENTION, default="auto")
+    parser.add_argument("--load", choices=("read", "mmap"), default="mmap")
+    parser.add_argument("--flash", choices=("auto", "off", "on"), default="auto")
     options = parser.parse_args()
     prompts = [int(part) for part in options.prompt.split(",")]
     session = Session(options, max(prompts) + options.tokens + 1)

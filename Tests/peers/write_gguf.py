@@ -22,6 +22,7 @@ FILE_TYPES = {
     "q4_0-head4": (Type.Q4_0, Type.Q4_0, Type.Q4_0),
     "q4_k": (Type.Q4_K, Type.Q6_K, Type.Q4_K),
     "q4_k-head4": (Type.Q4_K, Type.Q4_K, Type.Q4_K),
+    "iq4_nl-head4": (Type.IQ4_NL, Type.IQ4_NL, Type.IQ4_NL),
 }
 
 BLOCKS_BEFORE_REPEAT = 8192
@@ -40,6 +41,8 @@ def random_blocks(kind: Type, cols: int, random: np.random.Generator) -> np.ndar
 
     if kind == Type.Q4_0:  # (q - 8) d; the deviation of q is 4.6
         put_scale(0, spread / 4.6)
+    elif kind == Type.IQ4_NL:  # table[q] d; the table's deviation is 72
+        put_scale(0, spread / 72)
     elif kind == Type.Q4_K:  # d s q - dmin m; six-bit s and m are 32 on average
         put_scale(0, spread / (32 * 4.6 * 2))
         put_scale(2, spread * 7.5 / (32 * 4.6 * 2))
