@@ -78,7 +78,7 @@ package struct AccuracyRun {
     let forced = try cases.forced(for: reference, limit: options.limit)
     let prepared = try PreparedCase.prepare(forced, reference, runOptions(reference, "reference"))
     for model in models { try ForcedRun.require(model, for: forced) }
-    let spool = try LogitsSpool(folder: options.spoolFolder)
+    let spool = try OutputSpool(folder: options.spoolFolder)
     let watcher = try ReferenceWatcher(
       reference, against: models, cases: prepared, spool: spool)
     try run(reference, "reference", prepared, watcher)

@@ -11,17 +11,45 @@ final class DivergenceWatcher: ForcedRunWatcher {
   private(set) var sumsPerToken: [[Double]] = []
   /// Of the words of answers; those before a picture, always the same, are left out.
   private(set) var words = Divergence()
-  private var reader: LogitsSpool.Reader
+  /// Cosines of the embeddings of pictures with the reference's, token by token.
+  private(set) var cosines = Sample()
+  private var reader: OutputSpool.Reader
   private let cases: [PreparedCase]
   /// The case whose words are seen, and how many of them were.
   private var reading = (index: -1, wordCount: 0)
 
-  init(_ spool: LogitsSpool, cases: [PreparedCase]) {
-    reader = LogitsSpool.Reader(spool)
+  init(_ spool: OutputSpool, cases: [PreparedCase]) {
+    reader = OutputSpool.Reader(spool)
     self.cases = cases
   }
 
   func observe(_ site: LinearSite, _ input: Rows) {}
+
+  func see(pictureEmbeddings: Rows, ofCase index: Int) throws {
+    cosines.beginCase()
+    for token in 0..<pictureEmbeddings.count {
+      let expected = try reader.read(pictureEmbeddings.columns)
+      expected.withUnsafeBufferPointer {
+        cosines.add(Self.cosine($0, pictureEmbeddings[token]))
+      }
+    }
+  }
+
+  private static func cosine(
+    _ expected: UnsafeBufferPointer<Float>, _ actual: UnsafePointer<Float>
+  ) -> Double {
+    var (product, first, second) = (0.0, 0.0, 0.0)
+    for index in expected.indices {
+      let (a, b) = (Double(expected[index]), Double(actual[index]))
+      product += a * b
+      first += a * a
+      second += b * b
+    }
+    let lengths = (first * second).squareRoot()
+    // Zeros are equal to zeros, and to nothing else.
+    guard lengths > 0 else { return first == second ? 1 : 0 }
+    return product / lengths
+  }
 
   func see(wordLogits: Rows, ofCase index: Int) throws {
     let item = cases[index]

@@ -17,6 +17,14 @@ extension ModelAccuracy {
         klPerToken.map { .array($0.map { .number($0) }) })
     }
     if words.count > 0 { object["words"] = words.json }
+    if pictureCosines.count > 0 {
+      let least = pictureCosines.quantiles([0, 0.01]).map { JSONValue.number($0) }
+      object["picture_embeddings"] = .object(
+        JSONObject([
+          ("count", .integer(pictureCosines.count)),
+          ("mean_cosine", .number(pictureCosines.mean)), ("min", least[0]), ("1%", least[1]),
+        ]))
+    }
     object["outcomes"] = outcomes.json
     if !pictures.isEmpty {
       object["pictures"] = .array(

@@ -19,13 +19,22 @@ extension ModelAccuracy {
     ]
   }
 
-  /// What was right in one of both runs alone, a line for each kind of case.
+  /// What was right in one of both runs alone, a line for each kind of case; then how pictures are seen.
   package var outcomeLines: [String] {
-    outcomes.parts.map { part in
-      "\(part.name): \(part.bothRight + part.onlyThisRight) of \(part.caseCount) right, the "
-        + "reference \(part.bothRight + part.onlyReferenceRight); \(part.onlyReferenceRight) lost, "
+    let lines = outcomes.parts.map { part in
+      let interval = part.rightShare
+      return "\(part.name): \(part.rightCount) of \(part.caseCount) right "
+        + "(\(Figure.text(interval.lowerBound * 100, digits: 1)) to "
+        + "\(Figure.text(interval.upperBound * 100, digits: 1)) %), the reference "
+        + "\(part.bothRight + part.onlyReferenceRight); \(part.onlyReferenceRight) lost, "
         + "\(part.onlyThisRight) gained"
     }
+    guard pictureCosines.count > 0 else { return lines }
+    let least = pictureCosines.quantiles([0])[0]
+    return lines + [
+      "embeddings of pictures: cosine \(Figure.text(pictureCosines.mean, digits: 6)), "
+        + "\(Figure.text(least, digits: 6)) at least"
+    ]
   }
 
   /// The distribution of divergences, with columns for bits and for tokens.

@@ -18,6 +18,8 @@ package struct ModelAccuracy {
   package let klPerToken: [[Double]]
   /// Of the tokens of answers, those before them being the same.
   package let words: Divergence
+  /// Cosines of the embeddings of pictures with the reference's, token by token.
+  package let pictureCosines: Sample
   /// What both made of the cases by themselves.
   package let outcomes: EvaluationComparison
   /// Pictures that both drew of the same seed.
@@ -39,6 +41,7 @@ package struct ModelAccuracy {
       sums.map { $0 * Double(sums.count) / Double(max(bits.count, 1)) }
     }
     words = watcher.words
+    pictureCosines = watcher.cosines
     self.outcomes = outcomes
     self.pictures = pictures
   }

@@ -10,7 +10,7 @@ final class ReferenceWatcher: ForcedRunWatcher {
   let wantsWordLogits = true
   /// One for each model.
   let outputs: [LayerOutputs]
-  private let spool: LogitsSpool
+  private let spool: OutputSpool
   private let isDrawing: [Bool]
   private let reference: LayerWeights
   /// Names of the layers' weights, by their number in the reference's file.
@@ -22,7 +22,7 @@ final class ReferenceWatcher: ForcedRunWatcher {
   private static let maximumValues = 1 << 22
 
   init(
-    _ reference: Model, against models: [Model], cases: [PreparedCase], spool: LogitsSpool
+    _ reference: Model, against models: [Model], cases: [PreparedCase], spool: OutputSpool
   ) throws {
     isDrawing = cases.map { $0.bits != nil }
     outputs = try models.map { try LayerOutputs($0) }
@@ -59,6 +59,10 @@ final class ReferenceWatcher: ForcedRunWatcher {
   }
 
   func finishLayer() throws { if let failure { throw failure } }
+
+  func see(pictureEmbeddings: Rows, ofCase index: Int) throws {
+    try spool.append(pictureEmbeddings)
+  }
 
   func see(wordLogits: Rows, ofCase index: Int) throws {
     // The words before a picture are always the same.

@@ -14,6 +14,17 @@ package struct EvaluationComparison: Sendable, Equatable {
     package internal(set) var sameAnswers: Int?
 
     package var caseCount: Int { bothRight + bothWrong + onlyThisRight + onlyReferenceRight }
+    package var rightCount: Int { bothRight + onlyThisRight }
+
+    /// Where the share of right cases lies with 95 % confidence, were there more of them (E. B. Wilson, 1927).
+    package var rightShare: ClosedRange<Double> {
+      guard caseCount > 0 else { return 0...1 }
+      let (count, share, z) = (Double(caseCount), Double(rightCount) / Double(caseCount), 1.96)
+      let centre = share + z * z / (2 * count)
+      let half = z * (share * (1 - share) / count + z * z / (4 * count * count)).squareRoot()
+      let total = 1 + z * z / count
+      return max(0, (centre - half) / total)...min(1, (centre + half) / total)
+    }
   }
 
   package let parts: [Part]
@@ -91,6 +102,10 @@ package struct EvaluationComparison: Sendable, Equatable {
             ("both_wrong", .integer(part.bothWrong)),
             ("only_this_right", .integer(part.onlyThisRight)),
             ("only_reference_right", .integer(part.onlyReferenceRight)),
+            (
+              "right_share_95",
+              .array([.number(part.rightShare.lowerBound), .number(part.rightShare.upperBound)])
+            ),
           ]
           if let count = part.sameAnswers { members.append(("same_answers", .integer(count))) }
           return (part.name, .object(JSONObject(members)))

@@ -31,6 +31,10 @@ package protocol ForcedRunWatcher: LinearObserver {
   /// Could keep where the run stands, before the next layer.
   func offer(_ state: () -> ForcedRunState) throws
 
+  /// Sees what the vision tower makes of the pictures that a case looks at, `[tokens, hiddenSize]`, in one call for
+  /// each picture. Nothing is seen where an earlier run had seen it.
+  func see(pictureEmbeddings: Rows, ofCase index: Int) throws
+
   /// Whether logits of words are wanted: without, the largest matrix of the language model is not read.
   var wantsWordLogits: Bool { get }
 
@@ -53,6 +57,7 @@ extension ForcedRunWatcher {
   package func endBlock() {}
   package func beginRounded(_ kinds: TokenKinds) {}
   package func offer(_ state: () -> ForcedRunState) throws {}
+  package func see(pictureEmbeddings: Rows, ofCase index: Int) throws {}
   package var wantsWordLogits: Bool { false }
   package func see(wordLogits: Rows, ofCase index: Int) throws {}
   package func see(bitLogits: Rows, scale: Int, ofCase index: Int) throws {}

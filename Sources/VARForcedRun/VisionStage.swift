@@ -63,9 +63,15 @@ extension ForcedRun {
     }
     try watcher.finishLayer()
     var next = 0
-    return cases.map { item in
+    return try cases.enumerated().map { index, item in
       defer { next += item.pictures.count }
-      return Array(embeddings[next..<next + item.pictures.count])
+      let own = Array(embeddings[next..<next + item.pictures.count])
+      for picture in own {
+        try picture.withRows(columns: hiddenSize) {
+          try watcher.see(pictureEmbeddings: $0, ofCase: index)
+        }
+      }
+      return own
     }
   }
 }

@@ -1,8 +1,8 @@
 /// The structural similarity (SSIM) of two pictures of the same extents, 1 for equal ones.
 ///
 /// Z. Wang et al., Image quality assessment: from error visibility to structural similarity, 2004, of the luma
-/// (BT.601), in windows of 8 x 8 pixels at every place, all weighing the same: the mean over all windows. A picture that
-/// is smaller than a window is one window.
+/// (BT.601), in windows of 8 x 8 pixels at every place, all weighing the same: the mean over all windows. A picture
+/// that is smaller than a window is one window.
 package func structuralSimilarity(_ image: RGBImage, _ target: RGBImage) -> Double {
   precondition(
     image.width == target.width && image.height == target.height, "pictures of the same extents")

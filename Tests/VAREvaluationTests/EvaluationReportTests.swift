@@ -61,6 +61,9 @@ import VARVision
     // The reference has 94.5 % of 200 scenes right, the true renderings all.
     #expect(pictures.bothRight == 189 && pictures.onlyThisRight == 11)
     #expect(pictures.bothWrong == 0 && pictures.onlyReferenceRight == 0)
+    // Wilson's interval of 200 of 200: 1 / (1 + z² / n) to 1.
+    #expect(pictures.rightShare.upperBound == 1)
+    #expect(abs(pictures.rightShare.lowerBound - 1 / (1 + 1.96 * 1.96 / 200)) < 1e-12)
   }
 
   @Test func answersCompareByteForByte() throws {
