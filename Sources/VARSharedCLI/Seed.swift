@@ -28,9 +28,13 @@ package struct SeedOption: ParsableArguments {
     name: .shortAndLong, parsing: .unconditional,
     help: ArgumentHelp(
       """
-      The same seed gives the same result. random, or -1: one that the system picks; the last line or --json tells it.
+      The same seed gives the same result. random, or -1: one that the system picks; the last line or --json tells it. \
+      Default: 0.
       """, valueName: "n|random"))
-  package var seed = Seed(0)
+  package var seed: Seed?
+
+  /// The seed that is used.
+  package var value: UInt64 { seed?.value ?? 0 }
 
   package init() {}
 }

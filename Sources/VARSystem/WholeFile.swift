@@ -30,7 +30,11 @@ extension WholeFile {
   }
 
   /// The same of bytes that come one piece after another.
-  package static func write(_ bytes: FileContent, to path: String) throws(SystemError) {
+  ///
+  /// - Parameter keepsUnnamed: whether a complete file that could not get its name is kept; else nothing is left.
+  package static func write(
+    _ bytes: FileContent, to path: String, keepsUnnamed: Bool = true
+  ) throws(SystemError) {
     // Renaming would put a file in the place of a device.
     if let kind = FileStatus(path)?.kind, kind != .regular {
       let descriptor = open(path, O_WRONLY | O_CLOEXEC)
@@ -57,6 +61,10 @@ extension WholeFile {
       guard reason.cannotReplace else { throw reason }
       try overwrite(target, bytes, because: reason)
     } catch {
+      guard keepsUnnamed else {
+        unlink(partial)
+        throw error
+      }
       throw SystemError(.rename(keptIn: text(partial)), error.code)
     }
     unlink(partial)

@@ -112,24 +112,15 @@ extension OrientationTags {
   fileprivate init(png bytes: UnsafeRawBufferPointer) {
     var profile: PNGText?
     var packet: PNGText?
-    var position = 8
-    while position + 12 <= bytes.count {
-      let length = Int(
-        UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: position, as: UInt32.self)))
-      guard length <= bytes.count - position - 12 else { break }
-      let name = String(decoding: bytes[position + 4..<position + 8], as: UTF8.self)
-      let content = bytes[position + 8..<position + 8 + length]
-      if name == "IEND" { break }
-      if name == "eXIf" { exif = Array(content.prefix(Self.largestText)) }
-      if let text = PNGText(chunk: name, content) {
-        switch text.keyword {
-        case "exif" where name == "tEXt": exif = text.content(limit: Self.largestText)
-        case "Raw profile type exif": profile = text
-        case "XML:com.adobe.xmp": packet = text
-        default: break
-        }
+    for chunk in PNGChunks(bytes) {
+      if chunk.name == "eXIf" { exif = Array(chunk.content.prefix(Self.largestText)) }
+      guard let text = PNGText(chunk) else { continue }
+      switch text.keyword {
+      case "exif" where chunk.name == "tEXt": exif = text.content(limit: Self.largestText)
+      case "Raw profile type exif": profile = text
+      case "XML:com.adobe.xmp": packet = text
+      default: break
       }
-      position += 12 + length
     }
     if exif.isEmpty, let profile {
       exif = Self.hexadecimal(profile.content(limit: Self.largestText))
@@ -152,47 +143,6 @@ extension OrientationTags {
       }
     }
     return high == nil ? bytes : []
-  }
-}
-
-/// A text chunk of a PNG file whose content is not inflated yet.
-private struct PNGText {
-  let keyword: String
-  private let isCompressed: Bool
-  private let stored: Slice<UnsafeRawBufferPointer>
-
-  /// Nil for chunks that hold no text, and for malformed ones.
-  init?(chunk name: String, _ bytes: Slice<UnsafeRawBufferPointer>) {
-    guard ["tEXt", "zTXt", "iTXt"].contains(name), let end = bytes.firstIndex(of: 0) else {
-      return nil
-    }
-    keyword = String(decoding: bytes[..<end], as: UTF8.self)
-    var rest = bytes[bytes.index(after: end)...]
-    switch name {
-    case "tEXt": isCompressed = false
-    case "zTXt":
-      guard rest.popFirst() == 0 else { return nil }
-      isCompressed = true
-    default:
-      // Flag, method, language, translated keyword.
-      guard let flag = rest.popFirst(), let method = rest.popFirst(), flag == 0 || method == 0
-      else { return nil }
-      isCompressed = flag != 0
-      for _ in 0..<2 {
-        guard let end = rest.firstIndex(of: 0) else { return nil }
-        rest = rest[rest.index(after: end)...]
-      }
-    }
-    stored = rest
-  }
-
-  /// Empty where it is damaged or longer than the limit, in bytes.
-  func content(limit: Int) -> [UInt8] {
-    guard isCompressed else { return stored.count > limit ? [] : Array(stored) }
-    let source = UnsafeRawBufferPointer(rebasing: stored).bindMemory(to: UInt8.self)
-    return [UInt8](unsafeUninitializedCapacity: limit) { target, count in
-      count = max(0, cimage_inflate(source.baseAddress, source.count, target.baseAddress, limit))
-    }
   }
 }
 

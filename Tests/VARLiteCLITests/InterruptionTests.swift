@@ -9,15 +9,53 @@ import VARTestSupport
 
 /// Ctrl-C, and readers that go away.
 @Suite struct InterruptionTests {
-  @Test(arguments: ["reading", "scale 1 of", "scale 2 of"])
-  func controlCEndsADrawingSoon(_ moment: String) throws {
+  @Test func controlCEndsADrawingAtOnceBeforeItsFirstScale() throws {
     let folder = TemporaryDirectory()
     let result = try Programs.varlite(
       ["generate", Programs.redCircle, "-o", folder.path + "/a.png", "--size", "1024"],
-      interruptAt: moment)
+      interruptAt: "reading")
     expectFailure(result, Programs.Status.interrupted, "interrupted")
     let seconds = try #require(result.secondsAfterInterrupt)
     #expect(seconds < 2)
+    #expect(folder.names().isEmpty)
+  }
+
+  /// What exists is written, tells that it was stopped, and is drawn to its end by its own words or its checkpoint.
+  @Test func controlCLetsADrawingFinishItsScale() throws {
+    let folder = TemporaryDirectory()
+    let (part, state) = (folder.file("part.png"), folder.file("state"))
+    let arguments = ["generate", Programs.redCircle, "--size", "256", "--seed", "3"]
+    let result = try Programs.varlite(
+      arguments + ["-o", part, "--checkpoint", state], interruptAt: "scale 5 of")
+    #expect(result.status == Programs.Status.interrupted, "\(result.errorText)")
+    #expect(result.errorText.contains("stopped after scale"), "\(result.errorText)")
+    let facts = try Programs.varlite(["info", part, "--json"]).json()
+    let count = try #require(facts["drawn_scales"]?.integerValue)
+    let all = try #require(facts["scales"]?.arrayValue?.count)
+    #expect((5..<all).contains(count), "\(count) of \(all)")
+    let bytes = String(decoding: try Fixtures.readFile(part).prefix(2000), as: UTF8.self)
+    #expect(bytes.contains("stopped after scale \(count) of \(all)"))
+    func draw(_ name: String, _ arguments: [String]) throws -> [UInt8] {
+      expectDone(try Programs.varlite(arguments + ["-o", folder.file(name), "--quiet"]))
+      return try Fixtures.readFile(folder.file(name))
+    }
+    let whole = try draw("whole.png", arguments)
+    #expect(try draw("like.png", ["generate", "--like", part]) == whole)
+    #expect(
+      try draw("resumed.png", ["generate", Programs.redCircle, "--resume-from", state]) == whole)
+  }
+
+  @Test func aSecondControlCEndsADrawingAtOnce() throws {
+    let folder = TemporaryDirectory()
+    let result = try Programs.shell(
+      """
+      trap - INT
+      "$0" generate "$1" -o "$2/a.png" --size 1024 2>"$2/log" & process=$!
+      until grep -q "scale 9 of" "$2/log"; do kill -0 $process || break; done
+      kill -INT $process; sleep 0.05; kill -TERM $process; wait $process; status=$?
+      tail -n 1 "$2/log" >&2; rm "$2/log"; exit $status
+      """, [Programs.redCircle, folder.path])
+    expectFailure(result, Programs.Status.interrupted, "interrupted")
     #expect(folder.names().isEmpty)
   }
 

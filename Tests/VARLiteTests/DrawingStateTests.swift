@@ -3,6 +3,7 @@ import VARJSON
 import VARLite
 import VARModels
 import VARTestSupport
+import VARVision
 import VQ4Format
 
 /// Drawings as values: stored, resumed, varied, and refused where they are not what they say.
@@ -60,6 +61,7 @@ import VQ4Format
       let resumed = try model.run(Self.request(DrawingRequest(resuming: stored)))
       #expect(resumed.picture == whole.picture && resumed.drawing == whole.drawing, "\(index)")
       #expect(resumed.text == whole.text)
+      #expect(resumed.timings.contains { $0.stage == .drawing } == !stored.isComplete)
     }
   }
 
@@ -77,6 +79,40 @@ import VQ4Format
       let drawing = DrawingRequest(varying: whole, keepingScales: kept, seed: 77)
       #expect(category { _ = try model.run(Self.request(drawing)) } == .request)
     }
+  }
+
+  /// Scales that are kept and have no bits are drawn with the seed that they had, which the variation tells.
+  @Test func keptScalesAreDrawnAgainWhereTheirBitsAreMissing() throws {
+    let model = try TinyModel.f32()
+    let whole = try model.run(Self.request(DrawingRequest(cfgScale: 1, seed: 5)))
+    let state = try #require(whole.drawing)
+    func bare(_ response: Response) throws -> DrawingState {
+      try PictureTexts(png: response.png(), name: "a.png", limits: ImageLimits()).state
+    }
+    func varied(_ state: DrawingState, _ kept: Int, _ seed: UInt64) throws -> Response {
+      try model.run(
+        Self.request(DrawingRequest(varying: state, keepingScales: kept, seed: seed)))
+    }
+    for kept in 0...5 {
+      let drawn = try varied(bare(whole), kept, 77)
+      #expect(try drawn.drawing == varied(state, kept, 77).drawing)
+      #expect(drawn.drawing?.coarseSeeds.map(\.scaleCount) == (kept == 0 ? [] : [kept]))
+    }
+    // A variation of a variation has three seeds, wherever it goes on from.
+    var states: [DrawingState] = []
+    let second = try varied(bare(varied(state, 2, 77)), 4, 78)
+    _ = try model.run(
+      Self.request(
+        DrawingRequest(varying: bare(varied(state, 2, 77)), keepingScales: 4, seed: 78))
+    ) { if let scale = $0.scale { states.append(scale.state) } }
+    #expect(second.drawing?.coarseSeeds.map(\.seed) == [5, 77] && states.count == 5)
+    for state in states + [try bare(second)] {
+      let stored = try DrawingState(serialized: state.serialized)
+      let resumed = try model.run(Self.request(DrawingRequest(resuming: stored)))
+      #expect(try resumed.drawing == second.drawing && resumed.png() == second.png())
+    }
+    // The seed that it had anyway makes no variation.
+    #expect(try varied(state, 3, 5).png() == whole.png())
   }
 
   @Test func otherModelsPromptsAndPicturesAreRefused() throws {
@@ -161,8 +197,11 @@ import VQ4Format
       + numbers.flatMap { [("cfg_scale", $0), ("tau", $0), ("top_p", $0)] }
       + ["\"-1\"", "\"99999999999999999999\"", "7", "\"\""].map { ("seed", $0) }
       + ["0", "6", "-1", "1.5", "null", "\"1\""].flatMap {
-        [("guided_scales", $0), ("dense_scales", $0)]
+        [("guided_scales", $0), ("dense_scales", $0), ("coarse_seeds", $0)]
       }
+      + ["[[1]]", "[[0,\"1\"]]", "[[6,\"1\"]]", "[[1,1]]", "[[2,\"1\"],[2,\"2\"]]"].map {
+        ("coarse_seeds", $0)
+      } + [("at_once", "1"), ("pictures", "[1]"), ("pictures", "[\"a\"]")]
       + [("greedy", "1"), ("model", "\"\""), ("prompt", "\"\""), ("model", "7")]
   }
 

@@ -4,7 +4,7 @@ import VARVision
 
 /// What stands before a drawing: the prompt, and the words up to the start of the picture.
 struct DrawingOrigin {
-  let promptHash: String
+  let prompt: PromptHash
   let answerTokens: [Int32]
 }
 
@@ -24,11 +24,14 @@ extension Conversation {
     var state = DrawingState(request, origin, drawing, self)
     if let earlier = request.history {
       try earlier.requireSameStart(state)
-      drawing.keep(Array(earlier.bits.prefix(request.keptScaleCount)))
     }
     reportUnknownSize(drawing)
-    let delegate = RequestedDrawing(self, request, drawing, state)
-    let drawn = try drawCodes(drawing, session, delegate)
+    let drawn: DrawnCodes
+    if isComplete(request.history, begunAs: state), let complete = drawing.keptCodes {
+      drawn = complete
+    } else {
+      drawn = try drawCodes(drawing, session, RequestedDrawing(self, request, drawing, state))
+    }
     releaseSession()
     state.bits = drawn.bits
     response.drawing = state
@@ -37,6 +40,15 @@ extension Conversation {
       .reduce(0) { $0 + $1.tokenCount }
     response.end = state.isComplete ? .drawn : .stopped
     response.picture = try decode(drawn.codes, grid: drawing.schedule.finalGrid)
+  }
+
+  /// Whether nothing is left to draw of an earlier drawing, and nobody looks at how it is drawn.
+  private func isComplete(_ earlier: DrawingState?, begunAs state: DrawingState) -> Bool {
+    guard var earlier, earlier.isComplete, contextTokens == nil, run.trace == nil else {
+      return false
+    }
+    earlier.bits = []
+    return earlier == state
   }
 
   private func reportUnknownSize(_ drawing: ImageDrawing) {
@@ -178,12 +190,14 @@ extension DrawingState {
     let model = conversation.model
     let settings = request.settings(model.configuration.imageSampling, drawing.schedule)
     self.init(
-      model: model.contentHash, promptHash: origin.promptHash,
-      kvType: conversation.kvType ?? model.kvType, schedule: drawing.schedule,
+      model: model.contentHash, promptHash: origin.prompt.text,
+      pictureHashes: origin.prompt.pictures, kvType: conversation.kvType ?? model.kvType,
+      schedule: drawing.schedule,
       cfgScale: settings.cfgScale, tau: settings.tau, topP: settings.topP,
       isGreedy: settings.isGreedy,
       guidedScaleCount: settings.guidedScaleCount, denseScaleCount: settings.denseScaleCount,
-      seed: request.seed, answerTokens: origin.answerTokens, bits: [])
+      seed: request.seed, coarseSeeds: request.coarseSeeds, startsAtOnce: request.startsAtOnce,
+      answerTokens: origin.answerTokens, bits: [])
   }
 
   /// Throws `request` where a drawing would go on with another prompt or cache than it began with.
@@ -196,7 +210,8 @@ extension DrawingState {
     }
     guard promptHash == other.promptHash else {
       throw VARLiteError(
-        .request, "the saved drawing was made with another prompt, or with other pictures")
+        .request,
+        "the saved drawing was made with another prompt, another system message, or other pictures")
     }
   }
 }

@@ -113,7 +113,7 @@ struct DrawingPass {
     try FiniteNumbers.require(
       UnsafeBufferPointer(logits.values), of: "generator", modelPath: drawing.modelPath)
     run.trace?.record("s\(scale.index).logits", logits, branches: 1)
-    drawing.sampler.draw(logits, scale: scale.index, into: &bits)
+    drawing.sampler(ofScale: scale.index).draw(logits, scale: scale.index, into: &bits)
   }
 
   /// Adds the codes of a scale's bits to the sum and leaves the codes that the next scale starts from.

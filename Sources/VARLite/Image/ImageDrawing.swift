@@ -43,6 +43,8 @@ package struct ImageDrawing {
   private(set) var forcedBits: [[UInt8]]?
   /// Bits of the first scales, which are taken over from an earlier drawing.
   private var keptBits: [[UInt8]] = []
+  /// Random numbers of the first scales, which an earlier drawing has.
+  private var keptRandom: [CounterRandom] = []
 
   package init(
     modelPath: String, configuration: VARGPTConfiguration, schedule: ScaleSchedule,
@@ -66,7 +68,30 @@ package struct ImageDrawing {
   }
 
   /// Takes over the bits of the first scales. Their passes are still run: they fill the caches.
-  mutating func keep(_ bits: [[UInt8]]) { keptBits = bits }
+  ///
+  /// - Parameter seeds: what scales are drawn with that have no bits, from the first scale on.
+  mutating func keep(_ bits: [[UInt8]], drawing seeds: [UInt64]) {
+    keptBits = bits
+    keptRandom = seeds.map { CounterRandom(seed: $0) }
+  }
+
+  /// The picture where the bits of all scales are taken over: no cache is needed any more.
+  var keptCodes: DrawnCodes? {
+    guard keptBits.count == schedule.scales.count, forcedBits == nil else { return nil }
+    let codebookDim = configuration.generator.codebookDim
+    var drawn = DrawnCodes(schedule, codebookDim: codebookDim)
+    let quantizer = BinaryQuantizer(codebookDim: codebookDim, schedule: schedule)
+    (drawn.bits, drawn.ownBits) = (keptBits, keptBits)
+    drawn.codes = quantizer.sum(of: keptBits)
+    return drawn
+  }
+
+  /// What draws the bits of a scale.
+  func sampler(ofScale index: Int) -> BitSampler {
+    var sampler = sampler
+    if index < keptRandom.count { sampler.random = keptRandom[index] }
+    return sampler
+  }
 
   /// The bits of a scale where they are not the model's own.
   private func givenBits(_ index: Int) -> [UInt8]? {

@@ -38,7 +38,7 @@ public struct DrawingRequest: Sendable, Equatable {
   public var previews: Previews
   /// A drawing whose words and first scales are taken over; nil begins anew.
   public private(set) var history: DrawingState?
-  /// Scales that are taken over.
+  /// Scales that are those of the history: its bits, and where they end what its seeds draw.
   public private(set) var keptScaleCount: Int
 
   /// After which scales there is a preview.
@@ -69,12 +69,13 @@ public struct DrawingRequest: Sendable, Equatable {
 
   /// Goes on with a drawing that was stopped: the same picture, bit by bit, as if it had not been.
   public init(resuming state: DrawingState) {
-    self.init(of: state, keeping: state.bits.count, seed: state.seed)
+    let coarse = state.coarseSeeds.last?.scaleCount ?? 0
+    self.init(of: state, keeping: max(state.bits.count, coarse), seed: state.seed)
   }
 
   /// Draws a variation: the coarse scales of a drawing, then others with another seed.
   ///
-  /// - Parameter scaleCount: scales that are the same, at most those of the state.
+  /// - Parameter scaleCount: scales that are the same. Those that the state does not hold are drawn again.
   public init(varying state: DrawingState, keepingScales scaleCount: Int, seed: UInt64) {
     self.init(of: state, keeping: scaleCount, seed: seed)
   }
@@ -82,6 +83,7 @@ public struct DrawingRequest: Sendable, Equatable {
   private init(of state: DrawingState, keeping scaleCount: Int, seed: UInt64) {
     self.init(isGreedy: state.isGreedy, seed: seed)
     (cfgScale, tau, topP) = (state.cfgScale, state.tau, state.topP)
+    start = state.startsAtOnce ? .atOnce : .afterText
     guidedScales = .first(state.guidedScaleCount)
     denseScales = .first(state.denseScaleCount)
     history = state
@@ -109,18 +111,25 @@ extension DrawingRequest {
     let sampler = BitSampler(
       cfgScale: Float(settings.cfgScale), tau: Float(settings.tau), topP: Float(settings.topP),
       isGreedy: isGreedy, random: CounterRandom(seed: seed))
-    return ImageDrawing(
+    var drawing = ImageDrawing(
       modelPath: model.path, configuration: configuration, schedule: schedule, sampler: sampler,
       ScaleShortcuts(
         guidedCount: settings.guidedScaleCount, denseCount: settings.denseScaleCount))
+    if let history {
+      drawing.keep(
+        Array(history.bits.prefix(keptScaleCount)),
+        drawing: (0..<keptScaleCount).map(history.seed(ofScale:)))
+    }
+    return drawing
   }
 
   /// The scales of the history where there is one, else those of the size and the shape.
-  private func schedule(_ model: Model) throws(VARLiteError) -> ScaleSchedule {
+  func schedule(_ model: Model) throws(VARLiteError) -> ScaleSchedule {
     guard let history else {
       return try ScheduleSelection.schedule(model.configuration, size: size, aspect: aspect)
     }
-    try VARLiteError.require(keptScaleCount, in: 0...history.bits.count, "number of kept scales")
+    try VARLiteError.require(
+      keptScaleCount, in: 0...history.schedule.scales.count, "number of kept scales")
     try history.check(model)
     return history.schedule
   }
@@ -139,6 +148,14 @@ extension DrawingRequest {
       guidedScaleCount: guidedScales.count(in: schedule),
       denseScaleCount: denseScales.count(in: schedule), scaleCount: schedule.scales.count)
   }
+
+  /// The seeds of coarse scales that are others than ``seed``.
+  var coarseSeeds: [DrawingState.CoarseSeed] {
+    history?.coarseSeeds(keeping: keptScaleCount, seed: seed) ?? []
+  }
+
+  /// Whether the picture is asked for without a word before it.
+  var startsAtOnce: Bool { history?.startsAtOnce ?? (start == .atOnce) }
 
   /// Whether there may be previews.
   var hasPreviews: Bool { previews != .none && previews != .count(0) }

@@ -73,7 +73,9 @@ public struct Response: Sendable {
   /// What it ran with, defaults filled in.
   public let settings: Settings
   /// The words of the last message, as the picture's file tells them.
-  public let prompt: String
+  public var prompt: String { asked.prompt }
+  /// What the model was asked, as the picture's file tells it.
+  let asked: PictureTexts.Asked
   /// What was planned before the request ran.
   public internal(set) var plan: RequestPlan
   /// Seconds of each stage, in the order in which the stages began.
@@ -81,26 +83,21 @@ public struct Response: Sendable {
   /// Bits that the model drew, where others were forced.
   package internal(set) var ownBits: [[UInt8]] = []
 
-  init(settings: Settings, prompt: String, plan: RequestPlan) {
+  init(settings: Settings, asked: PictureTexts.Asked, plan: RequestPlan) {
     self.settings = settings
-    self.prompt = prompt
+    self.asked = asked
     self.plan = plan
   }
 }
 
 extension Response {
-  /// Texts for the picture's file: the program, the prompt, the seed, the settings and the model.
+  /// Texts for the picture's file: the program, the prompt, the seed, the settings, the model, and a hash of them and
+  /// of the pixels. Empty where there is no picture.
   ///
   /// With the same model and these texts the same picture can be drawn again.
   public var pictureTexts: [(key: String, value: String)] {
-    var values: [(key: String, value: String)] = [
-      ("Software", "varlite \(PackageVersion.text)"), ("prompt", prompt),
-      ("seed", String(settings.seed)),
-    ]
-    if let drawing = settings.drawing {
-      values.append(("settings", drawing.json(seed: settings.seed, kvType: settings.kvType)))
-    }
-    return values + [("model", settings.model)]
+    guard let picture, let drawing else { return [] }
+    return PictureTexts(asked, drawing).entries(for: picture)
   }
 
   /// The picture.

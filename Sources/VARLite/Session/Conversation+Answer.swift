@@ -22,10 +22,9 @@ extension Conversation {
   private func answer(_ turn: PreparedRequest) throws -> Response {
     guard let plan else { preconditionFailure("a turn runs before it is admitted") }
     var response = Response(
-      settings: try settings(turn.request), prompt: turn.request.messages.last?.text ?? "",
-      plan: plan)
+      settings: try settings(turn.request), asked: PictureTexts.Asked(turn.request), plan: plan)
     let before = session?.ids.count ?? 0
-    let promptHash = try read(turn)
+    let prompt = try read(turn)
     response.usage.pictureTokens = turn.pictureTokens.reduce(0, +)
     response.usage.promptTokens = turn.promptTokens - turn.answer.count
     response.usage.cachedTokens = cachedTokens
@@ -46,7 +45,7 @@ extension Conversation {
     response.end = written.end.reason
     if written.end == .drawing, let session {
       let state = DrawingOrigin(
-        promptHash: promptHash,
+        prompt: prompt,
         answerTokens: Array(session.ids[(before + response.usage.promptTokens)...]))
       try draw(turn, state, &response)
     }

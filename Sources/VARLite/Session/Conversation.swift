@@ -173,7 +173,7 @@ package final class Conversation {
   /// Reads a turn that was admitted, up to the start of the answer. Where that fails, the conversation stays as it was.
   ///
   /// - Returns: hash of the prompt's tokens and pictures.
-  func read(_ turn: PreparedRequest) throws -> String {
+  func read(_ turn: PreparedRequest) throws -> PromptHash {
     let planner = TurnPlanner(model: model, scope: scope, turn: turn)
     if let limit = planner.textLimit {
       reporter.report(.note(Note(.limitedText, tokenCount: limit)))
@@ -214,25 +214,19 @@ package final class Conversation {
     self.session = session
     turnCount += 1
     tracePrompt(session, answerCount: turn.answer.count)
-    return hash.text
+    return hash
   }
 
   /// The pictures of a turn as the network sees them, with what tells them apart.
   private func patches(
     of turn: PreparedRequest, _ hash: inout PromptHash
   ) throws -> [(patches: ImagePatches, picture: PromptTokens.Picture)] {
-    let target = ImageTarget.area(turn.preprocessing.maxPixels)
-    // One after the other: of each only what the network sees is left when the next one is read.
-    return try zip(turn.request.pictures, turn.grids).map { picture, grid in
-      let patches = try turn.preprocessing.patches(
-        of: picture.decoded(target: target, byteCount: turn.pictureByteCount))
-      guard patches.gridWidth == grid.width, patches.gridHeight == grid.height else {
-        throw VARLiteError(
-          .picture, "\(picture.name ?? "a picture"): has other extents than before; try again")
-      }
-      let merged = GridSize(height: grid.height / 2, width: grid.width / 2)
-      return (patches, PromptTokens.Picture(grid: merged, hash: hash.add(patches.values)))
+    let pictures = try turn.patches().map { patches in
+      let merged = GridSize(height: patches.gridHeight / 2, width: patches.gridWidth / 2)
+      return (patches, PromptTokens.Picture(grid: merged, hash: hash.add(patches)))
     }
+    try turn.request.drawing?.history?.requirePictures(hash.pictures)
+    return pictures
   }
 
   /// Pictures of which any token is read are looked at.

@@ -57,6 +57,21 @@ package struct PreparedRequest {
     }
   }
 
+  /// The pictures as the vision tower takes them, one decoded after the other: of each only what the network sees is
+  /// left when the next one is read.
+  func patches() throws -> [ImagePatches] {
+    let target = ImageTarget.area(preprocessing.maxPixels)
+    return try zip(request.pictures, grids).map { picture, grid in
+      let patches = try preprocessing.patches(
+        of: picture.decoded(target: target, byteCount: pictureByteCount))
+      guard patches.gridWidth == grid.width, patches.gridHeight == grid.height else {
+        throw VARLiteError(
+          .picture, "\(picture.name ?? "a picture"): has other extents than before; try again")
+      }
+      return patches
+    }
+  }
+
   /// Tokens of each picture.
   package var pictureTokens: [Int] { grids.map { $0.tokenCount / 4 } }
 
@@ -122,6 +137,7 @@ extension Model {
       answer = [Int32(configuration.specialTokens.imageGenStart)]
     }
     let pictures = request.pictures
+    try request.drawing?.history?.requirePictures(count: pictures.count)
     if !pictures.isEmpty { try require(.vision, to: "look at pictures") }
     guard pictures.count <= Request.maximumPictureCount else {
       throw VARLiteError(

@@ -66,7 +66,7 @@ struct ChatCommand: ParsableCommand {
     let settings = ChatSettings(
       outputFolder: outputFolder, letsModelDecide: letModelDecide, hasMetadata: !noMetadata,
       detail: self.model.detail, ram: self.model.ram)
-    var loop = try ChatLoop(settings: settings, seed: seedOption.seed.value) {
+    var loop = try ChatLoop(settings: settings, seed: seedOption.value) {
       try ChatSession(model, contextTokens: context)
     }
     loop.sampling = TextSampling(temperature: temperature, maximumTokens: maxTokens)

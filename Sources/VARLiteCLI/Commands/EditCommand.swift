@@ -11,18 +11,23 @@ struct EditCommand: ParsableCommand {
   @OptionGroup var promptOption: PromptOption
   @OptionGroup(title: "Pictures to change") var pictures: PictureOptions
   @OptionGroup(title: "Picture") var image: ImageOptions
+  @OptionGroup(title: "Stopping, resuming, varying") var saving: SavingOptions
+  @OptionGroup(title: "Lists") var list: ListOptions
   @OptionGroup(title: "Input") var input: InputOptions
   @OptionGroup(title: "Model") var model: ModelOptions
 
   func validate() throws {
-    _ = try promptOption.text(instruction, "instruction")
+    try drawingRun().check("instruction")
     if pictures.images.isEmpty { throw ValidationError("edit needs --image") }
   }
 
   func run() throws {
-    let text = try promptOption.text(instruction, "instruction")
-    try DrawingRun(
-      model: model, input: input, image: image, text: text, sources: pictures.images
-    ).run()
+    try drawingRun().run()
+  }
+
+  private func drawingRun() throws -> DrawingRun {
+    DrawingRun(
+      model: model, input: input, image: image, saving: saving, list: list,
+      text: try promptOption.optionalText(instruction, "instruction"), sources: pictures.images)
   }
 }

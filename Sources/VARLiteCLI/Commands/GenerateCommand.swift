@@ -10,16 +10,23 @@ struct GenerateCommand: ParsableCommand {
 
   @OptionGroup var promptOption: PromptOption
   @OptionGroup(title: "Picture") var image: ImageOptions
+  @OptionGroup(title: "Stopping, resuming, varying") var saving: SavingOptions
+  @OptionGroup(title: "Lists") var list: ListOptions
   @OptionGroup(title: "Input") var input: InputOptions
   @OptionGroup(title: "Model") var model: ModelOptions
 
   func validate() throws {
-    _ = try promptOption.text(prompt, "prompt")
+    try drawingRun().check("prompt")
     if image.shape.aspect == "source" { throw ValidationError("--aspect source is for edit") }
   }
 
   func run() throws {
-    let text = try promptOption.text(prompt, "prompt")
-    try DrawingRun(model: model, input: input, image: image, text: text, sources: []).run()
+    try drawingRun().run()
+  }
+
+  private func drawingRun() throws -> DrawingRun {
+    DrawingRun(
+      model: model, input: input, image: image, saving: saving, list: list,
+      text: try promptOption.optionalText(prompt, "prompt"), sources: [])
   }
 }

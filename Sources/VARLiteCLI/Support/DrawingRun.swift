@@ -1,63 +1,101 @@
-import VARJSON
-import VARKernels
+import ArgumentParser
 import VARLite
-import VARVision
+import VARSharedCLI
 
-/// What `generate` and `edit` share: draw, write the picture with its settings, report.
+/// What `generate` and `edit` share: draw a picture, or a list of them.
 struct DrawingRun {
   let model: ModelOptions
   let input: InputOptions
   let image: ImageOptions
-  let text: String
+  let saving: SavingOptions
+  let list: ListOptions
+  /// nil where a picture's file or a list tells it.
+  let text: String?
   /// Files of the pictures to change.
   let sources: [String]
 
-  func run() throws {
-    let output = try PictureOutput(image.output, quality: image.storage.quality)
-    let modelPath = try self.model.path()
-    try FileOutput.check(image.output, sparing: [modelPath])
-    if let trace = input.trace {
-      try TraceOutput.check(trace, sparing: sources + [modelPath, image.output])
+  /// Checks what the command line alone tells.
+  ///
+  /// - Parameter noun: what the text is.
+  func check(_ noun: String) throws {
+    if list.prompts != nil {
+      guard text == nil else {
+        throw ValidationError("the \(noun) stands twice: on the command line and in --prompts")
+      }
+    } else if text == nil, saving.like == nil {
+      throw ValidationError("Missing expected argument '<\(noun)>'")
     }
-    var request = try input.request(text, images: sources, ram: self.model.ram)
-    request.drawing = try image.drawing(of: sources.isEmpty ? nil : request.pictures.first)
-    request.text.seed = image.seed
-    let model = try self.model.open(
-      promptCache: input.promptCacheOption.settings(isQuiet: self.model.quiet))
-    let progress = self.model.progress()
-    defer { progress.close() }
-    let recorder = try input.trace.map { try TraceOutput.recorder(for: $0) }
-    let response = try model.run(
-      request, instruments: Instruments(recorder: recorder), stop: Interruption.stop,
-      events: progress.report)
-    let picture = try response.requiredPicture()
-    progress.finish()
-    try output.write(picture, text: image.noMetadata ? [] : response.pictureTexts)
-    if let recorder, let path = input.trace {
-      try TraceOutput.write(recorder, to: path)
+    if saving.keepScales != nil, image.seedOption.seed == nil {
+      throw ValidationError("--keep-scales needs a new --seed, for the scales that are not kept")
     }
-    report(response, picture, progress)
+    if list.isList { try DrawingList.check(self) }
   }
 
-  private func report(_ response: Response, _ picture: RGBImage, _ progress: ProgressLine) {
-    let seconds = progress.elapsedSeconds
-    if self.model.json {
-      let object = JSONObject([
-        ("output", .string(image.output)), ("text", .string(response.text)),
-        ("width", .integer(picture.width)), ("height", .integer(picture.height)),
-        ("scales", .integer(response.drawing?.bits.count ?? 0)),
-        ("seed", .string(String(image.seed))),
-        ("prompt_tokens", .integer(response.usage.promptTokens)),
-        ("cached_tokens", .integer(response.usage.cachedTokens)),
-        ("kv", .string(response.settings.kvType.rawValue)),
-        ("model", .string(response.settings.model)), ("seconds", .number(seconds)),
-        ("memory", response.plan.memoryJSON),
-      ])
-      FileOutput.report(object, beside: [image.output, input.trace])
-    } else if !self.model.quiet {
-      progress.line(
-        "\(image.output): \(picture.width)x\(picture.height) in "
-          + "\(ProgressLine.seconds(seconds)), seed \(image.seed)")
+  func run() throws {
+    guard !list.isList else { return try DrawingList(self).draw() }
+    let task = try task()
+    try checkOutputs()
+    let earlier = try EarlierDrawing.read(saving, ram: model.ram)
+    var request = try request(earlier)
+    let model = try self.model.open(
+      promptCache: input.promptCacheOption.settings(isQuiet: self.model.quiet))
+    let drawer = PictureDrawer(
+      model: model, options: self.model, hasMetadata: !image.noMetadata,
+      checkpoint: saving.checkpoint.map { Checkpoint(path: $0) },
+      recorder: try input.trace.map { try TraceOutput.recorder(for: $0) })
+    try earlier?.apply(
+      to: &request, image, seed: earlier?.variationSeed(image.seedOption.seed?.value),
+      self.model, model)
+    let drawn = try drawer.draw(request, to: task)
+    if let recorder = drawer.recorder, let path = input.trace {
+      try TraceOutput.write(recorder, to: path)
     }
+    if self.model.json {
+      FileOutput.report(drawn.json, beside: [image.output, input.trace])
+    } else if !self.model.quiet {
+      drawn.progress.line(drawn.line)
+      if !drawn.isComplete, let path = saving.checkpoint {
+        drawn.progress.line("--resume-from \(path) goes on")
+      }
+    }
+    if Interruption.isControlC { throw ExitCode(Failure.Status.interrupted.rawValue) }
+  }
+
+  private func task() throws(VARLiteError) -> PictureOutput {
+    try PictureOutput(image.output, quality: image.storage.quality)
+  }
+
+  /// Checks before the work that all files can be written, and that none is lost.
+  private func checkOutputs() throws {
+    var inputs = [try model.path()]
+    try FileOutput.check(image.output, sparing: inputs)
+    inputs += [image.output] + sources + [saving.like].compactMap(\.self)
+    if let path = saving.checkpoint {
+      try SavedDrawing.check(path, sparing: inputs, resumed: saving.resumeFrom)
+    }
+    if let trace = input.trace {
+      let states = [saving.checkpoint, saving.resumeFrom].compactMap(\.self)
+      try TraceOutput.check(trace, sparing: inputs + states)
+    }
+  }
+
+  /// What is asked for, by the command line or by a picture's file.
+  func request(_ earlier: EarlierDrawing?) throws -> Request {
+    var input = input
+    var request: Request
+    if let earlier, earlier.texts != nil {
+      let text = try earlier.text(given: text, &input, pictureCount: sources.count)
+      request = try input.request(text: text ?? "", pictures: pictures())
+    } else {
+      request = try input.request(text ?? "", images: sources, ram: model.ram)
+    }
+    request.drawing = try image.drawing(of: request.pictures.first)
+    request.text.seed = image.seed
+    return request
+  }
+
+  /// The pictures to change.
+  func pictures() throws -> [Picture] {
+    try sources.map { try PictureInput.picture($0, ram: model.ram) }
   }
 }

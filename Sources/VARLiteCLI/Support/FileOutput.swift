@@ -28,7 +28,10 @@ enum FileOutput {
     try write(FileContent(bytes), to: path)
   }
 
-  static func write(_ bytes: FileContent, to path: String) throws(VARLiteError) {
+  /// - Parameter keepsUnnamed: whether a complete file that could not get its name is kept.
+  static func write(
+    _ bytes: FileContent, to path: String, keepsUnnamed: Bool = true
+  ) throws(VARLiteError) {
     holdSpare(false)
     defer { holdSpare(true) }
     guard path != "-" else {
@@ -41,7 +44,7 @@ enum FileOutput {
       return
     }
     do throws(SystemError) {
-      try WholeFile.write(bytes, to: path)
+      try WholeFile.write(bytes, to: path, keepsUnnamed: keepsUnnamed)
     } catch {
       throw failure(path, error)
     }

@@ -48,8 +48,9 @@ struct GuidanceOptions: ParsableArguments {
     }
   }
 
+  /// Sets what is named.
   func apply(to drawing: inout DrawingRequest) {
-    drawing.cfgScale = cfgScale
+    if let cfgScale { drawing.cfgScale = cfgScale }
     if let fast {
       (drawing.guidedScales, drawing.denseScales) = (fast.guidedScales, fast.denseScales)
     }

@@ -31,14 +31,32 @@ enum PictureInput {
     }
     var picture = Picture(path: path)
     if FileStatus(path)?.kind == .special {
-      let bytes = try streamed(limits(ram), path) { count throws(VARLiteError) in
-        do throws(SystemError) { return try WholeFile.read(path, atMost: count) } catch {
-          throw VARLiteError(.picture, "\(path): cannot be read: \(error.message)\(error.advice)")
-        }
-      }
-      picture = Picture(bytes: bytes, name: path)
+      picture = Picture(bytes: try bytes(path, ram: ram), name: path)
     }
     return (picture, try picture.outline(limits: limits(ram)).extents)
+  }
+
+  /// Whether bytes begin as a PNG, JPEG or WebP file does.
+  static func isPicture(_ start: [UInt8]) -> Bool {
+    PNGTexts.isPNG(start) || start.starts(with: [0xFF, 0xD8, 0xFF])
+      || start.starts(with: Array("RIFF".utf8))
+  }
+
+  /// What a picture's file tells of how it was drawn.
+  static func texts(_ path: String, ram: ByteCount?) throws -> PictureTexts {
+    guard !path.isEmpty else {
+      throw VARLiteError(.request, "a picture has an empty name; name a file")
+    }
+    return try PictureTexts(png: bytes(path, ram: ram), name: path, limits: limits(ram))
+  }
+
+  /// The bytes of a file.
+  private static func bytes(_ path: String, ram: ByteCount?) throws -> [UInt8] {
+    try streamed(limits(ram), path) { count throws(VARLiteError) in
+      do throws(SystemError) { return try WholeFile.read(path, atMost: count) } catch {
+        throw VARLiteError(.picture, "\(path): cannot be read: \(error.message)\(error.advice)")
+      }
+    }
   }
 
   /// Bytes whose number is not known beforehand.

@@ -68,6 +68,15 @@ struct PictureOutput {
     format = .jpeg(quality: quality ?? JPEGEncoder.defaultQuality)
   }
 
+  /// The path with a text behind the name, before its ending: `a/b.png` and `7` are `a/b-7.png`.
+  static func numbered(_ path: String, _ text: String) -> String {
+    let name = path.split(separator: "/").last ?? ""
+    guard let dot = name.lastIndex(of: "."), dot != name.startIndex else {
+      return "\(path)-\(text)"
+    }
+    return "\(path.dropLast(name[dot...].count))-\(text)\(name[dot...])"
+  }
+
   /// What follows the last dot of the last part of a path, in small letters.
   private static func ending(_ path: String) -> String {
     let name = path.split(separator: "/").last ?? ""

@@ -23,6 +23,11 @@ struct PromptOption: ParsableArguments {
       throw ValidationError("the \(name) stands twice: as an argument and after --prompt")
     }
   }
+
+  /// The same where the text may be left out.
+  func optionalText(_ argument: String?, _ name: String) throws -> String? {
+    argument == nil && prompt == nil ? nil : try text(argument, name)
+  }
 }
 
 /// Pictures that the model looks at.
@@ -108,13 +113,18 @@ struct InputOptions: ParsableArguments {
     }
     var text = try Self.text(argument)
     if argument == "-", text.last?.isNewline == true { text.removeLast() }
-    guard !images.isEmpty || text.contains(where: { !$0.isWhitespace }) else {
+    return try request(
+      text: text, pictures: images.map { try PictureInput.picture($0, ram: ram) })
+  }
+
+  /// The request of a text that is known.
+  func request(text: String, pictures: [Picture]) throws -> Request {
+    guard !pictures.isEmpty || text.contains(where: { !$0.isWhitespace }) else {
       throw VARLiteError(.request, "the text is empty; say what you want")
     }
     guard !text.utf8.contains(0) else {
       throw VARLiteError(.request, "the text holds a NUL character; remove it")
     }
-    let pictures = try images.map { try PictureInput.picture($0, ram: ram) }
     let system = self.system.map { [Message(.system, parts: [.templateText($0)])] } ?? []
     var request = Request(messages: system + [try Message(typed: text, pictures: pictures)])
     pixels.apply(to: &request)
@@ -156,6 +166,9 @@ struct PictureShapeOptions: ParsableArguments {
   @Flag(help: "Draw at once; else the model writes a few words first.")
   var forceImage = false
 
+  /// Whether a size or a shape is asked for.
+  var isGiven: Bool { size != nil || pn != nil || aspect != nil }
+
   func validate() throws {
     if size != nil, pn != nil { throw ValidationError("--size and --pn exclude each other") }
     if let pn, PixelBudget(rawValue: pn) == nil {
@@ -193,9 +206,14 @@ struct PictureShapeOptions: ParsableArguments {
     if let pixels = self.size { size = .pixels(pixels) }
     if let pn, let budget = PixelBudget(rawValue: pn) { size = .budget(budget) }
     var drawing = DrawingRequest(size: size, aspect: aspect)
+    apply(to: &drawing)
+    return drawing
+  }
+
+  /// Sets what is named besides size and shape.
+  func apply(to drawing: inout DrawingRequest) {
     guidance.apply(to: &drawing)
     if forceImage { drawing.start = .atOnce }
-    return drawing
   }
 }
 
@@ -234,7 +252,7 @@ struct ImageOptions: ParsableArguments {
   @Flag(help: "Write no prompt, settings or other texts into the picture file.")
   var noMetadata = false
 
-  var seed: UInt64 { seedOption.seed.value }
+  var seed: UInt64 { seedOption.value }
 
   func validate() throws {
     if shape.forceImage, letModelDecide {
@@ -250,12 +268,18 @@ struct ImageOptions: ParsableArguments {
 
   /// - Parameter source: edit's first picture; nil for other commands.
   func drawing(of source: Picture?) throws -> DrawingRequest {
-    var options = try shape.drawing(ofSize: source?.extents())
-    if letModelDecide { options.start = .whereTheModelStarts }
-    options.tau = tau
-    options.topP = topP
-    options.isGreedy = greedy
-    options.seed = seed
-    return options
+    var drawing = try shape.drawing(ofSize: source?.extents())
+    apply(to: &drawing)
+    return drawing
+  }
+
+  /// Sets what is named besides size and shape.
+  func apply(to drawing: inout DrawingRequest) {
+    shape.apply(to: &drawing)
+    if letModelDecide { drawing.start = .whereTheModelStarts }
+    if let tau { drawing.tau = tau }
+    if let topP { drawing.topP = topP }
+    if greedy { drawing.isGreedy = true }
+    if let seed = seedOption.seed { drawing.seed = seed.value }
   }
 }

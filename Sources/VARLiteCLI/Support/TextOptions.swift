@@ -34,7 +34,7 @@ struct TextOptions: ParsableArguments {
 
   @OptionGroup var seedOption: SeedOption
 
-  var seed: UInt64 { seedOption.seed.value }
+  var seed: UInt64 { seedOption.value }
 
   func validate() throws {
     guard (1...1_000_000).contains(maxTokens) else {

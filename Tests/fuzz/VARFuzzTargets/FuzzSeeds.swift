@@ -3,6 +3,7 @@ import VARLite
 import VARModels
 import VARTestSupport
 import VARTokenizer
+import VARVision
 import VQ4Format
 
 /// Inputs to begin with: small, and of every kind that a reader takes.
@@ -27,6 +28,7 @@ package enum FuzzSeeds {
       ("tokenizer", try tokenizers()), ("recipe", try recipes()),
       ("evaluation", try evaluations()), ("png", try pictures(".png")),
       ("jpeg", try pictures(".jpg")), ("webp", try pictures(".webp")),
+      ("picture-texts", try drawnPictures()),
     ]
   }
 
@@ -295,6 +297,27 @@ package enum FuzzSeeds {
       document[key] = .array(Array((document[key]?.arrayValue ?? []).prefix(2)))
     }
     return [Seed("few.json", Array(JSONValue.object(document).text.utf8))]
+  }
+
+  /// A whole one and one that was stopped, of every setting.
+  private static func drawnPictures() throws -> [Seed] {
+    let settings = #"""
+      "seed":"7","cfg_scale":1.5,"tau":1.0,"top_p":0.9,"greedy":false,"kv":"f32",
+      "scales":[[1,1],[2,2],[3,4]],"rope_reference":[3,4],"answer":[1,2]
+      """#
+    let more = #"""
+      ,"guided_scales":2,"dense_scales":1,"coarse_seeds":[[1,"5"],[2,"6"]],"at_once":true,
+      "pictures":["p"],"drawn_scales":2,"system":"s","min_pixels":784,"max_pixels":99999
+      """#
+    let image = RGBImage(width: 2, height: 1, pixels: [1, 2, 3, 4, 5, 6])
+    return try [("whole.png", settings), ("stopped.png", settings + more)].map { name, settings in
+      var texts = [
+        (key: "Software", value: "varlite"), ("prompt", "Größe"), ("seed", "7"),
+        ("settings", "{\"prompt_hash\":\"p\",\(settings)}"), ("model", "m"),
+      ]
+      texts.append(("hash", PictureTexts.hash(texts, image)))
+      return Seed(name, try PNGEncoder.encode(image, text: texts))
+    }
   }
 
   private static func pictures(_ ending: String) throws -> [Seed] {
