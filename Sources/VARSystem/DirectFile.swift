@@ -15,6 +15,8 @@ package struct DirectFile: Sendable {
   /// Whether the system tells this process what of the file is in the page cache: for a file that the process neither
   /// owns nor may write, it says that everything is there.
   let tellsCached: Bool
+  /// What the page cache held once, of the whole region; nil: what it holds when it is asked counts.
+  private(set) var cachedPages: CachedPages?
   /// Alignment of offsets, sizes and addresses that every file system takes.
   package static let blockBytes = 4096
 
@@ -30,6 +32,17 @@ package struct DirectFile: Sendable {
   package func throughCache() -> DirectFile {
     var file = self
     file.direct = nil
+    return file
+  }
+
+  /// The same file, read through the page cache only where that holds the bytes now already.
+  ///
+  /// Reads through the cache may have the system read ahead; the next read would find that there, and so on to the end
+  /// of the file. Nothing is read ahead for this open file any more; what others have begun comes to an end.
+  package func leavingCacheAlone() -> DirectFile {
+    region.file.stopReadingAhead()
+    var file = self
+    file.cachedPages = tellsCached ? CachedPages(of: region) : nil
     return file
   }
 

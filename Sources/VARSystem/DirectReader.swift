@@ -54,7 +54,8 @@ package final class DirectReader {
   /// Whether the page cache holds bytes of the file; asking brings none there.
   private func isCached(_ range: Range<Int>) -> Bool {
     // Mapped for the question alone: the file may be larger than what this process may map.
-    guard file.tellsCached, let pages = try? FileMapping.map(range, of: file.region.file)
+    guard file.tellsCached, file.cachedPages?.contain(range) ?? true,
+      let pages = try? FileMapping.map(range, of: file.region.file)
     else { return false }
     defer { FileMapping.unmap(pages) }
     let count = MemoryPages.roundedUp(pages.count) / MemoryPages.byteCount

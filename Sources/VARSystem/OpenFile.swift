@@ -58,6 +58,9 @@ package final class OpenFile: Sendable {
   /// Asks the system to read a part ahead of its use.
   package func willNeed(_ range: Range<Int>) { advise(range, POSIX_FADV_WILLNEED) }
 
+  /// Asks the system to read what is asked for and nothing beyond it, as it else does once reads follow each other.
+  func stopReadingAhead() { posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM) }
+
   /// Asks the system to begin to write a part to the disk, and to give up its memory where it is there already.
   package func forget(_ range: Range<Int>) { advise(range, POSIX_FADV_DONTNEED) }
 

@@ -12,6 +12,12 @@ package final class VQ4DirectFile: Sendable {
     direct = isDirect ? file.bytes.direct : file.bytes.direct?.throughCache()
   }
 
+  /// Reads through the page cache only what that holds now, and has the system read nothing ahead in the file.
+  package init(leavingCacheAlone file: VQ4File) {
+    self.file = file
+    direct = file.bytes.direct?.leavingCacheAlone()
+  }
+
   /// Reads past the page cache where the file system can, unchecked: to time the disk.
   ///
   /// - Parameters:

@@ -27,13 +27,7 @@ enum MidSizeModel {
   }
 
   /// Has the page cache forget the model, as on a machine that has just started.
-  static func evict() throws {
-    let descriptor = open(try path.get(), O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw FixtureError("the model is gone") }
-    defer { close(descriptor) }
-    fsync(descriptor)
-    posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
-  }
+  static func evict() throws { try PageCache.evict(path.get()) }
 
   /// Runs `varlite` with the model from an evicted page cache, watching its memory.
   ///

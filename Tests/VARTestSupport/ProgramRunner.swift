@@ -18,6 +18,8 @@ public struct ProgramRunner: Sendable {
     public let secondsAfterInterrupt: Double?
     /// The most memory without unchanged parts of files that was seen; nil unless `watchesMemory`.
     public let peakAnonymousBytes: Int?
+    /// The same with the parts of files that were mapped.
+    public let peakResidentBytes: Int?
 
     public var text: String { String(decoding: output, as: UTF8.self) }
     public var errorText: String { String(decoding: errorOutput, as: UTF8.self) }
@@ -85,9 +87,12 @@ public struct ProgramRunner: Sendable {
       process: process, pipes: pipes, input: input, outputLimit: outputLimit)
     exchange.interruptAt = interruptAt.map { Array($0.utf8) }
     exchange.interruptSignal = interruptSignal
-    var peakAnonymousBytes = 0
+    var (peakAnonymousBytes, peakResidentBytes) = (0, 0)
     if watchesMemory {
-      exchange.watch = { peakAnonymousBytes = max(peakAnonymousBytes, Self.anonymousBytes($0)) }
+      exchange.watch = {
+        peakAnonymousBytes = max(peakAnonymousBytes, Self.bytes("RssAnon:", of: $0))
+        peakResidentBytes = max(peakResidentBytes, Self.bytes("VmHWM:", of: $0))
+      }
     }
     let isInTime = exchange.run(deadline: ProgramExchange.now() + timeoutSeconds)
     if !isInTime { kill(process, SIGKILL) }
@@ -102,18 +107,19 @@ public struct ProgramRunner: Sendable {
       status: signal == 0 ? (status >> 8) & 0xff : 128 + signal, output: exchange.output,
       errorOutput: exchange.errorOutput,
       secondsAfterInterrupt: exchange.interruptTime.map { end - $0 },
-      peakAnonymousBytes: watchesMemory ? peakAnonymousBytes : nil)
+      peakAnonymousBytes: watchesMemory ? peakAnonymousBytes : nil,
+      peakResidentBytes: watchesMemory ? peakResidentBytes : nil)
   }
 
-  /// `RssAnon` of a process; 0 where it has ended.
-  private static func anonymousBytes(_ process: pid_t) -> Int {
+  /// A size that the system tells of a process; 0 where it has ended.
+  private static func bytes(_ name: String, of process: pid_t) -> Int {
     guard let file = fopen("/proc/\(process)/status", "r") else { return 0 }
     defer { fclose(file) }
     var line = [CChar](repeating: 0, count: 256)
     while fgets(&line, Int32(line.count), file) != nil {
       let text = line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))
       let words = String(decoding: text, as: UTF8.self).split(whereSeparator: \.isWhitespace)
-      if words.first == "RssAnon:", words.count > 1 { return (Int(words[1]) ?? 0) << 10 }
+      if words.first == name[...], words.count > 1 { return (Int(words[1]) ?? 0) << 10 }
     }
     return 0
   }
