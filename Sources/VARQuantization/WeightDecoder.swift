@@ -3,6 +3,9 @@ import CVARKernels
 /// Gives the values of stored rows, by the formulas of the format; for checks, not for speed.
 package final class WeightDecoder {
   package let format: WeightFormat
+  /// Of the codes that were decoded so far, those at an end of their range: the first or last entry of the codebook, or
+  /// +-127. Where the scale is 0, and of floats, none counts.
+  package private(set) var saturatedCount = 0
   private var codes: [UInt8]
   private var scales: [Int8]
   private var halves: [UInt16]
@@ -26,10 +29,21 @@ package final class WeightDecoder {
     for row in 0..<rowCount {
       let target = x + row * format.cols
       switch format.precision {
-      case .int4: decodeInt4(codes, scales!, superscales!, row, target)
-      case .int8: decodeInt8(codes, scales!, row, target)
+      case .int4:
+        decodeInt4(codes, scales!, superscales!, row, target)
+        countSaturated(0, 15, target)
+      case .int8:
+        decodeInt8(codes, scales!, row, target)
+        countSaturated(UInt8(bitPattern: -127), 127, target)
       case .f16, .bf16, .f32: decodeFloats(codes, row, target)
       }
+    }
+  }
+
+  /// Counts the codes of a row that stand at an end.
+  private func countSaturated(_ first: UInt8, _ last: UInt8, _ x: UnsafePointer<Float>) {
+    for col in 0..<format.cols where codes[col] == first || codes[col] == last {
+      if x[col] != 0 { saturatedCount += 1 }
     }
   }
 
