@@ -47,7 +47,10 @@ final class InputFile: Sendable {
     }
   }
 
-  private func failure(_ error: SystemError) -> CheckpointError {
+  /// The whole file, for other ways to read it; their errors go through `failure`.
+  var region: FileRegion { FileRegion(of: file, path: path, 0..<byteCount) }
+
+  func failure(_ error: SystemError) -> CheckpointError {
     guard case .read(let offset) = error.attempt else {
       return CheckpointError(
         .unreadable, path: path, "cannot be asked for its size: \(error.message)")
@@ -108,7 +111,7 @@ final class InputFile: Sendable {
     }
   }
 
-  private func noMemory(_ byteCount: Int) -> CheckpointError {
+  func noMemory(_ byteCount: Int) -> CheckpointError {
     CheckpointError(
       .notEnoughMemory, path: path,
       "the system gave no memory for \(byteCount) bytes of it; free memory, or raise the limit on "
