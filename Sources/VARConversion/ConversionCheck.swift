@@ -7,21 +7,42 @@ import VARSystem
 import VQ4Format
 
 /// Measures how far each tensor of a file is from the checkpoint it was made of.
+///
+/// Both sides are read chunk by chunk, and the page cache holds afterwards what it held before, but for small tensors
+/// of the checkpoint. Results do not depend on the number of threads.
 package struct ConversionCheck: Sendable {
   /// A tensor of the file, compared.
   package struct Row: Sendable {
     package let name: String
     package let precision: Precision
-    package let error: WeightError
+    package let comparison: WeightComparison
+    package let size: Size
     /// The relative error that the file's own recipe accepts; 0 for norms, biases and constants.
     package let limit: Double
 
+    package var error: WeightError { comparison.error }
     /// Whether the error is what the recipe accepts.
     package var isWithinLimit: Bool { error.relative <= limit }
+    /// The error as a multiple of the limit; infinite where none is accepted.
+    package var errorOverLimit: Double {
+      if error.relative == 0 { return 0 }
+      let multiple = error.relative / limit
+      return multiple.isNaN ? .infinity : multiple
+    }
+  }
+
+  /// What tensors take.
+  package struct Size: Sendable, Equatable {
+    /// Bytes of codes and scales, what the last tile of a matrix lacks included.
+    package var byteCount = 0
+    /// The same as the file stores them, compressed or not.
+    package var storedByteCount = 0
   }
 
   private let mapping: SourceMapping
   private let file: VQ4File
+  private let model: VQ4DirectFile
+  private let shards: DirectShards
   private let limits: [String: Double]
 
   /// How many times their limit weights may be off that a calibration rounded: they make errors good by each other, not
@@ -36,7 +57,10 @@ package struct ConversionCheck: Sendable {
   /// `Conversion.init` and of `VQ4File`.
   package init(of path: String, against checkpoint: Checkpoint) throws {
     file = try VQ4File(path: path)
+    model = VQ4DirectFile(leavingCacheAlone: file)
     let checkpoint = try checkpoint.withOfficialNames()
+    // Before the first tensor is read.
+    shards = DirectShards(of: checkpoint.tensors)
     let configuration = try SourceDocuments.configuration(
       checkpoint, ConfigurationDialect(checkpoint.configuration()))
     guard try VARGPTConfiguration(config: file.jsonAttachment("configuration")) == configuration
@@ -97,134 +121,43 @@ package struct ConversionCheck: Sendable {
         throw ConversionError(
           .differentModel, file.path, "lacks tensor \(name) of shape \(entry.specification.shape)")
       }
-      let error = try self.error(of: index, entry, pool)
+      let comparison = try compare(index, entry, pool)
       state.doneCount += entry.specification.shape.reduce(1, *)
       return Row(
         name: name, precision: Precision(file.tensors[index].description.elementType),
-        error: error, limit: limits[name] ?? 0)
+        comparison: comparison, size: size(of: index), limit: limits[name] ?? 0)
     }
   }
 
-  private func error(
-    of index: Int, _ entry: SourceMapping.Entry, _ pool: ThreadPool
-  ) throws -> WeightError {
+  private func size(of index: Int) -> Size {
+    Size(
+      byteCount: file.tensors[index].description.byteCount,
+      storedByteCount: VQ4StreamRole.allCases.reduce(0) { $0 + file.storedByteCount(index, $1) })
+  }
+
+  private func compare(
+    _ index: Int, _ entry: SourceMapping.Entry, _ pool: ThreadPool
+  ) throws -> WeightComparison {
     switch entry.source {
-    case .values(let values): return try vectorError(index, try values())
+    case .values(let values): return try compareVector(index, try values())
     case .rows(let tensor, let order):
-      let comparison = try RowComparison(file: file, index: index, tensor: tensor, order: order)
-      return try comparison.run(pool)
+      let weight = try StoredWeight(model, index)
+      return try RowComparison(weight: weight, tensor: tensor, order: order, shards: shards)
+        .run(pool)
     }
   }
 
-  private func vectorError(_ index: Int, _ original: [Float]) throws -> WeightError {
-    var stored = [Float](repeating: 0, count: original.count)
+  private func compareVector(_ index: Int, _ original: [Float]) throws -> WeightComparison {
     let description = file.tensors[index].description
     guard description.elementType == .f32, description.layout == .vector else {
       throw ConversionError(
         .differentModel, file.path, "tensor \(description.name) is no f32 vector")
     }
-    try stored.withUnsafeMutableBytes { try file.decodeStream(index, .codes, into: $0) }
-    var error = WeightError()
-    for (original, stored) in zip(original, stored) { error.add(original, stored) }
-    return error
-  }
-}
-
-/// Compares a stored weight with its rows in the checkpoint, chunk by chunk on all threads.
-private struct RowComparison {
-  private let file: VQ4File
-  private let index: Int
-  private let tensor: CheckpointTensor
-  private let order: TensorSource.RowOrder
-  private let format: WeightFormat
-  private let scales: [UInt8]
-  private let superscales: [UInt8]
-
-  init(
-    file: VQ4File, index: Int, tensor: CheckpointTensor, order: TensorSource.RowOrder
-  ) throws {
-    self.file = file
-    self.index = index
-    self.tensor = tensor
-    self.order = order
-    let description = file.tensors[index].description
-    format = WeightFormat(description)
-    func stream(_ role: VQ4StreamRole) throws -> [UInt8] {
-      try HeapMemory.requireForConversion(description.byteCount(of: role))
-      var bytes = [UInt8](repeating: 0, count: description.byteCount(of: role))
-      if !bytes.isEmpty {
-        try bytes.withUnsafeMutableBytes { try file.decodeStream(index, role, into: $0) }
-      }
-      return bytes
+    var comparison = WeightComparison()
+    try StreamReader(model).bytes(.codes, of: index).withUnsafeBytes { stored in
+      original.withUnsafeBufferPointer { comparison.add($0, stored.bindMemory(to: Float.self)) }
     }
-    scales = try stream(.scales)
-    superscales = try stream(.superscales)
-  }
-
-  func run(_ pool: ThreadPool) throws -> WeightError {
-    let chunkCount = file.chunkCount(index, .codes)
-    var outcomes = [Result<WeightError, any Error>](
-      repeating: .success(WeightError()), count: chunkCount)
-    outcomes.withUnsafeMutableBufferPointer { outcomes in
-      let slots = outcomes.baseAddress!
-      pool.parallel(chunkCount) { chunks in
-        for chunk in chunks {
-          slots[chunk] = Result { try error(ofChunk: chunk) }
-        }
-      }
-    }
-    var total = WeightError()
-    for outcome in outcomes { total += try outcome.get() }
-    return total
-  }
-
-  private func error(ofChunk chunk: Int) throws -> WeightError {
-    let range = file.chunkRange(index, .codes, chunk)
-    let memory = try HeapMemory.forConversion(range.count)
-    defer { withExtendedLifetime(memory) {} }
-    let codes = memory.bytes
-    try file.decodeChunk(index, .codes, chunk, into: codes)
-    let step = WeightFormat.unitRowCount
-    let rowByteCount = format.byteCounts(rowCount: step).codes / step
-    let firstRow = range.lowerBound / rowByteCount
-    let endRow = min(format.rows, range.upperBound / rowByteCount)
-    let decoder = WeightDecoder(format: format)
-    var stored = [Float](repeating: 0, count: step * format.cols)
-    var original = stored
-    var scratch = [Float](repeating: 0, count: order.sourceCols(format.cols))
-    var error = WeightError()
-    let source = try TensorRows(tensor)
-    for first in stride(from: firstRow, to: endRow, by: step) {
-      let rowCount = min(step, endRow - first)
-      decode(
-        first, rowCount, codes.baseAddress! + (first - firstRow) * rowByteCount, decoder, &stored)
-      try original.withUnsafeMutableBufferPointer { original in
-        try scratch.withUnsafeMutableBufferPointer {
-          try order.read(
-            first..<first + rowCount, of: source, into: original.baseAddress!, scratch: $0)
-        }
-      }
-      for element in 0..<rowCount * format.cols { error.add(original[element], stored[element]) }
-    }
-    return error
-  }
-
-  /// Decodes rows whose codes begin at `codes`; the scales of the whole weight are at hand.
-  private func decode(
-    _ first: Int, _ rowCount: Int, _ codes: UnsafeRawPointer, _ decoder: WeightDecoder,
-    _ x: inout [Float]
-  ) {
-    let start = format.byteCounts(rowCount: first)
-    x.withUnsafeMutableBufferPointer { x in
-      scales.withUnsafeBytes { scales in
-        superscales.withUnsafeBytes { superscales in
-          decoder.decode(
-            codes: codes, scales: scales.baseAddress.map { $0 + start.scales },
-            superscales: superscales.baseAddress.map { $0 + start.superscales },
-            rowCount: rowCount, into: x.baseAddress!)
-        }
-      }
-    }
+    return comparison
   }
 }
 
@@ -236,14 +169,6 @@ extension WeightFormat {
       layout: description.layout == .tiles ? .tiles : .table, rows: description.rows,
       cols: description.cols, groupSize: description.groupSize
     ).with(codebook: description.codebook)
-  }
-}
-
-extension WeightError {
-  fileprivate mutating func add(_ original: Float, _ stored: Float) {
-    let difference = Double(original) - Double(stored)
-    squaredError += difference * difference
-    squaredSum += Double(original) * Double(original)
   }
 }
 

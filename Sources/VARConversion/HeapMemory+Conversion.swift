@@ -13,9 +13,23 @@ extension HeapMemory {
     do throws(SystemError) { try require(byteCount) } catch { throw refusal(byteCount) }
   }
 
-  private static func refusal(_ byteCount: Int) -> ConversionError {
+  fileprivate static func refusal(_ byteCount: Int) -> ConversionError {
     ConversionError(
       .notEnoughMemory, "the system",
       "gave no memory for \(byteCount) bytes; free memory, or raise the limit on it (ulimit -v)")
+  }
+}
+
+extension AnonymousMemory {
+  var bytes: UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: base, count: byteCount)
+  }
+
+  /// Memory of a conversion that begins with a page.
+  static func forConversion(_ byteCount: Int) throws(ConversionError) -> AnonymousMemory {
+    guard let memory = AnonymousMemory(byteCount: byteCount) else {
+      throw HeapMemory.refusal(byteCount)
+    }
+    return memory
   }
 }
