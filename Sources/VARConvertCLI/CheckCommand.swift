@@ -1,7 +1,6 @@
 import ArgumentParser
 import VARCheckpoint
 import VARConversion
-import VARJSON
 import VARSharedCLI
 import VARSystem
 
@@ -35,42 +34,12 @@ struct CheckCommand: ParsableCommand {
       },
       isCancelled: { isInterrupted.load(ordering: .relaxed) })
     line.finish()
-    let failures = rows.filter { !$0.isWithinLimit }
+    let summary = ConversionCheck.Summary(rows)
     if json {
-      printLine(report(rows, failures.count))
+      printLine(CheckReport(model: model, rows: rows, summary: summary).json)
     } else {
-      printTable(rows, failures.count)
+      for text in CheckTable(model, rows, summary).lines(onlyFailures: quiet) { printLine(text) }
     }
-    if !failures.isEmpty { throw CheckFailed() }
-  }
-
-  private func printTable(_ rows: [ConversionCheck.Row], _ failureCount: Int) {
-    let width = rows.map(\.name.count).max() ?? 0
-    for row in rows where !row.isWithinLimit || (!quiet && row.precision != .f32) {
-      let percent = Text.padded(Text.fixed(100 * row.error.relative, 4), 9, isNumber: true)
-      let verdict = row.isWithinLimit ? "" : "  past the limit \(Text.fixed(100 * row.limit, 4)) %"
-      let precision = Text.padded(row.precision.rawValue, 4)
-      printLine("\(Text.padded(row.name, width))  \(precision) \(percent) %\(verdict)")
-    }
-    printLine("\(model): \(rows.count) tensors, \(failureCount) past their limit")
-  }
-
-  private func report(_ rows: [ConversionCheck.Row], _ failureCount: Int) -> JSONValue {
-    let list = rows.map { row in
-      // An infinite ratio, an error where the original is all zero, has no JSON number.
-      let relative: JSONValue = row.error.relative.isFinite ? .number(row.error.relative) : .null
-      return JSONValue.object(
-        JSONObject([
-          ("name", .string(row.name)), ("precision", .string(row.precision.rawValue)),
-          ("relative_error", relative),
-          ("limit", row.limit.isFinite ? .number(row.limit) : .null),
-          ("within_limit", .bool(row.isWithinLimit)),
-        ]))
-    }
-    return .object(
-      JSONObject([
-        ("model", .string(model)), ("past_limit", .integer(failureCount)),
-        ("tensors", .array(list)),
-      ]))
+    if summary.failureCount > 0 { throw CheckFailed() }
   }
 }

@@ -15,6 +15,21 @@ enum Text {
       ? sign + padded : sign + padded.dropLast(digits) + "." + padded.suffix(digits)
   }
 
+  /// With one digit before the point and `digits` after it: `5.94e-2`.
+  static func scientific(_ value: Double, _ digits: Int) -> String {
+    guard value.isFinite, value != 0 else { return value == 0 ? "0" : "\(value)" }
+    var mantissa = value
+    var exponent = 0
+    while abs(mantissa) >= 10 { (mantissa, exponent) = (mantissa / 10, exponent + 1) }
+    while abs(mantissa) < 1 { (mantissa, exponent) = (mantissa * 10, exponent - 1) }
+    let text = fixed(mantissa, digits)
+    // 9.999 may have become 10.00.
+    if text.hasPrefix("10") || text.hasPrefix("-10") {
+      (mantissa, exponent) = (mantissa / 10, exponent + 1)
+    }
+    return "\(fixed(mantissa, digits))e\(exponent)"
+  }
+
   /// Bytes in powers of 1000.
   static func bytes(_ count: Int) -> String {
     let units = ["B", "kB", "MB", "GB", "TB"]
