@@ -53,7 +53,10 @@ struct PromptLine {
       return true
     },
     "cfg_scale": { set(&$0.shape.guidance.cfgScale, $1.doubleValue) },
-    "fast": { set(&$0.shape.guidance.fast, $1.integerValue.flatMap { FastLevel(rawValue: $0) }) },
+    "fast": {
+      let level = $1.integerValue.flatMap { DrawingRequest.FastLevel(rawValue: $0) }
+      return set(&$0.shape.guidance.fast, level)
+    },
     "guided_scales": { set(&$0.shape.guidance.guidedScales, $1.integerValue) },
     "dense_scales": { set(&$0.shape.guidance.denseScales, $1.integerValue) },
     "size": { set(&$0.shape.size, $1.integerValue) },
