@@ -185,11 +185,13 @@ import VARTestSupport
     #expect(try Fixtures.readFile(single) == Fixtures.readFile(folder.file("a-0.png")))
   }
 
-  @Test(arguments: KillMoments.all(of: 3)) func aKilledListGoesOn(_ moment: KillMoments) throws {
+  @Test(arguments: KillMoment.all(of: 3)) func aKilledListGoesOn(_ moment: KillMoment) throws {
     let (undisturbed, killed) = (TemporaryDirectory(), TemporaryDirectory())
-    expectDone(try Programs.varlite(list(undisturbed)))
-    let list = list(killed)
-    _ = try moment.kill(list)
+    let duration = try ContinuousClock().measure {
+      expectDone(try Programs.varlite(self.list(undisturbed)))
+    }
+    let list = self.list(killed)
+    _ = try moment.kill(list, lasting: duration)
     expectDone(try Programs.varlite(list))
     #expect(try files(killed) == files(undisturbed))
   }

@@ -17,7 +17,7 @@ import VARTestSupport
   }
 
   /// Killed at a scale, or at any time, in every residency.
-  @Test(arguments: KillMoments.all(of: 4)) func aKilledDrawingGoesOn(_ moment: KillMoments) throws {
+  @Test(arguments: KillMoment.all(of: 4)) func aKilledDrawingGoesOn(_ moment: KillMoment) throws {
     let folder = TemporaryDirectory()
     let (output, state) = (folder.file("a.png"), folder.file("state"))
     let residency = ["map", "load", "stream"][moment.number % 3]
@@ -25,8 +25,11 @@ import VARTestSupport
       "generate", Programs.redCircle, "--size", "256", "--seed", "9", "--tau", "2", "--residency",
       residency, "--ram", "512M",
     ]
-    let whole = try draw(drawing + ["--quiet"], to: folder.file("whole.png"))
-    _ = try moment.kill(drawing + ["-o", output, "--checkpoint", state])
+    var whole: [UInt8] = []
+    let duration = try ContinuousClock().measure {
+      whole = try draw(drawing + ["--quiet"], to: folder.file("whole.png"))
+    }
+    _ = try moment.kill(drawing + ["-o", output, "--checkpoint", state], lasting: duration)
     guard folder.names().contains("state") else { return }
     let resumed = ["generate", Programs.redCircle, "--resume-from", state, "--checkpoint", state]
     #expect(try draw(resumed + ["--quiet"], to: output) == whole)

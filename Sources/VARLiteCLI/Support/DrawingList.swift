@@ -141,7 +141,7 @@ struct DrawingList {
       if Interruption.isRequested { break }
     }
     report.end()
-    if Interruption.isControlC { throw ExitCode(Failure.Status.interrupted.rawValue) }
+    if Interruption.isRequested { throw ExitCode(Failure.Status.interrupted.rawValue) }
     if report.failedCount > 0 { throw ExitCode(Failure.Status.checkFailed.rawValue) }
   }
 

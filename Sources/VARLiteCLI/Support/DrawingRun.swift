@@ -33,7 +33,7 @@ struct DrawingRun {
 
   func run() throws {
     guard !list.isList else { return try DrawingList(self).draw() }
-    let task = try task()
+    let output = try PictureOutput(image.output, quality: image.storage.quality)
     try checkOutputs()
     let earlier = try EarlierDrawing.read(saving, ram: model.ram)
     var request = try request(earlier)
@@ -46,7 +46,7 @@ struct DrawingRun {
     try earlier?.apply(
       to: &request, image, seed: earlier?.variationSeed(image.seedOption.seed?.value),
       self.model, model)
-    let drawn = try drawer.draw(request, to: task)
+    let drawn = try drawer.draw(request, to: output)
     if let recorder = drawer.recorder, let path = input.trace {
       try TraceOutput.write(recorder, to: path)
     }
@@ -58,11 +58,7 @@ struct DrawingRun {
         drawn.progress.line("--resume-from \(path) goes on")
       }
     }
-    if Interruption.isControlC { throw ExitCode(Failure.Status.interrupted.rawValue) }
-  }
-
-  private func task() throws(VARLiteError) -> PictureOutput {
-    try PictureOutput(image.output, quality: image.storage.quality)
+    if Interruption.isRequested { throw ExitCode(Failure.Status.interrupted.rawValue) }
   }
 
   /// Checks before the work that all files can be written, and that none is lost.

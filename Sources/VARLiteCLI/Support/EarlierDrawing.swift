@@ -42,10 +42,10 @@ struct EarlierDrawing {
     try check("--max-pixels", input.pixels.maxPixels, asked.maximumPicturePixels)
     let count = state.pictureHashes.count
     guard count == pictureCount else {
-      let command = count == 0 ? "generate" : "edit"
+      let command = count == 0 ? "generate" : "edit with --image for each"
       throw refusal(
-        "\(count == 0 ? "no" : "\(count)") \(count == 1 ? "picture" : "pictures") to change, not "
-          + "\(pictureCount): it takes \(command)\(count == 0 ? "" : " with --image for each")")
+        "\(count) \(count == 1 ? "picture" : "pictures") to change, not \(pictureCount): it takes "
+          + command)
     }
     input.system = asked.system
     input.pixels.minPixels = asked.minimumPicturePixels
