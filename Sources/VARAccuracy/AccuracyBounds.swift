@@ -17,12 +17,16 @@ package struct AccuracyBounds: Sendable {
     func require(atMost bound: Double?, _ value: Double?, _ name: String) {
       guard let bound else { return }
       guard let value else { return lines.append("\(name) was not measured") }
-      if !(value <= bound) { lines.append("\(name) is \(value), more than \(bound)") }
+      if !(value <= bound) {
+        lines.append("\(name) is \(Figure.nats(value)), more than \(bound)")
+      }
     }
     func require(atLeast bound: Double?, _ value: Double?, _ name: String) {
       guard let bound else { return }
       guard let value else { return lines.append("\(name) was not measured") }
-      if !(value >= bound) { lines.append("\(name) is \(value) %, less than \(bound) %") }
+      if !(value >= bound) {
+        lines.append("\(name) is \(Figure.text(value, digits: 4)) %, less than \(bound) %")
+      }
     }
     let (bits, words) = (model.bits, model.words)
     require(atMost: klPerBit, bits.count > 0 ? bits.kl.mean : nil, "KL per bit")

@@ -25,11 +25,11 @@ extension Divergence {
   }
 
   /// Mean and standard error.
-  private static func mean(_ sample: Sample) -> JSONValue { .object(JSONObject(members(sample))) }
+  private static func mean(_ mean: CaseMean) -> JSONValue { .object(JSONObject(members(mean))) }
 
-  private static func members(_ sample: Sample) -> [(String, JSONValue)] {
-    [("mean", .number(sample.mean))]
-      + (sample.standardError.map { [("standard_error", .number($0))] } ?? [])
+  private static func members(_ mean: CaseMean) -> [(String, JSONValue)] {
+    [("mean", .number(mean.mean))]
+      + (mean.standardError.map { [("standard_error", .number($0))] } ?? [])
   }
 
   /// Besides, the root mean square and the quantiles.
@@ -37,7 +37,7 @@ extension Divergence {
     let values = sample.quantiles(shares.map(\.share)).map { JSONValue.number($0) }
     return .object(
       JSONObject(
-        members(sample) + [("rms", .number(sample.rootMeanSquare))]
+        members(sample.overCases) + [("rms", .number(sample.rootMeanSquare))]
           + zip(shares.map(\.name), values).map { ($0, $1) }))
   }
 }

@@ -8,10 +8,10 @@ package struct Divergence: Sendable {
   /// How much more probable the model holds the bit or the token of the case than the reference does.
   package private(set) var probabilityChange = Sample()
   /// 1 where what the model holds most probable is what the reference does, else 0.
-  package private(set) var sameTop = Sample()
+  package private(set) var sameTop = CaseMean()
   /// Logarithms of the probability of what the case has.
-  package private(set) var logProbability = Sample()
-  package private(set) var referenceLogProbability = Sample()
+  package private(set) var logProbability = CaseMean()
+  package private(set) var referenceLogProbability = CaseMean()
 
   package init() {}
 

@@ -13,8 +13,8 @@ extension ModelAccuracy {
       bitsPerWeight.map { Figure.text($0, digits: 2) } ?? "-",
       Figure.percent(outputError),
       bits.count > 0 ? Figure.percent(bits.sameTop) : "-",
-      bits.count > 0 ? Figure.nats(bits.kl) : "-",
-      words.count > 0 ? Figure.nats(words.kl) : "-",
+      bits.count > 0 ? Figure.nats(bits.kl.overCases) : "-",
+      words.count > 0 ? Figure.nats(words.kl.overCases) : "-",
       vqa.flatMap { part in part.sameAnswers.map { "\($0) of \(part.caseCount)" } } ?? "-",
     ]
   }
@@ -37,6 +37,20 @@ extension ModelAccuracy {
     ]
   }
 
+  /// How far pictures of the same seed are apart, a line for each.
+  package var pictureLines: [String] {
+    pictures.enumerated().map { index, pair in
+      "picture \(index + 1): \(Figure.text(pair.psnr, digits: 2)) dB PSNR, "
+        + "\(Figure.text(pair.similarity, digits: 4)) SSIM"
+    }
+  }
+
+  /// The layers that are furthest off, in one line.
+  package var worstLayersLine: String {
+    let layers = worstLayers(3).map { "\($0.name) \(Figure.text($0.error * 100, digits: 2)) %" }
+    return "furthest off: " + layers.joined(separator: ", ")
+  }
+
   /// The distribution of divergences, with columns for bits and for tokens.
   package var distribution: [[String]] {
     let columns = [("bits", bits), ("tokens", words)].filter { $0.1.count > 0 }
@@ -49,14 +63,14 @@ extension ModelAccuracy {
     let quantiles = all.map { $0.kl.quantiles(shares) }
     let head = [
       [""] + columns.map(\.0), row("count") { "\($0.count)" },
-      row("KLD mean") { Figure.nats($0.kl) },
+      row("KLD mean") { Figure.nats($0.kl.overCases) },
     ]
     return head
       + names.enumerated().map { index, name in
         ["KLD \(name)"] + quantiles.map { Figure.nats($0[index]) }
       }
       + [
-        row("Δp mean") { Figure.percent($0.probabilityChange) },
+        row("Δp mean") { Figure.percent($0.probabilityChange.overCases) },
         row("Δp RMS") { Figure.percent($0.probabilityChange.rootMeanSquare) },
         row("same top") { Figure.percent($0.sameTop) },
         row("perplexity") { Figure.text($0.perplexity, digits: 5) },
@@ -78,18 +92,18 @@ enum Figure {
   }
 
   /// A mean with its standard error, where there is one, in units of 1e-5 nats.
-  static func nats(_ sample: Sample) -> String {
-    text(sample.mean * 1e5, digits: 1) + error(sample, times: 1e5, digits: 1) + "e-5"
+  static func nats(_ mean: CaseMean) -> String {
+    text(mean.mean * 1e5, digits: 1) + error(mean, times: 1e5, digits: 1) + "e-5"
   }
 
   static func percent(_ share: Double) -> String { text(share * 100, digits: 3) + " %" }
 
-  static func percent(_ sample: Sample) -> String {
-    text(sample.mean * 100, digits: 3) + error(sample, times: 100, digits: 3) + " %"
+  static func percent(_ mean: CaseMean) -> String {
+    text(mean.mean * 100, digits: 3) + error(mean, times: 100, digits: 3) + " %"
   }
 
-  private static func error(_ sample: Sample, times factor: Double, digits: Int) -> String {
-    sample.standardError.map { " ± " + text($0 * factor, digits: digits) } ?? ""
+  private static func error(_ mean: CaseMean, times factor: Double, digits: Int) -> String {
+    mean.standardError.map { " ± " + text($0 * factor, digits: digits) } ?? ""
   }
 
   static func text(_ value: Double, digits: Int) -> String {

@@ -12,8 +12,9 @@ package struct ModelAccuracy {
   /// Relative error of each layer's outputs for the reference's inputs, by the name of its weight (`LayerOutputs`), in
   /// the order in which tokens pass the layers.
   package let outputErrors: [(name: String, error: Double)]
-  /// Of each scale, the history being the same.
+  /// Of each scale, the history being the same, and of all together.
   package let bitsPerScale: [Divergence]
+  package let bits: Divergence
   /// Mean divergence of a bit of each token of each scale.
   package let klPerToken: [[Double]]
   /// Of the tokens of answers, those before them being the same.
@@ -37,6 +38,7 @@ package struct ModelAccuracy {
       outputs.sums[tensor.name].map { (tensor.name, $0.error) }
     }
     bitsPerScale = watcher.bits
+    bits = watcher.bits.reduce(Divergence(), +)
     klPerToken = zip(watcher.bits, watcher.sumsPerToken).map { bits, sums in
       sums.map { $0 * Double(sums.count) / Double(max(bits.count, 1)) }
     }
@@ -45,9 +47,6 @@ package struct ModelAccuracy {
     self.outcomes = outcomes
     self.pictures = pictures
   }
-
-  /// Of all scales together.
-  package var bits: Divergence { bitsPerScale.reduce(Divergence(), +) }
 
   /// Root of the mean square over all layers.
   package var outputError: Double {

@@ -67,7 +67,7 @@ package struct AccuracyReport {
       text += HTML.tag("h3", "KL per bit, of each scale")
       text += Plot.bars(
         result.bitsPerScale.enumerated().map { index, bits in
-          let figures = "\(Figure.nats(bits.kl)), \(Figure.percent(bits.sameTop)) equal"
+          let figures = "\(Figure.nats(bits.kl.overCases)), \(Figure.percent(bits.sameTop)) equal"
           return Plot.Bar(
             label: "\(index + 1)", value: bits.kl.mean, error: bits.kl.standardError,
             title: "scale \(index + 1): \(figures)")

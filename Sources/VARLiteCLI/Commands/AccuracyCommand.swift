@@ -112,7 +112,8 @@ struct AccuracyCommand: ParsableCommand {
     let broken = results.flatMap { model in
       bounds.bounds.broken(by: model).map { "\(model.path): \($0)" }
     }
-    guard broken.isEmpty else { throw BrokenBounds(lines: broken) }
+    for line in broken { Console.error("varlite: \(line)") }
+    if !broken.isEmpty { throw ExitCode(Failure.Status.checkFailed.rawValue) }
   }
 
   private func heading(_ reference: Model) -> [(name: String, value: String)] {
@@ -140,33 +141,15 @@ struct AccuracyCommand: ParsableCommand {
   }
 
   private func text(_ results: [ModelAccuracy]) -> String {
-    var lines = aligned([["model"] + ModelAccuracy.headings] + results.map { [$0.path] + $0.row })
+    var lines = TextTable.lines(
+      [["model"] + ModelAccuracy.headings] + results.map { [$0.path] + $0.row })
     for result in results {
       lines.append("")
       lines.append(result.path)
       lines += result.outcomeLines.map { "  \($0)" }
-      lines += aligned(result.distribution).map { "  \($0)" }
-      lines += result.pictures.enumerated().map { index, pair in
-        "  picture \(index + 1): \((pair.psnr * 100).rounded() / 100) dB PSNR, "
-          + "\((pair.similarity * 1e4).rounded() / 1e4) SSIM"
-      }
-      lines.append(
-        "  furthest off: "
-          + result.worstLayers(3).map { "\($0.name) \(($0.error * 1e4).rounded() / 100) %" }
-          .joined(separator: ", "))
+      lines += TextTable.lines(result.distribution).map { "  \($0)" }
+      lines += (result.pictureLines + [result.worstLayersLine]).map { "  \($0)" }
     }
     return lines.map { $0 + "\n" }.joined()
-  }
-
-  /// Rows as lines: the first column to the left, the others to the right.
-  private func aligned(_ rows: [[String]]) -> [String] {
-    guard let first = rows.first else { return [] }
-    let widths = first.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-    return rows.map { row in
-      row.enumerated().map { column, text in
-        let space = String(repeating: " ", count: widths[column] - text.count)
-        return column == 0 ? text + space : space + text
-      }.joined(separator: "  ")
-    }
   }
 }

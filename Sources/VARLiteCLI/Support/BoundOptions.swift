@@ -33,10 +33,3 @@ struct BoundOptions: ParsableArguments {
     return bounds
   }
 }
-
-/// Models that broke a bound.
-struct BrokenBounds: Error, CustomStringConvertible {
-  let lines: [String]
-
-  var description: String { lines.joined(separator: "\n") }
-}

@@ -85,7 +85,6 @@ enum Failure {
     where Self.isResourceFault.contains(error.code) || error.isOutOfMemory:
       .noResources
     case is NotText, is NoCommand: .usage
-    case is BrokenBounds: .checkFailed
     case is VQ4Error, is ConfigurationError, is TokenizerError, is JSONError, is BadInput,
       is EvaluationError:
       .badInput

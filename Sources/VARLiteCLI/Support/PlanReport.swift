@@ -16,8 +16,8 @@ struct PlanReport {
   var text: String {
     var lines = ["\(title): \(totals)"]
     if let speed { lines.append(time(speed)) }
-    lines += [facts, ""] + Self.table([Self.columns] + phaseRows)
-    if listsBuffers { lines += [""] + Self.table([["phase: buffer", "bytes"]] + bufferRows) }
+    lines += [facts, ""] + TextTable.lines([Self.columns] + phaseRows)
+    if listsBuffers { lines += [""] + TextTable.lines([["phase: buffer", "bytes"]] + bufferRows) }
     return lines.joined(separator: "\n") + "\n"
   }
 
@@ -52,19 +52,6 @@ struct PlanReport {
   private var bufferRows: [[String]] {
     plan.phases.flatMap { phase in
       phase.buffers.map { ["\(phase.kind.rawValue): \($0.name)", "\($0.byteCount)"] }
-    }
-  }
-
-  /// Rows under a header; the first column stands left.
-  private static func table(_ rows: [[String]]) -> [String] {
-    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-    return rows.map { row in
-      var line = ""
-      for (column, cell) in row.enumerated() {
-        let space = String(repeating: " ", count: widths[column] - cell.count)
-        line += column == 0 ? cell + space : "  " + space + cell
-      }
-      return line
     }
   }
 
