@@ -92,8 +92,8 @@ let package = Package(
     .target(
       name: "VARAccuracy",
       dependencies: [
-        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VARVision", "VARModels", "VARLite",
-        "VAREvaluation", "VARForcedRun",
+        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARVision", "VARModels",
+        "VARLite", "VAREvaluation", "VARForcedRun",
       ]),
     // Sums what goes into the layers of a model.
     .target(
@@ -209,8 +209,8 @@ let package = Package(
       name: "VARFuzzTargets",
       dependencies: [
         "CZstd", "CXXHash", "CZlib", "VARJSON", "VQ4Format", "VARTokenizer", "VARVision",
-        "VARModels", "VARCheckpoint", "VARQuantization", "VARLite", "VAREvaluation",
-        "VARTestSupport",
+        "VARModels", "VARCheckpoint", "VARQuantization", "VARLite", "VAREvaluation", "VARAccuracy",
+        "VARSystem", "VARTestSupport",
       ],
       path: "Tests/fuzz/VARFuzzTargets"),
     .testTarget(name: "VARFuzzTests", dependencies: ["VARFuzzTargets", "VARTestSupport"]),

@@ -17,4 +17,18 @@ package enum AccuracyCases: Sendable {
     case .set(let set): try set.forcedCases(limit: limit)
     }
   }
+
+  /// The right answers, by the ids that questions have in reports: of shipped ones their numbers.
+  ///
+  /// - Parameter forced: all cases.
+  func answers(_ forced: [ForcedCase]) -> [String: String] {
+    switch self {
+    case .shipped:
+      Dictionary(
+        uniqueKeysWithValues: forced.filter { $0.picture == nil }.enumerated().map {
+          ("\($0.offset)", $0.element.answer)
+        })
+    case .set(let set): set.answers
+    }
+  }
 }

@@ -1,5 +1,6 @@
 import VAREvaluation
 import VARForcedRun
+import VARJSON
 import VARLite
 import VARModels
 import VARSystem
@@ -7,11 +8,14 @@ import VARVision
 
 /// Holds models against a reference of the same weights in a higher precision.
 ///
-/// 1. The reference reads all cases, answers and pictures being given (`ForcedRun`). What it says is kept; the inputs
-///    of its layers are shown to the same layers of all models.
-/// 2. Each model reads the same tokens and bits, and what it says is held against what the reference said.
-/// 3. Reference and models answer the questions by themselves and, where that is asked for, draw: pictures that are
-///    judged, and pictures that are held against the reference's of the same seed.
+/// 1. The reference reads all cases, answers and pictures being given (`ReferenceRun`). What it says is kept, and so
+///    are some rows of what each of its layers gets and makes of it. It also answers the questions by itself and draws.
+/// 2. Each model reads the same tokens and bits, and what it says is held against what the reference said
+///    (`DivergenceWatcher`). Its layers get the rows that the reference's had (`LayerOutputs`).
+/// 3. Each model answers and draws by itself (`FreeRun`): pictures that are judged, and pictures that are held against
+///    the reference's of the same seed.
+///
+/// One model is read at a time, layer by layer: memory does not grow with the models.
 package struct AccuracyRun {
   private let reference: Model
   private let models: [Model]
@@ -21,12 +25,18 @@ package struct AccuracyRun {
   package struct Options {
     /// Cases of each kind at most.
     package var limit = Int.max
+    /// Whether the models answer the questions by themselves.
+    package var asksForAnswers = true
     /// Whether the pictures of the cases are drawn freely and judged.
     package var judgesDrawings = false
     /// Pictures of the same seed that are compared.
     package var pictureCount = 0
+    /// Where what the reference says stays for other models; nil keeps it for this run alone.
+    package var referenceFile: String?
     /// A folder for what the reference says.
     package var spoolFolder: String
+    /// Memory of the program before all that.
+    package var programByteCount = (ProcessMemory.current() ?? .unknown).byteCount
     package var stop: StopSignal
     /// Told what begins, and how many of all its steps are done.
     package var progress: (_ step: String, _ done: Int, _ count: Int) -> Void
@@ -60,7 +70,7 @@ package struct AccuracyRun {
   /// What came of each model, in their order.
   ///
   /// - Throws: `VARLiteError`; with `cancelled` where it was stopped, `file` where what the reference says cannot be
-  ///   kept.
+  ///   kept, `memory` where the cases take more than the runtime has.
   package func run() throws -> [ModelAccuracy] {
     do {
       return try measured()
@@ -76,73 +86,55 @@ package struct AccuracyRun {
 
   private func measured() throws -> [ModelAccuracy] {
     let forced = try cases.forced(for: reference, limit: options.limit)
-    let prepared = try PreparedCase.prepare(forced, reference, runOptions(reference, "reference"))
-    for model in models { try ForcedRun.require(model, for: forced) }
-    let spool = try OutputSpool(folder: options.spoolFolder)
-    let watcher = try ReferenceWatcher(
-      reference, against: models, cases: prepared, spool: spool)
-    try run(reference, "reference", prepared, watcher)
-    let expected = try outcomes(reference, "reference", forced)
-    let drawings = FreeDrawings(forced, count: options.pictureCount)
-    let pictures = try draw(drawings, reference, "reference")
-    return try zip(models, watcher.outputs).enumerated().map { index, pair in
-      let (model, outputs) = pair
+    for model in [reference] + models { try ForcedRun.require(model, for: forced) }
+    let (outputs, prepared) = try ReferenceRun(
+      reference, cases: cases, forced: forced, options
+    ).outputs()
+    let prompts = FreeRun.drawings(forced, count: options.pictureCount).map {
+      $0.messages.last?.text ?? ""
+    }
+    return try models.enumerated().map { index, model in
       let name = models.count == 1 ? "model" : "model \(index + 1) of \(models.count)"
-      let watcher = DivergenceWatcher(spool, cases: prepared)
-      try run(model, name, prepared, watcher)
-      let outcomes = try outcomes(model, name, forced)
-      let pairs = zip(try draw(drawings, model, name), zip(pictures, drawings.requests)).map {
-        PicturePair(prompt: $1.1.messages.last?.text ?? "", reference: $1.0, drawn: $0)
+      let run = options.forcedRun(model, name)
+      try options.requireMemory(model, prepared)
+      let watcher = DivergenceWatcher(outputs, cases: prepared)
+      try ForcedRun(model, cases: prepared, run, watcher: watcher).run()
+      let errors = try LayerOutputs.errors(of: model, against: outputs.layers, run)
+      let alone = FreeRun(model, name, cases: cases, forced: forced, options)
+      let comparison = EvaluationComparison(
+        options.asksForAnswers ? try alone.outcomes() : EvaluationReport(),
+        reference: outputs.outcomes?.report ?? .object(JSONObject()),
+        answers: cases.answers(forced))
+      let pictures = zip(prompts, zip(outputs.pictures, try alone.pictures())).map {
+        PicturePair(prompt: $0, reference: $1.0, drawn: $1.1)
       }
-      return ModelAccuracy(
-        model, outputs, watcher, EvaluationComparison(outcomes, reference: expected), pairs)
+      return ModelAccuracy(model, errors, watcher, comparison, pictures)
     }
   }
+}
 
-  private func draw(_ drawings: FreeDrawings, _ model: Model, _ name: String) throws -> [RGBImage] {
-    try drawings.pictures(by: model, stop: options.stop) {
-      options.progress("\(name), pictures", $0, drawings.requests.count)
-    }
-  }
-
-  private func runOptions(_ model: Model, _ name: String) -> ForcedRun.Options {
+extension AccuracyRun.Options {
+  func forcedRun(_ model: Model, _ name: String) -> ForcedRun.Options {
+    let (stop, progress) = (stop, progress)
     var run = ForcedRun.Options(
-      isCancelled: { options.stop.requested == .now },
-      progress: { options.progress("\(name), \($0)", $1, $2) })
-    run.residency = .map
+      isCancelled: { stop.requested == .now },
+      progress: { progress("\(name), \($0)", $1, $2) })
     run.kvType = model.kvType
     return run
   }
 
-  private func run(
-    _ model: Model, _ name: String, _ cases: [PreparedCase], _ watcher: any ForcedRunWatcher
-  ) throws {
-    try ForcedRun(model, cases: cases, runOptions(model, name), watcher: watcher).run()
-  }
-
-  /// What a model makes of the cases by itself.
-  private func outcomes(
-    _ model: Model, _ name: String, _ forced: [ForcedCase]
-  ) throws -> EvaluationReport {
-    switch cases {
-    case .shipped:
-      var report = EvaluationReport()
-      let questions = forced.filter { $0.picture == nil }
-      for (index, item) in questions.enumerated() {
-        options.progress("\(name), answers", index, questions.count)
-        let answer = try model.run(item.request, stop: options.stop)
-        report.add(
-          answer: answer.text,
-          to: .init(id: "\(index)", kind: "scene", image: "", question: "", answer: item.answer))
-      }
-      return report
-    case .set(let set):
-      let parts: [EvaluationRun.Part] =
-        options.judgesDrawings ? [.vqa, .generation, .edit] : [.vqa]
-      let run = EvaluationRun(model, set: set, parts: parts, limit: options.limit)
-      return try run.run(stop: options.stop) {
-        options.progress("\(name), \($0.rawValue)", $1, $2)
-      }
-    }
+  /// Throws `VARLiteError` where the cases take more than the runtime may. What the model's earlier requests left goes.
+  func requireMemory(_ model: Model, _ cases: [PreparedCase]) throws(VARLiteError) {
+    model.releaseUnused()
+    guard let granted = model.runtime.options.memoryBudgetBytes else { return }
+    let needed =
+      ForcedRun.memoryByteCount(cases, model, rounds: false) + DivergenceWatcher.byteCount(cases)
+      + programByteCount
+    guard needed > granted else { return }
+    throw VARLiteError(
+      .memory,
+      "\(model.path): the cases take \(needed) bytes of memory, \(granted) are granted; take "
+        + "fewer cases, or grant more",
+      remedies: [Remedy(.largerBudget, ((needed + (1 << 20) - 1) >> 20) << 20)])
   }
 }

@@ -110,38 +110,36 @@ extension Divergence {
     reference: UnsafeBufferPointer<Float>, _ logits: UnsafeBufferPointer<Float>, given: Int
   ) {
     precondition(reference.count == logits.count, "logits of one vocabulary")
-    let (expected, actual) = (LogitSum(reference), LogitSum(logits))
+    add(
+      reference: TopLogits(reference, keeping: reference.count, given: given), logits,
+      given: given)
+  }
+
+  /// Tokens that the reference did not keep count as one: the divergence is a lower bound of the true one then.
+  ///
+  /// - Parameters:
+  ///   - logits: of all tokens of the vocabulary.
+  ///   - given: the token of the case.
+  package mutating func add(
+    reference: TopLogits, _ logits: UnsafeBufferPointer<Float>, given: Int
+  ) {
+    let actual = LogitSum(logits)
     var divergence = 0.0
-    for index in logits.indices {
-      let p = Double(cvar_exp(reference[index] - expected.largest)) / expected.sum
-      guard p > 0 else { continue }
-      divergence +=
-        p
-        * (Double(reference[index]) - Double(logits[index]) + actual.logarithm
-          - expected.logarithm)
+    for (id, logit) in zip(reference.ids, reference.logits) {
+      let logarithm = Double(logit) - reference.facts.logarithm
+      let p = exponential(logarithm)
+      let own = Double(logits[Int(id)]) - actual.logarithm
+      divergence += p * (logarithm - own)
+    }
+    let leftOut = reference.facts.leftOut
+    if leftOut > 0 {
+      let own = actual.share(besides: reference.ids, of: logits)
+      divergence += leftOut * (cvar_log(leftOut) - cvar_log(max(own, .leastNormalMagnitude)))
     }
     add(
-      kl: divergence, isSameTop: expected.top == actual.top,
+      kl: divergence, isSameTop: Int(reference.facts.top) == actual.top,
       logProbability: Double(logits[given]) - actual.logarithm,
-      reference: Double(reference[given]) - expected.logarithm)
-  }
-}
-
-/// What the logits of one token are normalized by.
-private struct LogitSum {
-  var largest = -Float.infinity
-  /// The first of the largest ones.
-  var top = 0
-  /// Sum of `e^(logit - largest)`.
-  var sum = 0.0
-  /// `ln sum of e^logit`.
-  var logarithm: Double { Double(largest) + cvar_log(sum) }
-
-  init(_ logits: UnsafeBufferPointer<Float>) {
-    for (index, logit) in logits.enumerated() where logit > largest {
-      (largest, top) = (logit, index)
-    }
-    for logit in logits { sum += Double(cvar_exp(logit - largest)) }
+      reference: Double(reference.facts.given) - reference.facts.logarithm)
   }
 }
 

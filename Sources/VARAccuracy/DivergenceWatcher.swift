@@ -13,14 +13,24 @@ final class DivergenceWatcher: ForcedRunWatcher {
   private(set) var words = Divergence()
   /// Cosines of the embeddings of pictures with the reference's, token by token.
   private(set) var cosines = Sample()
+  /// Probability of the tokens whose logits the reference did not keep.
+  private(set) var leftOut = CaseMean()
   private var reader: OutputSpool.Reader
+  private let keptTokenCount: Int
   private let cases: [PreparedCase]
   /// The case whose words are seen, and how many of them were.
   private var reading = (index: -1, wordCount: 0)
 
-  init(_ spool: OutputSpool, cases: [PreparedCase]) {
-    reader = OutputSpool.Reader(spool)
+  init(_ outputs: ReferenceOutputs, cases: [PreparedCase]) {
+    reader = OutputSpool.Reader(outputs.said)
+    keptTokenCount = outputs.keptTokenCount
     self.cases = cases
+  }
+
+  /// Bytes that it keeps of all bits of the cases: two values of each, and both again in the sum of all scales.
+  static func byteCount(_ cases: [PreparedCase]) -> Int {
+    cases.reduce(0) { $0 + ($1.bits?.reduce(0) { $0 + $1.count } ?? 0) }
+      * 4 * MemoryLayout<Float>.size
   }
 
   func observe(_ site: LinearSite, _ input: Rows) {}
@@ -28,7 +38,7 @@ final class DivergenceWatcher: ForcedRunWatcher {
   func see(pictureEmbeddings: Rows, ofCase index: Int) throws {
     cosines.beginCase()
     for token in 0..<pictureEmbeddings.count {
-      let expected = try reader.read(pictureEmbeddings.columns)
+      let expected: [Float] = try reader.read(pictureEmbeddings.columns)
       expected.withUnsafeBufferPointer {
         cosines.add(Self.cosine($0, pictureEmbeddings[token]))
       }
@@ -57,14 +67,14 @@ final class DivergenceWatcher: ForcedRunWatcher {
     if index != reading.index {
       reading = (index, 0)
       words.beginCase()
+      leftOut.beginCase()
     }
     for row in 0..<wordLogits.count {
-      let expected = try reader.read(wordLogits.columns)
-      let given = Int(item.ids[item.answerStart + reading.wordCount])
-      expected.withUnsafeBufferPointer {
-        words.add(
-          reference: $0, UnsafeBufferPointer(wordLogits[row..<row + 1].values), given: given)
-      }
+      let expected = try TopLogits(&reader, keeping: keptTokenCount, of: wordLogits.columns)
+      words.add(
+        reference: expected, UnsafeBufferPointer(wordLogits[row..<row + 1].values),
+        given: item.word(reading.wordCount))
+      leftOut.add(expected.facts.leftOut)
       reading.wordCount += 1
     }
   }
@@ -80,7 +90,7 @@ final class DivergenceWatcher: ForcedRunWatcher {
     }
     bits[scale].beginCase()
     let bitCount = bitLogits.columns / 2
-    let expected = try reader.read(bitLogits.values.count)
+    let expected: [Float] = try reader.read(bitLogits.values.count)
     expected.withUnsafeBufferPointer { expected in
       for token in 0..<bitLogits.count {
         let first = token * bitLogits.columns

@@ -16,7 +16,10 @@ extension ModelAccuracy {
       object["kl_nats_per_token_of_scale"] = .array(
         klPerToken.map { .array($0.map { .number($0) }) })
     }
-    if words.count > 0 { object["words"] = words.json }
+    if words.count > 0 {
+      object["words"] = words.json
+      object["probability_of_tokens_left_out"] = .number(wordsLeftOut)
+    }
     if pictureCosines.count > 0 {
       let least = pictureCosines.quantiles([0, 0.01]).map { JSONValue.number($0) }
       object["picture_embeddings"] = .object(

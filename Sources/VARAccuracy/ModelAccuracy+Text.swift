@@ -29,9 +29,15 @@ extension ModelAccuracy {
         + "\(part.bothRight + part.onlyReferenceRight); \(part.onlyReferenceRight) lost, "
         + "\(part.onlyThisRight) gained"
     }
-    guard pictureCosines.count > 0 else { return lines }
+    let bound =
+      wordsLeftOut > 0
+      ? [
+        "KL/token is a lower bound: the reference's less probable tokens, "
+          + "\(Figure.text(wordsLeftOut * 100, digits: 4)) % together, count as one"
+      ] : []
+    guard pictureCosines.count > 0 else { return lines + bound }
     let least = pictureCosines.quantiles([0])[0]
-    return lines + [
+    return lines + bound + [
       "embeddings of pictures: cosine \(Figure.text(pictureCosines.mean, digits: 6)), "
         + "\(Figure.text(least, digits: 6)) at least"
     ]

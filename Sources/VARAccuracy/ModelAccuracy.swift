@@ -19,6 +19,8 @@ package struct ModelAccuracy {
   package let klPerToken: [[Double]]
   /// Of the tokens of answers, those before them being the same.
   package let words: Divergence
+  /// Mean probability of the tokens whose logits the reference did not keep: they count as one in the divergence.
+  package let wordsLeftOut: Double
   /// Cosines of the embeddings of pictures with the reference's, token by token.
   package let pictureCosines: Sample
   /// What both made of the cases by themselves.
@@ -27,7 +29,7 @@ package struct ModelAccuracy {
   package let pictures: [PicturePair]
 
   init(
-    _ model: Model, _ outputs: LayerOutputs, _ watcher: DivergenceWatcher,
+    _ model: Model, _ errors: [String: Double], _ watcher: DivergenceWatcher,
     _ outcomes: EvaluationComparison, _ pictures: [PicturePair]
   ) {
     path = model.path
@@ -35,7 +37,7 @@ package struct ModelAccuracy {
     fileByteCount = model.fileByteCount
     bitsPerWeight = Self.bitsPerWeight(model)
     outputErrors = model.tensors.compactMap { tensor in
-      outputs.sums[tensor.name].map { (tensor.name, $0.error) }
+      errors[tensor.name].map { (tensor.name, $0) }
     }
     bitsPerScale = watcher.bits
     bits = watcher.bits.reduce(Divergence(), +)
@@ -43,6 +45,7 @@ package struct ModelAccuracy {
       sums.map { $0 * Double(sums.count) / Double(max(bits.count, 1)) }
     }
     words = watcher.words
+    wordsLeftOut = watcher.leftOut.mean
     pictureCosines = watcher.cosines
     self.outcomes = outcomes
     self.pictures = pictures

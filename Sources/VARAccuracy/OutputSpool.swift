@@ -1,35 +1,69 @@
 import VARKernels
 import VARSystem
 
-/// What a run says, embeddings of pictures and logits, in a file of no name: written once in the order in which it
+/// What a run says, embeddings of pictures and logits, in a part of a file: written once in the order in which it
 /// comes, read in the same order by each run that follows.
-final class OutputSpool {
-  private let file: OpenFile
-  private var end = 0
+package final class OutputSpool {
+  let file: OpenFile
+  /// Where it begins in the file.
+  let start: Int
+  private(set) var byteCount: Int
 
+  /// An empty one in a file of no name.
+  ///
   /// - Parameter folder: where the file lies.
-  init(folder: String) throws(SystemError) { file = try OpenFile.temporary(in: folder) }
+  package init(folder: String) throws(SystemError) {
+    file = try OpenFile.temporary(in: folder)
+    (start, byteCount) = (0, 0)
+  }
+
+  /// One that stands in a file.
+  init(_ file: OpenFile, _ range: Range<Int>) {
+    self.file = file
+    (start, byteCount) = (range.lowerBound, range.count)
+  }
+
+  func append<Value: BitwiseCopyable>(_ values: UnsafeBufferPointer<Value>) throws(SystemError) {
+    let bytes = UnsafeRawBufferPointer(values)
+    try file.write(bytes, at: start + byteCount)
+    byteCount += bytes.count
+  }
+
+  func append<Value: BitwiseCopyable>(_ values: [Value]) throws(SystemError) {
+    try values.withUnsafeBufferPointer { (values) throws(SystemError) in try append(values) }
+  }
 
   func append(_ outputs: Rows) throws(SystemError) {
-    let bytes = UnsafeRawBufferPointer(outputs.values)
-    try file.write(bytes, at: end)
-    end += bytes.count
+    try append(UnsafeBufferPointer(outputs.values))
   }
 
   /// Reads from the beginning.
-  struct Reader {
+  package struct Reader {
     let spool: OutputSpool
     private var next = 0
 
-    init(_ spool: OutputSpool) { self.spool = spool }
+    package init(_ spool: OutputSpool) { self.spool = spool }
 
-    mutating func read(_ count: Int) throws(SystemError) -> [Float] {
-      let byteCount = count * MemoryLayout<Float>.stride
-      precondition(next + byteCount <= spool.end, "no more outputs than were written")
-      let bytes = try spool.file.bytes(at: next, count: byteCount)
-      guard bytes.count == byteCount else { throw SystemError(.read(at: next + bytes.count), 0) }
+    /// Where in the file it reads next.
+    var place: Int { spool.start + next }
+
+    /// - Throws: `read` where there are no so many values left.
+    mutating func read<Value: BitwiseCopyable>(
+      _ count: Int, of type: Value.Type = Value.self
+    ) throws(SystemError) -> [Value] {
+      let byteCount = count * MemoryLayout<Value>.stride
+      let place = place
+      guard byteCount <= spool.byteCount - next else { throw SystemError(.read(at: place), 0) }
+      let bytes = try spool.file.bytes(at: place, count: byteCount)
+      guard bytes.count == byteCount else {
+        throw SystemError(.read(at: place + bytes.count), 0)
+      }
       next += byteCount
-      return bytes.withUnsafeBytes { Array($0.assumingMemoryBound(to: Float.self)) }
+      return bytes.withUnsafeBytes { bytes in
+        (0..<count).map {
+          bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Value>.stride, as: Value.self)
+        }
+      }
     }
   }
 }

@@ -2,72 +2,64 @@ import VARForcedRun
 import VARKernels
 import VARLite
 import VARModels
-import VARSystem
 
-/// Watches the run of the reference: keeps what it says, and shows each of its layers' inputs to the same layer of all
-/// models.
+/// Watches the run of a reference: keeps what it says, and some rows of what each of its layers gets.
 final class ReferenceWatcher: ForcedRunWatcher {
   let wantsWordLogits = true
-  /// One for each model.
-  let outputs: [LayerOutputs]
-  private let spool: OutputSpool
-  private let isDrawing: [Bool]
-  private let reference: LayerWeights
-  /// Names of the layers' weights, by their number in the reference's file.
-  private let names: [Int: (name: String, rows: Int)]
-  /// The first fault of a layer: an observer cannot throw.
-  private var failure: ModelError?
+  private let outputs: ReferenceOutputs
+  private let cases: [PreparedCase]
+  /// Names of the inputs that are kept, by the number of their first layer's weight in the file.
+  private let inputs: [Int: String]
+  /// Of the layer at work.
+  private var samples: [String: RowSample] = [:]
+  /// The case whose words are seen, and how many of them were.
+  private var reading = (index: -1, wordCount: 0)
 
-  /// Values of the outputs that are computed at once.
-  private static let maximumValues = 1 << 22
-
-  init(
-    _ reference: Model, against models: [Model], cases: [PreparedCase], spool: OutputSpool
-  ) throws {
-    isDrawing = cases.map { $0.bits != nil }
-    outputs = try models.map { try LayerOutputs($0) }
-    self.spool = spool
-    self.reference = try LayerWeights(reference)
-    var names: [Int: (name: String, rows: Int)] = [:]
-    for tensor in reference.tensors where tensor.kind == .matrix {
-      guard let index = reference.file.tensorIndex(named: tensor.name) else { continue }
-      names[index] = (tensor.name, tensor.shape[0])
+  init(_ reference: Model, _ outputs: ReferenceOutputs, cases: [PreparedCase]) {
+    self.outputs = outputs
+    self.cases = cases
+    var inputs: [Int: String] = [:]
+    for name in outputs.layers.places.inputs.keys {
+      if let index = reference.file.tensorIndex(named: name) { inputs[index] = name }
     }
-    self.names = names
+    self.inputs = inputs
   }
 
   func observe(_ site: LinearSite, _ input: Rows) {
-    guard failure == nil, let layer = names[site.tensor] else { return }
-    let step = max(1, min(Compute.maximumBlockRows, Self.maximumValues / layer.rows))
-    for first in stride(from: 0, to: input.count, by: step) {
-      do throws(ModelError) {
-        try compare(layer.name, layer.rows, input[first..<min(input.count, first + step)])
-      } catch {
-        failure = error
-        return
-      }
-    }
+    guard let name = inputs[site.tensor] else { return }
+    let capacity = outputs.layers.places.rowCount
+    samples[name, default: RowSample(capacity: capacity, columns: input.columns)].add(input)
   }
 
-  private func compare(_ name: String, _ rows: Int, _ input: Rows) throws(ModelError) {
-    var values = [Float](repeating: 0, count: input.count * rows)
-    try values.withUnsafeMutableBufferPointer { values throws(ModelError) in
-      let expected = Rows(values.baseAddress!, count: input.count, columns: rows)
-      let bias = try reference.multiply(name, input, into: expected)
-      for output in outputs { try output.add(name, input, expected: expected, bias: bias) }
-    }
+  func finishLayer() throws {
+    for (name, sample) in samples { try outputs.layers.put(input: name, sample.rows) }
+    samples = [:]
   }
-
-  func finishLayer() throws { if let failure { throw failure } }
 
   func see(pictureEmbeddings: Rows, ofCase index: Int) throws {
-    try spool.append(pictureEmbeddings)
+    try outputs.said.append(pictureEmbeddings)
   }
 
   func see(wordLogits: Rows, ofCase index: Int) throws {
+    let item = cases[index]
     // The words before a picture are always the same.
-    if !isDrawing[index] { try spool.append(wordLogits) }
+    guard item.bits == nil else { return }
+    if index != reading.index { reading = (index, 0) }
+    for row in 0..<wordLogits.count {
+      let top = TopLogits(
+        UnsafeBufferPointer(wordLogits[row..<row + 1].values),
+        keeping: outputs.keptTokenCount, given: item.word(reading.wordCount))
+      try top.append(to: outputs.said)
+      reading.wordCount += 1
+    }
   }
 
-  func see(bitLogits: Rows, scale: Int, ofCase index: Int) throws { try spool.append(bitLogits) }
+  func see(bitLogits: Rows, scale: Int, ofCase index: Int) throws {
+    try outputs.said.append(bitLogits)
+  }
+}
+
+extension PreparedCase {
+  /// A token of the answer.
+  func word(_ index: Int) -> Int { Int(ids[answerStart + index]) }
 }

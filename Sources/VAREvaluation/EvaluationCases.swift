@@ -21,6 +21,11 @@ package struct EvaluationSet: Sendable {
   package let generations: [DrawingCase]
   package let edits: [DrawingCase]
 
+  /// The right answers, by the questions' ids.
+  package var answers: [String: String] {
+    Dictionary(questions.map { ($0.id, $0.answer) }, uniquingKeysWith: { first, _ in first })
+  }
+
   /// The path of a file of the set.
   package func path(_ name: String) -> String { "\(directory)/\(name)" }
 }

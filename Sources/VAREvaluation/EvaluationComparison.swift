@@ -33,13 +33,14 @@ package struct EvaluationComparison: Sendable, Equatable {
   ///
   /// Parts and cases that only one of them has are left out. The reference may name its guidance
   /// (`generation_cfg1_cases`); `guidance` says which to take, for example `cfg1`.
+  ///
+  /// - Parameter answers: the right ones, by the questions' ids.
   package init(
-    _ report: EvaluationReport, reference: JSONValue, set: EvaluationSet, guidance: String = "cfg1"
+    _ report: EvaluationReport, reference: JSONValue, answers expected: [String: String],
+    guidance: String = "cfg1"
   ) {
     var parts: [Part] = []
     if let answers = reference["vqa_answers"] {
-      let expected = Dictionary(
-        set.questions.map { ($0.id, $0.answer) }, uniquingKeysWith: { first, _ in first })
       var part = Part(name: "vqa")
       part.sameAnswers = 0
       for answer in report.answers {
@@ -64,31 +65,6 @@ package struct EvaluationComparison: Sendable, Equatable {
       parts.append(part)
     }
     self.parts = parts.filter { $0.caseCount > 0 }
-  }
-
-  /// Pairs two reports. Parts and cases that only one of them has are left out.
-  package init(_ report: EvaluationReport, reference: EvaluationReport) {
-    var answered = Part(name: "vqa")
-    answered.sameAnswers = 0
-    let expected = Dictionary(
-      reference.answers.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
-    for answer in report.answers {
-      guard let other = expected[answer.id] else { continue }
-      answered.add(isThisRight: answer.isExact, isReferenceRight: other.isExact)
-      if other.text.utf8.elementsEqual(answer.text.utf8) { answered.sameAnswers? += 1 }
-    }
-    let drawn = EvaluationReport.Task.allCases.map { task in
-      var part = Part(name: task.rawValue)
-      let expected = Dictionary(
-        (reference.drawings[task] ?? []).map { ($0.id, $0.verdict.isExact) },
-        uniquingKeysWith: { first, _ in first })
-      for drawing in report.drawings[task] ?? [] {
-        guard let isRight = expected[drawing.id] else { continue }
-        part.add(isThisRight: drawing.verdict.isExact, isReferenceRight: isRight)
-      }
-      return part
-    }
-    parts = ([answered] + drawn).filter { $0.caseCount > 0 }
   }
 
   /// An object with one member for each part.

@@ -15,4 +15,7 @@ package struct ForcedCase: Sendable {
     self.answer = answer
     self.picture = picture
   }
+
+  /// Tokens of the answer, and the one that ends it.
+  package func wordCount(_ model: Model) -> Int { model.tokenizer.encode(answer).count + 1 }
 }

@@ -130,6 +130,11 @@ extension ForcedRun {
     return sources.layerPlan(residency, withHead: withHead, budgetBytes: 2 * least)
   }
 
+  /// The plans of all passes of a run that takes rows through vision tower, language model with its head, generator.
+  package static func layerPlans(_ model: Model, _ residency: WeightResidency) -> [WeightPlan] {
+    [visionPlan(model, residency), weightPlan(model, residency, withHead: true)]
+  }
+
   /// The same of the vision tower.
   static func visionPlan(_ model: Model, _ residency: WeightResidency) -> WeightPlan {
     let budgetBytes = residency == .stream ? weightPlan(model, residency).residentBytes : nil

@@ -28,6 +28,11 @@ package struct ForcedSchedule {
     (scales.finalGrid.width * stride, scales.finalGrid.height * stride)
   }
 
+  /// Bits of each scale.
+  package func bitCounts(_ configuration: VARGPTConfiguration) -> [Int] {
+    scales.scales.map { $0.tokenCount * configuration.generator.codebookDim }
+  }
+
   /// Tokens of a picture.
   var tokenCount: Int { scales.scales.reduce(0) { $0 + $1.tokenCount } }
 }

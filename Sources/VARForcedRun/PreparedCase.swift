@@ -13,9 +13,11 @@ package struct PreparedCase {
   /// Bits of each scale of the picture of the answer; nil where there is none.
   package let bits: [[UInt8]]?
 
-  /// - Parameter model: its tokenizer, preprocessing and picture tokenizer make the case; other models of the same
-  ///   weights can take it too.
-  package init(_ item: ForcedCase, _ model: Model) throws {
+  /// - Parameters:
+  ///   - model: its tokenizer, preprocessing and picture tokenizer make the case; other models of the same weights can
+  ///     take it too.
+  ///   - bits: what the picture tokenizer made of the picture of the answer, where that is known.
+  package init(_ item: ForcedCase, _ model: Model, bits: [[UInt8]]? = nil) throws {
     let turn = try model.prepare(item.request, isFirstTurn: true)
     let prompt = try PromptBuilder(model: model).expand(turn.ids, pictures: turn.pictureTokens)
     let tokens = model.configuration.specialTokens
@@ -30,7 +32,7 @@ package struct PreparedCase {
       try turn.preprocessing.patches(
         of: $0.decoded(target: target, byteCount: turn.pictureByteCount))
     }
-    bits = try item.picture.map { try Self.bits($0, model) }
+    self.bits = try item.picture.map { try bits ?? Self.bits($0, model) }
   }
 
   /// The bits that the picture tokenizer makes of a picture.
@@ -48,14 +50,17 @@ package struct PreparedCase {
   }
 
   /// Prepares cases one by one, until the options say that the run is cancelled.
+  ///
+  /// - Parameter bits: of the pictures of all cases, where they are known.
   package static func prepare(
-    _ cases: [ForcedCase], _ model: Model, _ options: ForcedRun.Options
+    _ cases: [ForcedCase], _ model: Model, _ options: ForcedRun.Options,
+    bits: [[[UInt8]]?]? = nil
   ) throws -> [PreparedCase] {
     try ForcedRun.require(model, for: cases)
     return try cases.enumerated().map { index, item in
       if options.isCancelled() { throw ModelError.cancelled }
       options.progress("case \(index + 1) of \(cases.count)", 0, 1)
-      return try PreparedCase(item, model)
+      return try PreparedCase(item, model, bits: bits?[index])
     }
   }
 

@@ -48,8 +48,8 @@ import Testing
     (
       "VARAccuracy",
       [
-        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VARVision", "VARModels", "VARLite",
-        "VAREvaluation", "VARForcedRun",
+        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARVision", "VARModels",
+        "VARLite", "VAREvaluation", "VARForcedRun",
       ]
     ),
     (

@@ -52,7 +52,7 @@ import VARVision
 
   @Test func casesPairUpWithTheReference() throws {
     let comparison = EvaluationComparison(
-      try Self.report(), reference: try Self.results(), set: SceneJudgeTests.set)
+      try Self.report(), reference: try Self.results(), answers: SceneJudgeTests.set.answers)
     #expect(comparison.parts.map(\.name) == ["vqa", "generation"])
     let answers = comparison.parts[0]
     #expect(answers.sameAnswers == answers.caseCount)

@@ -88,6 +88,71 @@ import VARTestSupport
     }
   }
 
+  /// What a reference said serves the models after it, which are told apart as they were by the first run.
+  @Test func whatTheReferenceSaidServesOtherModels() throws {
+    let folder = TemporaryDirectory()
+    let exact = try convert("f32", in: folder)
+    let (fine, coarse) = (try convert("int8", in: folder), try convert("int4", in: folder))
+    let outputs = folder.file("reference.outputs")
+    func run(_ model: String, _ flags: [String]) throws -> ProgramRunner.Result {
+      try Programs.varlite(
+        ["accuracy", exact, model, "--limit", "2", "--pictures", "1", "--json", "--quiet"] + flags)
+    }
+    let kept = ["--reference-outputs", outputs]
+    let first = try run(fine, kept)
+    expectDone(first)
+    let bytes = try Fixtures.readFile(outputs)
+    let alone = try JSONValue(parsing: run(coarse, []).output)
+    // The reference's weights are not read again.
+    let weights = try Fixtures.readFile(exact)
+    let middle = weights.count / 2
+    folder.write(
+      "f32.vq4",
+      weights[..<middle] + weights[middle..<middle + 4096].map { ~$0 }
+        + weights[(middle + 4096)...])
+    expectFailure(try run(coarse, []), Programs.Status.badInput)
+    let second = try run(coarse, kept)
+    expectDone(second)
+    #expect(try Fixtures.readFile(outputs) == bytes)
+    #expect(try JSONValue(parsing: second.output) == alone)
+    folder.write("f32.vq4", weights)
+
+    // More pictures are added; other cases are others.
+    expectDone(
+      try Programs.varlite(
+        ["accuracy", exact, coarse, "--limit", "2", "--pictures", "2", "--quiet"] + kept))
+    #expect(try Fixtures.readFile(outputs).count > bytes.count)
+    let other = try Programs.varlite(["accuracy", exact, coarse, "--limit", "1"] + kept)
+    #expect(
+      other.status == Programs.Status.noResources && other.errorText.contains("of other cases"))
+    for (name, content) in [
+      ("cut", Array(bytes.dropLast())), ("empty", []), ("changed", bytes.map { $0 ^ 1 }),
+      ("flipped", bytes[..<5000] + [bytes[5000] ^ 4] + bytes[5001...]),
+    ] {
+      folder.write("damaged", content)
+      let damaged = try run(coarse, ["--reference-outputs", folder.file("damaged")])
+      #expect(damaged.status == Programs.Status.noResources, "\(name)")
+      #expect(damaged.errorText.contains("is damaged"), "\(name) \(damaged.errorText)")
+      #expect(try Fixtures.readFile(folder.file("damaged")) == content, "\(name)")
+    }
+    let answerless = try run(coarse, kept + ["--no-answers"])
+    expectDone(answerless)
+    let outcomes = try JSONValue(parsing: answerless.output)["models"]?.arrayValue?[0]["outcomes"]
+    #expect(outcomes == .object(JSONObject()))
+  }
+
+  @Test func whatTakesMoreMemoryThanGrantedIsRefused() throws {
+    let folder = TemporaryDirectory()
+    let exact = try convert("f32", in: folder)
+    let run = ["accuracy", exact, exact, "--limit", "1", "--quiet", "--no-answers"]
+    let refused = try Programs.varlite(run + ["--ram", "40M"])
+    #expect(refused.status == Programs.Status.noResources)
+    let words = refused.errorText.split(whereSeparator: \.isWhitespace).map(String.init)
+    let place = try #require(words.firstIndex(of: "--ram"), "\(refused.errorText)")
+    // What it asks for is enough.
+    expectDone(try Programs.varlite(run + ["--ram", words[place + 1]]))
+  }
+
   @Test func theReportIsOnePageThatLoadsNothing() throws {
     let folder = TemporaryDirectory()
     let (exact, coarse) = (try convert("f32", in: folder), try convert("int4", in: folder))
@@ -123,6 +188,8 @@ import VARTestSupport
       ([tiny, folder.file("none")], Programs.Status.badInput, "none"),
       ([tiny, tiny, "--draw"], Programs.Status.usage, "--cases"),
       ([tiny, tiny, "--limit", "0"], Programs.Status.usage, "--limit"),
+      ([tiny, tiny, "--reference-outputs", tiny], Programs.Status.noResources, "is damaged"),
+      ([tiny, tiny, "--reference-outputs", "-"], Programs.Status.usage, "names a file"),
       ([tiny, tiny, "--pictures", "-1"], Programs.Status.usage, "--pictures"),
       ([tiny, tiny, "--max-kl", "nan"], Programs.Status.usage, "--max-kl"),
       ([tiny, tiny, "--min-bits", "101"], Programs.Status.usage, "--min-bits"),

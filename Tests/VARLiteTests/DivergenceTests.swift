@@ -1,5 +1,4 @@
 import Testing
-
 import VARAccuracy
 
 /// Figures of divergences, by hand.
@@ -70,5 +69,59 @@ import VARAccuracy
     #expect(abs(divergence.probabilityChange.mean + 0.25) < 1e-6)
     #expect(divergence.sameTopCount == 0)
     #expect(abs(divergence.perplexity - 4) < 1e-4)
+  }
+
+  /// Tokens that the reference does not keep are one: what they differ by among themselves is not seen.
+  @Test func whatIsLeftOutCountsAsOneToken() {
+    let reference: [Float] = [2, 0, 1, 0.5, -1]
+    let own: [Float] = [1.5, 0.25, 1, 0, 0.5]
+    func divergence(keeping count: Int) -> Divergence {
+      var divergence = Divergence()
+      divergence.beginCase()
+      reference.withUnsafeBufferPointer { reference in
+        let top = TopLogits(reference, keeping: count, given: 4)
+        own.withUnsafeBufferPointer { divergence.add(reference: top, $0, given: 4) }
+      }
+      return divergence
+    }
+    func probabilities(_ logits: [Float], _ order: [Int], _ kept: Int) -> [Double] {
+      // e^-1 ... e^2 without a library: e to the quarter, times itself.
+      let quarter = 1.2840254166877414
+      func power(_ exponent: Float) -> Double {
+        (0..<Int(abs(exponent) * 4)).reduce(1.0) { value, _ in
+          exponent < 0 ? value / quarter : value * quarter
+        }
+      }
+      let sum = logits.reduce(0) { $0 + power($1) }
+      let sorted = order.map { power(logits[$0]) / sum }
+      return Array(sorted[..<kept]) + [sorted[kept...].reduce(0, +)]
+    }
+    let order = [0, 2, 3, 1, 4]
+    var found: [Double] = []
+    for count in 1...5 {
+      let mean = divergence(keeping: count).kl.mean
+      let (p, q) = (
+        probabilities(reference, order, min(count, 4)), probabilities(own, order, min(count, 4))
+      )
+      let expected = zip(p, q).reduce(0) { $0 + $1.0 * Self.logarithm($1.0 / $1.1) }
+      #expect(abs(mean - expected) < 1e-6, "\(count) \(mean) \(expected)")
+      found.append(mean)
+      // The token of the case may be one that is left out.
+      #expect(
+        divergence(keeping: count).logProbability.mean
+          == divergence(keeping: 5).logProbability.mean)
+    }
+    // With more tokens the bound only rises.
+    #expect(zip(found, found.dropFirst()).allSatisfy { $0 <= $1 + 1e-7 }, "\(found)")
+  }
+
+  /// `ln x` by its series, for tests that must not lean on what they test.
+  private static func logarithm(_ x: Double) -> Double {
+    let y = (x - 1) / (x + 1)
+    return (0..<200).reduce(0.0) { sum, n in
+      var power = y
+      for _ in 0..<n { power *= y * y }
+      return sum + 2 * power / Double(2 * n + 1)
+    }
   }
 }

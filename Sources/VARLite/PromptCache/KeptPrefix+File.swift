@@ -2,14 +2,11 @@ import VARModels
 import VQ4Format
 
 extension KeptPrefix {
-  /// Raised with every change after which a prompt's keys and values are other bits, or lie in another order.
-  package static let numericsVersion = 1
-
   /// Tells apart what prefixes hold: of which model, in which type, of which tokens.
   private func key(model: String) -> VQ4Hash {
     let (language, states) = (cache.layout, hasHiddenStates ? 1 : 0)
     var hash = PromptHash()
-    hash.add([Self.numericsVersion, language.capacity, byteCount, states])
+    hash.add([Model.numericsVersion, language.capacity, byteCount, states])
     hash.add(Array(model.utf8))
     hash.add(Array(kvType.rawValue.utf8))
     hash.add([tokens.hash.high, tokens.hash.low])

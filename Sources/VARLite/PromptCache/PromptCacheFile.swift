@@ -13,7 +13,7 @@ import VQ4Format
 /// Hashes are XXH3-128, low half first. A file is read for one prefix, whose hash and size are known beforehand:
 /// nothing in it decides what is read where.
 package enum PromptCacheFile {
-  private static let mark = Array("VARPRFX1".utf8)
+  package static let mark = FileMark("VARPRFX1")
   private static let pieceByteCount = 1 << 20
 
   /// Fills `content` with what the file keeps under a key. Where that fails, nothing that is there may be used.
@@ -30,10 +30,10 @@ package enum PromptCacheFile {
     do throws(SystemError) {
       let file = try OpenFile(path, .reading)
       let header = try file.bytes(at: 0, count: Header.byteCount)
-      guard Array(header.prefix(mark.count)) == mark else { throw SystemError(.examine, 0) }
+      guard header.starts(with: mark.bytes) else { throw SystemError(.examine, 0) }
       try file.read(into: content, at: Header.byteCount)
       let expected = Header(key: key, content: UnsafeRawBufferPointer(content))
-      guard header == expected.bytes(mark),
+      guard header == expected.bytes(mark.bytes),
         try file.status().byteCount == Header.byteCount + content.count
       else { throw SystemError(.examine, 0) }
     } catch {
@@ -48,10 +48,10 @@ package enum PromptCacheFile {
   package static func write(
     _ content: UnsafeRawBufferPointer, key: VQ4Hash, to path: String
   ) throws(VARLiteError) {
-    guard isReplaceable(path) else {
+    guard mark.canReplace(path) else {
       throw VARLiteError(.file, "\(path): is there and is no prompt cache; name another file")
     }
-    let header = Header(key: key, content: content).bytes(mark)
+    let header = Header(key: key, content: content).bytes(mark.bytes)
     let pieces = FileContent(byteCount: header.count + content.count) {
       writer throws(SystemError) in
       try writer(header)
@@ -65,18 +65,6 @@ package enum PromptCacheFile {
       if case .rename(let partial?) = error.attempt { FileTree.remove(partial) }
       throw VARLiteError(.file, "\(path): the prompt cache \(error.description)")
     }
-  }
-
-  /// Whether nothing stands there, or a prompt cache, be it of another version, damaged in a place, or the zeros that a
-  /// loss of power leaves.
-  package static func isReplaceable(_ path: String) -> Bool {
-    guard let kind = FileStatus(path)?.kind else { return true }
-    guard kind == .regular,
-      let start = try? OpenFile(path, .reading).bytes(at: 0, count: mark.count)
-    else { return false }
-    let wrongCount = zip(start, mark).count { $0 != $1 }
-    let isCut = start.count < mark.count
-    return wrongCount <= (isCut ? 0 : 1) || start.allSatisfy { $0 == 0 }
   }
 
   private struct Header {

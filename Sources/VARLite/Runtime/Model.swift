@@ -11,6 +11,9 @@ import VQ4Format
 /// after the other; whatever changes belongs to a request. Results depend on the file, the request and its seed alone,
 /// not on threads, instruction set, layout or residency.
 public final class Model: Sendable {
+  /// Raised with every change after which the same file says other bits, or keeps keys and values in another order.
+  package static let numericsVersion = 1
+
   /// How requests of the model run, where they do not say it themselves.
   public struct Options: Sendable, Equatable {
     /// Type of cached keys and values, which changes results a little; nil takes the file's: int8 where the language
@@ -153,7 +156,7 @@ public final class Model: Sendable {
   var retainedBytes: Int { sources.retainedBytes + prefixes.byteCount }
 
   /// Gives back what no request needs now.
-  func releaseUnused() {
+  package func releaseUnused() {
     sources.releaseUnused()
     prefixes.shrink(to: 0)
   }

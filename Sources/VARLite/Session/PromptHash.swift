@@ -18,6 +18,7 @@ struct PromptHash {
   /// Adds a picture by the values of its patches.
   ///
   /// - Returns: hash of the values alone.
+  @discardableResult
   mutating func add(_ picture: ImagePatches) -> VQ4Hash {
     let values = add(picture.values)
     let words = [

@@ -44,6 +44,15 @@ struct AccuracyCommand: ParsableCommand {
   @Flag(help: "Have all models draw the pictures of --cases freely, and judge these too.")
   var draw = false
 
+  @Flag(help: "Do not have the models answer the questions by themselves.")
+  var noAnswers = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Keep what the reference says in this file, or take it from there: the reference is not run "
+        + "again.", valueName: "file"), completion: .file())
+  var referenceOutputs: String?
+
   @Option(
     name: [.short, .long],
     help: ArgumentHelp(
@@ -62,6 +71,13 @@ struct AccuracyCommand: ParsableCommand {
   @OptionGroup var processor: ProcessorOptions
 
   @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Memory that varlite may take, with K, M or G; what does not fit is streamed or refused.",
+      valueName: "bytes"))
+  var ram: ByteCount?
+
+  @Option(
     help: ArgumentHelp(
       "Type of cached keys and values of the models; default: as each runs.",
       valueName: "int8|f16|f32"))
@@ -77,6 +93,10 @@ struct AccuracyCommand: ParsableCommand {
     guard !models.isEmpty else { throw ValidationError("name a model to measure") }
     if let limit, limit < 1 { throw ValidationError("--limit is 1 or more, not \(limit)") }
     if draw, cases == nil { throw ValidationError("--draw needs --cases") }
+    if draw, noAnswers { throw ValidationError("--draw and --no-answers exclude each other") }
+    if let referenceOutputs, FileOutput.isStandardOutput(referenceOutputs) {
+      throw ValidationError("--reference-outputs names a file")
+    }
     if let output, FileOutput.isStandardOutput(output) {
       throw ValidationError("the table goes to standard output; name a file for the page")
     }
@@ -88,10 +108,15 @@ struct AccuracyCommand: ParsableCommand {
   func run() throws {
     for path in [reference] + models { try ModelFile.check(path) }
     if let output { try FileOutput.check(output, sparing: [reference] + models) }
+    if let referenceOutputs, FileStatus(referenceOutputs) == nil {
+      try FileOutput.check(
+        referenceOutputs, sparing: [reference] + models + (output.map { [$0] } ?? []))
+    }
     let cases = try self.cases.map { AccuracyCases.set(try EvaluationSet(directory: $0)) }
     let runtime = try Runtime(
       options: Runtime.Options(
-        threadCount: processor.threads, instructionSet: processor.instructionSet))
+        threadCount: processor.threads, instructionSet: processor.instructionSet,
+        memoryBudgetBytes: ram?.bytes))
     let reference = try runtime.open(self.reference)
     let models = try self.models.map { try runtime.open($0, options: .init(kvType: kv)) }
     let progress = ProgressLine(detail: quiet ? .none : .steps, printsText: false)
@@ -100,6 +125,8 @@ struct AccuracyCommand: ParsableCommand {
     ) { progress.percent($0, done: $1, total: $2) }
     options.limit = limit ?? .max
     options.judgesDrawings = draw
+    options.asksForAnswers = !noAnswers
+    options.referenceFile = referenceOutputs
     options.pictureCount = pictures ?? (output == nil ? 0 : 4)
     let run = try AccuracyRun(models, against: reference, cases: cases ?? .shipped, options)
     let results = try run.run()

@@ -18,7 +18,7 @@ struct PromptCacheOption: ParsableArguments {
   ///   - hasManyRequests: whether the program itself needs it again.
   ///   - isQuiet: whether nothing is said of a file that is left alone.
   func settings(hasManyRequests: Bool = false, isQuiet: Bool) -> Model.PromptCache {
-    if let promptCache, !isQuiet, !PromptCacheFile.isReplaceable(promptCache) {
+    if let promptCache, !isQuiet, !PromptCacheFile.mark.canReplace(promptCache) {
       Console.error("\(promptCache): is no prompt cache and is left as it is")
     }
     return Model.PromptCache(

@@ -186,35 +186,49 @@ package final class ModelWeights {
     of tensor: Int, body: (_ rows: Range<Int>, _ layer: Linear) -> Void
   ) throws(ModelError) {
     let slabs = blocks?.slabRows(ofTensor: tensor) ?? []
-    let wholeRows = 0..<directory.description(ofTensor: tensor).rows
-    for index in 0..<max(1, slabs.count) {
-      let part =
-        slabs.isEmpty
-        ? .group(directory.group(ofTensor: tensor)) : WeightPart.slab(tensor: tensor, index: index)
-      try with(part) { () throws(ModelError) in
-        let rows = slabs.isEmpty ? wholeRows : slabs[index]
-        var matrix = Self.matrix(tensor, in: source, slab: slabs.isEmpty ? nil : index)
-        matrix.rows = Int32(rows.count)
-        // The slabs of a layer have one input, which is seen with the first of them.
-        body(rows, Linear(matrix: matrix, site: index == 0 ? LinearSite(tensor: tensor) : nil))
+    guard !slabs.isEmpty else {
+      return try with(.group(directory.group(ofTensor: tensor))) { () throws(ModelError) in
+        let rows = directory.description(ofTensor: tensor).rows
+        body(0..<rows, Linear(matrix: matrix(tensor), site: LinearSite(tensor: tensor)))
+      }
+    }
+    for index in slabs.indices {
+      try with(WeightPart.slab(tensor: tensor, index: index)) { () throws(ModelError) in
+        body(slabs[index], slab(index, of: tensor, rows: slabs[index]))
       }
     }
   }
 
-  /// Runs `body` for the layer of a matrix by its name, for one run of its rows after the other where it is large.
-  package func forEachPart(
-    ofLayer name: String, body: (_ rows: Range<Int>, _ layer: Linear) -> Void
-  ) throws(ModelError) {
-    let tensor = index(name)
-    if let slabs = blocks?.slabRows(ofTensor: tensor), !slabs.isEmpty {
-      return try forEachSlab(of: tensor, body: body)
+  /// Some rows of a large matrix as a layer.
+  private func slab(_ index: Int, of tensor: Int, rows: Range<Int>) -> Linear {
+    var matrix = Self.matrix(tensor, in: source, slab: index)
+    matrix.rows = Int32(rows.count)
+    // The slabs of a layer have one input, which is seen with the first of them.
+    return Linear(matrix: matrix, site: index == 0 ? LinearSite(tensor: tensor) : nil)
+  }
+
+  /// Runs `body` for each matrix of a pass, in its order; for a large one once for each run of its rows. The phase of
+  /// the pass has begun.
+  package func forEachMatrix(
+    of pass: WeightPass,
+    body: (_ name: String, _ rows: Range<Int>, _ layer: Linear) throws -> Void
+  ) throws {
+    var names: [WeightPart: [String]] = [:]
+    for (name, tensor) in specifications where tensor.kind == .matrix {
+      for part in blocks?.parts[index(name)] ?? [] { names[part, default: []].append(name) }
     }
-    let group = directory.group(ofTensor: tensor)
-    let isApart = specifications[name]?.access == .apart
-    let reference = linear(String(name.dropLast(".weight".count)))
-    try with(isApart ? .apart(group) : .group(group)) { () throws(ModelError) in
-      let layer = layer(reference)
-      body(0..<layer.rows, layer)
+    for part in pass.parts {
+      try source.acquire(part, isCancelled: isCancelled)
+      defer { source.release(part) }
+      for name in names[part, default: []].sorted() {
+        if case .slab(let tensor, let index) = part {
+          let rows = blocks?.slabRows(ofTensor: tensor)[index] ?? 0..<0
+          try body(name, rows, slab(index, of: tensor, rows: rows))
+        } else {
+          let layer = layer(linear(String(name.dropLast(".weight".count))))
+          try body(name, 0..<layer.rows, layer)
+        }
+      }
     }
   }
 

@@ -23,6 +23,7 @@ package enum FuzzSeeds {
     [
       ("vq4", try models()), ("tokenizer-tables", try tables()), ("drawing-state", drawings()),
       ("prompt-cache", [Seed("small.cache", FuzzTarget.smallPromptCache)]),
+      ("reference", [Seed("small.outputs", try FuzzTarget.smallReference())]),
       ("safetensors", safetensors()), ("checkpoint", try checkpoints()), ("zip", try archives()),
       ("pickle", try archives()), ("adapter", adapters()), ("json", documents()),
       ("tokenizer", try tokenizers()), ("recipe", try recipes()),

@@ -42,7 +42,8 @@ extension FuzzTarget {
     return (try? Fixtures.readFile(path)) ?? []
   }
 
-  private static func seal(_ bytes: inout [UInt8], _ range: Range<Int>, at place: Int) {
+  /// Puts the hash of some bytes where a file has it.
+  static func seal(_ bytes: inout [UInt8], _ range: Range<Int>, at place: Int) {
     let hash = bytes[range].withUnsafeBytes { VQ4Hash(of: $0) }
     bytes.set(hash.low, at: place, size: 8)
     bytes.set(hash.high, at: place + 8, size: 8)
