@@ -78,7 +78,8 @@ package struct FuzzTarget: Sendable {
   }
 
   package static let all = [
-    vq4, tokenizerTables, drawingState, promptCache, safetensors, checkpoint, zip, pickle, adapter,
+    vq4, canaries, tokenizerTables, drawingState, promptCache, safetensors, checkpoint, zip, pickle,
+    adapter,
     json, tokenizer, recipe, evaluation, png, jpeg, webp, pictureTexts,
   ]
 
