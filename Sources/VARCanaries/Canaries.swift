@@ -5,8 +5,9 @@ import VQ4Format
 ///
 ///     words, a picture, bits --> layer 0 --> layer 1 --> ... --> layer n --> logits
 ///                                   |           |                  |
-///                                 kept        kept               kept        of the checkpoint's weights, rounded to f16
+///                                 kept        kept               kept
 ///
+/// Kept is what the checkpoint's weights give, rounded to f16.
 /// What goes into a layer is what was kept of the one before, so that the check of each layer stands by itself. A layer
 /// that adds to its input is kept as what it adds.
 package struct Canaries: Sendable, Equatable {

@@ -11,7 +11,7 @@ package struct StoredRows: Sendable, Equatable {
   let halves: [UInt16]
 
   /// Powers of two that leave every value in the range of f32.
-  static let exponentRange: ClosedRange<Int8> = -100...112
+  static let exponentRange: ClosedRange<Int8> = -126...112
   /// The largest value of a row lies in `2^14 ..< 2^15`.
   private static let largestExponent = 14
 

@@ -115,7 +115,7 @@ import VQ4Format
         "varlite: \(model): the tensor does not belong to the model that the canaries were taken "
           + "from: \(names.joined(separator: ", ")); copy or convert the model again"
       ])
-    let report = try result.json()
+    let report = try JSONValue(parsing: result.text)
     #expect(report["verdict"]?.stringValue == "other tensors")
     #expect(report["other_tensors"] == .array(names.map { .string($0) }))
     let differing = (report["layers"]?.arrayValue ?? []).filter {

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Breaks a kernel of the built `varlite` on purpose and demands that `varlite check` names the kernels, and nothing else.
+# Breaks a kernel of the built `varlite` on purpose; `varlite check` must name the kernels, and nothing else.
 #
 # Usage: Tests/c/wrong_kernels.sh [PATTERN]...
 #
-# Each PATTERN (grep -E) takes the first mutant of mutants.txt that it matches and that this machine can run; without one,
-# some that a small model meets. Needs `swift build -c release` before, clang and swiftc; the working tree stays as it is.
-# Exit status 1 where a broken program finds nothing, or blames the file.
+# Each PATTERN (grep -E) takes the first mutant of mutants.txt that it matches; without one, some that a small model
+# meets. Skips instruction sets that this machine cannot run. Needs `swift build -c release` before, clang and swiftc;
+# the working tree stays as it is. Exit status 1 where a broken program finds nothing, or blames the file.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$root/.build/release
@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 [ $# -gt 0 ] || set -- '^avx2[|]matmul_quantized_avx2.c' '^avxvnni[|]matmul' \
   '^avx512vnni[|]matmul' '^avx2[|]attention_lanes' '^avx2[|]norms' '^neon[|]matmul' '^i8mm[|]'
 
-"$build/varconvert" "$root/Tests/Fixtures/tiny" -o "$work/m.vq4" --precision int8 --canaries --quiet
+"$build/varconvert" "$root/Tests/Fixtures/tiny" -o "$work/m.vq4" --precision int8 --canaries --quiet >"$work/log"
 "$build/varlite" check "$work/m.vq4" --quiet
 
 # One line each: isa|file|check|old|new.
@@ -47,6 +47,7 @@ END
     sed -i "s|^.*/CVARKernels.build/$name.o\$|$work/objects/$name.o|" "$work/list.objects"
   done
   swiftc -emit-executable -o "$work/varlite" "@$work/list.objects" -L"$build" \
+    -Xlinker --defsym=main=VARLiteCLI_main \
     $(pkg-config --libs libzstd libxxhash libpng libjpeg libwebp zlib libedit) >"$work/log" 2>&1 || {
     cat "$work/log"
     return 1

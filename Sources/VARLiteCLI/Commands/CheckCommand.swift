@@ -41,15 +41,14 @@ struct CheckCommand: ParsableCommand {
     let progress = ProgressLine(isQuiet: model.quiet, printsText: false)
     defer { progress.close() }
     let opened = try openModel(path)
+    // What does not fit is refused before the file is read.
+    let check = try Canaries(in: opened.file).map { try planned(opened, $0, progress) }
     try opened.file.verify(
       isCancelled: { Interruption.shouldStop },
       progress: { progress.percent("verifying", done: $0, total: $1) })
-    guard let canaries = try Canaries(in: opened.file) else {
-      progress.close()
-      return tellThatNoneAreHeld(opened)
-    }
-    let report = try check(opened, canaries, progress)
+    let report = try check?.run()
     progress.close()
+    guard let report else { return tellThatNoneAreHeld(opened) }
     if json {
       Console.output(JSONValue.object(JSONObject(facts(opened) + report.members)))
     } else if !model.quiet {
@@ -90,9 +89,9 @@ struct CheckCommand: ParsableCommand {
         + "--canaries makes a file that has some")
   }
 
-  private func check(
+  private func planned(
     _ model: Model, _ canaries: Canaries, _ progress: ProgressLine
-  ) throws -> CanaryReport {
+  ) throws -> CanaryCheck {
     let check = try CanaryCheck(
       model, canaries,
       ForcedRun.Options(
@@ -106,7 +105,7 @@ struct CheckCommand: ParsableCommand {
         "the check takes \(memory) bytes of memory, \(ram.bytes) are granted; give --ram "
           + "\((memory + (1 << 20) - 1) >> 20)M", remedies: [])
     }
-    return try check.run()
+    return check
   }
 }
 
@@ -118,7 +117,7 @@ extension CanaryReport {
       + layers.map { layer in
         [
           layer.name, Self.percent(layer.difference.error), Self.percent(layer.errorAsMade),
-          Self.number(layer.difference.cosine, 1e6), layer.state == .asMade ? "equal" : "differ",
+          Self.fixed(layer.difference.cosine, 6), layer.state == .asMade ? "equal" : "differ",
         ]
       }
     var lines = TextTable.lines(rows)
@@ -144,14 +143,14 @@ extension CanaryReport {
     let wrong = names(.wrongKernels)
     if !wrong.isEmpty {
       faults.append(
-        "the \(instructionSet.rawValue) kernels are wrong on this machine: plain ones give the stored "
-          + "bits of \(Self.list(wrong)); use --isa scalar, and report it")
+        "the \(instructionSet.rawValue) kernels are wrong on this machine: plain ones give the "
+          + "stored bits of \(Self.list(wrong)); use --isa scalar, and report it")
     }
     let other = names(.otherBits)
     if !other.isEmpty, otherTensors.isEmpty {
       faults.append(
-        "the weights are those that the canaries were taken from, but all kernels give other bits of "
-          + "\(Self.list(other)): this program computes otherwise than \(converter); convert again, "
+        "the weights are those that the canaries were taken from, but all kernels give other bits "
+          + "of \(Self.list(other)): this program computes otherwise than \(converter); convert again, "
           + "or use that version")
     }
     return faults
@@ -165,9 +164,17 @@ extension CanaryReport {
     return names.prefix(nameLimit).joined(separator: ", ") + (rest > 0 ? " and \(rest) more" : "")
   }
 
-  private static func percent(_ share: Double) -> String { number(100 * share, 1e4) + " %" }
+  private static func percent(_ share: Double) -> String { fixed(100 * share, 3) + " %" }
 
-  private static func number(_ value: Double, _ unit: Double) -> String {
-    value.isFinite ? "\((value * unit).rounded() / unit)" : "-"
+  /// A figure of so many digits behind the point; a dash for what is none.
+  private static func fixed(_ value: Double, _ digits: Int) -> String {
+    var unit = 1
+    for _ in 0..<digits { unit *= 10 }
+    guard value.magnitude < 1e9 else { return "-" }
+    let (whole, rest) = Int((value.magnitude * Double(unit)).rounded())
+      .quotientAndRemainder(dividingBy: unit)
+    let text = "\(rest)"
+    let zeros = String(repeating: "0", count: digits - text.count)
+    return (value < 0 ? "-" : "") + "\(whole).\(zeros)\(text)"
   }
 }
