@@ -150,8 +150,8 @@ extension CanaryReport {
     if !other.isEmpty, otherTensors.isEmpty {
       faults.append(
         "the weights are those that the canaries were taken from, but all kernels give other bits "
-          + "of \(Self.list(other)): this program computes otherwise than \(converter); convert again, "
-          + "or use that version")
+          + "of \(Self.list(other)): this program computes otherwise than \(converter); convert "
+          + "again, or use that version")
     }
     return faults
   }
