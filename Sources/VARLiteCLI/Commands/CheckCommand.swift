@@ -102,8 +102,8 @@ struct CheckCommand: ParsableCommand {
     if let ram, ram.bytes < memory {
       throw VARLiteError(
         .memory,
-        "the check takes \(memory) bytes of memory, \(ram.bytes) are granted; give --ram "
-          + "\((memory + (1 << 20) - 1) >> 20)M", remedies: [])
+        "the check takes \(memory) bytes of memory, \(ram.bytes) are granted",
+        remedies: [Remedy(.largerBudget, memory + (1 << 20) - 1)])
     }
     return check
   }
