@@ -5,14 +5,15 @@
 #
 # Each PATTERN (grep -E) takes the first mutant of mutants.txt that it matches; without one, some that a small model
 # meets. Skips instruction sets that this machine cannot run. Needs `swift build -c release` before, clang and swiftc;
-# the working tree stays as it is. Exit status 1 where a broken program finds nothing, or blames the file.
+# the working tree stays as it is. Exit status 1 where a broken program finds nothing, or blames the file. A mutant that
+# breaks what no layer of the model does, as the ends of rows that are no multiples of 16, is the C checks' to find.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$root/.build/release
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-[ $# -gt 0 ] || set -- '^avx2[|]matmul_quantized_avx2.c' '^avxvnni[|]matmul' \
-  '^avx512vnni[|]matmul' '^avx2[|]attention_lanes' '^avx2[|]norms' '^neon[|]matmul' '^i8mm[|]'
+[ $# -gt 0 ] || set -- '^avx2[|]matmul_quantized_avx2.c' '^avx2[|]attention_lanes' \
+  '^avx2[|]quantized_panel.c[|]convolve' '^avxvnni[|]matmul' '^avx512vnni[|]matmul' '^neon[|]matmul' '^i8mm[|]'
 
 "$build/varconvert" "$root/Tests/Fixtures/tiny" -o "$work/m.vq4" --precision int8 --canaries --quiet >"$work/log"
 "$build/varlite" check "$work/m.vq4" --quiet
