@@ -102,6 +102,13 @@ let package = Package(
         "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARModels",
         "VARQuantization", "VARConversion", "VARLite", "VARForcedRun",
       ]),
+    // Keeps what layers make of a small case, and tells a good file and good kernels by it.
+    .target(
+      name: "VARCanaries",
+      dependencies: [
+        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARVision", "VARModels",
+        "VARLite", "VARForcedRun",
+      ]),
     // Peak loops and the allocation counter of the benchmarks.
     .target(name: "CVARProbes"),
     // Measures the machine, the kernels and whole models of synthetic weights.
@@ -123,8 +130,8 @@ let package = Package(
       name: "VARLiteCLI",
       dependencies: [
         "CLineEditor", "CVARDemoModel", "VARSystem", "VARKernels", "VARJSON", "VQ4Format",
-        "VARTokenizer", "VARVision", "VARModels", "VARLite", "VAREvaluation", "VARAccuracy",
-        "VARSharedCLI",
+        "VARTokenizer", "VARVision", "VARModels", "VARLite", "VAREvaluation", "VARForcedRun",
+        "VARAccuracy", "VARCanaries", "VARSharedCLI",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -132,7 +139,7 @@ let package = Package(
       dependencies: [
         "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer", "VARModels",
         "VARCheckpoint", "VARQuantization", "VARConversion", "VARLite", "VAREvaluation",
-        "VARForcedRun", "VARCalibration", "VARSharedCLI",
+        "VARForcedRun", "VARCalibration", "VARCanaries", "VARSharedCLI",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -150,7 +157,7 @@ let package = Package(
     // Comparisons of the kernels with their references, also built for aarch64 by `run_arm.sh`.
     .target(
       name: "CVARKernelChecks", dependencies: ["CVARKernels"], path: "Tests/c",
-      exclude: ["kernels_test.c", "mutants.txt", "mutate.sh", "run_arm.sh"]),
+      exclude: ["kernels_test.c", "mutants.txt", "mutate.sh", "run_arm.sh", "wrong_kernels.sh"]),
     .testTarget(
       name: "VARSystemTests", dependencies: ["CVARSystem", "VARSystem", "VARTestSupport"]),
     .testTarget(
@@ -184,7 +191,7 @@ let package = Package(
       dependencies: [
         "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARVision", "VARModels",
         "VARCheckpoint", "VARQuantization", "VARConversion", "VARLite", "VAREvaluation",
-        "VARForcedRun", "VARAccuracy", "VARCalibration", "VARTestSupport",
+        "VARForcedRun", "VARAccuracy", "VARCalibration", "VARCanaries", "VARTestSupport",
       ]),
     .testTarget(
       name: "VAREvaluationTests",
@@ -210,7 +217,7 @@ let package = Package(
       dependencies: [
         "CZstd", "CXXHash", "CZlib", "VARJSON", "VQ4Format", "VARTokenizer", "VARVision",
         "VARModels", "VARCheckpoint", "VARQuantization", "VARLite", "VAREvaluation", "VARAccuracy",
-        "VARSystem", "VARTestSupport",
+        "VARCanaries", "VARSystem", "VARTestSupport",
       ],
       path: "Tests/fuzz/VARFuzzTargets"),
     .testTarget(name: "VARFuzzTests", dependencies: ["VARFuzzTargets", "VARTestSupport"]),

@@ -10,15 +10,18 @@ extension Conversion {
   /// however often the work was stopped and taken up again. A conversion that goes on with a stopped one and finds its
   /// own finished file is done.
   /// - Parameters:
+  ///   - canaries: gives the attachment of that name, of the file that stands under a path until it has its own name;
+  ///     called in the end, where the options ask for canaries.
   ///   - progress: called from this thread, some thousand times.
   ///   - isCancelled: asked after each chunk; true ends the conversion with `interrupted`.
   /// - Throws: besides the errors of `init`, `notEnoughDisk`, `stoppedConversion`, `otherConversion` or `journal`, and
   ///   `VQ4Error` of the output. After a stop, a full disk or a failed read, what is done stays for a later run where
   ///   the options keep progress (`stoppedShare`); after any other error nothing stays.
   package func write(
-    to path: String, progress: (ConversionProgress) -> Void = { _ in },
-    isCancelled: () -> Bool = { false }
+    to path: String, canaries: ((_ path: String) throws -> [UInt8])? = nil,
+    progress: (ConversionProgress) -> Void = { _ in }, isCancelled: () -> Bool = { false }
   ) throws -> Result {
+    precondition(options.withCanaries == (canaries != nil), "canaries are taken by the caller")
     guard let pool = ThreadPool(threadCount: memory.threadCount) else { throw noThreads }
     let inputs = inputs(of: path)
     let metadata = try Metadata(of: self)
@@ -36,7 +39,8 @@ extension Conversion {
     writer.isResumable = options.keepsProgress && !writer.isInPlace
     // A checkpoint that is larger than this process may be should not push everything else out of the memory.
     writer.dropsCache = checkpoint.byteCount > options.memoryByteCount
-    let work = ConversionWork(conversion: self, writer: writer, path: path, inputs: inputs)
+    let work = ConversionWork(
+      conversion: self, writer: writer, path: path, inputs: inputs, canaries: canaries)
     do {
       return try work.run(pool, metadata, progress, isCancelled)
     } catch {
@@ -90,6 +94,7 @@ private final class ConversionWork {
   private let writer: VQ4Writer
   private let path: String
   private let inputs: Set<FileStatus.Identity>
+  private let canaries: ((_ path: String) throws -> [UInt8])?
   private var keeper: JournalKeeper?
 
   private var options: ConversionOptions { conversion.options }
@@ -100,8 +105,10 @@ private final class ConversionWork {
   private var journalIdentity: FileStatus.Identity?
 
   init(
-    conversion: Conversion, writer: VQ4Writer, path: String, inputs: Set<FileStatus.Identity>
+    conversion: Conversion, writer: VQ4Writer, path: String, inputs: Set<FileStatus.Identity>,
+    canaries: ((_ path: String) throws -> [UInt8])?
   ) {
+    self.canaries = canaries
     self.conversion = conversion
     self.writer = writer
     self.path = path
@@ -131,6 +138,11 @@ private final class ConversionWork {
     let provenance = try Metadata.provenance(
       conversion.checkpoint, conversion.options.calibration, pieces: run.pieces)
     try writer.addAttachment("provenance", provenance)
+    if let canaries {
+      let bytes = try writer.withUnpublished(canaries)
+      // They hardly shrink.
+      try writer.addAttachment(Conversion.canariesName, bytes, inPlace: true)
+    }
     let result = try writer.finish()
     if keepsProgress {
       Journal.remove(journalPath, opened: journalIdentity, sparing: inputs)

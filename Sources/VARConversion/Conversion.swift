@@ -80,7 +80,19 @@ package struct Conversion: Sendable {
         "this conversion takes at least \(memory.minimumByteCount) bytes",
         remedy: .grant(bytes: memory.minimumByteCount))
     }
+    guard !options.withCanaries || canariesMemoryByteCount <= options.memoryByteCount else {
+      throw ConversionError(
+        .notEnoughMemory, "a budget of \(options.memoryByteCount) bytes",
+        "taking canaries takes \(canariesMemoryByteCount) bytes",
+        remedy: .grant(bytes: canariesMemoryByteCount))
+    }
   }
+
+  /// Bytes of canaries at most, but for models of other shapes than the released one.
+  private static let canariesByteCount = 8 << 20
+
+  /// Name of the attachment that holds canaries.
+  static let canariesName = "canaries"
 
   /// The disk that the conversion takes.
   ///
@@ -88,6 +100,7 @@ package struct Conversion: Sendable {
   package func disk(attachmentByteCount: Int? = nil) -> DiskNeeds {
     DiskNeeds(
       rows: plan.rows,
-      attachmentByteCount: attachmentByteCount ?? Metadata.estimatedByteCount(of: checkpoint))
+      attachmentByteCount: (attachmentByteCount ?? Metadata.estimatedByteCount(of: checkpoint))
+        + (options.withCanaries ? Self.canariesByteCount : 0))
   }
 }

@@ -19,6 +19,8 @@ package struct ConversionOptions: Sendable {
   /// Whether weights may be one value throughout, or zeros to the end of their file. Else they are refused, since a
   /// download that stopped leaves them so.
   package var allowsZeroWeights = false
+  /// Whether the file gets canaries: what its layers make of a small case, for `varlite check`.
+  package var withCanaries = false
   /// Whether a stop, by the caller, by the disk or by the end of the process, leaves a journal and a partial file that
   /// a later conversion can go on with.
   package var keepsProgress = false

@@ -1,7 +1,11 @@
 import ArgumentParser
+import VARCanaries
 import VARCheckpoint
 import VARConversion
+import VARForcedRun
 import VARJSON
+import VARLite
+import VARModels
 import VARSystem
 import VQ4Format
 
@@ -21,6 +25,10 @@ struct ConvertCommand: ParsableCommand {
     help: "Go on where a stopped conversion left off, if there is one; a finished file is done.")
   var resume = false
 
+  @Flag(
+    help: "Store what the layers make of a small case in full precision, for varlite check.")
+  var canaries = false
+
   func validate() throws {
     if output == "-" {
       throw ValidationError("-o - is no file; a model cannot be written to standard output")
@@ -33,6 +41,7 @@ struct ConvertCommand: ParsableCommand {
     var options = try arguments.options()
     options.keepsProgress = true
     options.resumes = resume
+    options.withCanaries = canaries
     let conversion = try arguments.conversion(options)
     if !arguments.quiet {
       printNotes(conversion)
@@ -68,8 +77,10 @@ struct ConvertCommand: ParsableCommand {
     var isFirst = true
     do {
       defer { line.finish() }
+      var take: ((_ path: String) throws -> [UInt8])?
+      if canaries { take = { try canaryBytes(conversion, $0, &line) } }
       let result = try conversion.write(
-        to: output,
+        to: output, canaries: take,
         progress: { state in
           if isFirst, state.resumedCount > 0 {
             let percent = 100 * Double(state.resumedCount) / Double(state.totalCount)
@@ -87,6 +98,25 @@ struct ConvertCommand: ParsableCommand {
     } catch {
       if let advice = advice(after: error, conversion) { throw StoppedConversion(error, advice) }
       throw error
+    }
+  }
+
+  /// Canaries of the file that stands under a path.
+  private func canaryBytes(
+    _ conversion: Conversion, _ path: String, _ line: inout ProgressLine
+  ) throws -> [UInt8] {
+    func show(_ step: String, _ done: Int, _ count: Int) {
+      line.show(step, done: done, total: count, before: 0, unit: "")
+    }
+    return try withoutActuallyEscaping(show) { progress in
+      do {
+        let options = ForcedRun.Options(
+          isCancelled: { isInterrupted.load(ordering: .relaxed) }, progress: progress)
+        return try CanarySource(conversion, path).taken(options).bytes
+      } catch let error as ModelError {
+        guard error.code == .cancelled else { throw VARLiteError(error) }
+        throw ConversionError(.interrupted, output, "stopped")
+      }
     }
   }
 

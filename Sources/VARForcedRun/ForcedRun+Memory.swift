@@ -86,10 +86,13 @@ extension ForcedRun {
   }
 
   /// Bytes of memory that a run takes besides the program's and its watcher's.
+  ///
+  /// - Parameter configuration: that of the run.
   package static func memoryByteCount(
-    _ cases: [PreparedCase], _ model: Model, rounds: Bool
+    _ cases: [PreparedCase], _ model: Model, configuration: VARGPTConfiguration? = nil,
+    rounds: Bool
   ) -> Int {
-    let configuration = model.configuration
+    let configuration = configuration ?? model.configuration
     var vision = MemoryPlan()
     _ = reserveVision(&vision, cases, configuration)
     var language = MemoryPlan()

@@ -16,6 +16,8 @@ import VARSystem
 /// Each stage is in a file of its own.
 package final class ForcedRun {
   let model: Model
+  /// The model's, but for the schedule perhaps.
+  let configuration: VARGPTConfiguration
   let cases: [PreparedCase]
   let scales: [ScaleStep]
   let weights: ModelWeights
@@ -51,14 +53,18 @@ package final class ForcedRun {
     }
   }
 
+  /// - Parameter configuration: the model's with another schedule; nil: the model's.
   package init(
-    _ model: Model, cases: [PreparedCase], _ options: Options, watcher: any ForcedRunWatcher
+    _ model: Model, cases: [PreparedCase], _ options: Options,
+    configuration: VARGPTConfiguration? = nil, watcher: any ForcedRunWatcher
   ) throws {
+    let configuration = configuration ?? model.configuration
     self.model = model
+    self.configuration = configuration
     self.cases = cases
     self.options = options
     self.watcher = watcher
-    scales = Self.scales(model.configuration)
+    scales = Self.scales(configuration)
     weights = try ModelWeights(
       source: model.sources.source(options.residency), tensors: model.tensors)
     request = WeightRequest(id: model.runtime.nextRequestID)
@@ -71,7 +77,10 @@ package final class ForcedRun {
     unseenPass = RunContext(compute: compute, isCancelled: options.isCancelled)
   }
 
-  private static func compute(_ model: Model, rounds: Bool) throws -> (Compute, Arena) {
+  /// What computes, and its memory.
+  package static func compute(
+    _ model: Model, rounds: Bool = false
+  ) throws -> (Compute, Arena) {
     var plan = MemoryPlan()
     let scratch = reserveCompute(&plan, model, rounds: rounds)
     guard let arena = Arena(plan) else { throw noMemory(plan.byteCount) }
@@ -111,14 +120,14 @@ package final class ForcedRun {
   private func show(_ step: String, _ done: Int) {
     // The patches, the merger, the embeddings and the generator's head are steps too.
     let count =
-      model.configuration.vision.depth + model.configuration.languageModel.numHiddenLayers
-      + model.configuration.generator.depth + 4
+      configuration.vision.depth + configuration.languageModel.numHiddenLayers
+      + configuration.generator.depth + 4
     options.progress(step, done, count)
   }
 
   private func stepCount(before state: ForcedRunState) -> Int {
     let (vision, language) = (
-      model.configuration.vision.depth, model.configuration.languageModel.numHiddenLayers
+      configuration.vision.depth, configuration.languageModel.numHiddenLayers
     )
     return switch state.stage {
     case .vision: 1 + state.layer

@@ -28,6 +28,17 @@ package protocol ForcedRunWatcher: LinearObserver {
   /// Rows follow that are on the rounded path, in the order in which the original ones have come.
   func beginRounded(_ kinds: TokenKinds)
 
+  /// Whether rows are to go through a block or layer; others are read and left out.
+  func enters(_ group: TensorGroup) -> Bool
+
+  /// Rows of all cases leave a layer.
+  ///
+  /// - Parameters:
+  ///   - group: whose weights made them.
+  ///   - values: of each picture, case or drawing, or of each scale of a drawing; rows of `columns` values.
+  /// - Returns: what goes on instead of them, of the same shape.
+  func leave(_ group: TensorGroup, _ values: [[Float]], columns: Int) throws -> [[Float]]
+
   /// Could keep where the run stands, before the next layer.
   func offer(_ state: () -> ForcedRunState) throws
 
@@ -56,6 +67,10 @@ extension ForcedRunWatcher {
   package var wantsBlockAgain: Bool { false }
   package func endBlock() {}
   package func beginRounded(_ kinds: TokenKinds) {}
+  package func enters(_ group: TensorGroup) -> Bool { true }
+  package func leave(
+    _ group: TensorGroup, _ values: [[Float]], columns: Int
+  ) throws -> [[Float]] { values }
   package func offer(_ state: () -> ForcedRunState) throws {}
   package func see(pictureEmbeddings: Rows, ofCase index: Int) throws {}
   package var wantsWordLogits: Bool { false }

@@ -20,7 +20,7 @@ struct GeneratorPaths {
 }
 
 extension ForcedRun {
-  private var width: Int { model.configuration.generator.embedDim }
+  private var width: Int { configuration.generator.embedDim }
 
   func paths(_ generator: ScaleTransformer, _ state: ScaleTransformerState) -> GeneratorPaths {
     let watcher = watcher
@@ -28,7 +28,7 @@ extension ForcedRun {
       generator: generator, state: state, pass: pass, begin: { watcher.begin($0) })
     guard let roundedWeights else { return GeneratorPaths(original: original, rounded: nil) }
     let rounded = ScaleTransformer(
-      model.configuration.generator, hiddenSize: model.configuration.languageModel.hiddenSize,
+      configuration.generator, hiddenSize: configuration.languageModel.hiddenSize,
       weights: roundedWeights)
     return GeneratorPaths(
       original: original,
@@ -46,7 +46,9 @@ extension ForcedRun {
 
   /// Takes all drawings through a block.
   func readBlock(_ block: Int, _ drawings: inout [Drawing], _ paths: GeneratorPaths) throws {
+    let isEntered = watcher.enters(.generatorBlock(block))
     try weights.holding(.generatorBlock(block), apart: true) {
+      guard isEntered else { return }
       for index in drawings.indices {
         drawings[index].textKeysAndValues = try readText(drawings[index], block, paths.original)
       }
@@ -58,12 +60,13 @@ extension ForcedRun {
       }
     }
     try weights.holding(.generatorBlock(block)) {
+      guard isEntered else { return }
       let before = drawings
       var passCount = 0
       repeat {
         passCount += 1
         if passCount > 1 {
-          report(part: "\(Self.name(ofBlock: block, model.configuration)), pass \(passCount)")
+          report(part: "\(Self.name(ofBlock: block, configuration)), pass \(passCount)")
         }
         for index in drawings.indices {
           drawings[index].tokens = try read(before[index], block, paths.original)
@@ -81,13 +84,14 @@ extension ForcedRun {
       }
       for index in drawings.indices { drawings[index].forgetText() }
     }
+    try leaveTokens(.generatorBlock(block), &drawings)
   }
 
   /// Keys and values of a drawing's text features, `[tokens of both branches, 2 * embedDim]`.
   private func readText(
     _ drawing: Drawing, _ block: Int, _ path: GeneratorPath
   ) throws -> [Float] {
-    let lengths = Self.textLengths(drawing.layout.textCount, model.configuration)
+    let lengths = Self.textLengths(drawing.layout.textCount, configuration)
     var values = [Float](repeating: 0, count: lengths.reduce(0, +) * 2 * width)
     path.begin(TokenKinds(lengths))
     try drawing.context.withRows(columns: width) { context in
@@ -106,7 +110,7 @@ extension ForcedRun {
   ) throws -> [[Float]] {
     let layout = drawing.layout
     let state = path.state.reading(
-      textLengths: Self.textLengths(layout.textCount, model.configuration))
+      textLengths: Self.textLengths(layout.textCount, configuration))
     drawing.textKeysAndValues.withRows(columns: 2 * width) {
       path.generator.storeText($0, block: block, state: state, path.pass)
     }
@@ -126,17 +130,17 @@ extension ForcedRun {
   /// Shows what the generator says of each bit.
   func seeBits(_ drawings: [Drawing], _ paths: GeneratorPaths) throws {
     report("generator: head")
-    let configuration = model.configuration.generator
-    let largest = ForcedSchedule(model.configuration).scales.largestTokenCount * 2
-    var logits = [Float](repeating: 0, count: largest * 2 * configuration.codebookDim)
-    let sampling = model.configuration.imageSampling
+    let generator = configuration.generator
+    let largest = ForcedSchedule(configuration).scales.largestTokenCount * 2
+    var logits = [Float](repeating: 0, count: largest * 2 * generator.codebookDim)
+    let sampling = configuration.imageSampling
     let sampler = BitSampler(
       cfgScale: Float(sampling.cfgScale), tau: Float(sampling.tau), topP: Float(sampling.topP),
       isGreedy: true,
       random: CounterRandom(seed: 0))
     for drawing in drawings {
       for scale in drawing.layout.scales {
-        try logits.withMutableRows(columns: 2 * configuration.codebookDim) {
+        try logits.withMutableRows(columns: 2 * generator.codebookDim) {
           let rows = $0[..<scale.rowCount]
           try readHead(drawing.tokens, scale, into: rows, paths.original)
           let conditional = rows[scale.rows(ofBranch: 0)]
@@ -148,7 +152,7 @@ extension ForcedRun {
       }
       guard let seen = paths.rounded?.seen else { continue }
       for scale in drawing.layout.scales {
-        try logits.withMutableRows(columns: 2 * configuration.codebookDim) {
+        try logits.withMutableRows(columns: 2 * generator.codebookDim) {
           try readHead(drawing.roundedTokens, scale, into: $0[..<scale.rowCount], seen)
         }
       }

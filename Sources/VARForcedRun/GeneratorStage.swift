@@ -11,7 +11,6 @@ extension ForcedRun {
   func readWordsAndDrawings(
     pictures: [[[Float]]] = [], from earlier: ForcedRunState? = nil
   ) throws {
-    let configuration = model.configuration
     let hiddenSize = configuration.languageModel.hiddenSize
     let generator = ScaleTransformer(
       configuration.generator, hiddenSize: hiddenSize, weights: weights)
@@ -42,21 +41,41 @@ extension ForcedRun {
     _ pictures: [[[Float]]], from earlier: ForcedRunState?, _ generator: ScaleTransformer,
     _ state: ScaleTransformerState
   ) throws -> [Drawing] {
-    let qwen = Qwen2Model(model.configuration.languageModel, weights: weights)
+    let qwen = Qwen2Model(configuration.languageModel, weights: weights)
     var rows: [CaseRows]
     if let earlier {
       rows = self.rows(earlier.values)
     } else {
       report("language model: embeddings")
       rows = try embed(pictures, qwen, generator, state)
+      try leave(.languageEmbedding, &rows)
       try watcher.finishLayer()
     }
     try readLayers(from: earlier?.layer ?? 0, &rows, qwen)
-    let drawings = try cases.indices.filter { cases[$0].bits != nil }.map {
+    var drawings = try cases.indices.filter { cases[$0].bits != nil }.map {
       try project($0, rows[$0], generator, state)
     }
+    try leaveProjector(&drawings)
     try watcher.finishLayer()
     return drawings
+  }
+
+  /// Lets the watcher say what goes on instead of text features and tokens.
+  private func leaveProjector(_ drawings: inout [Drawing]) throws {
+    let width = configuration.generator.embedDim
+    let contexts = try watcher.leave(.projectorOut, drawings.map(\.context), columns: width)
+    for index in drawings.indices { drawings[index].context = contexts[index] }
+    try leaveTokens(.generatorEmbedding, &drawings)
+  }
+
+  /// Lets the watcher say what goes on instead of the tokens of all drawings.
+  func leaveTokens(_ group: TensorGroup, _ drawings: inout [Drawing]) throws {
+    let values = try watcher.leave(
+      group, drawings.flatMap(\.tokens), columns: configuration.generator.embedDim)
+    for index in drawings.indices {
+      let first = index * scales.count
+      drawings[index].tokens = Array(values[first..<first + scales.count])
+    }
   }
 
   /// What an earlier run had made of all drawings.
@@ -76,8 +95,8 @@ extension ForcedRun {
   private func project(
     _ index: Int, _ rows: CaseRows, _ generator: ScaleTransformer, _ state: ScaleTransformerState
   ) throws -> Drawing {
-    let width = model.configuration.generator.embedDim
-    let hiddenSize = model.configuration.languageModel.hiddenSize
+    let width = configuration.generator.embedDim
+    let hiddenSize = configuration.languageModel.hiddenSize
     let layout = rows.layout
     var drawing = Drawing(
       caseIndex: index, layout: layout,

@@ -15,7 +15,7 @@ extension ForcedRun {
   /// Rows of logits at a time.
   private static let logitRows = 16
 
-  private var language: Qwen2Configuration { model.configuration.languageModel }
+  private var language: Qwen2Configuration { configuration.languageModel }
 
   /// What an earlier run had made of all cases.
   func rows(_ values: [[Float]]) -> [CaseRows] {
@@ -42,7 +42,7 @@ extension ForcedRun {
       try rows.hidden.withMutableRows(columns: language.hiddenSize) { hidden in
         try qwen.embed(item.ids[...], into: hidden[..<item.ids.count], pass)
         var row = 0
-        let pad = Int32(model.configuration.specialTokens.imagePad)
+        let pad = Int32(configuration.specialTokens.imagePad)
         for picture in pictures {
           picture.withRows(columns: language.hiddenSize) { tokens in
             for token in 0..<tokens.count {
@@ -63,8 +63,8 @@ extension ForcedRun {
     _ bits: [[UInt8]], _ layout: CaseLayout, into hidden: Rows, _ generator: ScaleTransformer,
     _ state: ScaleTransformerState
   ) throws {
-    let schedule = ForcedSchedule(model.configuration).scales
-    let dim = model.configuration.generator.codebookDim
+    let schedule = ForcedSchedule(configuration).scales
+    let dim = configuration.generator.codebookDim
     let quantizer = BinaryQuantizer(codebookDim: dim, schedule: schedule)
     let count = schedule.finalGrid.tokenCount
     var memory = [Float](
@@ -109,7 +109,7 @@ extension ForcedRun {
     text.append(
       ids: item.ids,
       grids: item.pictures.map { GridSize(height: $0.gridHeight / 2, width: $0.gridWidth / 2) },
-      tokens: model.configuration.specialTokens)
+      tokens: configuration.specialTokens)
     // Tokens of a picture stand at their cache index on all axes, whatever the positions of the text.
     let drawn = layout.sequences.enumerated().flatMap { index, rows in
       (index == 0 ? layout.textCount..<rows.count : 0..<rows.count).map {
@@ -120,7 +120,7 @@ extension ForcedRun {
   }
 
   private func kinds(_ item: PreparedCase, _ layout: CaseLayout) -> TokenKinds {
-    let pad = Int32(model.configuration.specialTokens.imagePad)
+    let pad = Int32(configuration.specialTokens.imagePad)
     let prompt = item.ids[..<item.answerStart]
     let seen = prompt.count { $0 == pad }
     let (words, written) = (prompt.count - seen, item.ids.count - item.answerStart)
@@ -135,7 +135,7 @@ extension ForcedRun {
   /// Takes the rows of all cases through all layers from one on, and the final norm.
   func readLayers(from first: Int, _ rows: inout [CaseRows], _ qwen: Qwen2Model) throws {
     var plan = MemoryPlan()
-    let layouts = Self.reserveLanguage(&plan, cases, model.configuration, options.kvType)
+    let layouts = Self.reserveLanguage(&plan, cases, configuration, options.kvType)
     guard let arena = Arena(plan) else { throw Self.noMemory(plan.byteCount) }
     let state = Qwen2State(layouts.state, arena: arena)
     let caches = layouts.caches.map { KVCache($0, arena: arena) }
@@ -145,6 +145,7 @@ extension ForcedRun {
       }
       report("language model: layer \(layer + 1) of \(language.numHiddenLayers)")
       try weights.holding(.languageLayer(layer)) {
+        guard watcher.enters(.languageLayer(layer)) else { return }
         for index in rows.indices {
           let (layout, positions) = (rows[index].layout, rows[index].positions)
           watcher.begin(rows[index].kinds)
@@ -162,6 +163,7 @@ extension ForcedRun {
           }
         }
       }
+      try leave(.languageLayer(layer), &rows)
       try watcher.finishLayer()
     }
     for index in rows.indices {
@@ -171,7 +173,14 @@ extension ForcedRun {
         try qwen.normalize(state.hidden[..<count], into: hidden, pass)
       }
     }
+    try leave(.languageNorm, &rows)
     try seeWords(rows)
+  }
+
+  /// Lets the watcher say what goes on instead of the rows of all cases.
+  func leave(_ group: TensorGroup, _ rows: inout [CaseRows]) throws {
+    let values = try watcher.leave(group, rows.map(\.hidden), columns: language.hiddenSize)
+    for index in rows.indices { rows[index].hidden = values[index] }
   }
 
   /// The head sees the states of words that are followed by words of the answer.

@@ -13,6 +13,14 @@ package struct PreparedCase {
   /// Bits of each scale of the picture of the answer; nil where there is none.
   package let bits: [[UInt8]]?
 
+  /// A case that is made already.
+  package init(ids: [Int32], answerStart: Int, pictures: [ImagePatches], bits: [[UInt8]]?) {
+    self.ids = ids
+    self.answerStart = answerStart
+    self.pictures = pictures
+    self.bits = bits
+  }
+
   /// - Parameters:
   ///   - model: its tokenizer, preprocessing and picture tokenizer make the case; other models of the same weights can
   ///     take it too.

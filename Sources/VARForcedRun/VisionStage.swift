@@ -9,7 +9,6 @@ extension ForcedRun {
   func readPictures(from earlier: ForcedRunState?) throws -> [[[Float]]] {
     let pictures = cases.flatMap(\.pictures)
     guard !pictures.isEmpty else { return cases.map { _ in [] } }
-    let configuration = model.configuration
     let (vision, hiddenSize) = (configuration.vision, configuration.languageModel.hiddenSize)
     var plan = MemoryPlan()
     let layout = Self.reserveVision(&plan, cases, configuration)
@@ -30,12 +29,14 @@ extension ForcedRun {
         }
         hidden.append(Array(state.hidden[..<picture.patchCount].values))
       }
+      hidden = try watcher.leave(.visionEmbedding, hidden, columns: vision.embedDim)
       try watcher.finishLayer()
     }
     for block in (earlier?.layer ?? 0)..<vision.depth {
       try watcher.offer { ForcedRunState(stage: .vision, layer: block, values: hidden) }
       report("vision tower: block \(block + 1) of \(vision.depth)")
       try weights.holding(.visionBlock(block)) {
+        guard watcher.enters(.visionBlock(block)) else { return }
         for (index, picture) in pictures.enumerated() {
           watcher.begin(TokenKinds([picture.patchCount]))
           try tower.prepareRotary(grid(index), state: state, pass)
@@ -46,6 +47,7 @@ extension ForcedRun {
           }
         }
       }
+      hidden = try watcher.leave(.visionBlock(block), hidden, columns: vision.embedDim)
       try watcher.finishLayer()
     }
     report("vision tower: merger")
@@ -61,6 +63,7 @@ extension ForcedRun {
       }
       embeddings.append(output)
     }
+    embeddings = try watcher.leave(.visionMerger, embeddings, columns: hiddenSize)
     try watcher.finishLayer()
     var next = 0
     return try cases.enumerated().map { index, item in

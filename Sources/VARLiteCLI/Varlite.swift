@@ -19,7 +19,8 @@ struct Varlite: ParsableCommand {
     subcommands: [
       GenerateCommand.self, UnderstandCommand.self, EditCommand.self, ChatCommand.self,
       ReconstructCommand.self, TokenizeCommand.self, InfoCommand.self, VerifyCommand.self,
-      RepackCommand.self, PlanCommand.self, EvalCommand.self, AccuracyCommand.self,
+      CheckCommand.self, RepackCommand.self, PlanCommand.self, EvalCommand.self,
+      AccuracyCommand.self,
     ])
 
   static func main() { ProgramLimits.run("varlite") { Varlite.start() } }

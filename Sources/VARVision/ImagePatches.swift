@@ -108,3 +108,21 @@ extension ImagePreprocessing {
     }
   }
 }
+
+// A picture of one token.
+extension ImagePatches {
+  /// - Parameter values: of as many patches as one token has.
+  package init(firstToken values: [Float], of preprocessing: ImagePreprocessing) {
+    let (patch, merge) = (preprocessing.patchSize, preprocessing.mergeSize)
+    precondition(values.count == merge * merge * 3 * patch * patch, "the patches of one token")
+    self.init(
+      gridHeight: merge, gridWidth: merge, values: values, patchSize: patch, mergeSize: merge,
+      temporalPatchSize: preprocessing.temporalPatchSize, sourceHeight: merge * patch,
+      sourceWidth: merge * patch, isShrunk: false)
+  }
+
+  /// The values of the patches of the first token, which stand first.
+  package var firstTokenValues: [Float] {
+    Array(values[..<(mergeSize * mergeSize * 3 * patchSize * patchSize)])
+  }
+}

@@ -45,6 +45,8 @@ final class OutputFile {
   private var isComplete = false
   /// Whether the complete file has its name.
   private(set) var isPublished = false
+  /// Where the bytes are until the file is published.
+  var currentPath: String { isInPlace ? path : partialPath }
   private var droppedEnd = 0
   private static let droppedByteCount = 8 << 20
 

@@ -4,6 +4,21 @@ extension VQ4Writer {
   ///
   /// - Parameter contentHash: what the content has; nil takes any.
   func writeTables(expecting contentHash: VQ4Hash?) throws(VQ4Error) -> Result {
+    let superblock = try writeContent()
+    guard contentHash == nil || superblock.contentHash == contentHash else {
+      throw VQ4Error(
+        .contentHash, "the content is not what the tables say", remedy: .convertAgain)
+    }
+    try output.write(superblock.encoded(), at: 0)
+    try output.synchronize()
+    try output.write(superblock.encoded(), at: superblock.fileBytes - VQ4Limits.superblockBytes)
+    try output.publish()
+    return Result(
+      fileBytes: superblock.fileBytes, contentHash: superblock.contentHash.description)
+  }
+
+  /// Writes what stands behind the payload, but for the superblock, which it gives.
+  func writeContent() throws(VQ4Error) -> Superblock {
     var superblock = Superblock()
     superblock.pageShift = pageShift
     superblock.payloadOffset = 1 << pageShift
@@ -25,16 +40,7 @@ extension VQ4Writer {
     let copyOffset = Format.aligned(end, to: VQ4Limits.streamAlignment)
     superblock.fileBytes = copyOffset + VQ4Limits.superblockBytes
     superblock.contentHash = try directory.contentHash()
-    guard contentHash == nil || superblock.contentHash == contentHash else {
-      throw VQ4Error(
-        .contentHash, "the content is not what the tables say", remedy: .convertAgain)
-    }
-    try output.write(superblock.encoded(), at: 0)
-    try output.synchronize()
-    try output.write(superblock.encoded(), at: copyOffset)
-    try output.publish()
-    return Result(
-      fileBytes: superblock.fileBytes, contentHash: superblock.contentHash.description)
+    return superblock
   }
 
   /// In the order of their names, whatever the order in which they were added.

@@ -10,6 +10,7 @@ import Testing
     "formats/sample.md", "Sources/VARLite/VARLite.docc/Converting.md",
     "Sources/VARLite/VARLite.docc/Memory.md", "Sources/VARLite/VARLite.docc/Measurements.md",
     "Sources/VARLite/VARLite.docc/Drawing.md", codeMap,
+    "Sources/VARLite/VARLite.docc/Check.md",
   ]
 
   private func text(_ path: String) throws -> String {

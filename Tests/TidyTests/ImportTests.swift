@@ -59,6 +59,13 @@ import Testing
         "VARQuantization", "VARConversion", "VARLite", "VARForcedRun",
       ]
     ),
+    (
+      "VARCanaries",
+      [
+        "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARVision", "VARModels",
+        "VARLite", "VARForcedRun",
+      ]
+    ),
     ("CVARProbes", []),
     (
       "VARBench",
@@ -72,8 +79,8 @@ import Testing
       "VARLiteCLI",
       [
         "CLineEditor", "CVARDemoModel", "VARSystem", "VARKernels", "VARJSON", "VQ4Format",
-        "VARTokenizer", "VARVision", "VARModels", "VARLite", "VAREvaluation", "VARAccuracy",
-        "VARSharedCLI", "ArgumentParser",
+        "VARTokenizer", "VARVision", "VARModels", "VARLite", "VAREvaluation", "VARForcedRun",
+        "VARAccuracy", "VARCanaries", "VARSharedCLI", "ArgumentParser",
       ]
     ),
     (
@@ -81,7 +88,7 @@ import Testing
       [
         "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer", "VARModels",
         "VARCheckpoint", "VARQuantization", "VARConversion", "VARLite", "VAREvaluation",
-        "VARForcedRun", "VARCalibration", "VARSharedCLI", "ArgumentParser",
+        "VARForcedRun", "VARCalibration", "VARCanaries", "VARSharedCLI", "ArgumentParser",
       ]
     ),
     (

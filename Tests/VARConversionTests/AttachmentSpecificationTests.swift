@@ -73,9 +73,9 @@ import VQ4Format
     let directory = TemporaryDirectory()
     let path = directory.path + "/tiny.vq4"
     let checkpoint = try Checkpoint(path: Fixtures.path("tiny"))
-    _ = try Conversion(
-      of: checkpoint, options: ConversionOptions(recipe: try Recipe(builtIn: "int4"))
-    ).write(to: path)
+    var options = ConversionOptions(recipe: try Recipe(builtIn: "int4"))
+    options.withCanaries = true
+    _ = try Conversion(of: checkpoint, options: options).write(to: path, canaries: { _ in [1] })
     let file = try VQ4File(path: path)
     // The tiny checkpoint comes without a licence.
     let names = try page.rows(under: "attachment").map { $0[0] }.filter { $0 != "licence" }

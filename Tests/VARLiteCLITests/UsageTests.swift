@@ -32,6 +32,7 @@ import VARTestSupport
     Case("generate", "a", "-o", "x.png", "--quiet", "-v", says: "exclude"),
     Case("info", "a.vq4", "-m", "b.vq4", says: "twice"),
     Case("verify", "a.vq4", "--model", "b.vq4", says: "twice"),
+    Case("check", "a.vq4", "--model", "b.vq4", says: "twice"),
     Case("generate", "a", "-o", "x.png", "-s", "often", says: "often"),
     Case("generate", "a", "-o", "x.png", "-t", "0", says: "--threads"),
     Case("understand", "a", "-n", "0", says: "--max-tokens"),

@@ -43,7 +43,8 @@ struct FinishedConversion {
   }
 
   private var hasTheAttachments: Bool {
-    let names = metadata.attachments.map(\.name) + ["provenance"]
+    let canaries = conversion.options.withCanaries ? [Conversion.canariesName] : []
+    let names = metadata.attachments.map(\.name) + ["provenance"] + canaries
     return names.sorted() == file.attachments.map(\.name).sorted()
       && metadata.attachments.allSatisfy { name, bytes, _ in
         (try? file.attachment(name)) == bytes

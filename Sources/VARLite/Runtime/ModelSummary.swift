@@ -68,7 +68,14 @@ package struct ModelSummary {
         "cfg scale \(configuration.imageSampling.cfgScale), "
           + "tau \(configuration.imageSampling.tau), top-p \(configuration.imageSampling.topP)"
       ),
+      ("canaries", canaries),
     ]
+  }
+
+  /// What a check holds the layers against.
+  private var canaries: String {
+    let attachment = model.file.attachments.first { $0.name == "canaries" }
+    return attachment.map { "\($0.byteCount) bytes" } ?? "none"
   }
 
   package func text(withTensors: Bool) -> String {

@@ -22,6 +22,7 @@ package enum FuzzSeeds {
   package static func all() throws -> [(target: String, seeds: [Seed])] {
     [
       ("vq4", try models()), ("tokenizer-tables", try tables()), ("drawing-state", drawings()),
+      ("canaries", [Seed("small.canaries", FuzzTarget.smallCanaries)]),
       ("prompt-cache", [Seed("small.cache", FuzzTarget.smallPromptCache)]),
       ("reference", [Seed("small.outputs", try FuzzTarget.smallReference())]),
       ("safetensors", safetensors()), ("checkpoint", try checkpoints()), ("zip", try archives()),

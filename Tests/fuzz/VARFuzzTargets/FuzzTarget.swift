@@ -78,8 +78,8 @@ package struct FuzzTarget: Sendable {
   }
 
   package static let all = [
-    vq4, tokenizerTables, drawingState, promptCache, reference, safetensors, checkpoint, zip,
-    pickle, adapter,
+    vq4, canaries, tokenizerTables, drawingState, promptCache, reference, safetensors, checkpoint,
+    zip, pickle, adapter,
     json, tokenizer, recipe, evaluation, png, jpeg, webp, pictureTexts,
   ]
 
