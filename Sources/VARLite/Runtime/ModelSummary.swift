@@ -68,6 +68,10 @@ package struct ModelSummary {
         "cfg scale \(configuration.imageSampling.cfgScale), "
           + "tau \(configuration.imageSampling.tau), top-p \(configuration.imageSampling.topP)"
       ),
+      (
+        "previews",
+        model.hasQuickPreviews ? "by the file's map of colours" : "by the picture decoder"
+      ),
     ]
   }
 

@@ -79,7 +79,7 @@ package struct FuzzTarget: Sendable {
 
   package static let all = [
     vq4, tokenizerTables, drawingState, promptCache, safetensors, checkpoint, zip, pickle, adapter,
-    json, tokenizer, recipe, evaluation, png, jpeg, webp, pictureTexts,
+    json, tokenizer, recipe, evaluation, png, jpeg, webp, pictureTexts, previewMap, promptList,
   ]
 
   package static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }
