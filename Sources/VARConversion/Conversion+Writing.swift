@@ -1,4 +1,6 @@
 import VARCheckpoint
+import VARKernels
+import VARModels
 import VARQuantization
 import VARSystem
 import VQ4Format
@@ -27,7 +29,7 @@ extension Conversion {
     let metadata = try Metadata(of: self)
     if options.resumes, !options.overwrite,
       let finished = FinishedConversion(of: self, at: path, metadata),
-      try finished.isTheSame(progress: progress, isCancelled: isCancelled)
+      try finished.isTheSame(pool, progress: progress, isCancelled: isCancelled)
     {
       return result(of: finished.file, inputs)
     }
@@ -79,6 +81,19 @@ extension Conversion {
       done += plan.rows[open.rowIndex].elementCount(ofChunks: open.chunks.count)
     }
     return min(1, Double(done) / Double(plan.elementCount))
+  }
+
+  /// The attachment by which drawings of the model are watched; nil where there is none.
+  ///
+  /// - Parameter instructionSet: what computes; the result does not depend on it.
+  package func previewMap(
+    _ pool: ThreadPool, _ instructionSet: InstructionSet = .best,
+    isCancelled: () -> Bool = { false }
+  ) throws -> [UInt8]? {
+    try withoutActuallyEscaping(isCancelled) { isCancelled in
+      try PreviewFitting(mapping, configuration)
+        .attachment(pool, instructionSet, isCancelled: isCancelled)
+    }
   }
 
   var noThreads: ConversionError {
@@ -135,9 +150,14 @@ private final class ConversionWork {
     try writeTensors(pool, start, &run, progress, isCancelled)
     try keeper?.finish()
     keeper = nil
+    var state = run.progress
+    state.subject = PreviewMap.attachmentName
+    progress(state)
+    let preview = try conversion.previewMap(pool, isCancelled: isCancelled)
     let provenance = try Metadata.provenance(
       conversion.checkpoint, conversion.options.calibration, pieces: run.pieces)
     try writer.addAttachment("provenance", provenance)
+    if let preview { try writer.addAttachment(PreviewMap.attachmentName, preview, inPlace: true) }
     if let canaries {
       let bytes = try writer.withUnpublished(canaries)
       // They hardly shrink.

@@ -69,11 +69,14 @@ package struct Conversion: Sendable {
       uniquingKeysWith: { first, _ in first })
     plan = try ConversionPlan(mapping: mapping, recipe: options.recipe, sizes: sizes)
     try options.calibration?.require(options.recipe, mapping.entries.map(\.specification))
-    memory = MemoryNeeds(
+    memory = try MemoryNeeds(
       rows: plan.rows, entries: mapping.entries,
       tokenizerByteCount: Metadata.estimatedByteCount(of: checkpoint),
       headerByteCount: checkpoint.shards.reduce(0) { $0 + $1.headerByteCount },
-      options: options)
+      options: options
+    ).including(
+      PreviewFitting(mapping, documents.configuration).byteCount(threadCount:),
+      limit: options.memoryByteCount)
     guard memory.byteCount <= options.memoryByteCount else {
       throw ConversionError(
         .notEnoughMemory, "a budget of \(options.memoryByteCount) bytes",

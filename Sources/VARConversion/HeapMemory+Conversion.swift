@@ -20,6 +20,11 @@ extension HeapMemory {
   }
 }
 
+extension ConversionError {
+  /// The system has no memory for so many bytes.
+  static func noMemory(_ byteCount: Int) -> ConversionError { HeapMemory.refusal(byteCount) }
+}
+
 extension AnonymousMemory {
   var bytes: UnsafeMutableRawBufferPointer {
     UnsafeMutableRawBufferPointer(start: base, count: byteCount)

@@ -6,14 +6,16 @@ import VQ4Format
 /// The memory of a conversion, known before it begins: every large buffer has a size, and nothing grows.
 package struct MemoryNeeds: Sendable {
   /// Threads that encode.
-  package let threadCount: Int
+  package private(set) var threadCount: Int
   /// Chunks that are in memory at once.
   let slotCount: Int
   let slotSizes: ChunkSlot.Sizes
   /// Bytes that the process takes at most, program and libraries included.
-  package let byteCount: Int
+  package private(set) var byteCount: Int
   /// The same with one thread: less cannot be granted.
-  package let minimumByteCount: Int
+  package private(set) var minimumByteCount: Int
+  /// What is there besides buffers: program, headers, and the writer's tables.
+  private let restByteCount: Int
 
   /// Program, libraries, the checkpoint's tables and the plan.
   private static let programByteCount = 40 << 20
@@ -100,6 +102,10 @@ package struct MemoryNeeds: Sendable {
     func need(_ threads: Int, _ slots: Int) -> Int {
       fixed + threads * worker + slots * slot.total
     }
+    restByteCount =
+      Self.programByteCount
+      + Self.headerFactor * max(0, headerByteCount - Self.usualHeaderByteCount)
+      + 4 * tokenizerByteCount + (8 << 20)
     minimumByteCount = need(1, 2)
     var (threads, slots) = (options.threadCount, 2 * options.threadCount + 2)
     while need(threads, slots) > limit, slots > 2 {
@@ -109,5 +115,17 @@ package struct MemoryNeeds: Sendable {
     threadCount = threads
     slotCount = slots
     byteCount = need(threads, slots)
+  }
+
+  /// The same with the fit of the preview map, which comes when all buffers for weights are gone.
+  ///
+  /// - Parameter fitByteCount: what it takes with a number of threads.
+  func including(_ fitByteCount: (Int) throws -> Int, limit: Int) rethrows -> MemoryNeeds {
+    func need(_ threadCount: Int) throws -> Int { restByteCount + (try fitByteCount(threadCount)) }
+    var needs = self
+    while needs.threadCount > 1, try need(needs.threadCount) > limit { needs.threadCount -= 1 }
+    needs.byteCount = max(byteCount, try need(needs.threadCount))
+    needs.minimumByteCount = max(minimumByteCount, try need(1))
+    return needs
   }
 }

@@ -31,8 +31,8 @@ import VARVision
     #expect(
       folder.names()
         == ([
-          "again.png", "drawn-0.png", "drawn-1.png", "prompts.txt", "star.png",
-          "star.state",
+          "again.png", "drawn-0.png", "drawn-1.png", "now.png", "other.png", "prompts.txt",
+          "star.png", "star.state",
         ] + others).sorted())
     let star = try Fixtures.readFile(folder.file("star.png"))
     #expect(try Fixtures.readFile(folder.file("again.png")) == star)

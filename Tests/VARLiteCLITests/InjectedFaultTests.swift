@@ -74,6 +74,10 @@ import VARTestSupport
           arguments: draw + ["map", "--checkpoint", "a.state"], output: "a.png",
           leftovers: ["a.state"], besides: ["a.state"]),
         Scenario(
+          name: "preview", program: "varlite",
+          arguments: draw + ["map", "--preview", "b.png"], output: "a.png",
+          leftovers: ["b.png"], besides: ["b.png"]),
+        Scenario(
           name: "resume drawing", program: "varlite",
           arguments: draw + ["map", "--resume-from", "a.state"], output: "a.png",
           leftovers: ["a.state"], besides: ["a.state"], finds: "checkpoint"),

@@ -1,5 +1,7 @@
 import Testing
+import VARKernels
 import VARLite
+import VARModels
 import VARTestSupport
 import VARVision
 
@@ -57,6 +59,58 @@ import VARVision
     // All of the drawing is there while the picture decoder works.
     #expect(preview.bufferByteCount > drawing.bufferByteCount)
     #expect(preview.bufferByteCount > decoding.bufferByteCount)
+  }
+
+  /// Quick ones have the colours of the map for the codes so far, and change nothing.
+  @Test(arguments: [Residency.map, .load, .stream])
+  func quickPreviewsChangeNothing(residency: Residency) throws {
+    let path = try TinyModel.path(recipe: "balanced", layout: .compact)
+    let plain = try Model(path: path).run(Self.request(.none))
+    let model = try Model(path: path, options: .init(threadCount: 2, residency: residency))
+    #expect(model.hasQuickPreviews)
+    let map = try #require(model.previewMap)
+    let schedule = model.configuration.schedule
+    var request = Self.request(.everyScale)
+    request.drawing?.previewQuality = .quick
+    var previews: [Preview] = []
+    var notes = 0
+    let drawn = try model.run(request) { event in
+      if let preview = event.preview { previews.append(preview) }
+      if event.note != nil { notes += 1 }
+    }
+    #expect(drawn.picture == plain.picture && drawn.drawing == plain.drawing && notes == 0)
+    #expect(previews.map(\.scaleCount) == Array(1..<schedule.scales.count))
+    let quantizer = BinaryQuantizer(
+      codebookDim: model.configuration.vae.codebookDim, schedule: schedule)
+    for preview in previews {
+      let bits = try #require(drawn.drawing).bits.prefix(preview.scaleCount)
+      let colours = quantizer.sum(of: Array(bits)).withRows(columns: map.codebookDim) {
+        map.colours(of: $0, grid: schedule.finalGrid)
+      }
+      #expect(preview.picture.pixels == colours)
+      #expect(preview.picture.width == schedule.finalGrid.width)
+    }
+  }
+
+  /// They take a buffer and no phase; a file without a map takes the picture decoder, and says so once.
+  @Test func quickPreviewsArePlanned() throws {
+    var request = Self.request(.everyScale)
+    request.drawing?.previewQuality = .quick
+    let plan = try TinyModel.f32().plan(request)
+    #expect(!plan.phases.contains { $0.kind == .preview })
+    let drawing = try #require(plan.phases.first { $0.kind == .drawing })
+    #expect(drawing.buffers.contains { $0.name == "image.preview" })
+    #expect(drawing.buffers.contains { $0.name == "image.saved" })
+    let demo = try Runtime(options: .init(threadCount: 2))
+      .open(Fixtures.path("../../Sources/CVARDemoModel/Resources/shapes.vq4"))
+    #expect(try demo.plan(request).phases.contains { $0.kind == .preview })
+    var notes: [Note.Kind] = []
+    var widths: [Int] = []
+    _ = try demo.run(request) { event in
+      if let note = event.note { notes.append(note.kind) }
+      if let preview = event.preview { widths.append(preview.picture.width) }
+    }
+    #expect(notes == [.decodedPreviews] && !widths.isEmpty && Set(widths) == [128])
   }
 
   @Test func aSessionShowsPreviewsToo() throws {

@@ -1,3 +1,5 @@
+import VARSystem
+
 /// Pieces of a page.
 enum HTML {
   static let style = """
@@ -42,22 +44,6 @@ enum HTML {
   }
 
   static func image(_ png: [UInt8]) -> String {
-    "<img alt=\"\" src=\"data:image/png;base64,\(base64(png))\">"
-  }
-
-  /// RFC 4648, 4.
-  static func base64(_ bytes: [UInt8]) -> String {
-    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-    var text: [UInt8] = []
-    text.reserveCapacity((bytes.count + 2) / 3 * 4)
-    for start in stride(from: 0, to: bytes.count, by: 3) {
-      let part = bytes[start..<min(start + 3, bytes.count)]
-      let padded = Array(part) + [UInt8](repeating: 0, count: 3 - part.count)
-      let bits = padded.reduce(0) { $0 << 8 | Int($1) }
-      let digits = [18, 12, 6, 0].map { alphabet[bits >> $0 & 63] }
-      text += digits.prefix(part.count + 1)
-      text += [UInt8](repeating: UInt8(ascii: "="), count: 3 - part.count)
-    }
-    return String(decoding: text, as: UTF8.self)
+    "<img alt=\"\" src=\"data:image/png;base64,\(Base64.encode(png))\">"
   }
 }

@@ -1,5 +1,6 @@
 import VARCheckpoint
 import VARJSON
+import VARModels
 import VARSystem
 import VQ4Format
 
@@ -24,12 +25,14 @@ struct FinishedConversion {
   /// The checkpoint is read once for its hash, if everything else agrees.
   /// - Throws: `interrupted`, and the errors of reading the checkpoint.
   func isTheSame(
-    progress: (ConversionProgress) -> Void, isCancelled: () -> Bool
+    _ pool: ThreadPool, progress: (ConversionProgress) -> Void, isCancelled: () -> Bool
   ) throws -> Bool {
     guard hasTheTensors, hasTheAttachments, hasTheShards,
       file.isStored(as: conversion.options.layout)
     else { return false }
     let pieces = try hash(progress, isCancelled)
+    let preview = try conversion.previewMap(pool, isCancelled: isCancelled)
+    guard try file.attachment(PreviewMap.attachmentName) == preview else { return false }
     return try (file.attachment("provenance") ?? [])
       == Metadata.provenance(conversion.checkpoint, conversion.options.calibration, pieces: pieces)
   }
@@ -45,7 +48,8 @@ struct FinishedConversion {
   private var hasTheAttachments: Bool {
     let canaries = conversion.options.withCanaries ? [Conversion.canariesName] : []
     let names = metadata.attachments.map(\.name) + ["provenance"] + canaries
-    return names.sorted() == file.attachments.map(\.name).sorted()
+    let known = file.attachments.map(\.name).filter { $0 != PreviewMap.attachmentName }
+    return names.sorted() == known.sorted()
       && metadata.attachments.allSatisfy { name, bytes, _ in
         (try? file.attachment(name)) == bytes
       }

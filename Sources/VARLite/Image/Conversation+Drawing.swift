@@ -26,6 +26,9 @@ extension Conversation {
       try earlier.requireSameStart(state)
     }
     reportUnknownSize(drawing)
+    if request.hasPreviews, request.previewQuality == .quick, !model.hasQuickPreviews {
+      reporter.report(.note(Note(.decodedPreviews)))
+    }
     let drawn: DrawnCodes
     if isComplete(request.history, begunAs: state), let complete = drawing.keptCodes {
       drawn = complete
@@ -65,6 +68,7 @@ extension Conversation {
     _ drawing: ImageDrawing, _ session: LanguageSession, _ delegate: RequestedDrawing
   ) throws -> DrawnCodes {
     let scales = drawing.schedule.scales
+    reporter.endPart()
     recorder?.record(
       "scale_schedule", shape: [scales.count, 3],
       integers: scales.flatMap { [1, $0.height, $0.width] })
@@ -90,6 +94,11 @@ extension Conversation {
       &plan, grid: grid, threadCount: model.runtime.options.threadCount)
     guard let arena = Arena(plan) else { throw VARLiteError.noMemory(plan.byteCount) }
     let run = kind == .preview ? run.untraced : run
+    if kind == .decoding {
+      reporter.begin(
+        RequestReporter.Unit(
+          Progress(.decoding, total: vae.levelCount), done: 0, share: 0))
+    }
     var picture = DecodedPicture(
       width: grid.width * vae.stride, height: grid.height * vae.stride,
       keepsFloats: run.trace != nil)
@@ -98,9 +107,12 @@ extension Conversation {
         codes, workspace: VAEWorkspace(layout, arena: arena), run,
         progress: { level, count in
           guard kind == .decoding else { return }
-          reporter.begin(
-            Progress(.decoding, done: level, total: count),
-            done: Double(level) / Double(count), share: 0)
+          // Before the first level stands the decoder's input.
+          let done = reporter.share(ofStage: .decoding, pieceCount: level + 1)
+          var unit = RequestReporter.Unit(
+            Progress(.decoding, done: level, total: count), done: done, share: 0)
+          unit.partDone = done
+          reporter.begin(unit)
         },
         pixels: { picture.append($1) })
     }
@@ -124,10 +136,8 @@ private struct RequestedDrawing: DrawingDelegate {
   private let conversation: Conversation
   private let request: DrawingRequest
   private let schedule: ScaleSchedule
-  private let layerCount: Int
+  private let layerCounts: [Int]
   private let state: DrawingState
-  /// Work before each scale, and of all: layers are counted, each with its rows.
-  private let workBefore: [Double]
 
   init(
     _ conversation: Conversation, _ request: DrawingRequest, _ drawing: ImageDrawing,
@@ -138,15 +148,7 @@ private struct RequestedDrawing: DrawingDelegate {
     self.state = state
     schedule = drawing.schedule
     let configuration = drawing.configuration
-    let (read, drawn) = (
-      configuration.languageModel.numHiddenLayers, configuration.generator.depth
-    )
-    layerCount = read + drawn
-    workBefore = drawing.steps.reduce(into: [0]) { work, scale in
-      // What a scale costs besides its tokens is worth about 16 of them.
-      let rows = read * (scale.readRowCount + 16) + drawn * (scale.rowCount + 16)
-      work.append(work[work.count - 1] + Double(rows))
-    }
+    layerCounts = [configuration.languageModel.numHiddenLayers, configuration.generator.depth]
   }
 
   private var scaleCount: Int { schedule.scales.count }
@@ -154,10 +156,13 @@ private struct RequestedDrawing: DrawingDelegate {
   func beginScales() throws { try conversation.begin(.drawing(scaleCount: scaleCount)) }
 
   func begin(_ scale: ScaleStep) {
-    let (done, all) = (workBefore[scale.index], workBefore[scaleCount])
-    conversation.reporter.begin(
-      Progress(.drawing, index: scale.index, done: scale.index, total: scaleCount),
-      done: done / all, share: (workBefore[scale.index + 1] - done) / all, layerCount: layerCount)
+    let reporter = conversation.reporter
+    let (before, own) = (reporter.workBefore(scale.index), reporter.workBefore(scale.index + 1))
+    var unit = RequestReporter.Unit(
+      Progress(.drawing, index: scale.index, done: scale.index, total: scaleCount), done: before,
+      share: own - before)
+    unit.layerCounts = layerCounts
+    reporter.begin(unit)
   }
 
   func end(_ scale: ScaleStep, bits: [[UInt8]], sum: Rows) throws -> Bool {
@@ -168,17 +173,27 @@ private struct RequestedDrawing: DrawingDelegate {
     let isLast = scale.index + 1 == scaleCount
     if isLast {
       reporter.begin(
-        Progress(.drawing, index: scale.index, done: scaleCount, total: scaleCount), done: 1,
-        share: 0)
+        RequestReporter.Unit(
+          Progress(.drawing, index: scale.index, done: scaleCount, total: scaleCount), done: 1,
+          share: 0))
     }
     let goesOn = !reporter.stop.isRequested
     if goesOn, request.hasPreview(afterScale: scale.index, of: scaleCount) {
-      let picture = try conversation.decode(
-        Array(sum.values), grid: schedule.finalGrid, as: .preview)
-      reporter.report(.preview(Preview(scaleCount: scale.index + 1, picture: picture)))
-      try beginScales()
+      reporter.report(.preview(try preview(sum, scaleCount: scale.index + 1)))
     }
     return goesOn
+  }
+
+  private func preview(_ sum: Rows, scaleCount: Int) throws -> Preview {
+    let (model, grid) = (conversation.model, schedule.finalGrid)
+    if request.previewSource(model) == .quick, let map = model.previewMap {
+      let picture = RGBImage(
+        width: grid.width, height: grid.height, pixels: map.colours(of: sum, grid: grid))
+      return Preview(scaleCount: scaleCount, picture: picture, isQuick: true)
+    }
+    let picture = try conversation.decode(Array(sum.values), grid: grid, as: .preview)
+    try beginScales()
+    return Preview(scaleCount: scaleCount, picture: picture, isQuick: false)
   }
 }
 

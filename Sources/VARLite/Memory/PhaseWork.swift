@@ -15,6 +15,18 @@ struct PhaseWork: Sendable {
       + singleRowBytes / speed.weightBytes
   }
 
+  static func + (left: PhaseWork, right: PhaseWork) -> PhaseWork {
+    var sum = left
+    sum.quantizedOperations += right.quantizedOperations
+    sum.floatOperations += right.floatOperations
+    sum.singleRowBytes += right.singleRowBytes
+    return sum
+  }
+
+  static func sum(_ parts: [[PhaseWork]]) -> PhaseWork {
+    parts.joined().reduce(PhaseWork(), +)
+  }
+
   /// Adds the products of a model's matrices that fulfil a condition with `rows` rows of activations.
   mutating func add(
     _ model: Model, rows: Int, where condition: (TensorSpecification) -> Bool

@@ -75,7 +75,7 @@ struct RequestPlanner {
     let planned = zip(phases, weights).map { phase, weights in
       RequestPlan.Phase(
         kind: phase.kind, buffers: phase.buffers, weights: weights, passCount: phase.passCount,
-        work: phase.work)
+        work: phase.work, parts: phase.parts)
     }
     return RequestPlan(
       phases: planned, weightResidency: residency, kvType: kvType, program: program,
@@ -88,11 +88,12 @@ struct RequestPlanner {
     let buffers: [RequestPlan.Buffer]
     let passCount: Int
     let work: PhaseWork
+    var parts: [[PhaseWork]] = []
 
     func adding(_ buffer: RequestPlan.Buffer) -> Phase {
       Phase(
         kind: kind, weights: weights, buffers: buffers + [buffer], passCount: passCount,
-        work: work)
+        work: work, parts: parts)
     }
   }
 
@@ -128,7 +129,7 @@ struct RequestPlanner {
       let scales = self.drawing(drawing, shape, compute + session)
       let grid = drawing.schedule.finalGrid
       phases += scales
-      if shape.hasPreviews {
+      if shape.previews == .decoded {
         phases.append(try codec(.preview, grid, scales[scales.count - 1].buffers))
       }
       phases.append(try codec(.decoding, grid, compute + (shape.keepsSession ? session : [])))
@@ -144,6 +145,11 @@ struct RequestPlanner {
     }
     return phases
   }
+
+  /// Settings and words of a drawing that is stored.
+  private static let savedSettingsBytes = 1 << 14
+  /// What becomes of a preview: larger, as a file, and as a terminal takes it.
+  private static let shownPreviewBytes = 1 << 20
 
   private func buffers(_ reserve: (inout MemoryPlan) -> Void) -> [RequestPlan.Buffer] {
     var plan = MemoryPlan()
@@ -163,15 +169,16 @@ struct RequestPlanner {
       $0.reservePicture(byteCount: shape.pictureByteCount)
       _ = $0.reserve("vision.patches", floats: patches.reduce(0, +) * vision.patchValues)
     }
-    var work = PhaseWork()
-    for count in patches {
+    let parts = patches.map { count in
+      var work = PhaseWork()
       work.add(model, rows: count) { $0.component == .vision && $0.group != .visionMerger }
       work.add(model, rows: count / 4) { $0.group == .visionMerger }
       work.addAttention(rows: count, keys: count, width: vision.embedDim, layers: vision.depth)
+      return [work]
     }
     return Phase(
       kind: .vision, weights: .vision(pictureCount: patches.count), buffers: others + own,
-      passCount: patches.count, work: work)
+      passCount: patches.count, work: .sum(parts), parts: parts)
   }
 
   private func conversation(_ shape: RequestShape, _ buffers: [RequestPlan.Buffer]) -> Phase {
@@ -181,6 +188,7 @@ struct RequestPlanner {
     work.addAttention(
       rows: shape.promptTokens, keys: shape.earlierTokens + shape.promptTokens / 2,
       width: language.hiddenSize, layers: language.numHiddenLayers)
+    let prompt = work
     if shape.textTokens > 0 {
       var token = PhaseWork()
       let head: TensorSpecification.Component =
@@ -194,7 +202,8 @@ struct RequestPlanner {
     return Phase(
       kind: .conversation, weights: .conversation(writesText: shape.textTokens > 0),
       buffers: buffers,
-      passCount: (shape.promptTokens + rows - 1) / rows + shape.textTokens + starts, work: work)
+      passCount: (shape.promptTokens + rows - 1) / rows + shape.textTokens + starts, work: work,
+      parts: [[prompt]])
   }
 
   /// The generator's view of the text, then the scales.
@@ -205,24 +214,32 @@ struct RequestPlanner {
     let generator = model.configuration.generator
     let own = buffers {
       _ = drawing.reserve(&$0, contextTokens: shape.contextTokens, kvType: kvType)
-      _ = $0.reserve(
-        "image.bits", byteCount: 2 * drawing.schedule.tokenCount * generator.codebookDim)
+      let bitCount = drawing.schedule.tokenCount * generator.codebookDim
+      _ = $0.reserve("image.bits", byteCount: 2 * bitCount)
+      // A drawing as a file has it, eight bits to a byte, and the bytes on their way to the disk.
+      _ = $0.reserve("image.saved", byteCount: bitCount / 4 + Self.savedSettingsBytes)
+      if shape.previews == .quick {
+        _ = $0.reserve(
+          "image.preview",
+          byteCount: drawing.schedule.finalGrid.tokenCount * 3 + Self.shownPreviewBytes)
+      }
     }
     func readsText(_ tensor: TensorSpecification) -> Bool { tensor.access == .apart }
     var context = PhaseWork()
     context.add(model, rows: drawing.branches * shape.contextTokens, where: readsText)
     context.add(model, rows: shape.contextTokens) { $0.group == .projectorOut }
-    var work = PhaseWork()
-    for scale in drawing.steps {
-      work.add(model, rows: scale.readRowCount) { [.llm, .projector].contains($0.component) }
-      work.add(model, rows: scale.rowCount) { $0.component == .generator && !readsText($0) }
-      work.addAttention(
+    let parts = drawing.steps.map { scale in
+      var (read, drawn) = (PhaseWork(), PhaseWork())
+      read.add(model, rows: scale.readRowCount) { [.llm, .projector].contains($0.component) }
+      drawn.add(model, rows: scale.rowCount) { $0.component == .generator && !readsText($0) }
+      read.addAttention(
         rows: scale.readTokenCount,
         keys: shape.contextTokens + scale.cachedReadTokens + scale.readTokenCount,
         width: language.hiddenSize, layers: language.numHiddenLayers)
-      work.addAttention(
+      drawn.addAttention(
         rows: scale.rowCount, keys: shape.contextTokens + scale.visibleTokens,
         width: generator.embedDim, layers: generator.depth)
+      return [read, drawn]
     }
     let scaleCount = drawing.schedule.scales.count
     return [
@@ -231,7 +248,7 @@ struct RequestPlanner {
         work: context),
       Phase(
         kind: .drawing, weights: .drawing(scaleCount: scaleCount), buffers: others + own,
-        passCount: scaleCount, work: work),
+        passCount: scaleCount, work: .sum(parts), parts: parts),
     ]
   }
 
@@ -252,18 +269,26 @@ struct RequestPlanner {
         $0.reservePicture(byteCount: shape.pictureByteCount)
       } else {
         _ = VAEDecoder(vae, weights: weights).reserve(&$0, grid: grid, threadCount: threadCount)
+        if kind == .preview {
+          // The picture, and what becomes of it.
+          let pixelCount = grid.tokenCount * vae.stride * vae.stride
+          _ = $0.reserve("image.preview", byteCount: 2 * pixelCount * 3 + Self.shownPreviewBytes)
+        }
       }
     }
-    var work = PhaseWork()
+    // In the order of the file, which is that of execution.
+    var levels: [(group: TensorGroup, work: PhaseWork)] = []
     for tensor in model.tensors
     where tensor.component == (encodes ? .vaeEncoder : .vaeDecoder) {
       let shift = vae.halvings(of: tensor.group)
       let pixels = (grid.height * vae.stride >> shift) * (grid.width * vae.stride >> shift)
-      work.add(tensor, of: model, rows: pixels)
+      if levels.last?.group != tensor.group { levels.append((tensor.group, PhaseWork())) }
+      levels[levels.count - 1].work.add(tensor, of: model, rows: pixels)
     }
+    let parts = [levels.map(\.work)]
     return Phase(
       kind: kind, weights: encodes ? .encoding : .decoding, buffers: others + own, passCount: 1,
-      work: work)
+      work: .sum(parts), parts: parts)
   }
 }
 

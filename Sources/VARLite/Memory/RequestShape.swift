@@ -14,8 +14,8 @@ struct RequestShape {
   var pictureByteCount = 0
   /// The picture to draw; nil: none.
   var drawing: ImageDrawing?
-  /// Whether pictures are decoded between the scales.
-  var hasPreviews = false
+  /// What pictures between the scales are made by; nil where there are none.
+  var previews: DrawingRequest.PreviewQuality?
   /// Text features that the drawing sees.
   var contextTokens = 0
   /// Final grid of codes that become pixels without being drawn; nil: none.

@@ -92,7 +92,7 @@ struct TurnPlanner {
     // In a session, a picture that may come of the turn is planned when it comes.
     if scope.contextTokens == nil || drawsAtOnce {
       shape.drawing = try drawing()
-      shape.hasPreviews = request.drawing?.hasPreviews ?? false
+      shape.previews = request.drawing?.previewSource(model)
       let context = scope.tokenCount + promptTokens + shape.textTokens
       // The token that starts the picture is no text feature.
       shape.contextTokens = max(0, min(context, capacity.context) - (drawsAtOnce ? 1 : 0))

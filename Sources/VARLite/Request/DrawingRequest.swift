@@ -34,8 +34,10 @@ public struct DrawingRequest: Sendable, Equatable {
   public var isGreedy: Bool
   /// The same seed gives the same bits.
   public var seed: UInt64
-  /// Scales after which the request hands out a picture of what is drawn so far. Each runs the whole picture decoder.
+  /// Scales after which the request hands out a picture of what is drawn so far.
   public var previews: Previews
+  /// What previews are made by.
+  public var previewQuality: PreviewQuality
   /// A drawing whose words and first scales are taken over; nil begins anew.
   public private(set) var history: DrawingState?
   /// Scales that are those of the history: its bits, and where they end what its seeds draw.
@@ -48,6 +50,15 @@ public struct DrawingRequest: Sendable, Equatable {
     case everyScale
     /// This many, evenly spaced over the scales.
     case count(Int)
+  }
+
+  /// What previews are made by.
+  public enum PreviewQuality: Sendable, Equatable {
+    /// The whole picture decoder, each time.
+    case decoded
+    /// The map of colours in the model's file, in no time and with a pixel for each token; the picture decoder where the
+    /// file has none.
+    case quick
   }
 
   /// Draws behind the model's own words, without previews; the properties change that.
@@ -64,6 +75,7 @@ public struct DrawingRequest: Sendable, Equatable {
     self.isGreedy = isGreedy
     self.seed = seed
     previews = .none
+    previewQuality = .decoded
     keptScaleCount = 0
   }
 
@@ -159,6 +171,12 @@ extension DrawingRequest {
 
   /// Whether there may be previews.
   var hasPreviews: Bool { previews != .none && previews != .count(0) }
+
+  /// What previews of a model are made by; nil where there are none.
+  func previewSource(_ model: Model) -> PreviewQuality? {
+    guard hasPreviews else { return nil }
+    return previewQuality == .quick && model.hasQuickPreviews ? .quick : .decoded
+  }
 
   /// Whether there is a preview after a scale.
   func hasPreview(afterScale index: Int, of count: Int) -> Bool {

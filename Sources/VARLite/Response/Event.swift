@@ -55,8 +55,11 @@ public struct DrawnScale: Sendable {
 public struct Preview: Sendable {
   /// Scales that it shows.
   public let scaleCount: Int
-  /// The picture in its final size, blurred as far as fine scales are missing.
+  /// By the picture decoder: the picture in its final size, blurred as far as fine scales are missing. Quick ones have a
+  /// pixel for each token.
   public let picture: RGBImage
+  /// Whether it is a quick one.
+  public let isQuick: Bool
 }
 
 /// Something about a request that is worth a line: it is answered, but perhaps not as it was meant.
@@ -77,6 +80,8 @@ public struct Note: Sendable, Equatable {
     public static let unknownDrawingSize = Kind(rawValue: "unknownDrawingSize")
     /// The context has no place for as long a text as was asked for.
     public static let limitedText = Kind(rawValue: "limitedText")
+    /// Quick previews are asked for, and the model's file has no map for them: the picture decoder makes them.
+    public static let decodedPreviews = Kind(rawValue: "decodedPreviews")
   }
 
   /// What it is about.

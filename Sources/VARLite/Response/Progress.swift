@@ -36,10 +36,9 @@ public struct Progress: Sendable, Equatable {
   /// Seconds since the request began to run.
   public var seconds: Double
 
-  /// Seconds that the rest takes at the pace so far; nil before a fiftieth of the work is done.
-  public var secondsLeft: Double? {
-    fraction >= 0.02 ? seconds * (1 - fraction) / fraction : nil
-  }
+  /// Seconds that the rest takes, by what its parts take at the pace so far; nil where too little is done to say, and
+  /// while words are written that a picture follows, whose number nobody knows.
+  public var secondsLeft: Double?
 
   init(_ stage: Stage, index: Int = 0, done: Int = 0, total: Int = 0) {
     self.stage = stage

@@ -61,6 +61,8 @@ public struct RequestPlan: Sendable {
     public let passCount: Int
     /// What there is to compute.
     let work: PhaseWork
+    /// The same of each picture, of the prompt, of each scale, or of the pixels, piece by piece: by networks or levels.
+    let parts: [[PhaseWork]]
 
     /// Weights in memory of their own, and those that are used in place in the mapped file.
     public var weightByteCounts: (resident: Int, mapped: Int) {

@@ -32,7 +32,7 @@ public final class ChatSession {
   public func run(
     _ request: Request, stop: StopSignal = StopSignal(), events: (Event) -> Void = { _ in }
   ) throws(VARLiteError) -> Response {
-    try RequestReporter.telling(events, stop) { reporter throws(VARLiteError) in
+    try RequestReporter.telling(conversation.model, events, stop) { reporter throws(VARLiteError) in
       try VARLiteError.wrapping { try conversation.answer(request, reporter) }
     }
   }

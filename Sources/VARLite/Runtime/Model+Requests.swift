@@ -62,7 +62,7 @@ extension Model {
     events: (Event) -> Void = { _ in }
   ) throws(VARLiteError) -> Response {
     let conversation = try Conversation(self, instruments: instruments)
-    return try RequestReporter.telling(events, stop) { reporter throws(VARLiteError) in
+    return try RequestReporter.telling(self, events, stop) { reporter throws(VARLiteError) in
       try VARLiteError.wrapping { try conversation.answer(request, reporter) }
     }
   }
@@ -108,7 +108,7 @@ extension Model {
     let candidate = MemoryLedger.Candidate(
       model: self, plan: { budget throws(VARLiteError) in try planner.plan(shape, budget) },
       remedies: { _, _ in [] })
-    return try RequestReporter.telling(events, stop) { reporter throws(VARLiteError) in
+    return try RequestReporter.telling(self, events, stop) { reporter throws(VARLiteError) in
       try VARLiteError.wrapping {
         conversation.beginTurn(reporter)
         defer { conversation.endTurn() }
@@ -124,11 +124,12 @@ extension Model {
 extension RequestReporter {
   /// Runs a body that tells a caller's closure of its events.
   static func telling<Result>(
-    _ events: (Event) -> Void, _ stop: StopSignal,
+    _ model: Model, _ events: (Event) -> Void, _ stop: StopSignal,
     _ body: (RequestReporter) throws(VARLiteError) -> Result
   ) throws(VARLiteError) -> Result {
-    try withoutActuallyEscaping(events) { events throws(VARLiteError) in
-      let reporter = RequestReporter(stop: stop, send: events)
+    let threadCount = model.runtime.options.threadCount
+    return try withoutActuallyEscaping(events) { events throws(VARLiteError) in
+      let reporter = RequestReporter(stop: stop, threadCount: threadCount, send: events)
       defer { reporter.fallSilent() }
       return try body(reporter)
     }

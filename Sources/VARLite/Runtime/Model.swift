@@ -54,6 +54,10 @@ public final class Model: Sendable {
   package let tokenizer: Tokenizer
   /// How a picture becomes the vision tower's input.
   package let imagePreprocessing: ImagePreprocessing
+  /// Colours of codes, by which a drawing is watched without the picture decoder; nil where the file has none.
+  package let previewMap: PreviewMap?
+  /// Whether previews are made in no time, by what the file says of them; else by the picture decoder.
+  public var hasQuickPreviews: Bool { previewMap != nil }
   /// Hash of all weights and metadata; the same for every layout of the same model.
   public var contentHash: String { file.contentHash }
 
@@ -95,6 +99,7 @@ public final class Model: Sendable {
     imagePreprocessing = try Self.inFile(file) {
       try ImagePreprocessing(json: file.jsonAttachment("image_preprocessing"))
     }
+    previewMap = try Self.previewMap(file, codebookDim: configuration.vae.codebookDim)
     guard let tables = try file.attachmentInPlace("tokenizer") else {
       throw VARLiteError(
         .model, "\(file.path): holds no tokenizer; convert the model again")
@@ -131,6 +136,20 @@ public final class Model: Sendable {
       throw error
     } catch {
       throw VARLiteError(.model, "\(file.path): \(error); convert the model again")
+    }
+  }
+
+  private static func previewMap(_ file: VQ4File, codebookDim: Int) throws -> PreviewMap? {
+    guard let bytes = try file.attachment(PreviewMap.attachmentName) else { return nil }
+    return try inFile(file) {
+      let map = try PreviewMap(bytes: bytes)
+      guard map.codebookDim == codebookDim else {
+        throw VARLiteError(
+          .model,
+          "\(PreviewMap.attachmentName) is for \(map.codebookDim) bits per token, the model has "
+            + "\(codebookDim)")
+      }
+      return map
     }
   }
 

@@ -69,6 +69,10 @@ package struct ModelSummary {
           + "tau \(configuration.imageSampling.tau), top-p \(configuration.imageSampling.topP)"
       ),
       ("canaries", canaries),
+      (
+        "previews",
+        model.hasQuickPreviews ? "by the file's map of colours" : "by the picture decoder"
+      ),
     ]
   }
 

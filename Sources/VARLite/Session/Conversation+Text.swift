@@ -55,8 +55,9 @@ extension Conversation {
     recorder?.begin("step_logits", shape: [count, session.logits.columns])
     while written.ids.count < count {
       reporter.begin(
-        Progress(.writing, done: written.ids.count, total: count),
-        done: Double(written.ids.count) / Double(count), share: 1 / Double(count))
+        RequestReporter.Unit(
+          Progress(.writing, done: written.ids.count, total: count),
+          done: Double(written.ids.count) / Double(count), share: 1 / Double(count)))
       let logits = try session.nextLogits(run)
       recorder?.put(
         "step_logits", at: written.ids.count * logits.count, UnsafeBufferPointer(logits))

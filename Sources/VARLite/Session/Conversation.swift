@@ -196,9 +196,11 @@ package final class Conversation {
     let count = expanded.count + turn.answer.count
     try session.requireRoom(for: count + session.capacity.closing)
     let passes = (count - reuse.count + capacity.rows - 1) / capacity.rows
-    reporter.begin(
-      Progress(.reading, total: count - reuse.count), done: 0, share: 1,
-      layerCount: passes * model.configuration.languageModel.numHiddenLayers)
+    var unit = RequestReporter.Unit(
+      Progress(.reading, total: count - reuse.count), done: 0, share: 1)
+    unit.layerCounts = [passes * model.configuration.languageModel.numHiddenLayers]
+    unit.workShare = Double(count - reuse.count) / Double(count)
+    reporter.begin(unit)
     let mark = session.mark
     cachedTokens = session.ids.count + reuse.count
     do {

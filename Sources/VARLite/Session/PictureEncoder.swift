@@ -41,10 +41,12 @@ struct PictureEncoder {
         try embeddings.withMutableRows(columns: hiddenSize) { output in
           let patches = VisionPatches(patches, grid: grid)
           try tower.encode(patches, into: output, state: state, run) { done, count in
-            reporter.begin(
+            let share = Double(done) / Double(count)
+            var unit = RequestReporter.Unit(
               Progress(.looking, index: index, done: done, total: count),
-              done: (Double(index) + Double(done) / Double(count)) / Double(pictures.count),
-              share: 0)
+              done: (Double(index) + share) / Double(pictures.count), share: 0)
+            unit.partDone = share
+            reporter.begin(unit)
           }
         }
       }

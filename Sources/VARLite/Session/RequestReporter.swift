@@ -24,8 +24,49 @@ package final class RequestReporter {
   private var stageWork = 0.0
   /// Of the present stage: the share done when its unit began, and the unit's share.
   private var unit = (start: 0.0, share: 0.0)
+  /// The present unit's layers, and what share of its work they are.
+  private var runs: [LayerRun] = []
+  private var remaining: RemainingTime
+  /// The share of the present part that was done when its unit began.
+  private var partDone = 0.0
+  /// What each part of the work consists of.
+  private var pieces: [Part: [Double]] = [:]
 
-  package init(stop: StopSignal = StopSignal(), send: @escaping (Event) -> Void = { _ in }) {
+  /// Layers that cost the same.
+  private struct LayerRun {
+    let count: Int
+    let share: Double
+  }
+
+  private struct Part: Hashable {
+    let stage: Progress.Stage
+    let index: Int
+  }
+
+  /// A unit of a stage: a picture, the prompt, a scale, a level.
+  struct Unit {
+    let progress: Progress
+    /// The share of the stage that is done, and what the unit adds to that.
+    let done, share: Double
+    /// Layers that the networks will go through, for each piece of the unit's work.
+    var layerCounts: [Int] = []
+    /// The share of a picture or of pixels that is done, where they are no layers.
+    var partDone = 0.0
+    /// The share of the work that was planned for it.
+    var workShare = 1.0
+
+    init(_ progress: Progress, done: Double, share: Double) {
+      self.progress = progress
+      self.done = done
+      self.share = share
+    }
+  }
+
+  package init(
+    stop: StopSignal = StopSignal(), threadCount: Int = 1,
+    send: @escaping (Event) -> Void = { _ in }
+  ) {
+    remaining = RemainingTime(threadCount: threadCount)
     self.stop = stop
     self.send = send
   }
@@ -58,21 +99,70 @@ package final class RequestReporter {
     }
     totalWork = stages.reduce(0) { $0 + $1.work }
     (doneWork, stageWork, unit) = (0, 0, (0, 0))
+    var parts: [RemainingTime.Part] = []
+    pieces = [:]
+    for phase in plan.phases {
+      guard let stage = phase.stages.first?.stage, phase.kind != .drawingContext else { continue }
+      for (index, works) in phase.parts.enumerated() {
+        let units = works.map { stage == .decoding ? $0.convolutionUnits : $0.batchUnits }
+        parts.append(
+          RemainingTime.Part(
+            stage, index: index, work: units.reduce(0, +),
+            diskByteCount: Double(phase.diskByteCountPerPass)))
+        pieces[Part(stage: stage, index: index)] = units
+      }
+    }
+    remaining.expect(parts)
     report(.plan(plan))
   }
 
-  /// A unit of a stage begins: a picture, the prompt, a scale, a level.
-  ///
-  /// - Parameters:
-  ///   - done: the share of the stage that is done.
-  ///   - share: what the unit adds to that.
-  ///   - layerCount: layers that the networks will go through.
-  func begin(_ unit: Progress, done: Double, share: Double, layerCount: Int = 0) {
-    if unit.stage != current.stage { enter(unit.stage) }
-    self.unit = (done, share)
-    current = unit
-    current.layerCount = layerCount
+  /// A unit of a stage begins.
+  func begin(_ unit: Unit) {
+    if unit.progress.stage != current.stage { enter(unit.progress.stage) }
+    self.unit = (unit.done, unit.share)
+    current = unit.progress
+    current.layerCount = unit.layerCounts.reduce(0, +)
+    let part = Part(stage: current.stage, index: current.stage == .decoding ? 0 : current.index)
+    let units = pieces[part] ?? []
+    let work = units.reduce(0, +)
+    runs = []
+    if units.count == unit.layerCounts.count, work > 0 {
+      runs = zip(unit.layerCounts, units).map { LayerRun(count: $0, share: $1 / work) }
+    }
+    partDone = unit.partDone
+    if current.stage == .writing || current.stage == .drawing && current.done == current.total {
+      remaining.end(at: Self.moment)
+    } else {
+      remaining.begin(
+        current.stage, index: part.index, share: unit.workShare, at: Self.moment)
+    }
     tell()
+  }
+
+  /// What was timed as a whole has ended.
+  func endPart() { remaining.end(at: Self.moment) }
+
+  /// The share of a drawing's work that lies before a scale.
+  func workBefore(_ scale: Int) -> Double {
+    var (before, all) = (0.0, 0.0)
+    for (part, units) in pieces where part.stage == .drawing {
+      let work = units.reduce(0, +)
+      all += work
+      if part.index < scale { before += work }
+    }
+    return all > 0 ? before / all : 0
+  }
+
+  /// The share of a part's work behind the first of its pieces.
+  func share(ofStage stage: Progress.Stage, index: Int = 0, pieceCount: Int) -> Double {
+    let units = pieces[Part(stage: stage, index: index)] ?? []
+    let all = units.reduce(0, +)
+    return all > 0 ? units.prefix(pieceCount).reduce(0, +) / all : 0
+  }
+
+  private static var moment: RemainingTime.Moment {
+    RemainingTime.Moment(
+      seconds: MonotonicClock.seconds(), processorSeconds: MonotonicClock.processorSeconds())
   }
 
   /// Weights are read before they are used.
@@ -110,13 +200,36 @@ package final class RequestReporter {
   }
 
   private func tell() {
-    let layers =
-      current.layerCount > 0 ? Double(max(current.layer - 1, 0)) / Double(current.layerCount) : 0
+    let layers = layerShare
     let done = doneWork + stageWork * (unit.start + unit.share * layers)
     let share = totalWork > 0 ? min(done / totalWork, 1) : 0
     current.fraction = plannedFraction + (1 - plannedFraction) * share
     current.seconds = seconds
+    current.secondsLeft = secondsLeft(partDone: max(partDone, layers))
     report(.progress(current))
+  }
+
+  /// The share of the present unit's work that its layers have done.
+  private var layerShare: Double {
+    var left = max(current.layer - 1, 0)
+    guard !runs.isEmpty else {
+      return current.layerCount > 0 ? Double(left) / Double(current.layerCount) : 0
+    }
+    var share = 0.0
+    for run in runs {
+      let count = min(left, run.count)
+      share += run.count > 0 ? run.share * Double(count) / Double(run.count) : 0
+      left -= count
+    }
+    return share
+  }
+
+  private func secondsLeft(partDone: Double) -> Double? {
+    guard remaining.drawsPicture else {
+      let fraction = current.fraction
+      return fraction >= 0.02 ? seconds * (1 - fraction) / fraction : nil
+    }
+    return current.stage == .writing ? nil : remaining.seconds(done: partDone, at: Self.moment)
   }
 
   private var seconds: Double { start.map { MonotonicClock.seconds() - $0 } ?? 0 }
@@ -157,7 +270,7 @@ extension RequestPlan.Phase {
     case .vision: [(.looking, work.batchUnits)]
     case .conversation: [(.reading, work.batchUnits), (.writing, work.singleRowUnits)]
     case .drawingContext, .drawing: [(.drawing, work.batchUnits)]
-    case .decoding: [(.decoding, work.batchUnits)]
+    case .decoding: [(.decoding, work.convolutionUnits)]
     default: []
     }
   }
@@ -168,4 +281,6 @@ extension PhaseWork {
   /// read for a single row that of ten.
   fileprivate var batchUnits: Double { quantizedOperations + 3 * floatOperations }
   fileprivate var singleRowUnits: Double { 10 * singleRowBytes }
+  /// Convolutions of 3 x 3 in f32 are transformed, so that they take 2.25 times fewer multiplications.
+  fileprivate var convolutionUnits: Double { quantizedOperations + 3 / 2.25 * floatOperations }
 }

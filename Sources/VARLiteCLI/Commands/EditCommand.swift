@@ -11,6 +11,7 @@ struct EditCommand: ParsableCommand {
   @OptionGroup var promptOption: PromptOption
   @OptionGroup(title: "Pictures to change") var pictures: PictureOptions
   @OptionGroup(title: "Picture") var image: ImageOptions
+  @OptionGroup(title: "Watching") var preview: PreviewOptions
   @OptionGroup(title: "Stopping, resuming, varying") var saving: SavingOptions
   @OptionGroup(title: "Lists") var list: ListOptions
   @OptionGroup(title: "Input") var input: InputOptions
@@ -28,6 +29,7 @@ struct EditCommand: ParsableCommand {
   private func drawingRun() throws -> DrawingRun {
     DrawingRun(
       model: model, input: input, image: image, saving: saving, list: list,
+      preview: preview,
       text: try promptOption.optionalText(instruction, "instruction"), sources: pictures.images)
   }
 }

@@ -10,6 +10,7 @@ struct GenerateCommand: ParsableCommand {
 
   @OptionGroup var promptOption: PromptOption
   @OptionGroup(title: "Picture") var image: ImageOptions
+  @OptionGroup(title: "Watching") var preview: PreviewOptions
   @OptionGroup(title: "Stopping, resuming, varying") var saving: SavingOptions
   @OptionGroup(title: "Lists") var list: ListOptions
   @OptionGroup(title: "Input") var input: InputOptions
@@ -27,6 +28,7 @@ struct GenerateCommand: ParsableCommand {
   private func drawingRun() throws -> DrawingRun {
     DrawingRun(
       model: model, input: input, image: image, saving: saving, list: list,
+      preview: preview,
       text: try promptOption.optionalText(prompt, "prompt"), sources: [])
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import VARJSON
+import VARModels
 import VQ4Format
 
 struct VerifyCommand: ParsableCommand {
@@ -22,6 +23,7 @@ struct VerifyCommand: ParsableCommand {
     let zeros = try file.verify(
       isCancelled: { Interruption.shouldStop },
       progress: { progress.percent("verifying", done: $0, total: $1) })
+    try PreviewMap.check(file)
     progress.close()
     for name in zeros where !quiet {
       progress.line("warning: tensor \"\(name)\" holds only zeros")
@@ -35,6 +37,16 @@ struct VerifyCommand: ParsableCommand {
       Console.output(JSONValue.object(report))
     } else if !quiet {
       Console.output("\(path.printable): \(file.byteCount) bytes are intact\n")
+    }
+  }
+}
+
+extension PreviewMap {
+  /// Throws where a file has a preview map that nothing can use.
+  fileprivate static func check(_ file: VQ4File) throws {
+    guard let bytes = try file.attachment(attachmentName) else { return }
+    do throws(ConfigurationError) { _ = try PreviewMap(bytes: bytes) } catch {
+      throw BadInput("\(file.path): \(error)")
     }
   }
 }

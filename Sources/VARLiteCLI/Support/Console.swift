@@ -14,6 +14,9 @@ enum Console {
   static let errorIsTerminal = isatty(STDERR_FILENO) == 1
   private static let outputIsTerminal = isatty(STDOUT_FILENO) == 1
 
+  /// A variable of the environment; nil where there is none.
+  static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+
   /// Why standard output could not be written; work whose result it carries is to stop.
   static var outputFailure: VARLiteError? {
     StandardOutput.failure.map { VARLiteError(.file, "\($0)") }

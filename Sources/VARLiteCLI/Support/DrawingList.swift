@@ -121,7 +121,10 @@ struct DrawingList {
     let model = try run.model.open(
       promptCache: run.input.promptCacheOption.settings(
         hasManyRequests: true, isQuiet: run.model.quiet))
-    let drawer = PictureDrawer(model: model, options: run.model, hasMetadata: true)
+    try run.preview.check(sparing: inputs + entries.map(\.output.path))
+    let drawer = PictureDrawer(
+      model: model, options: run.model, hasMetadata: true,
+      previews: PreviewOutput(run.preview, run.model, model))
     var report = ListReport(options: run.model)
     for (index, entry) in entries.enumerated() {
       let path = entry.output.path

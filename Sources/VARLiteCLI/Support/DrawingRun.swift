@@ -9,6 +9,7 @@ struct DrawingRun {
   let image: ImageOptions
   let saving: SavingOptions
   let list: ListOptions
+  let preview: PreviewOptions
   /// nil where a picture's file or a list tells it.
   let text: String?
   /// Files of the pictures to change.
@@ -42,7 +43,8 @@ struct DrawingRun {
     let drawer = PictureDrawer(
       model: model, options: self.model, hasMetadata: !image.noMetadata,
       checkpoint: saving.checkpoint.map { Checkpoint(path: $0) },
-      recorder: try input.trace.map { try TraceOutput.recorder(for: $0) })
+      recorder: try input.trace.map { try TraceOutput.recorder(for: $0) },
+      previews: PreviewOutput(preview, self.model, model))
     try earlier?.apply(
       to: &request, image, seed: earlier?.variationSeed(image.seedOption.seed?.value),
       self.model, model)
@@ -66,6 +68,8 @@ struct DrawingRun {
     var inputs = [try model.path()]
     try FileOutput.check(image.output, sparing: inputs)
     inputs += [image.output] + sources + [saving.like].compactMap(\.self)
+    try preview.check(sparing: inputs)
+    inputs += [preview.preview].compactMap(\.self)
     if let path = saving.checkpoint {
       try SavedDrawing.check(path, sparing: inputs, resumed: saving.resumeFrom)
     }

@@ -78,12 +78,3 @@ enum PathArgument {
     return String(validating: bytes, as: UTF8.self)
   }
 }
-
-extension String {
-  /// Without blanks at either end.
-  var trimmed: String {
-    let blanks = { (character: Character) in character.isWhitespace }
-    let start = drop(while: blanks)
-    return String(start.reversed().drop(while: blanks).reversed())
-  }
-}

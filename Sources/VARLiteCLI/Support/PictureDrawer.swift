@@ -9,21 +9,27 @@ struct PictureDrawer {
   let hasMetadata: Bool
   var checkpoint: Checkpoint?
   var recorder: TraceRecorder?
+  /// What the drawing is watched by; nil where nobody does.
+  var previews: PreviewOutput?
 
   /// - Throws: `cancelled` where it is stopped before there is something to write.
   func draw(_ request: Request, to output: PictureOutput) throws -> DrawnPicture {
     let progress = options.progress()
     defer { progress.close() }
     Interruption.pictureBegins()
+    let request = previews?.asked(request) ?? request
     let response = try model.run(
       request, instruments: Instruments(recorder: recorder), stop: Interruption.drawingStop
     ) { event in
       progress.report(event)
+      if let preview = event.preview { previews?.show(preview, progress) }
       guard let scale = event.scale else { return }
       checkpoint?.store(scale.state, progress)
       Interruption.scaleIsDrawn()
     }
     let picture = try response.requiredPicture()
+    // What is watched ends as the picture itself.
+    previews?.show(picture, progress)
     progress.finish()
     try output.write(picture, text: hasMetadata ? response.pictureTexts : [])
     return DrawnPicture(path: output.path, response: response, picture, progress)

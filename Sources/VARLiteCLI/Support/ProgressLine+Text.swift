@@ -24,6 +24,9 @@ extension ProgressLine {
     let whole = Int(min(max(seconds, 1), 1e9).rounded(.up))
     switch whole {
     case ..<60: return "\(whole) s"
+    case ..<595:
+      let tens = (whole + 5) / 10
+      return "\(tens / 6) min" + (tens % 6 == 0 ? "" : " \(tens % 6)0 s")
     case ..<3600: return "\((whole + 30) / 60) min"
     default: return "\(whole / 3600) h \(whole / 60 % 60) min"
     }
@@ -73,6 +76,10 @@ extension Note {
         + "expect much"
     case .limitedText:
       return "the model's context has room for \(count) more tokens; --max-tokens asks for more"
+    case .decodedPreviews:
+      return
+        "the model's file has no map for quick previews, so that the picture decoder makes them; "
+        + "converting the model again adds one, --no-preview leaves them out"
     default: return kind.rawValue
     }
   }

@@ -2,6 +2,7 @@ import VARLite
 import VARModels
 import VARSharedCLI
 import VARSystem
+import VARVision
 
 #if canImport(Glibc)
   import Glibc
@@ -23,12 +24,14 @@ final class ProgressLine {
   private let start = MonotonicClock.seconds()
   private var openLine = OpenLine.none
   private var lastUpdate = 0.0
-  /// The last step that was printed as a line.
-  private var lastLine = ""
+  /// What the last step was about that was printed as a line.
+  private var lastStep = ""
   private let isTerminal: Bool
   /// When the model started to write; nil before.
   private var writingStart: Double?
   private var parts = PartTimes()
+  /// Cells of the picture that stands above the present line; nil where there is none.
+  private var shownPicture: (columns: Int, rows: Int)?
   /// Whether text of the model stands on standard output.
   private(set) var hasShownText = false
 
@@ -44,8 +47,7 @@ final class ProgressLine {
   init(detail: Detail, printsText: Bool) {
     self.detail = detail
     self.printsText = printsText
-    isTerminal =
-      Console.errorIsTerminal && getenv("TERM").map { String(cString: $0) } != "dumb"
+    isTerminal = Console.errorIsTerminal && Console.variable("TERM") != "dumb"
   }
 
   convenience init(isQuiet: Bool, printsText: Bool) {
@@ -56,29 +58,29 @@ final class ProgressLine {
 
   func report(_ event: Event) {
     if let plan = event.plan, detail == .everything { line(plan.verboseText) }
-    if let note = event.note { line(note.text) }
+    if let note = event.note, !isQuiet { line(note.text) }
     if let text = event.text { show(text) }
     if let progress = event.progress { show(progress) }
   }
 
   private func show(_ progress: VARLite.Progress) {
     if let part = progress.stage.part { parts.begin(part, at: MonotonicClock.seconds()) }
-    let (done, total) = (progress.done, progress.total)
-    switch progress.stage {
-    case .waiting: step("waiting for other requests", isLast: false)
-    case .loading:
-      step("loading \(Self.bytes(done)) of \(Self.bytes(total))", isLast: done == total)
-    case .looking:
-      step("picture \(progress.index + 1): block \(done) of \(total)", isLast: done == total)
-    case .reading where progress.layer == 0: step("reading \(total) tokens", isLast: true)
-    case .writing: writingStart = writingStart ?? MonotonicClock.seconds()
-    case .drawing where progress.layer == 0: showScale(progress)
-    case .decoding: step("pixels: level \(done) of \(total)", isLast: done == total)
-    default: break
+    if progress.stage == .writing { writingStart = writingStart ?? MonotonicClock.seconds() }
+    guard !isQuiet, var status = StatusText(progress) else {
+      if progress.stage == .drawing { close() }
+      return
+    }
+    let isLast =
+      progress.stage == .reading ? progress.layer == 0 : progress.done == progress.total
+    step(isLast: isLast, isLine: isLast || progress.stage == .drawing && progress.layer == 0) {
+      guard progress.stage != .waiting, progress.stage != .loading else { return status }
+      status.byteCount = ProcessMemory.current()?.byteCount
+      return status
     }
   }
 
   private func show(_ text: String) {
+    shownPicture = nil
     if printsText {
       hasShownText = true
       close()
@@ -88,19 +90,6 @@ final class ProgressLine {
       Console.send(text.escapedLines, to: STDERR_FILENO)
       openLine = text.hasSuffix("\n") ? .none : .text
     }
-  }
-
-  private func showScale(_ progress: VARLite.Progress) {
-    let (scale, count) = (progress.done, progress.total)
-    if scale == 0 { close() }
-    guard scale < count else { return }
-    var (text, short) = ("scale \(scale + 1) of \(count)", "\(scale + 1)/\(count)")
-    if let seconds = progress.secondsLeft {
-      let left = Self.roughly(seconds)
-      text += ", about \(left) left"
-      short += ", \(left)"
-    }
-    step(text, short: short, isLast: false)
   }
 
   /// What a text took that has just ended: its tokens, the seconds of the whole request, and the rate of writing.
@@ -135,32 +124,53 @@ final class ProgressLine {
 
   func line(_ text: String) {
     close()
+    shownPicture = nil
     Console.error(text)
   }
 
-  /// - Parameter short: the same for a terminal of few columns.
-  private func step(_ text: String, short: String? = nil, isLast: Bool) {
+  /// Shows a picture above the line that moves, in the place of the one before where nothing was said since.
+  func show(_ picture: TerminalPicture) {
+    close()
+    var text = "\r"
+    if let shownPicture, shownPicture == (picture.columns, picture.rows) {
+      text += "\u{1b}[\(picture.rows)A"
+    } else {
+      // Room is made first: a terminal that scrolls meanwhile would move the place that it is to come back to.
+      text += String(repeating: "\n", count: picture.rows) + "\u{1b}[\(picture.rows)A"
+    }
+    text += "\u{1b}7" + picture.text + "\u{1b}8\u{1b}[\(picture.rows)B\r"
+    Console.send(text, to: STDERR_FILENO)
+    shownPicture = (picture.columns, picture.rows)
+  }
+
+  /// - Parameters:
+  ///   - isLast: whether it is shown although another one was shown just now.
+  ///   - isLine: whether it stands on a line of its own where nothing moves.
+  private func step(isLast: Bool, isLine: Bool, _ status: () -> StatusText) {
     guard !isQuiet else { return }
     if isTerminal {
       let now = MonotonicClock.seconds()
       guard isLast || now - lastUpdate > 0.1 else { return }
       lastUpdate = now
       if openLine == .text { close() }
-      let isNarrow = text.count >= Terminal.columns(STDERR_FILENO)
-      Console.send(
-        "\r\u{1b}[K" + Terminal.fitted(isNarrow ? short ?? text : text, STDERR_FILENO),
-        to: STDERR_FILENO)
+      let text = status().text(columns: Terminal.columns(STDERR_FILENO))
+      Console.send("\r\u{1b}[K" + text, to: STDERR_FILENO)
       openLine = .step
-    } else if isLast || text.hasPrefix("scale"), text != lastLine {
+    } else if isLine {
+      let status = status()
+      guard status.subject.long != lastStep else { return }
       close()
-      Console.error(text)
-      lastLine = text
+      Console.error(status.line)
+      lastStep = status.subject.long
     }
   }
 
   func percent(_ what: String, done: Int, total: Int) {
     guard total > 0 else { return }
-    step("\(what): \(done * 100 / total) %", isLast: done == total)
+    let text = "\(what): \(done * 100 / total) %"
+    step(isLast: done == total, isLine: done == total) {
+      StatusText(share: text)
+    }
   }
 }
 

@@ -12,31 +12,25 @@ struct PromptLine {
   let image: ImageOptions
 
   /// - Parameter image: the settings of the command line.
-  init(_ text: String, number: Int, index: Int, _ image: ImageOptions) throws {
-    (self.number, self.index) = (number, index)
-    guard text.first == "{" else {
-      (prompt, self.image) = (text, image)
-      return
-    }
-    let value: JSONValue
-    do { value = try JSONValue(parsing: text) } catch { throw BadInput("\(error)") }
-    guard let prompt = value["prompt"]?.stringValue else {
-      throw BadInput("has no \"prompt\"; a line that begins with { is a JSON object")
-    }
+  private init(_ line: PromptList.Line, _ image: ImageOptions) throws {
+    (number, index, prompt) = (line.number, line.index, line.prompt)
     var options = image
-    for (key, value) in value.objectValue?.members ?? [] where key != "prompt" {
+    for setting in line.settings {
+      let key = setting.key
       guard let set = Self.settings[key] else {
         let names = (["prompt"] + Self.settings.keys.sorted()).joined(separator: ", ")
         throw BadInput("\"\(key)\" is no setting of a picture; there are \(names)")
       }
-      guard set(&options, value) else { throw BadInput("\"\(key)\" has a value of another kind") }
+      guard set(&options, setting.value) else {
+        throw BadInput("\"\(key)\" has a value of another kind")
+      }
     }
     do {
       try options.shape.guidance.validate()
       try options.shape.validate()
       try options.validate()
     } catch { throw BadInput("\(error)") }
-    (self.prompt, self.image) = (prompt, options)
+    self.image = options
   }
 
   // MARK: Settings
@@ -86,17 +80,14 @@ extension PromptLine {
   ///
   /// - Parameter name: of the file, for errors.
   static func read(_ text: String, name: String, _ image: ImageOptions) throws -> [PromptLine] {
-    var prompts: [PromptLine] = []
-    let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
-    for (index, line) in lines.enumerated() {
-      let line = String(line).trimmed
-      guard !line.isEmpty else { continue }
-      do {
-        prompts.append(
-          try PromptLine(line, number: index + 1, index: prompts.count, image))
-      } catch { throw BadInput("\(name), line \(index + 1): \(error)") }
+    let list: PromptList
+    do throws(PromptList.Fault) { list = try PromptList(parsing: text) } catch {
+      throw BadInput(error.number == nil ? "\(name): \(error)" : "\(name), \(error)")
     }
-    guard !prompts.isEmpty else { throw BadInput("\(name): holds no prompt; write one a line") }
-    return prompts
+    return try list.lines.map { line in
+      do { return try PromptLine(line, image) } catch {
+        throw BadInput("\(name), line \(line.number): \(error)")
+      }
+    }
   }
 }

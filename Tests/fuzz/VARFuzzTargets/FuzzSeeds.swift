@@ -30,7 +30,8 @@ package enum FuzzSeeds {
       ("tokenizer", try tokenizers()), ("recipe", try recipes()),
       ("evaluation", try evaluations()), ("png", try pictures(".png")),
       ("jpeg", try pictures(".jpg")), ("webp", try pictures(".webp")),
-      ("picture-texts", try drawnPictures()),
+      ("picture-texts", try drawnPictures()), ("preview-map", previewMaps()),
+      ("prompt-list", promptLists()),
     ]
   }
 
@@ -105,6 +106,24 @@ package enum FuzzSeeds {
     bytes.set(hash.low, at: 0, size: 8)
     bytes.set(hash.high, at: 8, size: 8)
     return [Seed("two-scales", bytes)]
+  }
+
+  private static func previewMaps() -> [Seed] {
+    let weights: [Float] = [0.5, -0.25, 0.125, -65_536, 65_536, 0, 1, -1, 0.75]
+    let words = [1, UInt32(2)] + weights.map(\.bitPattern)
+    return [
+      Seed("two-bits", words.flatMap { withUnsafeBytes(of: $0.littleEndian) { Array($0) } })
+    ]
+  }
+
+  private static func promptLists() -> [Seed] {
+    let lines = #"""
+      a red circle
+
+        Größe <image>
+      {"prompt": "a blue circle", "seed": 7, "cfg_scale": 2.5, "greedy": true, "aspect": "3:2"}
+      """#
+    return [Seed("four-lines.txt", Array(lines.utf8))]
   }
 
   // MARK: Tokenizers

@@ -78,9 +78,9 @@ package struct FuzzTarget: Sendable {
   }
 
   package static let all = [
-    vq4, canaries, tokenizerTables, drawingState, promptCache, reference, safetensors, checkpoint,
-    zip, pickle, adapter,
-    json, tokenizer, recipe, evaluation, png, jpeg, webp, pictureTexts,
+    vq4, canaries, previewMap, tokenizerTables, drawingState, promptCache, promptList, reference,
+    safetensors, checkpoint, zip, pickle, adapter, json, tokenizer, recipe, evaluation, png, jpeg,
+    webp, pictureTexts,
   ]
 
   package static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }
