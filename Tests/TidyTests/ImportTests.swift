@@ -59,6 +59,14 @@ import Testing
         "VARQuantization", "VARConversion", "VARLite", "VARForcedRun",
       ]
     ),
+    (
+      "VARRecipeSearch",
+      [
+        "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARModels", "VARCheckpoint",
+        "VARQuantization", "VARConversion", "VARLite", "VARForcedRun", "VARAccuracy",
+        "VARCalibration",
+      ]
+    ),
     ("CVARProbes", []),
     (
       "VARBench",
@@ -81,7 +89,7 @@ import Testing
       [
         "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer", "VARModels",
         "VARCheckpoint", "VARQuantization", "VARConversion", "VARLite", "VAREvaluation",
-        "VARForcedRun", "VARCalibration", "VARSharedCLI", "ArgumentParser",
+        "VARForcedRun", "VARCalibration", "VARRecipeSearch", "VARSharedCLI", "ArgumentParser",
       ]
     ),
     (
