@@ -18,7 +18,7 @@ struct ErrorModel {
   private let unit: OutputChange
 
   /// How much the decoder in its smallest way counts beside all errors of `int4`: nobody sees them.
-  private static let pictureShare = 0.02
+  private static let pictureShare = 0.005
   /// Keeps the order of ways that nothing was measured of.
   private static let leastShare = 1e-7
 

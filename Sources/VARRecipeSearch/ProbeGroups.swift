@@ -46,17 +46,18 @@ extension TensorSpecification {
   var isOfPictureTokenizer: Bool { component == .vaeDecoder || component == .vaeEncoder }
 
   /// The name of the weight whose input it takes, with `*` for the layer.
-  fileprivate var role: String { Self.replacing(layer, in: input, by: "*") }
+  fileprivate var role: String { replacingLayer(in: input, by: "*") }
 
   fileprivate func name(ofLayers layers: [Int]) -> String {
     guard let first = layers.min(), let last = layers.max(), first < last else { return name }
-    return Self.replacing(layer, in: name, by: "\(first)-\(last)")
+    return replacingLayer(in: name, by: "\(first)-\(last)")
   }
 
-  /// The name with `*` for the layer, as recipes match it.
-  var pattern: String { Self.replacing(layer, in: name, by: "*") }
+  /// The name with `*` for the layer, as recipes match it. Levels of the picture tokenizer are not named by their
+  /// layers.
+  var pattern: String { isOfPictureTokenizer ? name : replacingLayer(in: name, by: "*") }
 
-  private static func replacing(_ layer: Int?, in name: String, by text: String) -> String {
+  private func replacingLayer(in name: String, by text: String) -> String {
     guard let layer else { return name }
     var parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     guard let place = parts.firstIndex(of: "\(layer)") else { return name }
