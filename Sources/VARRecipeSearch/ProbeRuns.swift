@@ -27,16 +27,16 @@ final class ProbeRuns {
     var kvType = KVType.f32
   }
 
-  /// - Parameter inputs: what weights are rounded by, as conversions round; nil rounds to the nearest.
+  /// - Parameter isCompensated: whether weights are rounded as conversions round; false rounds to the nearest.
   init(
-    _ model: Model, _ weights: [TensorSpecification], _ inputs: InputKnowledge?,
-    _ paths: RecipeSearch.Paths, _ options: RecipeSearch.Options
+    _ knowledge: WeightKnowledge, isCompensated: Bool, _ paths: RecipeSearch.Paths,
+    _ options: RecipeSearch.Options
   ) throws {
-    self.model = model
-    self.weights = weights
+    model = knowledge.model
+    weights = model.tensors.filter { $0.kind != .vector }
+    self.isCompensated = isCompensated
     self.paths = paths
     self.options = options
-    isCompensated = inputs != nil
     // A file that is larger than the memory is read layer by layer.
     residency = model.fileByteCount <= options.conversion.memoryByteCount ? .map : .stream
     let run = ForcedRun.Options(
@@ -48,7 +48,7 @@ final class ProbeRuns {
         configuration: model.configuration,
         hasPictures: cases.contains { $0.looksAtPictures }))
     overlay = try WeightOverlay(
-      model, original: model.sources.source(.map), base: model.sources.source(residency), inputs,
+      knowledge, base: model.sources.source(residency), isCompensated: isCompensated,
       isCancelled: options.isCancelled)
   }
 

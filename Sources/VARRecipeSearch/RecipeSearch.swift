@@ -121,10 +121,10 @@ package final class RecipeSearch {
     try model.file.mapWeights()
     state.modelHash = model.contentHash
     let calibration = try self.calibration(model)
-    let inputs = InputKnowledge(calibration, model)
+    let knowledge = try WeightKnowledge(model, calibration)
     let isLarge = SearchScale.isLarge(weights)
-    try measure(weights, model, inputs, isLarge: isLarge, &state)
-    try ProbeRuns(model, weights, isLarge ? nil : inputs, paths, options).run(&state)
+    try measure(weights, knowledge, isLarge: isLarge, &state)
+    try ProbeRuns(knowledge, isCompensated: !isLarge, paths, options).run(&state)
     guard let choices = try choices(state, calibration) else {
       preconditionFailure("all is measured")
     }
@@ -200,13 +200,12 @@ package final class RecipeSearch {
   // MARK: Weights
 
   private func measure(
-    _ weights: [TensorSpecification], _ model: Model, _ inputs: InputKnowledge, isLarge: Bool,
+    _ weights: [TensorSpecification], _ knowledge: WeightKnowledge, isLarge: Bool,
     _ state: inout SearchState
   ) throws {
-    let layout = options.conversion.layout
-    let measure = try WeightMeasure(
-      model, model.sources.source(.map), inputs, layout, probesAreCompensated: !isLarge,
-      isCancelled: options.isCancelled)
+    let (model, layout) = (knowledge.model, options.conversion.layout)
+    let measure = WeightMeasure(
+      knowledge, layout, probesAreCompensated: !isLarge, isCancelled: options.isCancelled)
     var saved = MonotonicClock.seconds()
     for (index, weight) in weights.enumerated() where state.weights[weight.name] == nil {
       options.progress("rounding \(weight.name)", index, weights.count)

@@ -6,7 +6,7 @@ import VARSystem
 /// Which cases a search shows a model: fewer to larger models, for whose time they are worth.
 enum SearchCases {
   /// Products of a weight and a token that a run takes at most, where there is a choice.
-  private static let runProducts = 2e11
+  private static let runProducts = 1e11
   private static let calibrationProducts = 4e13
   /// Tokens that the calibration of a small model has.
   private static let calibrationTokens = 20_000.0

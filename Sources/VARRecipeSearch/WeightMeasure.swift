@@ -32,11 +32,8 @@ package struct MeasuredWeight: Sendable, Equatable {
 
 /// Rounds parts of weights in all ways that there are, as a conversion does.
 struct WeightMeasure {
-  private let model: Model
-  private let original: any WeightSource
-  private let inputs: InputKnowledge
+  private let knowledge: WeightKnowledge
   private let layout: VQ4StorageLayout
-  private let pool: ThreadPool
   private let isCancelled: () -> Bool
   /// Whether groups are measured with what is known of the inputs.
   private let probesAreCompensated: Bool
@@ -45,30 +42,25 @@ struct WeightMeasure {
   private static let sampleElementCount = 1 << 20
 
   init(
-    _ model: Model, _ original: any WeightSource, _ inputs: InputKnowledge,
-    _ layout: VQ4StorageLayout, probesAreCompensated: Bool, isCancelled: @escaping () -> Bool
-  ) throws {
+    _ knowledge: WeightKnowledge, _ layout: VQ4StorageLayout, probesAreCompensated: Bool,
+    isCancelled: @escaping () -> Bool
+  ) {
     self.probesAreCompensated = probesAreCompensated
-    self.model = model
-    self.original = original
-    self.inputs = inputs
+    self.knowledge = knowledge
     self.layout = layout
     self.isCancelled = isCancelled
-    pool = try model.runtime.threads()
   }
 
   func measure(_ weight: TensorSpecification) throws -> MeasuredWeight {
-    guard let tensor = original.directory.tensorIndex(named: weight.name) else {
+    guard let tensor = knowledge.original.directory.tensorIndex(named: weight.name) else {
       preconditionFailure("a weight of the model")
     }
-    let matrix = OriginalMatrix(original, tensor)
-    let compensation = try inputs.compensation(of: weight, pool, isCancelled)
+    let matrix = OriginalMatrix(knowledge.original, tensor)
+    let compensation = try knowledge.compensation(of: weight, isCancelled)
     func measure(_ storage: Storage, isCompensated: Bool) throws -> MeasuredStorage {
       if isCancelled() { throw ModelError.cancelled }
-      let format = WeightRounder.format(
-        of: matrix, storage.precision, groupSize: storage.groupSize)
       return try self.measure(
-        weight, matrix, format, storage,
+        weight, matrix, storage,
         (compensation: isCompensated ? compensation : nil, judge: compensation))
     }
     let choices = try Storage.choices(for: weight).map { try measure($0, isCompensated: true) }
@@ -99,16 +91,17 @@ struct WeightMeasure {
   }
 
   private func measure(
-    _ weight: TensorSpecification, _ matrix: OriginalMatrix, _ format: WeightFormat,
-    _ storage: Storage, _ known: (compensation: Compensation?, judge: Compensation?)
+    _ weight: TensorSpecification, _ matrix: OriginalMatrix, _ storage: Storage,
+    _ known: (compensation: Compensation?, judge: Compensation?)
   ) throws -> MeasuredStorage {
+    let format = knowledge.format(of: weight, storage, matrix)
     let units = Self.sample(format)
     let compensated = format.precision.isInteger ? known.compensation : nil
     var outcomes = [Result<UnitOutcome, QuantizationError>](
       repeating: .success(UnitOutcome()), count: units.count)
     outcomes.withUnsafeMutableBufferPointer { outcomes in
       let slots = outcomes.baseAddress!
-      pool.parallel(units.count) { places in
+      knowledge.pool.parallel(units.count) { places in
         let work = UnitWork(format, compensated, judgedBy: known.judge)
         var reader = matrix.reader()
         for place in places {

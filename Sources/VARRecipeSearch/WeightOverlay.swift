@@ -1,41 +1,38 @@
 import VARCalibration
-import VARConversion
 import VARForcedRun
-import VARKernels
 import VARLite
 import VARModels
 import VARQuantization
-import VARSystem
 import VQ4Format
 
 /// A model's weights, some of them stored in other ways: made when a layer is reached, and dropped behind it, so that a
 /// whole model in other precisions takes the memory of one layer.
 final class WeightOverlay {
   let weights: ReplacedWeights
-  private let original: any WeightSource
   private let rounder: WeightRounder
-  private let pool: ThreadPool
-  private let moments: InputKnowledge?
+  private let knowledge: WeightKnowledge
+  private let isCompensated: Bool
   private let specifications: [TensorSpecification]
   private let isCancelled: () -> Bool
   private var chosen: [TensorGroup: [(weight: TensorSpecification, storage: Storage)]] = [:]
   /// What is replaced in the layer at work.
   private var replaced: [Int] = []
+  /// Weights of a small model that were rounded before.
+  private var kept: [String: Rounded] = [:]
 
   /// - Parameters:
-  ///   - original: the model's weights, all of them readable at any time.
-  ///   - base: the same for the runs, from wherever they come.
-  ///   - moments: nil rounds to the nearest.
+  ///   - base: the model's weights for the runs, from wherever they come.
+  ///   - isCompensated: false rounds to the nearest.
   init(
-    _ model: Model, original: any WeightSource, base: any WeightSource, _ moments: InputKnowledge?,
+    _ knowledge: WeightKnowledge, base: any WeightSource, isCompensated: Bool,
     isCancelled: @escaping () -> Bool
   ) throws {
+    let model = knowledge.model
     weights = ReplacedWeights(base)
-    self.original = original
-    self.moments = moments
+    self.knowledge = knowledge
+    self.isCompensated = isCompensated
     self.isCancelled = isCancelled
-    pool = try model.runtime.threads()
-    rounder = WeightRounder(pool)
+    rounder = WeightRounder(try model.runtime.threads())
     specifications = model.tensors
   }
 
@@ -65,51 +62,31 @@ final class WeightOverlay {
   private func replace(_ weight: TensorSpecification, by storage: Storage) throws -> [Int] {
     if isCancelled() { throw ModelError.cancelled }
     guard let tensor = weights.tensorIndex(named: weight.name) else { return [] }
-    let matrix = OriginalMatrix(original, tensor)
-    let format = WeightRounder.format(of: matrix, storage.precision, groupSize: storage.groupSize)
-    let compensation =
-      storage.precision.isInteger ? try moments?.compensation(of: weight, pool, isCancelled) : nil
-    let (rounded, error) = try rounder.round(weight.name, matrix, to: format, compensation)
+    let (rounded, shifts) = try rounded(weight, storage, tensor)
     weights.replace(tensor, by: rounded)
-    guard !error.outputShifts.isEmpty,
+    guard !shifts.isEmpty,
       let bias = weights.tensorIndex(named: weight.name.dropLast("weight".count) + "bias")
     else { return [tensor] }
     weights.replace(
-      bias, by: try WeightRounder.shifted(bias, of: original, by: error.outputShifts))
+      bias, by: try WeightRounder.shifted(bias, of: knowledge.original, by: shifts))
     return [tensor, bias]
   }
-}
 
-/// What a calibration knows of the inputs of a model's matrices.
-final class InputKnowledge {
-  private let calibration: CalibrationFile
-  private let model: Model
-  /// What was made last: weights of one input follow each other.
-  private var last: (key: String, value: Compensation)?
+  private typealias Rounded = (weight: ReplacedWeights.Replacement, shifts: [Float])
 
-  init(_ calibration: CalibrationFile, _ model: Model) {
-    self.calibration = calibration
-    self.model = model
-  }
-
-  /// What integers of a weight are rounded by; nil rounds to the nearest.
-  func compensation(
-    of weight: TensorSpecification, _ pool: ThreadPool, _ isCancelled: () -> Bool
-  ) throws -> Compensation? {
-    guard weight.kind == .matrix else { return nil }
-    let bias = weight.name.dropLast("weight".count) + "bias"
-    let hasBias = model.file.tensorIndex(named: String(bias)) != nil
-    let key = "\(weight.input) \(hasBias)"
-    if let last, last.key == key { return last.value }
-    last = nil
-    guard
-      let moments = try calibration.moments(
-        of: weight.input, cols: weight.cols, hasBias: hasBias)
-    else { return nil }
-    let value = try Compensation(
-      moments, isForIntegers: true, parted: { pool.parallel($0, $1) },
-      beforeBlock: { if isCancelled() { throw ModelError.cancelled } })
-    last = (key, value)
-    return value
+  /// A weight as it is stored, and what its bias takes over.
+  private func rounded(
+    _ weight: TensorSpecification, _ storage: Storage, _ tensor: Int
+  ) throws -> Rounded {
+    let key = "\(weight.name) \(storage.name)"
+    if let known = kept[key] { return known }
+    let matrix = OriginalMatrix(knowledge.original, tensor)
+    let compensation =
+      storage.precision.isInteger && isCompensated
+      ? try knowledge.compensation(of: weight, isCancelled) : nil
+    let (rounded, error) = try rounder.round(
+      weight.name, matrix, to: knowledge.format(of: weight, storage, matrix), compensation)
+    if knowledge.keepsWeights { kept[key] = (rounded, error.outputShifts) }
+    return (rounded, error.outputShifts)
   }
 }

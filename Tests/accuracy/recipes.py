@@ -27,7 +27,9 @@ def main():
     options.add_argument("cases")
     options.add_argument("work")
     options.add_argument("--programs", default=".build/release")
-    options.add_argument("--limit", default="1000")
+    options.add_argument("--limit", default="1000", help="cases of each kind that models are judged on")
+    options.add_argument("--steps", type=int, default=5, help="sizes between the smallest and the largest by hand")
+    options.add_argument("--search-cases", help="cases of a search; without it as many as are worth their time")
     options = options.parse_args()
     os.makedirs(options.work, exist_ok=True)
     run = Run(options)
@@ -41,8 +43,8 @@ def main():
         models.append(Model(name, path))
     sizes = {f"as {model.name}": model.bytes for model in models}
     least, most = models[0].bytes, models[-1].bytes
-    for step in range(1, 6):
-        sizes[f"between, {step}"] = int(least + (most - least) * step / 6)
+    for step in range(1, options.steps + 1):
+        sizes[f"between, {step}"] = int(least + (most - least) * step / (options.steps + 1))
     for name, size in sizes.items():
         models.append(run.find(name, size, calibration))
     run.judge(reference, models)
@@ -86,7 +88,8 @@ class Run:
                     copy.write(source.read())
             text = self.call(
                 "varconvert", self.options.checkpoint, "-o", path, "--target-size", str(size), "--layout", "compact",
-                "--calibration", calibration, "--force", "--json")
+                "--calibration", calibration, "--force", "--json",
+                *(["--search-cases", self.options.search_cases] if self.options.search_cases else []))
             with open(path + ".search", "rb") as source, open(state, "wb") as copy:
                 copy.write(source.read())
             with open(report, "wb") as file:
@@ -95,17 +98,18 @@ class Run:
             return Model(name, path, size, json.load(file)["search"]["chosen"])
 
     def judge(self, reference, models):
-        """Holds each model against the reference once."""
+        """Holds all models against the reference."""
+        missing = [model for model in models if not os.path.exists(model.path + ".accuracy.json")]
+        if missing:
+            text = self.call(
+                "varlite", "accuracy", reference, *[model.path for model in missing], "--cases", self.options.cases,
+                "--limit", self.options.limit, "--json")
+            for model, figures in zip(missing, json.loads(text)["models"]):
+                with open(model.path + ".accuracy.json", "w", encoding="utf-8") as file:
+                    json.dump(figures, file)
         for model in models:
-            report = model.path + ".accuracy.json"
-            if not os.path.exists(report):
-                text = self.call(
-                    "varlite", "accuracy", reference, model.path, "--cases", self.options.cases, "--limit",
-                    self.options.limit, "--json", "--quiet")
-                with open(report, "wb") as file:
-                    file.write(text)
-            with open(report, encoding="utf-8") as file:
-                figures = json.load(file)["models"][0]
+            with open(model.path + ".accuracy.json", encoding="utf-8") as file:
+                figures = json.load(file)
             model.bits = figures["bits"]["same_top"]["mean"] * 100
             model.kl = figures["bits"]["kl_nats"]["mean"]
             model.error = figures["bits"]["kl_nats"].get("standard_error", 0)
