@@ -33,6 +33,9 @@ struct ConvertCommand: ParsableCommand {
       throw ValidationError(
         "a target chooses the recipe; leave out --recipe, --precision and --group-size.")
     }
+    if target.targetRam != nil, arguments.layout == .compact {
+      throw ValidationError("--target-ram is for a file that is used in place: --layout map.")
+    }
   }
 
   func run() throws {
@@ -41,6 +44,8 @@ struct ConvertCommand: ParsableCommand {
     var options = try arguments.options()
     options.keepsProgress = true
     options.resumes = resume
+    // What is compressed is not used in place.
+    if target.targetRam != nil { options.layout = .map }
     guard target.isGiven else {
       return try report(try convert(options), since: start)
     }
@@ -147,14 +152,15 @@ struct ConvertCommand: ParsableCommand {
         ]))
     }
     return .object(
-      JSONObject([
-        ("output", .string(output)), ("bytes", .integer(result.fileByteCount)),
-        ("content_hash", .string(result.contentHash)),
-        ("recipe", .string(conversion.plan.recipeName)), ("seconds", .number(seconds)),
-        ("peak_memory_bytes", ProcessMemory.peakByteCount().map { .integer($0) } ?? .null),
-        ("resumed_weights", .integer(result.resumedElementCount)),
-        ("finished_before", .bool(result.wasFinished)), ("errors", .array(errors)),
-        ("notes", .array(conversion.notes.map { .string($0) })),
-      ] + (search.map { [("search", $0)] } ?? [])))
+      JSONObject(
+        [
+          ("output", .string(output)), ("bytes", .integer(result.fileByteCount)),
+          ("content_hash", .string(result.contentHash)),
+          ("recipe", .string(conversion.plan.recipeName)), ("seconds", .number(seconds)),
+          ("peak_memory_bytes", ProcessMemory.peakByteCount().map { .integer($0) } ?? .null),
+          ("resumed_weights", .integer(result.resumedElementCount)),
+          ("finished_before", .bool(result.wasFinished)), ("errors", .array(errors)),
+          ("notes", .array(conversion.notes.map { .string($0) })),
+        ] + (search.map { [("search", $0)] } ?? [])))
   }
 }

@@ -49,9 +49,10 @@ struct SearchRun {
       }
       do {
         return try run.measure()
-      } catch where ExitStatus(error).code == ExitStatus.interrupted.code {
+      } catch  where ExitStatus(error).code == ExitStatus.interrupted.code {
         throw StoppedConversion(
-          error, "what is measured is kept in \(run.paths.state); the same command goes on from there")
+          error,
+          "what is measured is kept in \(run.paths.state); the same command goes on from there")
       }
     }
   }
@@ -155,18 +156,29 @@ struct SearchRun {
       let isWithin =
         command.target.targetRam != nil
         || (Double(target) * (1 - Self.tolerance)...Double(target)).contains(size)
-      if isWithin || attempt == Self.attemptCount { return (conversion, result, choice) }
-      let factor = Double(choice.fileByteCount) / size
-      let wanted = Double(target) * (1 - 2 * Self.margin) * factor
-      guard let next = choices.best(within: .fileBytes(Int(wanted))) else {
-        return (conversion, result, choice)
+      if isWithin { return (conversion, result, choice) }
+      guard attempt < Self.attemptCount else {
+        // A little smaller than it might be is no fault.
+        if result.fileByteCount <= target { return (conversion, result, choice) }
+        throw tooLarge(result)
       }
+      let excess = result.fileByteCount - choice.fileByteCount
+      let wanted = Int(Double(target) * (1 - 2 * Self.margin)) - excess
+      guard let next = choices.best(within: .fileBytes(wanted)) else { throw tooLarge(result) }
       choice = next
       options.overwrite = true
       options.resumes = false
       try overwrite(choice)
     }
     preconditionFailure("the last attempt returns")
+  }
+
+  private func tooLarge(_ result: Conversion.Result) -> VARLiteError {
+    FileTree.remove(output)
+    return VARLiteError(
+      .request,
+      "\(output): took \(result.fileByteCount) bytes where \(target) are the target; give "
+        + flag(Double(result.fileByteCount), rounding: .up))
   }
 
   private func overwrite(_ choice: RecipeChoices.Choice) throws {

@@ -22,8 +22,8 @@ struct TargetOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Find the recipe for a drawing in so much memory: the total that varlite plan tells with "
-        + "--residency map.",
+      "Find the recipe for a drawing in so much memory, the file being used in place: the peak that "
+        + "varlite plan tells with --residency map. The layout is map.",
       valueName: "bytes"))
   var targetRam: ByteCount?
 

@@ -17,13 +17,7 @@ struct MeasuredFrontier {
     guard weights.count == specifications.count,
       let cache = state.probes[ProbeRuns.cacheKey], let found = state.probes[ProbeRuns.int4Key]
     else { return nil }
-    var measured: [(group: ProbeGroup, int4: OutputChange, int8: OutputChange)] = []
-    for group in groups {
-      guard let int4 = state.probes[ProbeRuns.key(group, .int4)],
-        let int8 = state.probes[ProbeRuns.key(group, .int8)]
-      else { return nil }
-      measured.append((group, int4, int8))
-    }
+    guard let measured = Self.measured(groups, state, cache) else { return nil }
     self.specifications = specifications
     self.weights = weights
     errors = ErrorModel(specifications, weights, measured, cache: cache, unit: found)
@@ -42,8 +36,57 @@ struct MeasuredFrontier {
     self.int4 = (expected, found)
   }
 
+  private typealias Measured = (group: ProbeGroup, int4: OutputChange, int8: OutputChange)
+
+  private static func measured(
+    _ groups: [ProbeGroup], _ state: SearchState, _ cache: OutputChange
+  ) -> [Measured]? {
+    var found: [Measured] = []
+    for group in groups {
+      guard let int4 = state.probes[ProbeRuns.key(group, .int4)] else { return nil }
+      if let int8 = state.probes[ProbeRuns.key(group, .int8)] {
+        found.append((group, int4, int8))
+        continue
+      }
+      guard state.probes[ProbeRuns.int8Key] != nil else { return nil }
+      // What rounding to int8 costs, by its errors.
+      let errors = group.weights.compactMap { state.weights[$0]?.probeErrors }
+      let sums = (errors.reduce(0) { $0 + $1[0] }, errors.reduce(0) { $0 + $1[1] })
+      let share = sums.0 > 0 ? sums.1 / sums.0 : 0
+      var int8 = OutputChange()
+      int8.klPerBit = int4.klPerBit * share
+      int8.klPerToken = int4.klPerToken * share
+      found.append((group, int4, int8))
+    }
+    guard let whole = state.probes[ProbeRuns.int8Key] else { return found }
+    // What is left of a model in int8 is that of its activations: as it is shared out, groups that cost more in int4
+    // have more of it.
+    let sums = found.reduce(into: (OutputChange(), OutputChange())) {
+      $0.0.klPerBit += $1.int4.klPerBit
+      $0.0.klPerToken += $1.int4.klPerToken
+      $0.1.klPerBit += $1.int8.klPerBit
+      $0.1.klPerToken += $1.int8.klPerToken
+    }
+    let rest = (
+      bits: max(0, whole.klPerBit - cache.klPerBit - sums.1.klPerBit),
+      tokens: max(0, whole.klPerToken - cache.klPerToken - sums.1.klPerToken)
+    )
+    for index in found.indices {
+      let int4 = found[index].int4
+      if sums.0.klPerBit > 0 {
+        found[index].int8.klPerBit += rest.bits * int4.klPerBit / sums.0.klPerBit
+      }
+      if sums.0.klPerToken > 0 {
+        found[index].int8.klPerToken += rest.tokens * int4.klPerToken / sums.0.klPerToken
+      }
+    }
+    return found
+  }
+
   /// What `int4` keeps in f16.
-  private static let floats: Set<String> = ["vargpt_gen.head.weight", "vargpt_gen.word_embed.weight"]
+  private static let floats: Set<String> = [
+    "vargpt_gen.head.weight", "vargpt_gen.word_embed.weight",
+  ]
 
   /// The recipe of the frontier at a share of the way from the smallest bytes to the largest.
   func choice(atShare share: Double) -> [Int] {

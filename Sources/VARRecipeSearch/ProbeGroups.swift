@@ -12,6 +12,8 @@ package struct ProbeGroup: Sendable {
 
   /// Groups that are measured at most.
   static let maximumCount = 64
+  /// The same of a large model, for which each takes a minute or two.
+  private static let largeMaximumCount = 42
 
   /// Divides the weights of a model, those of the picture tokenizer left out: no run passes them.
   ///
@@ -26,8 +28,9 @@ package struct ProbeGroup: Sendable {
       members[role, default: []].append(weight)
     }
     let layerCounts = roles.map { role in Set((members[role] ?? []).map(\.layer)).count }
-    let parts = (1...maximumCount).last { parts in
-      layerCounts.reduce(0) { $0 + min(parts, $1) } <= maximumCount
+    let maximum = SearchScale.isLarge(weights) ? largeMaximumCount : maximumCount
+    let parts = (1...maximum).last { parts in
+      layerCounts.reduce(0) { $0 + min(parts, $1) } <= maximum
     }
     return zip(roles, layerCounts).flatMap { role, layerCount -> [ProbeGroup] in
       let count = min(parts ?? 1, layerCount)

@@ -133,7 +133,8 @@ package struct RecipeChoices {
   }
 
   /// Bytes of weights by how they are stored, those with the most first.
-  package func byteCounts(_ choice: Choice) -> [(storage: String, weightCount: Int, byteCount: Int)] {
+  package func byteCounts(_ choice: Choice) -> [(storage: String, weightCount: Int, byteCount: Int)]
+  {
     var totals: [(storage: String, weightCount: Int, byteCount: Int)] = []
     for (index, weight) in frontier.weights.enumerated() {
       let way = weight.choices[choice.numbers[index]]

@@ -103,7 +103,8 @@ package final class RecipeSearch {
     } catch let error as SystemError {
       throw VARLiteError(
         .file,
-        "\(paths.base): what the model says cannot be kept beside it: \(error.message)\(error.advice)")
+        "\(paths.base): what the model says cannot be kept beside it: \(error.message)\(error.advice)"
+      )
     }
   }
 
@@ -155,7 +156,8 @@ package final class RecipeSearch {
     _ = try base.write(
       to: paths.base,
       progress: {
-        options.progress("writing the checkpoint as it is: \($0.subject)", $0.doneCount, $0.totalCount)
+        options.progress(
+          "writing the checkpoint as it is: \($0.subject)", $0.doneCount, $0.totalCount)
       }, isCancelled: options.isCancelled)
   }
 
@@ -215,18 +217,46 @@ package final class RecipeSearch {
       saved = MonotonicClock.seconds()
     }
     if state.restByteCount == 0 {
-      let encoder = VQ4ChunkEncoder()
+      let vectors = VectorSizes(model, layout)
       for tensor in model.tensors where tensor.kind == .vector {
-        guard let index = model.file.tensorIndex(named: tensor.name),
-          let bytes = model.file.rawStream(index, .codes)
-        else { continue }
-        state.vectorByteCounts[tensor.name] = try encoder.storedByteCount(
-          of: bytes, .codes, model.file.tensors[index].description, layout)
+        let weight = state.weights[String(tensor.name.dropLast("bias".count) + "weight")]
+        let isShifted = tensor.name.hasSuffix(".bias") && weight?.isCompensated == true
+        state.vectorByteCounts[tensor.name] = try vectors.byteCount(
+          tensor.name, isShifted: isShifted)
       }
       if model.canDraw { state.drawing = try DrawingMemory(model) }
       state.restByteCount = FileSize.restByteCount(model.file)
     }
     try state.write(to: paths.state)
+  }
+}
+
+/// What norms, biases and constants take in a file.
+private struct VectorSizes {
+  private let model: Model
+  private let layout: VQ4StorageLayout
+  private let encoder = VQ4ChunkEncoder()
+
+  /// Gives values of few digits as many as they can have.
+  private static let digits: Float = 1.2345678
+
+  init(_ model: Model, _ layout: VQ4StorageLayout) {
+    self.model = model
+    self.layout = layout
+  }
+
+  /// - Parameter isShifted: whether it takes over what the outputs of its weight lack on average. Its values then have
+  ///   more digits than those of the checkpoint, and compress less.
+  func byteCount(_ name: String, isShifted: Bool) throws -> Int? {
+    guard let index = model.file.tensorIndex(named: name),
+      let bytes = model.file.rawStream(index, .codes)
+    else { return nil }
+    let factor = isShifted ? Self.digits : 1
+    let values = bytes.bindMemory(to: Float.self).map { $0 * factor }
+    return try values.withUnsafeBytes {
+      try encoder.storedByteCount(
+        of: $0, .codes, model.file.tensors[index].description, layout)
+    }
   }
 }
 

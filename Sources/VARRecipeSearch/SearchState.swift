@@ -38,7 +38,8 @@ struct SearchState {
         (
           "vectors",
           .object(
-            JSONObject(vectorByteCounts.sorted { $0.key < $1.key }.map { ($0.key, .integer($0.value)) }))
+            JSONObject(
+              vectorByteCounts.sorted { $0.key < $1.key }.map { ($0.key, .integer($0.value)) }))
         ),
         (
           "weights",
@@ -47,7 +48,8 @@ struct SearchState {
         ),
         (
           "probes",
-          .object(JSONObject(probes.sorted { $0.key < $1.key }.map { ($0.key, Self.json($0.value)) }))
+          .object(
+            JSONObject(probes.sorted { $0.key < $1.key }.map { ($0.key, Self.json($0.value)) }))
         ),
       ]))
     do throws(SystemError) {

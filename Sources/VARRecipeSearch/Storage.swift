@@ -36,7 +36,8 @@ package struct Storage: Hashable, Sendable {
     // The signs of what it gives are the bits of a picture.
     case .vaeEncoder: all = [.f16]
     // Little work, and their errors are the picture's.
-    case .vaeDecoder where weight.layer == nil && weight.name.hasSuffix("conv.weight")
+    case .vaeDecoder
+    where weight.layer == nil && weight.name.hasSuffix("conv.weight")
       && (weight.group == .decoderOutput || weight.name.contains(".conv_in.")):
       all = [.f16]
     // Four bits cost a picture more than their bytes are worth.
