@@ -119,7 +119,8 @@ class Run:
 def report(models):
     faults = []
     models = sorted(models, key=lambda model: model.bytes)
-    print(f"{'recipe':14} {'bytes':>10} {'of target':>9} {'bits equal':>10} {'KL/bit':>16} {'expected':>8} {'KL/token':>8}")
+    print(f"{'recipe':14} {'bytes':>10} {'of target':>9} {'bits equal':>10} {'KL/bit':>16} {'expected':>8} "
+          f"{'KL/token':>8}")
     far = 0
     for model in models:
         share = f"{model.bytes / model.target:.2%}" if model.target else ""
@@ -158,7 +159,8 @@ def plot(models):
         column = round((model.bytes - least) / max(1, most - least) * (width - 1))
         row = round((high - value) / max(1e-9, high - low) * (height - 1))
         field[row][column] = "x" if model.target else "o"
-    print(f"\nKL per bit, {math.exp(high):.1e} above, {math.exp(low):.1e} below; {least / 1e6:.1f} to {most / 1e6:.1f} MB")
+    print(f"\nKL per bit, {math.exp(high):.1e} above, {math.exp(low):.1e} below; "
+          f"{least / 1e6:.1f} to {most / 1e6:.1f} MB")
     for row in field:
         print("| " + "".join(row))
     print("o by hand, x found\n")
