@@ -109,6 +109,14 @@ let package = Package(
         "CVARKernels", "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARVision", "VARModels",
         "VARLite", "VARForcedRun",
       ]),
+    // Finds the recipe for a size, by what the model then says.
+    .target(
+      name: "VARRecipeSearch",
+      dependencies: [
+        "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARModels", "VARCheckpoint",
+        "VARQuantization", "VARConversion", "VARLite", "VARForcedRun", "VARAccuracy",
+        "VARCalibration",
+      ]),
     // Peak loops and the allocation counter of the benchmarks.
     .target(name: "CVARProbes"),
     // Measures the machine, the kernels and whole models of synthetic weights.
@@ -139,7 +147,7 @@ let package = Package(
       dependencies: [
         "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer", "VARModels",
         "VARCheckpoint", "VARQuantization", "VARConversion", "VARLite", "VAREvaluation",
-        "VARForcedRun", "VARCalibration", "VARCanaries", "VARSharedCLI",
+        "VARForcedRun", "VARCalibration", "VARCanaries", "VARRecipeSearch", "VARSharedCLI",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(

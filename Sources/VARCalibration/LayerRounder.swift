@@ -62,74 +62,22 @@ final class LayerRounder {
     else { return }
     let bias = weights.tensorIndex(named: matrix.name.dropLast("weight".count) + "bias")
     let original = OriginalMatrix(weights.base, index)
-    let format = storage.format(of: original)
+    let format = WeightRounder.format(
+      of: original, storage.precision, groupSize: storage.groupSize,
+      codebookRange: storage.codebookRange)
     let moments = storage.rounding == .compensated ? input.moments(hasBias: bias != nil) : nil
     let compensation = try moments.map {
       try Compensation(
         $0, isForIntegers: storage.precision.isInteger, parted: { pool.parallel($0, $1) },
         beforeBlock: { if isCancelled() { throw ModelError.cancelled } })
     }
-    let rounded = try Self.replacement(
-      VQ4TensorDescription(
-        name: matrix.name, elementType: storage.precision.elementType, layout: .tiles,
-        shape: matrix.shape, groupSize: storage.groupSize
-      ).with(codebook: format.codebook))
-    let error = try encode(original, format, compensation, into: rounded)
+    let (rounded, error) = try WeightRounder(pool).round(
+      matrix.name, original, to: format, compensation)
     weights.replace(index, by: rounded)
-    if let bias, !error.outputShifts.isEmpty { try shift(bias, by: error.outputShifts) }
-  }
-
-  private static func replacement(
-    _ description: VQ4TensorDescription
-  ) throws(VARLiteError) -> ReplacedWeights.Replacement {
-    do {
-      return try ReplacedWeights.Replacement(description)
-    } catch {
-      throw ForcedRun.noMemory(
-        VQ4StreamRole.allCases.reduce(0) { $0 + description.byteCount(of: $1) })
+    if let bias, !error.outputShifts.isEmpty {
+      weights.replace(
+        bias, by: try WeightRounder.shifted(bias, of: weights.base, by: error.outputShifts))
     }
-  }
-
-  private func encode(
-    _ original: OriginalMatrix, _ format: WeightFormat, _ compensation: Compensation?,
-    into rounded: ReplacedWeights.Replacement
-  ) throws -> WeightError {
-    let streams = [VQ4StreamRole.codes, .scales, .superscales].map { rounded.bytes($0) }
-    let unitRows = WeightFormat.unitRowCount
-    let unitCount = (format.rows + unitRows - 1) / unitRows
-    let name = rounded.description.name
-    var outcomes = [Result<WeightError, QuantizationError>](
-      repeating: .success(WeightError()), count: unitCount)
-    outcomes.withUnsafeMutableBufferPointer { outcomes in
-      let slots = outcomes.baseAddress!
-      pool.parallel(unitCount) { units in
-        let encoder = WeightEncoder(format: format, compensation: compensation)
-        var reader = original.reader()
-        for unit in units {
-          let start = format.byteCounts(rowCount: unit * unitRows)
-          let output = WeightEncoder.Output(
-            codes: streams[0].baseAddress! + start.codes,
-            scales: streams[1].baseAddress! + start.scales,
-            superscales: streams[2].baseAddress! + start.superscales)
-          slots[unit] = Result { () throws(QuantizationError) in
-            try reader.with(unit: unit) { x, rowCount throws(QuantizationError) in
-              try encoder.encode(
-                x, rowCount: rowCount, into: output, name: name, firstRow: unit * unitRows)
-            }
-          }
-        }
-      }
-    }
-    return try outcomes.reduce(into: WeightError()) { $0 += try $1.get() }
-  }
-
-  /// Adds to a bias what the outputs of its weight lack on average.
-  private func shift(_ bias: Int, by shifts: [Float]) throws {
-    let replacement = try Self.replacement(weights.description(ofTensor: bias))
-    let values = weights.base.stream(bias, .codes).assumingMemoryBound(to: Float.self)
-    let shifted = replacement.bytes(.codes).bindMemory(to: Float.self)
-    for (index, shift) in shifts.enumerated() { shifted[index] = values[index] + shift }
-    weights.replace(bias, by: replacement)
   }
 }
 
@@ -166,20 +114,5 @@ extension LayerRounder {
       rounded += counts.codes + counts.scales + counts.superscales
     }
     return values * MemoryLayout<Float>.stride + rounded + compensation
-  }
-}
-
-extension GeneratorRounding.Matrix {
-  /// How a matrix is stored, with the codebook that its rows ask for.
-  fileprivate func format(of original: OriginalMatrix) -> WeightFormat {
-    let (rows, cols) = (original.format.rows, original.format.cols)
-    let format = WeightFormat(
-      precision: precision, layout: .tiles, rows: rows, cols: cols, groupSize: groupSize)
-    guard precision == .int4 else { return format }
-    var reader = original.reader()
-    let sample = CodebookSample.rows(of: rows, cols: cols).flatMap { reader.row($0) }
-    return format.with(
-      codebook: CodebookSample.codebook(
-        of: sample, cols: cols, groupSize: groupSize, range: codebookRange))
   }
 }

@@ -3,15 +3,17 @@ import VARModels
 import VARQuantization
 import VQ4Format
 
-/// A matrix of a model in tiles, which can be read meanwhile.
-struct OriginalMatrix: @unchecked Sendable {
-  let format: WeightFormat
+/// A matrix or table of a model, which can be read meanwhile.
+package struct OriginalMatrix: @unchecked Sendable {
+  package let format: WeightFormat
+  let shape: [Int]
   private let codes: UnsafeRawPointer
   private let scales, superscales: UnsafeRawPointer?
 
-  init(_ source: any WeightSource, _ tensor: Int) {
+  package init(_ source: any WeightSource, _ tensor: Int) {
     let description = source.directory.description(ofTensor: tensor)
     format = WeightFormat(description)
+    shape = description.shape
     func stream(_ role: VQ4StreamRole) -> UnsafeRawPointer? {
       description.byteCount(of: role) > 0 ? source.stream(tensor, role) : nil
     }
@@ -20,14 +22,14 @@ struct OriginalMatrix: @unchecked Sendable {
   }
 
   /// Decodes units; one per thread, since it owns scratch.
-  func reader() -> Reader { Reader(matrix: self) }
+  package func reader() -> Reader { Reader(matrix: self) }
 
   /// Bytes of memory that a reader takes: a unit's rows.
   static func readerByteCount(cols: Int) -> Int {
     WeightFormat.unitRowCount * cols * MemoryLayout<Float>.stride
   }
 
-  struct Reader {
+  package struct Reader {
     private let matrix: OriginalMatrix
     private let decoder: WeightDecoder
     private var values: [Float]
@@ -39,7 +41,7 @@ struct OriginalMatrix: @unchecked Sendable {
     }
 
     /// Calls `body` with the rows of a unit, `[rowCount][cols]`.
-    mutating func with<Result, Failure: Error>(
+    package mutating func with<Result, Failure: Error>(
       unit: Int, _ body: (UnsafePointer<Float>, _ rowCount: Int) throws(Failure) -> Result
     ) throws(Failure) -> Result {
       let rowCount = decode(unit)
@@ -49,7 +51,7 @@ struct OriginalMatrix: @unchecked Sendable {
     }
 
     /// The values of a row.
-    mutating func row(_ row: Int) -> ArraySlice<Float> {
+    package mutating func row(_ row: Int) -> ArraySlice<Float> {
       let (unit, place) = row.quotientAndRemainder(dividingBy: WeightFormat.unitRowCount)
       _ = decode(unit)
       return values[place * matrix.format.cols..<(place + 1) * matrix.format.cols]

@@ -21,6 +21,8 @@ struct ConvertCommand: ParsableCommand {
     completion: .file(extensions: ["vq4"]))
   var output: String
 
+  @OptionGroup(title: "Recipe by target") var target: TargetOptions
+
   @Flag(
     help: "Go on where a stopped conversion left off, if there is one; a finished file is done.")
   var resume = false
@@ -33,6 +35,15 @@ struct ConvertCommand: ParsableCommand {
     if output == "-" {
       throw ValidationError("-o - is no file; a model cannot be written to standard output")
     }
+    if target.isGiven,
+      arguments.recipe != nil || arguments.precision != nil || arguments.groupSize != nil
+    {
+      throw ValidationError(
+        "a target chooses the recipe; leave out --recipe, --precision and --group-size.")
+    }
+    if target.targetRam != nil, arguments.layout == .compact {
+      throw ValidationError("--target-ram is for a file that is used in place: --layout map.")
+    }
   }
 
   func run() throws {
@@ -42,34 +53,57 @@ struct ConvertCommand: ParsableCommand {
     options.keepsProgress = true
     options.resumes = resume
     options.withCanaries = canaries
+    // What is compressed is not used in place.
+    if target.targetRam != nil { options.layout = .map }
+    guard target.isGiven else {
+      return try report(try convert(options), since: start)
+    }
+    let search = try SearchRun(self, options)
+    let choice = try search.choose()
+    if target.dryRun { return try search.report(choice) }
+    if !arguments.json { try search.report(choice) }
+    let (conversion, result, found) = try search.convert(choice)
+    try report((conversion, result), since: start, search.json(found))
+  }
+
+  /// Converts as it was chosen.
+  func convert(
+    _ options: ConversionOptions
+  ) throws -> (conversion: Conversion, result: Conversion.Result) {
     let conversion = try arguments.conversion(options)
     if !arguments.quiet {
       printNotes(conversion)
       for line in conversion.calibrationShortages { printError("calibration: " + line.printable) }
     }
-    let result = try write(conversion)
+    return (conversion, try write(conversion))
+  }
+
+  private func report(
+    _ work: (conversion: Conversion, result: Conversion.Result), since start: Double,
+    _ search: JSONValue? = nil
+  ) throws {
+    let (conversion, result) = work
     let seconds = MonotonicClock.seconds() - start
     if arguments.json {
-      printLine(report(conversion, result, seconds))
-    } else {
-      printLine(
-        "\(output): \(Text.bytes(result.fileByteCount)), "
-          + "\(conversion.plan.rows.count) tensors, "
-          + "recipe \(conversion.plan.recipeName.printable), \(Text.fixed(seconds, 1)) s"
-          + (ProcessMemory.peakByteCount().map { ", peak memory \(Text.bytes($0))" } ?? ""))
-      let reductions = conversion.plan.dropped + conversion.plan.folded
-      let checkpoint = conversion.checkpoint
-      if !checkpoint.adapters.isEmpty {
-        printLine(
-          "adapters: \(checkpoint.adapters.count), merged into \(checkpoint.adaptedNames.count) tensors"
-        )
-      }
-      printLine(
-        "dropped or folded: \(reductions.count) tensors, "
-          + "\(Text.bytes(reductions.reduce(0) { $0 + $1.byteCount })) "
-          + "(varconvert plan --all lists them)")
-      printLine("content hash \(result.contentHash)")
+      return printLine(report(conversion, result, seconds, search))
     }
+    printLine(
+      "\(output): \(Text.bytes(result.fileByteCount)), "
+        + "\(conversion.plan.rows.count) tensors, "
+        + "recipe \(conversion.plan.recipeName.printable), \(Text.fixed(seconds, 1)) s"
+        + (ProcessMemory.peakByteCount().map { ", peak memory \(Text.bytes($0))" } ?? ""))
+    let reductions = conversion.plan.dropped + conversion.plan.folded
+    let checkpoint = conversion.checkpoint
+    if !checkpoint.adapters.isEmpty {
+      printLine(
+        "adapters: \(checkpoint.adapters.count), merged into \(checkpoint.adaptedNames.count) tensors"
+      )
+    }
+    printLine(
+      "dropped or folded: \(reductions.count) tensors, "
+        + "\(Text.bytes(reductions.reduce(0) { $0 + $1.byteCount })) "
+        + "(varconvert plan --all lists them)")
+    printLine("content hash \(result.contentHash)")
   }
 
   private func write(_ conversion: Conversion) throws -> Conversion.Result {
@@ -137,7 +171,8 @@ struct ConvertCommand: ParsableCommand {
   }
 
   private func report(
-    _ conversion: Conversion, _ result: Conversion.Result, _ seconds: Double
+    _ conversion: Conversion, _ result: Conversion.Result, _ seconds: Double,
+    _ search: JSONValue?
   ) -> JSONValue {
     let errors = result.errors.map { entry in
       JSONValue.object(
@@ -147,14 +182,15 @@ struct ConvertCommand: ParsableCommand {
         ]))
     }
     return .object(
-      JSONObject([
-        ("output", .string(output)), ("bytes", .integer(result.fileByteCount)),
-        ("content_hash", .string(result.contentHash)),
-        ("recipe", .string(conversion.plan.recipeName)), ("seconds", .number(seconds)),
-        ("peak_memory_bytes", ProcessMemory.peakByteCount().map { .integer($0) } ?? .null),
-        ("resumed_weights", .integer(result.resumedElementCount)),
-        ("finished_before", .bool(result.wasFinished)), ("errors", .array(errors)),
-        ("notes", .array(conversion.notes.map { .string($0) })),
-      ]))
+      JSONObject(
+        [
+          ("output", .string(output)), ("bytes", .integer(result.fileByteCount)),
+          ("content_hash", .string(result.contentHash)),
+          ("recipe", .string(conversion.plan.recipeName)), ("seconds", .number(seconds)),
+          ("peak_memory_bytes", ProcessMemory.peakByteCount().map { .integer($0) } ?? .null),
+          ("resumed_weights", .integer(result.resumedElementCount)),
+          ("finished_before", .bool(result.wasFinished)), ("errors", .array(errors)),
+          ("notes", .array(conversion.notes.map { .string($0) })),
+        ] + (search.map { [("search", $0)] } ?? [])))
   }
 }

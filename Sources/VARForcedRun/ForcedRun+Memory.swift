@@ -112,12 +112,13 @@ extension ForcedRun {
       + weightPlan(model, .stream).residentBytes
   }
 
-  /// Scratch of quantized activations, those of a rounded generator among them.
+  /// Scratch of quantized activations.
+  ///
+  /// - Parameter rounds: whether matrices are replaced by quantized ones meanwhile.
   static func reserveCompute(
     _ plan: inout MemoryPlan, _ model: Model, rounds: Bool
   ) -> Compute.ScratchIDs {
-    let generator = model.tensors.filter { $0.component == .generator && $0.kind == .matrix }
-    let widest = generator.map { $0.shape[1] }.max() ?? 0
+    let widest = model.tensors.filter { $0.kind == .matrix }.map { $0.shape[1] }.max() ?? 0
     return model.reserveCompute(&plan, columns: rounds ? widest : 0)
   }
 

@@ -39,6 +39,9 @@ package final class ForcedRun {
     package var residency = WeightResidency.stream
     /// Type of cached keys and values.
     package var kvType = KVType.f32
+    /// The model's weights with some of them replaced, which all layers are computed with; nil: the model's own. They
+    /// may change whenever the watcher is called.
+    package var replacedWeights: ReplacedWeights?
     /// Asked before each layer.
     package var isCancelled: () -> Bool
     /// Told what begins, and how many of all steps are done.
@@ -66,13 +69,15 @@ package final class ForcedRun {
     self.watcher = watcher
     scales = Self.scales(configuration)
     weights = try ModelWeights(
-      source: model.sources.source(options.residency), tensors: model.tensors)
+      source: options.replacedWeights ?? model.sources.source(options.residency),
+      tensors: model.tensors)
     request = WeightRequest(id: model.runtime.nextRequestID)
     roundedWeights = try watcher.roundedWeights.map {
       try ModelWeights(source: $0, tensors: model.tensors)
     }
     let compute: Compute
-    (compute, arena) = try Self.compute(model, rounds: roundedWeights != nil)
+    (compute, arena) = try Self.compute(
+      model, rounds: roundedWeights != nil || options.replacedWeights != nil)
     pass = RunContext(compute: compute, observer: watcher, isCancelled: options.isCancelled)
     unseenPass = RunContext(compute: compute, isCancelled: options.isCancelled)
   }

@@ -10,6 +10,7 @@ package struct PreparedCase {
   /// Where the answer begins.
   package let answerStart: Int
   let pictures: [ImagePatches]
+  package var looksAtPictures: Bool { !pictures.isEmpty }
   /// Bits of each scale of the picture of the answer; nil where there is none.
   package let bits: [[UInt8]]?
 

@@ -6,6 +6,7 @@ package enum SceneCases {
   package enum Use: UInt64, Sendable {
     case calibration = 20_261_130
     case accuracy = 20_261_201
+    case recipeSearch = 20_261_202
   }
 
   /// Tokens that the generator is shown at least; the language model sees them too, among others.

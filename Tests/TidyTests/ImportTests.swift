@@ -66,6 +66,14 @@ import Testing
         "VARLite", "VARForcedRun",
       ]
     ),
+    (
+      "VARRecipeSearch",
+      [
+        "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARModels", "VARCheckpoint",
+        "VARQuantization", "VARConversion", "VARLite", "VARForcedRun", "VARAccuracy",
+        "VARCalibration",
+      ]
+    ),
     ("CVARProbes", []),
     (
       "VARBench",
@@ -88,7 +96,8 @@ import Testing
       [
         "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer", "VARModels",
         "VARCheckpoint", "VARQuantization", "VARConversion", "VARLite", "VAREvaluation",
-        "VARForcedRun", "VARCalibration", "VARCanaries", "VARSharedCLI", "ArgumentParser",
+        "VARForcedRun", "VARCalibration", "VARCanaries", "VARRecipeSearch", "VARSharedCLI",
+        "ArgumentParser",
       ]
     ),
     (

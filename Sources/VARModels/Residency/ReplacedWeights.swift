@@ -43,6 +43,9 @@ package final class ReplacedWeights: WeightSource, TensorDirectory {
     replacements[tensor] = replacement
   }
 
+  /// Gives a tensor its place back.
+  package func restore(_ tensor: Int) { replacements[tensor] = nil }
+
   /// Gives every tensor its place back.
   package func removeAll() { replacements = [:] }
 
@@ -78,17 +81,22 @@ package final class ReplacedWeights: WeightSource, TensorDirectory {
   package func release(_ part: WeightPart) { base.release(part) }
 
   package func stream(_ tensor: Int, _ role: VQ4StreamRole, slab: Int?) -> UnsafeRawPointer {
-    precondition(slab == nil || replacements[tensor] == nil, "replaced weights are read whole")
     guard let replacement = replacements[tensor] else {
       return base.stream(tensor, role, slab: slab)
     }
+    let rows = slab.flatMap { base.blocks?.slabRows(ofTensor: tensor)[$0] }
+    let tile = (rows?.lowerBound ?? 0) / VQ4TensorDescription.tileRows
     return UnsafeRawPointer(replacement.bytes(role).baseAddress!)
+      + tile * replacement.description.unitByteCount(of: role)
   }
 
   package func read(
     unit: Int, of tensor: Int, _ role: VQ4StreamRole, into output: UnsafeMutableRawBufferPointer
   ) throws(ModelError) {
-    precondition(replacements[tensor] == nil, "single units are read of the base alone")
-    try base.read(unit: unit, of: tensor, role, into: output)
+    guard let replacement = replacements[tensor] else {
+      return try base.read(unit: unit, of: tensor, role, into: output)
+    }
+    let start = replacement.bytes(role).baseAddress! + unit * output.count
+    output.copyMemory(from: UnsafeRawBufferPointer(start: start, count: output.count))
   }
 }
