@@ -208,7 +208,7 @@ let package = Package(
     .target(
       name: "VARFuzzTargets",
       dependencies: [
-        "CZstd", "CXXHash", "CZlib", "VARJSON", "VQ4Format", "VARTokenizer", "VARVision",
+        "CZstd", "CXXHash", "CZlib", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer", "VARVision",
         "VARModels", "VARCheckpoint", "VARQuantization", "VARLite", "VAREvaluation",
         "VARTestSupport",
       ],
