@@ -223,9 +223,9 @@ let package = Package(
     .target(
       name: "VARFuzzTargets",
       dependencies: [
-        "CZstd", "CXXHash", "CZlib", "VARJSON", "VQ4Format", "VARTokenizer", "VARVision",
-        "VARModels", "VARCheckpoint", "VARQuantization", "VARLite", "VAREvaluation", "VARAccuracy",
-        "VARCanaries", "VARSystem", "VARTestSupport",
+        "CZstd", "CXXHash", "CZlib", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer",
+        "VARVision", "VARModels", "VARCheckpoint", "VARQuantization", "VARLite", "VAREvaluation",
+        "VARAccuracy", "VARCanaries", "VARSystem", "VARTestSupport",
       ],
       path: "Tests/fuzz/VARFuzzTargets"),
     .testTarget(name: "VARFuzzTests", dependencies: ["VARFuzzTargets", "VARTestSupport"]),

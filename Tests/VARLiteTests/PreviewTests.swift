@@ -110,7 +110,7 @@ import VARVision
       if let note = event.note { notes.append(note.kind) }
       if let preview = event.preview { widths.append(preview.picture.width) }
     }
-    #expect(notes == [.decodedPreviews] && !widths.isEmpty && Set(widths) == [128])
+    #expect(notes == [.decodedPreviews] && !widths.isEmpty && Set(widths) == [96])
   }
 
   @Test func aSessionShowsPreviewsToo() throws {

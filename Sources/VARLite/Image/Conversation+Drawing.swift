@@ -108,7 +108,8 @@ extension Conversation {
         progress: { level, count in
           guard kind == .decoding else { return }
           // Before the first level stands the decoder's input.
-          let done = reporter.share(ofStage: .decoding, pieceCount: level + 1)
+          let done =
+            level == count ? 1 : reporter.share(ofStage: .decoding, pieceCount: level + 1)
           var unit = RequestReporter.Unit(
             Progress(.decoding, done: level, total: count), done: done, share: 0)
           unit.partDone = done

@@ -109,7 +109,7 @@ package enum FuzzSeeds {
   }
 
   private static func previewMaps() -> [Seed] {
-    let weights: [Float] = [0.5, -0.25, 0.125, -65_536, 65_536, 0, 1, -1, 0.75]
+    let weights = (0..<57).map { Float($0 % 7 - 3) / 8 }
     let words = [1, UInt32(2)] + weights.map(\.bitPattern)
     return [
       Seed("two-bits", words.flatMap { withUnsafeBytes(of: $0.littleEndian) { Array($0) } })
