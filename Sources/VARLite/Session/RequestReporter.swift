@@ -27,6 +27,10 @@ package final class RequestReporter {
   /// The present unit's layers, and what share of its work they are.
   private var runs: [LayerRun] = []
   private var remaining: RemainingTime
+  /// When the layers of the present scale began.
+  private var layerStarts: [Double] = []
+  /// The share of the last scale's time at which each of its layers began: not all of a scale is layers.
+  private var layerTimes: [Double] = []
   /// The share of the present part that was done when its unit began.
   private var partDone = 0.0
   /// What each part of the work consists of.
@@ -118,6 +122,7 @@ package final class RequestReporter {
 
   /// A unit of a stage begins.
   func begin(_ unit: Unit) {
+    learnLayerTimes()
     if unit.progress.stage != current.stage { enter(unit.progress.stage) }
     self.unit = (unit.done, unit.share)
     current = unit.progress
@@ -184,6 +189,7 @@ package final class RequestReporter {
   func layerBegins() {
     guard current.layer < current.layerCount else { return }
     current.layer += 1
+    layerStarts.append(MonotonicClock.seconds())
     // The first layer begins with its unit.
     if current.layer > 1 { tell() }
   }
@@ -205,8 +211,25 @@ package final class RequestReporter {
     let share = totalWork > 0 ? min(done / totalWork, 1) : 0
     current.fraction = plannedFraction + (1 - plannedFraction) * share
     current.seconds = seconds
-    current.secondsLeft = secondsLeft(partDone: max(partDone, layers))
+    current.secondsLeft = secondsLeft(partDone: max(partDone, timeShare ?? layers))
     report(.progress(current))
+  }
+
+  /// Takes over when the layers of a scale began that has just ended.
+  private func learnLayerTimes() {
+    defer { layerStarts = [] }
+    guard current.stage == .drawing, let start = layerStarts.first,
+      layerStarts.count == current.layerCount
+    else { return }
+    let all = max(MonotonicClock.seconds() - start, 1e-9)
+    layerTimes = layerStarts.map { ($0 - start) / all }
+  }
+
+  /// The share of the present scale's time that has passed, by the scale before; nil where nothing tells it.
+  private var timeShare: Double? {
+    guard current.stage == .drawing, current.layer > 0, layerTimes.count == current.layerCount
+    else { return nil }
+    return layerTimes[current.layer - 1]
   }
 
   /// The share of the present unit's work that its layers have done.
