@@ -111,7 +111,8 @@ struct SearchRun {
     choices.document(
       choice, name: "found for \(targetText)",
       description: "Expected: \(choice.fileByteCount) bytes, KL per bit "
-        + "\(Text.scientific(choice.klPerBit, 2)), per token \(Text.scientific(choice.klPerToken, 2)), "
+        + "\(Text.scientific(choice.klPerBit, 2)), "
+        + "per token \(Text.scientific(choice.klPerToken, 2)), "
         + "rounded by \(Self.name(of: choices.calibration.path)).")
   }
 

@@ -55,8 +55,8 @@ struct TargetOptions: ParsableArguments {
     }
     if count == 0, dryRun || searchCases != nil {
       throw ValidationError(
-        "\(dryRun ? "--dry-run" : "--search-cases") goes with a target; to see what a recipe makes, "
-          + "use varconvert plan.")
+        "\(dryRun ? "--dry-run" : "--search-cases") goes with a target; to see what a recipe "
+          + "makes, use varconvert plan.")
     }
   }
 }
