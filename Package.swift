@@ -115,7 +115,7 @@ let package = Package(
     .target(
       name: "VARSharedCLI",
       dependencies: [
-        "CVARProgram", "VARSystem", "VARKernels", "VQ4Format",
+        "CVARProgram", "VARSystem", "VARKernels", "VQ4Format", "VARLite",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     // Arguments and printing only.

@@ -67,7 +67,10 @@ import Testing
         "VARQuantization", "VARLite", "CVARProbes",
       ]
     ),
-    ("VARSharedCLI", ["CVARProgram", "VARSystem", "VARKernels", "VQ4Format", "ArgumentParser"]),
+    (
+      "VARSharedCLI",
+      ["CVARProgram", "VARSystem", "VARKernels", "VQ4Format", "VARLite", "ArgumentParser"]
+    ),
     (
       "VARLiteCLI",
       [

@@ -86,7 +86,7 @@ struct AccuracyCommand: ParsableCommand {
   }
 
   func run() throws {
-    for path in [reference] + models { try ModelFile.check(path) }
+    for path in [reference] + models { try ModelPath.check(path) }
     if let output { try FileOutput.check(output, sparing: [reference] + models) }
     let cases = try self.cases.map { AccuracyCases.set(try EvaluationSet(directory: $0)) }
     let runtime = try Runtime(
