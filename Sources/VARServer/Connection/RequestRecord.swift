@@ -1,0 +1,31 @@
+import HTTPTypes
+import VARJSON
+import VARSystem
+
+/// What is told of a request when it is answered: no word of what was asked.
+struct RequestRecord: Sendable {
+  private let method: String
+  private let path: String
+  private let began = MonotonicClock.seconds()
+
+  init(_ head: HTTPRequest) {
+    method = head.method.rawValue
+    path = String((head.path ?? "").prefix { $0 != "?" }.prefix(100))
+  }
+
+  /// A JSON object.
+  ///
+  /// - Parameters:
+  ///   - status: of the answer; nil: the client left before its end.
+  ///   - time: seconds since 1970.
+  func line(_ status: HTTPResponse.Status?, time: Int) -> String {
+    let seconds = MonotonicClock.seconds() - began
+    return JSONValue.object(
+      JSONObject([
+        ("time", .integer(time)), ("method", .string(method)),
+        ("path", .string(path)), ("status", status.map { .integer($0.code) } ?? .null),
+        ("seconds", .number((seconds * 1000).rounded() / 1000)),
+      ])
+    ).text
+  }
+}
