@@ -157,11 +157,13 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
-    // Requests of clients over HTTP become jobs of the runtime, and what comes of them answers.
+    // Requests of clients become jobs of the runtime, and what comes of them answers; knows no sockets.
+    .target(name: "VARServer", dependencies: ["VARSystem", "VARJSON", "VARModels", "VARLite"]),
+    // Sockets and HTTP for the server, by a library; built with the trait alone.
     .target(
-      name: "VARServer",
+      name: "VARServerHTTP",
       dependencies: [
-        "VARSystem", "VARJSON", "VARModels", "VARLite",
+        "VARServer",
         .product(name: "HummingbirdCore", package: "hummingbird", condition: served),
         .product(name: "NIOCore", package: "swift-nio", condition: served),
         .product(name: "NIOPosix", package: "swift-nio", condition: served),
@@ -172,7 +174,7 @@ let package = Package(
       name: "VARServerCLI",
       dependencies: [
         "CVARDemoModel", "VARSystem", "VARKernels", "VARJSON", "VARLite", "VARSharedCLI",
-        "VARServer",
+        "VARServer", "VARServerHTTP",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -235,10 +237,7 @@ let package = Package(
       dependencies: ["VARBench", "VARBenchCLI", "VARJSON", "VARKernels", "VARTestSupport"]),
     .testTarget(
       name: "VARServerTests",
-      dependencies: [
-        "VARServer", "VARServerCLI", "VARLiteCLI", "VARJSON", "VARTestSupport",
-        .product(name: "HTTPTypes", package: "swift-http-types", condition: served),
-      ]),
+      dependencies: ["VARServer", "VARServerCLI", "VARLiteCLI", "VARJSON", "VARTestSupport"]),
     // The programs of "Embed VARLite in an app": they import the product alone.
     .testTarget(
       name: "EmbeddingTests", dependencies: ["VARLite", "VARTestSupport"],

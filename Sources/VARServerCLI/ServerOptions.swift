@@ -1,6 +1,7 @@
 import ArgumentParser
 import VARKernels
 import VARServer
+import VARServerHTTP
 import VARSharedCLI
 
 #if canImport(Glibc)

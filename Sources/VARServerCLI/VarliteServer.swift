@@ -2,6 +2,7 @@ import ArgumentParser
 import VARJSON
 import VARLite
 import VARServer
+import VARServerHTTP
 import VARSharedCLI
 import VARSystem
 

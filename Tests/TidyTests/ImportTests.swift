@@ -94,18 +94,16 @@ import Testing
         "VARBench", "VARSharedCLI", "ArgumentParser",
       ]
     ),
+    ("VARServer", ["VARSystem", "VARJSON", "VARModels", "VARLite"]),
     (
-      "VARServer",
-      [
-        "VARSystem", "VARJSON", "VARModels", "VARLite", "HummingbirdCore", "NIOCore", "NIOPosix",
-        "HTTPTypes", "Logging",
-      ]
+      "VARServerHTTP",
+      ["VARServer", "HummingbirdCore", "NIOCore", "NIOPosix", "HTTPTypes", "Logging"]
     ),
     (
       "VARServerCLI",
       [
         "CVARDemoModel", "VARSystem", "VARKernels", "VARJSON", "VARLite", "VARSharedCLI",
-        "VARServer", "ArgumentParser",
+        "VARServer", "VARServerHTTP", "ArgumentParser",
       ]
     ),
   ]

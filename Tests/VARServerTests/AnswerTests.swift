@@ -198,6 +198,49 @@ import VARTestSupport
     #expect(try server.terminate() == 0)
   }
 
+  /// A client that tells how long it waits is told that its answer is being made.
+  @Test func whoWaitsLongIsKeptWaiting() throws {
+    let server = try ServerProgram()
+    let client = try server.connect()
+    let body = "{\"prompt\": \"\(Self.prompt)\", \"n\": 10, \"size\": \"512x512\"}"
+    try client.begin(
+      "POST", "/v1/images/generations", headers: ["x-stainless-read-timeout: 2"],
+      body: Array(body.utf8))
+    try client.receive(until: "HTTP/1.1 102 Processing\r\n\r\n")
+    try client.receive(until: "HTTP/1.1 102 Processing\r\n\r\n")
+  }
+
+  @Test func figuresTellWhatWasDone() throws {
+    let server = try ServerProgram()
+    #expect(try server.post("/v1/images/generations", "{\"prompt\": \"Draw it.\"}").status == 200)
+    #expect(try server.post("/v1/images/generations", "{}").status == 400)
+    let page = try server.send("GET", "/metrics")
+    #expect(page.headers["content-type"]?.hasPrefix("text/plain") == true)
+    let lines = Set(page.text.split(separator: "\n"))
+    let wanted = [
+      "varlite_requests_total{route=\"generations\",code=\"200\"} 1",
+      "varlite_requests_total{route=\"generations\",code=\"400\"} 1",
+      "varlite_jobs_started_total{task=\"drawing\"} 1", "varlite_jobs_running 0",
+      "varlite_job_seconds_count{task=\"drawing\"} 1",
+      "varlite_job_seconds_bucket{task=\"drawing\",le=\"+Inf\"} 1",
+    ]
+    for line in wanted { #expect(lines.contains(line[...]), "\(line) in \(page.text)") }
+    // Every family says what it is before its first line.
+    var described: Set<Substring> = []
+    for line in page.text.split(separator: "\n") {
+      let words = line.split(separator: " ")
+      if words[0] == "#" {
+        described.insert(words[2])
+      } else {
+        let name = words[0].prefix { $0 != "{" }
+        let endings = ["_bucket", "_sum", "_count"].map { $0[...] }
+        let family = endings.first { name.hasSuffix($0) }.map { name.dropLast($0.count) } ?? name
+        #expect(described.contains(family), "\(line)")
+        #expect(words.last.flatMap { Double($0) } != nil, "\(line)")
+      }
+    }
+  }
+
   /// The program ends in order while something runs that takes longer than it may.
   @Test func aRunningJobIsStoppedAtTheEnd() throws {
     let server = try ServerProgram(["--stop-seconds", "0"])

@@ -17,20 +17,20 @@ import VARServer
     // A question waits for no picture.
     let question = try queue.join(texts)
     try await question.turn()
-    let order = Mutex<[Int]>([])
-    async let last: Void = {
+    let order = Order()
+    let last = Task {
       try await third.turn()
-      order.withLock { $0.append(3) }
-    }()
-    async let next: Void = {
+      order.note(3)
+    }
+    let next = Task {
       try await second.turn()
-      order.withLock { $0.append(2) }
+      order.note(2)
       second.leave()
-    }()
+    }
     first.leave()
-    try await next
-    try await last
-    #expect(order.withLock { $0 } == [2, 3])
+    try await next.value
+    try await last.value
+    #expect(order.numbers == [2, 3])
     #expect(queue.runningCount == 2 && queue.waitingCount == 0)
   }
 
@@ -62,4 +62,13 @@ import VARServer
     try await first.turn()
     #expect(queue.runningCount == 1)
   }
+}
+
+/// Who had its turn.
+private final class Order: Sendable {
+  private let list = Mutex<[Int]>([])
+
+  func note(_ number: Int) { list.withLock { $0.append(number) } }
+
+  var numbers: [Int] { list.withLock { $0 } }
 }

@@ -1,5 +1,3 @@
-import HTTPTypes
-
 /// Who is served: whoever shows a key, and never a page of another site that a browser runs.
 package struct AccessPolicy: Sendable {
   private let keys: [[UInt8]]
@@ -12,46 +10,46 @@ package struct AccessPolicy: Sendable {
 
   /// - Parameter isPublic: whether the route is for everybody.
   /// - Throws: 403 for a page of another site, 401 for a request without a key where one is needed.
-  package func check(_ head: HTTPRequest, isPublic: Bool) throws(APIError) {
+  package func check(_ head: RequestHead, isPublic: Bool) throws(APIError) {
     try checkHost(head)
     try checkOrigin(head)
     guard !isPublic, !keys.isEmpty else { return }
     guard let shown = Self.shownKey(head), isKnown(Array(shown.utf8)) else {
       var error = APIError(
-        .unauthorized, "this server needs a key: send it as Authorization: Bearer KEY",
+        401, "this server needs a key: send it as Authorization: Bearer KEY",
         code: "invalid_api_key")
-      error.headers[.wwwAuthenticate] = "Bearer"
+      error.headers.append((name: "www-authenticate", value: "Bearer"))
       throw error
     }
   }
 
   /// A name that an attacker owns can be made to lead to this machine; an address in numbers cannot.
-  private func checkHost(_ head: HTTPRequest) throws(APIError) {
+  private func checkHost(_ head: RequestHead) throws(APIError) {
     guard let authority = head.authority, !authority.isEmpty else { return }
     let host = Self.host(of: authority)
     guard Self.isAddress(host) || allowedHosts.contains(host) else {
       throw APIError(
-        .forbidden, "this server is not reached as \(host): its owner has to allow that name",
+        403, "this server is not reached as \(host): its owner has to allow that name",
         code: "host_not_allowed")
     }
   }
 
   /// Browsers say which site's page sends a request.
-  private func checkOrigin(_ head: HTTPRequest) throws(APIError) {
-    guard let origin = head.headerFields[.origin] else { return }
+  private func checkOrigin(_ head: RequestHead) throws(APIError) {
+    guard let origin = head["origin"] else { return }
     let parts = origin.lowercased().split(separator: "/", omittingEmptySubsequences: false)
     let isSame =
       parts.count == 3 && parts[1].isEmpty && ["http:", "https:"].contains(parts[0])
       && String(parts[2]) == head.authority?.lowercased()
     guard isSame else {
       throw APIError(
-        .forbidden, "a page of \(origin) may not use this server", code: "origin_not_allowed")
+        403, "a page of \(origin) may not use this server", code: "origin_not_allowed")
     }
   }
 
-  private static func shownKey(_ head: HTTPRequest) -> Substring? {
-    if let key = head.headerFields[.apiKey] { return Substring(key) }
-    guard let field = head.headerFields[.authorization] else { return nil }
+  private static func shownKey(_ head: RequestHead) -> Substring? {
+    if let key = head["x-api-key"] { return Substring(key) }
+    guard let field = head["authorization"] else { return nil }
     let words = field.split(separator: " ", omittingEmptySubsequences: true)
     guard words.count == 2, words[0].lowercased() == "bearer" else { return nil }
     return words[1]
@@ -82,9 +80,4 @@ package struct AccessPolicy: Sendable {
     let parts = host.split(separator: ".", omittingEmptySubsequences: false)
     return parts.count == 4 && parts.allSatisfy { UInt8($0) != nil }
   }
-}
-
-extension HTTPField.Name {
-  /// Another place for a key.
-  fileprivate static let apiKey = HTTPField.Name("x-api-key")!
 }

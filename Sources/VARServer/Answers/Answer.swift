@@ -1,4 +1,3 @@
-import HTTPTypes
 import VARJSON
 
 /// What a client gets.
@@ -13,30 +12,42 @@ package struct Answer: Sendable {
     case pieces(@Sendable (Sink) async throws -> Void)
   }
 
-  package let status: HTTPResponse.Status
-  package var headers: HTTPFields
+  package let status: Int
+  package let headers: [(name: String, value: String)]
   package let body: Body
 
   /// A document.
-  package init(_ value: JSONValue, status: HTTPResponse.Status = .ok) {
-    self.status = status
-    headers = [.contentType: "application/json"]
-    body = .whole(Array((value.text + "\n").utf8))
+  init(_ value: JSONValue) {
+    status = 200
+    headers = Self.jsonHeaders
+    body = .whole(Self.bytes(value))
+  }
+
+  private static let jsonHeaders = [(name: "content-type", value: "application/json")]
+
+  private static func bytes(_ value: JSONValue) -> [UInt8] { Array((value.text + "\n").utf8) }
+
+  /// A text.
+  init(text: String, type: String) {
+    status = 200
+    headers = [(name: "content-type", value: type)]
+    body = .whole(Array(text.utf8))
   }
 
   /// An error.
   package init(_ error: APIError) {
-    self.init(error.json, status: error.status)
-    for field in error.headers { headers.append(field) }
+    status = error.status
+    headers = Self.jsonHeaders + error.headers
+    body = .whole(Self.bytes(error.json))
   }
 
   /// Events as they come.
   init(events: @escaping @Sendable (Sink) async throws -> Void) {
-    status = .ok
+    status = 200
     // A proxy that collects an answer would hold the events back.
     headers = [
-      .contentType: "text/event-stream", .cacheControl: "no-cache",
-      HTTPField.Name("x-accel-buffering")!: "no",
+      (name: "content-type", value: "text/event-stream"),
+      (name: "cache-control", value: "no-cache"), (name: "x-accel-buffering", value: "no"),
     ]
     body = .pieces(events)
   }

@@ -4,23 +4,21 @@ extension APIError {
   /// What the runtime threw, in the words of a request.
   init(_ error: VARLiteError) {
     switch error.category {
-    case .request: self.init(.badRequest, "\(error)", code: "invalid_value")
+    case .request: self.init(400, "\(error)", code: "invalid_value")
     case .contextFull:
-      self.init(.badRequest, "\(error)", param: "messages", code: "context_length_exceeded")
-    case .picture: self.init(.badRequest, "\(error)", code: "invalid_image")
+      self.init(400, "\(error)", param: "messages", code: "context_length_exceeded")
+    case .picture: self.init(400, "\(error)", code: "invalid_image")
     case .memory, .memoryUnknown:
       self.init(
-        .badRequest, "\(error)" + RemedyText.advice(error.remedies), code: "insufficient_memory")
+        400, "\(error)" + RemedyText.advice(error.remedies), code: "insufficient_memory")
     case .busy, .closed, .cancelled: self = .stopping
-    default: self.init(.internalServerError, "\(error)", code: error.category.rawValue)
+    default: self.init(500, "\(error)", code: error.category.rawValue)
     }
   }
 
   /// The server ends, or has ended what ran.
   static var stopping: APIError {
-    var error = APIError(.serviceUnavailable, "the server is stopping", code: "stopping")
-    error.headers[.shouldRetry] = "false"
-    return error
+    APIError(503, "the server is stopping", code: "stopping").withoutRetry
   }
 
   /// Whatever ended the work of a request.
@@ -29,7 +27,7 @@ extension APIError {
     case let error as APIError: error
     case let error as VARLiteError: APIError(error)
     case is CancellationError: .stopping
-    default: APIError(.internalServerError, "\(error)", code: "internal_error")
+    default: APIError(500, "\(error)", code: "internal_error")
     }
   }
 }

@@ -1,9 +1,8 @@
-import HTTPTypes
 import VARJSON
 
 /// Why a request is not answered, as clients of OpenAI's interface expect to be told.
 package struct APIError: Error, Sendable {
-  package let status: HTTPResponse.Status
+  package let status: Int
   /// One line: what was wrong, and what to do.
   package let message: String
   /// The field that is to blame; nil: none by itself.
@@ -11,10 +10,10 @@ package struct APIError: Error, Sendable {
   /// A stable name of the kind of fault; nil where the status says it all.
   package let code: String?
   /// Header fields of the answer.
-  package var headers = HTTPFields()
+  package var headers: [(name: String, value: String)] = []
 
   package init(
-    _ status: HTTPResponse.Status, _ message: String, param: String? = nil, code: String? = nil
+    _ status: Int, _ message: String, param: String? = nil, code: String? = nil
   ) {
     self.status = status
     self.message = message
@@ -24,17 +23,24 @@ package struct APIError: Error, Sendable {
 
   /// A field has a value that it cannot have.
   static func invalid(_ param: String, _ message: String) -> APIError {
-    APIError(.badRequest, message, param: param, code: "invalid_value")
+    APIError(400, message, param: param, code: "invalid_value")
   }
 
   /// A field asks for what the server never does.
   static func unsupported(_ param: String, _ message: String) -> APIError {
-    APIError(.badRequest, message, param: param, code: "not_supported")
+    APIError(400, message, param: param, code: "not_supported")
+  }
+
+  /// The same, and clients of OpenAI do not try again by themselves.
+  var withoutRetry: APIError {
+    var error = self
+    error.headers.append((name: "x-should-retry", value: "false"))
+    return error
   }
 
   /// The kind of the status.
   private var type: String {
-    switch status.code {
+    switch status {
     case 401: "authentication_error"
     case 403: "permission_error"
     case 429: "rate_limit_error"
@@ -59,9 +65,4 @@ package struct APIError: Error, Sendable {
         )
       ]))
   }
-}
-
-extension HTTPField.Name {
-  /// Tells clients of OpenAI whether to try again by themselves.
-  static let shouldRetry = HTTPField.Name("x-should-retry")!
 }

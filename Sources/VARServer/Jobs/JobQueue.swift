@@ -1,4 +1,3 @@
-import HTTPTypes
 import Synchronization
 
 /// Lets one request of a kind run at a time, the others wait in the order in which they came.
@@ -62,13 +61,11 @@ package final class JobQueue: Sendable {
 
   private func full() -> APIError {
     var error = APIError(
-      .serviceUnavailable, "\(maximumLength) requests wait already; try again later",
+      503, "\(maximumLength) requests wait already; try again later",
       code: "queue_full")
-    if let seconds = expectedWaitSeconds(), seconds < 120 {
-      error.headers[.retryAfter] = String(max(1, Int(seconds.rounded(.up))))
-    } else {
-      error.headers[.shouldRetry] = "false"
-    }
+    guard let seconds = expectedWaitSeconds(), seconds < 120 else { return error.withoutRetry }
+    let value = String(max(1, Int(seconds.rounded(.up))))
+    error.headers.append((name: "retry-after", value: value))
     return error
   }
 

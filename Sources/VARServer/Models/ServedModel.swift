@@ -51,7 +51,7 @@ package struct ModelCatalog: Sendable {
   private func unknown(_ name: String) -> APIError {
     let names = models.map(\.id).joined(separator: ", ")
     return APIError(
-      .notFound, "there is no model \(name.prefix(64)); there are \(names)", param: "model",
+      404, "there is no model \(name.prefix(64)); there are \(names)", param: "model",
       code: "model_not_found")
   }
 }

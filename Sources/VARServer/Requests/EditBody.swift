@@ -1,4 +1,3 @@
-import HTTPTypes
 import VARJSON
 import VARLite
 
@@ -9,8 +8,8 @@ struct EditBody {
 
   private static let pictureFields: Set = ["image", "image[]"]
 
-  init(_ body: [UInt8], _ head: HTTPRequest) throws(APIError) {
-    let type = head.headerFields[.contentType] ?? ""
+  init(_ body: [UInt8], _ head: RequestHead) throws(APIError) {
+    let type = head["content-type"] ?? ""
     if type.lowercased().hasPrefix("multipart/form-data") {
       let form = try MultipartForm(body, contentType: type)
       var texts: [(name: String, text: String)] = []

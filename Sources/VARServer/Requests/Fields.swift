@@ -11,10 +11,10 @@ struct Fields {
     do throws(JSONError) {
       value = try JSONValue(parsing: bytes, maximumDepth: 64)
     } catch {
-      throw APIError(.badRequest, "the body is no JSON: \(error)", code: "invalid_json")
+      throw APIError(400, "the body is no JSON: \(error)", code: "invalid_json")
     }
     guard let members = value.objectValue else {
-      throw APIError(.badRequest, "the body is no JSON object", code: "invalid_json")
+      throw APIError(400, "the body is no JSON object", code: "invalid_json")
     }
     self.members = members
     isForm = false

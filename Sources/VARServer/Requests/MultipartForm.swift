@@ -95,6 +95,6 @@ package struct MultipartForm {
   }
 
   private static func broken(_ reason: String) -> APIError {
-    APIError(.badRequest, "the form cannot be read: \(reason)", code: "invalid_form")
+    APIError(400, "the form cannot be read: \(reason)", code: "invalid_form")
   }
 }

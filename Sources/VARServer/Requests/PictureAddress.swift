@@ -11,7 +11,7 @@ enum PictureAddress {
     guard let comma = text.firstIndex(of: UInt8(ascii: ",")), hasScheme(address, "data:") else {
       let scheme = address.prefix { $0 != ":" && $0 != "/" }.prefix(16)
       throw APIError(
-        .badRequest,
+        400,
         "\(scheme): addresses are not fetched; send the picture as data:image/png;base64,...",
         param: param, code: "unsupported_image_url")
     }
@@ -19,7 +19,7 @@ enum PictureAddress {
     guard head.hasSuffix(";base64"), let bytes = Base64.bytes(text[text.index(after: comma)...])
     else {
       throw APIError(
-        .badRequest, "the data: address is not base64", param: param, code: "invalid_image")
+        400, "the data: address is not base64", param: param, code: "invalid_image")
     }
     return try picture(bytes, param: param)
   }
@@ -30,7 +30,7 @@ enum PictureAddress {
     do throws(VARLiteError) {
       _ = try picture.extents()
     } catch {
-      throw APIError(.badRequest, "\(error)", param: param, code: "invalid_image")
+      throw APIError(400, "\(error)", param: param, code: "invalid_image")
     }
     return picture
   }

@@ -1,4 +1,3 @@
-import HTTPTypes
 import Synchronization
 import VARJSON
 import VARLite
@@ -9,6 +8,7 @@ package final class Service: Sendable {
   private let catalog: ModelCatalog
   let runtime: Runtime
   package let queue: JobQueue
+  package let metrics = Metrics()
   private let runner: JobRunner
   private let now: @Sendable () -> Int
   private let isStopping = Atomic<Bool>(false)
@@ -21,7 +21,7 @@ package final class Service: Sendable {
     queue = JobQueue(
       maximumLength: settings.maximumQueueLength,
       expectedWaitSeconds: { runtime.snapshot.expectedWaitSeconds })
-    runner = JobRunner(queue: queue)
+    runner = JobRunner(queue: queue, metrics: metrics)
   }
 
   /// Refuses what comes from now on. What runs goes on.
@@ -30,8 +30,13 @@ package final class Service: Sendable {
     queue.close()
   }
 
+  var models: [ServedModel] { catalog.models }
+
+  /// Stops what still runs.
+  package func end() { runtime.close() }
+
   /// Where a request leads, if its sender may go there.
-  package func route(_ head: HTTPRequest) throws(APIError) -> Route {
+  package func route(_ head: RequestHead) throws(APIError) -> Route {
     // Who may not come in learns nothing of what there is.
     let route = Result { () throws(APIError) in try Route(head) }
     let isPublic = if case .success(let route) = route { route.isPublic } else { false }
@@ -42,10 +47,12 @@ package final class Service: Sendable {
 
   /// - Parameter body: what came behind the head.
   /// - Throws: `CancellationError` where the task was cancelled.
-  package func answer(_ route: Route, _ head: HTTPRequest, body: [UInt8]) async throws -> Answer {
+  package func answer(_ route: Route, _ head: RequestHead, body: [UInt8]) async throws -> Answer {
     do {
       switch route {
       case .health: return Answer(.object(JSONObject([("status", .string("ok"))])))
+      case .metrics:
+        return Answer(text: MetricsPage(self).text, type: "text/plain; version=0.0.4")
       case .models:
         return Answer(
           .object(

@@ -2,6 +2,7 @@ import HummingbirdCore
 import Logging
 import NIOCore
 import NIOPosix
+import VARServer
 
 /// Listens on a socket, and hands what comes to a service.
 package final class HTTPServer: Sendable {
@@ -69,7 +70,7 @@ package final class HTTPServer: Sendable {
     while service.queue.runningCount > 0, clock.now < deadline {
       try? await Task.sleep(for: .milliseconds(20))
     }
-    service.runtime.close()
+    service.end()
     try? await server.shutdownGracefully()
   }
 }

@@ -1,7 +1,7 @@
-import HTTPTypes
 import HummingbirdCore
 import NIOCore
 import Synchronization
+import VARServer
 
 /// Reads the body of a request: not more than is allowed, and not for longer than a slow line takes.
 struct BodyReader: Sendable {
@@ -15,27 +15,27 @@ struct BodyReader: Sendable {
   private static let slowBytesPerSecond = 16 << 10
 
   /// - Throws: 413 for a body that is announced as too large, 417 for an expectation that is not known.
-  init(_ head: HTTPRequest, limit: Int) throws(APIError) {
+  init(_ head: RequestHead, limit: Int) throws(APIError) {
     self.limit = limit
-    let expectation = head.headerFields[.expect]
+    let expectation = head["expect"]
     isAwaited = expectation?.lowercased() == "100-continue"
     guard expectation == nil || isAwaited else {
-      throw APIError(.expectationFailed, "Expect may be 100-continue", code: "expectation_failed")
+      throw APIError(417, "Expect may be 100-continue", code: "expectation_failed")
     }
-    if let count = head.headerFields[.contentLength].flatMap({ Int($0) }), count > limit {
+    if let count = head["content-length"].flatMap({ Int($0) }), count > limit {
       throw tooLarge
     }
   }
 
   /// Whether a request has no body.
-  static func isEmpty(_ head: HTTPRequest) -> Bool {
-    let count = head.headerFields[.contentLength].map { Int($0) ?? 1 } ?? 0
-    return count == 0 && head.headerFields[.transferEncoding] == nil
+  static func isEmpty(_ head: RequestHead) -> Bool {
+    let count = head["content-length"].map { Int($0) ?? 1 } ?? 0
+    return count == 0 && head["transfer-encoding"] == nil
   }
 
   private var tooLarge: APIError {
     APIError(
-      .contentTooLarge, "the body has more than \(limit) bytes; send smaller pictures",
+      413, "the body has more than \(limit) bytes; send smaller pictures",
       code: "body_too_large")
   }
 
@@ -58,7 +58,7 @@ struct BodyReader: Sendable {
           try await Task.sleep(for: .seconds(1))
           seconds += 1
         }
-        throw APIError(.requestTimeout, "the body comes too slowly", code: "body_too_slow")
+        throw APIError(408, "the body comes too slowly", code: "body_too_slow")
       }
       defer { group.cancelAll() }
       return try await group.next() ?? []
