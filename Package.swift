@@ -1,6 +1,9 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+// What `varlite-server` links besides.
+let served = TargetDependencyCondition.when(traits: ["Server"])
+
 // Targets stand bottom-up: each may import only what stands above it.
 // `Tests/TidyTests` holds the import table.
 let package = Package(
@@ -10,10 +13,21 @@ let package = Package(
     .executable(name: "varlite", targets: ["VARLiteCLI"]),
     .executable(name: "varconvert", targets: ["VARConvertCLI"]),
     .executable(name: "varbench", targets: ["VARBenchCLI"]),
+    .executable(name: "varlite-server", targets: ["VARServerCLI"]),
+  ],
+  traits: [
+    .trait(name: "Server", description: "Builds varlite-server, which needs an HTTP library."),
+    .default(enabledTraits: ["Server"]),
   ],
   dependencies: [
     .package(
-      url: "https://github.com/apple/swift-argument-parser", .upToNextMinor(from: "1.8.2"))
+      url: "https://github.com/apple/swift-argument-parser", .upToNextMinor(from: "1.8.2")),
+    // Only `varlite-server` links these. 2.28 brings swift-nio 2.101, without the known faults of 2.99 and older.
+    .package(
+      url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
+    .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
   ],
   targets: [
     // System libraries.
@@ -130,7 +144,7 @@ let package = Package(
     .target(
       name: "VARSharedCLI",
       dependencies: [
-        "CVARProgram", "VARSystem", "VARKernels", "VQ4Format",
+        "CVARProgram", "VARSystem", "VARKernels", "VQ4Format", "VARLite",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     // Arguments and printing only.
@@ -155,6 +169,27 @@ let package = Package(
       dependencies: [
         "VARSystem", "VARKernels", "VARJSON", "VQ4Format", "VARModels", "VARQuantization",
         "VARBench", "VARSharedCLI",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+
+    // Requests of clients become jobs of the runtime, and what comes of them answers; knows no sockets.
+    .target(name: "VARServer", dependencies: ["VARSystem", "VARJSON", "VARModels", "VARLite"]),
+    // Sockets and HTTP for the server, by a library; built with the trait alone.
+    .target(
+      name: "VARServerHTTP",
+      dependencies: [
+        "VARServer",
+        .product(name: "HummingbirdCore", package: "hummingbird", condition: served),
+        .product(name: "NIOCore", package: "swift-nio", condition: served),
+        .product(name: "NIOPosix", package: "swift-nio", condition: served),
+        .product(name: "HTTPTypes", package: "swift-http-types", condition: served),
+        .product(name: "Logging", package: "swift-log", condition: served),
+      ]),
+    .executableTarget(
+      name: "VARServerCLI",
+      dependencies: [
+        "CVARDemoModel", "VARSystem", "VARKernels", "VARJSON", "VARLite", "VARSharedCLI",
+        "VARServer", "VARServerHTTP",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -215,6 +250,9 @@ let package = Package(
     .testTarget(
       name: "VARBenchTests",
       dependencies: ["VARBench", "VARBenchCLI", "VARJSON", "VARKernels", "VARTestSupport"]),
+    .testTarget(
+      name: "VARServerTests",
+      dependencies: ["VARServer", "VARServerCLI", "VARLiteCLI", "VARJSON", "VARTestSupport"]),
     // The programs of "Embed VARLite in an app": they import the product alone.
     .testTarget(
       name: "EmbeddingTests", dependencies: ["VARLite", "VARTestSupport"],

@@ -9,7 +9,7 @@ import Testing
     "formats/attachments.md", "formats/tensors.md", "formats/tokenizer_tables.md",
     "formats/sample.md", "Sources/VARLite/VARLite.docc/Converting.md",
     "Sources/VARLite/VARLite.docc/Memory.md", "Sources/VARLite/VARLite.docc/Measurements.md",
-    "Sources/VARLite/VARLite.docc/Drawing.md", codeMap,
+    "Sources/VARLite/VARLite.docc/Drawing.md", "Sources/VARLite/VARLite.docc/Serving.md", codeMap,
     "Sources/VARLite/VARLite.docc/Check.md",
   ]
 

@@ -76,13 +76,7 @@ public struct ProgramRunner: Sendable {
     rawArguments: [[UInt8]], input: [UInt8] = [], interruptAt: String? = nil,
     outputLimit: Int? = nil
   ) throws -> Result {
-    // One at a time: between the making of a pipe and its mark, another start would inherit it.
-    let (process, pipes) = try Self.starting.withLock { _ in
-      let pipes = try (0..<3).map { _ in try Pipe() }
-      // Before the program can write its first byte.
-      if outputLimit == 0 { pipes[1].closeReadEnd() }
-      return (try spawn(rawArguments, pipes), pipes)
-    }
+    let (process, pipes) = try spawn(rawArguments, readsOutput: outputLimit != 0)
     var exchange = ProgramExchange(
       process: process, pipes: pipes, input: input, outputLimit: outputLimit)
     exchange.interruptAt = interruptAt.map { Array($0.utf8) }
@@ -122,6 +116,23 @@ public struct ProgramRunner: Sendable {
       if words.first == name[...], words.count > 1 { return (Int(words[1]) ?? 0) << 10 }
     }
     return 0
+  }
+
+  /// Starts the program with pipes for standard input, output and error.
+  func spawn(_ arguments: [String]) throws -> (pid_t, [Pipe]) {
+    try spawn(arguments.map { Array($0.utf8) }, readsOutput: true)
+  }
+
+  private func spawn(
+    _ arguments: [[UInt8]], readsOutput: Bool
+  ) throws -> (pid_t, [Pipe]) {
+    // One at a time: between the making of a pipe and its mark, another start would inherit it.
+    try Self.starting.withLock { _ in
+      let pipes = try (0..<3).map { _ in try Pipe() }
+      // Before the program can write its first byte.
+      if !readsOutput { pipes[1].closeReadEnd() }
+      return (try spawn(arguments, pipes), pipes)
+    }
   }
 
   private func spawn(_ arguments: [[UInt8]], _ pipes: [Pipe]) throws -> pid_t {

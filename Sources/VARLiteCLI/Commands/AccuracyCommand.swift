@@ -106,7 +106,7 @@ struct AccuracyCommand: ParsableCommand {
   }
 
   func run() throws {
-    for path in [reference] + models { try ModelFile.check(path) }
+    for path in [reference] + models { try ModelPath.check(path) }
     if let output { try FileOutput.check(output, sparing: [reference] + models) }
     if let referenceOutputs, FileStatus(referenceOutputs) == nil {
       try FileOutput.check(

@@ -4,6 +4,7 @@ import VAREvaluation
 import VARJSON
 import VARLite
 import VARModels
+import VARSharedCLI
 import VARSystem
 
 extension EvaluationRun.Part: ExpressibleByArgument {}
@@ -66,7 +67,7 @@ struct EvalCommand: ParsableCommand {
     let options = Model.Options(
       residency: model.options.residency, promptCache: model.options.promptCache)
     let reference = try self.reference.map { path in
-      try ModelFile.check(path)
+      try ModelPath.check(path)
       return try model.runtime.open(path, options: options)
     }
     var comparison = reference.map { ModelComparison(model, against: $0) }

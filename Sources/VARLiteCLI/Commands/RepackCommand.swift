@@ -54,7 +54,7 @@ struct RepackCommand: ParsableCommand {
       throw VARLiteError(.request, "the output has an empty name; name a file")
     }
     let input = self.file ?? model ?? ""
-    try ModelFile.check(input)
+    try ModelPath.check(input)
     let file = try VQ4File(path: input)
     let progress = ProgressLine(isQuiet: quiet, printsText: false)
     defer { progress.close() }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import VARJSON
 import VARLite
+import VARSharedCLI
 import VARTokenizer
 
 struct TokenizeCommand: ParsableCommand {

@@ -1,5 +1,6 @@
 import VARJSON
 import VARLite
+import VARSharedCLI
 
 /// What a picture's file or a saved drawing tells, for `info`.
 struct DrawingFacts {
@@ -9,7 +10,7 @@ struct DrawingFacts {
 
   /// - Returns: nil for a file that is neither.
   static func read(_ path: String) throws -> DrawingFacts? {
-    let start = ModelFile.start(of: path)
+    let start = ModelPath.start(of: path)
     if PictureInput.isPicture(start) {
       let texts = try PictureInput.texts(path, ram: nil)
       return DrawingFacts(file: path, texts: texts, state: texts.state)

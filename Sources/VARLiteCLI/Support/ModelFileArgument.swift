@@ -1,4 +1,5 @@
 import ArgumentParser
+import VARSharedCLI
 
 /// A model file that a command looks into without running it.
 struct ModelFileArgument: ParsableArguments {

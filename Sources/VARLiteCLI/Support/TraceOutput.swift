@@ -12,7 +12,7 @@ enum TraceOutput {
   static func check(_ path: String, sparing inputs: [String]) throws(VARLiteError) {
     try FileOutput.check(path, sparing: inputs)
     guard path != "-", !FileOutput.isSpecial(path) else { return }
-    let start = ModelFile.start(of: path)
+    let start = ModelPath.start(of: path)
     guard !start.isEmpty else { return }
     guard start.count > lengthByteCount, start[lengthByteCount] == UInt8(ascii: "{") else {
       throw VARLiteError(

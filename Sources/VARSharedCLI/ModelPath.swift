@@ -3,7 +3,7 @@ import VARSystem
 
 /// Recognises what users give in the place of a model: a checkpoint that is not converted yet, or another program's
 /// model.
-enum ModelFile {
+package enum ModelPath {
   private static let checkpointFiles = [
     "config.json", "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
     "pytorch_model.bin.index.json", "snapshots",
@@ -14,7 +14,7 @@ enum ModelFile {
   ]
 
   /// Throws `model`, with what to do, for what is plainly no `.vq4` file; all else is left to its reader.
-  static func check(_ path: String) throws(VARLiteError) {
+  package static func check(_ path: String) throws(VARLiteError) {
     guard !path.isEmpty else {
       throw VARLiteError(.request, "the model has an empty name; name a file")
     }
@@ -53,7 +53,7 @@ enum ModelFile {
   }
 
   /// The first bytes of a file; none where it cannot be read, which its reader will say.
-  static func start(of path: String) -> [UInt8] {
+  package static func start(of path: String) -> [UInt8] {
     (try? OpenFile(path, .reading).bytes(at: 0, count: 16)) ?? []
   }
 }

@@ -1,5 +1,4 @@
 import VARLite
-import VARSharedCLI
 import VARSystem
 
 #if canImport(Glibc)
@@ -9,9 +8,9 @@ import VARSystem
 #endif
 
 /// Finds the model of a command: the option, `$VARLITE_MODEL`, or the demo model beside the program.
-enum DefaultModel {
+package enum DefaultModel {
   /// What the demo model was trained on, for the help.
-  static let world = """
+  package static let world = """
     The demo model knows a toy world of 96x96 pixels: one to three shapes (circle, square, triangle, star, ring, \
     cross), each in a place of its own (top left, top, top right, left, center, right, bottom left, bottom, bottom \
     right), big or small, in red, green, blue, yellow, orange, purple, cyan or black, on a white, gray, pink, mint \
@@ -32,26 +31,27 @@ enum DefaultModel {
   private static let resource = "VARLite_CVARDemoModel.resources/shapes.vq4"
 
   /// A model, and whether nobody has named it.
-  struct Choice {
-    let path: String
-    var isDemo = false
+  package struct Choice {
+    package let path: String
+    fileprivate var isDemo = false
 
-    /// Says that a demo is at work, where it is.
-    func announce() {
-      guard isDemo else { return }
-      Console.error(
-        "varlite: this is the demo model, which knows nothing but small coloured shapes (see "
-          + "varlite --help); --model FILE takes another")
+    /// A line that says that a demo is at work; nil where it is not.
+    ///
+    /// - Parameter program: begins the line.
+    package func notice(_ program: String) -> String? {
+      guard isDemo else { return nil }
+      return "\(program): this is the demo model, which knows nothing but small coloured shapes "
+        + "(see varlite --help); --model FILE takes another"
     }
   }
 
-  static func path(option: String?) throws -> String {
+  package static func path(option: String?) throws -> String {
     try choice(option: option).path
   }
 
-  static func choice(option: String?) throws -> Choice {
+  package static func choice(option: String?) throws -> Choice {
     if let path = try option ?? ProgramInput.variable("VARLITE_MODEL") {
-      try ModelFile.check(path)
+      try ModelPath.check(path)
       return Choice(path: path)
     }
     guard let program = programPath() else {
@@ -68,8 +68,8 @@ enum DefaultModel {
     guard FileTree.isReadable(path) else {
       throw VARLiteError(
         .model,
-        "the demo model is not at \(path); keep VARLite_CVARDemoModel.resources beside varlite, "
-          + "or use --model")
+        "the demo model is not at \(path); keep VARLite_CVARDemoModel.resources beside the "
+          + "program, or use --model")
     }
     return Choice(path: path, isDemo: true)
   }

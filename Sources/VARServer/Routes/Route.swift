@@ -1,0 +1,61 @@
+/// What a method and a path lead to.
+package enum Route: Equatable, Sendable {
+  case health
+  case metrics
+  case models
+  case model(String)
+  case chat
+  case generations
+  case edits
+
+  /// - Throws: 404 for a path that leads nowhere, 405 for another method.
+  package init(_ head: RequestHead) throws(APIError) {
+    let path = head.path
+    let (route, method): (Route, String)
+    switch path {
+    case "/health", "/v1/health": (route, method) = (.health, "GET")
+    case "/metrics": (route, method) = (.metrics, "GET")
+    case "/v1/models": (route, method) = (.models, "GET")
+    case "/v1/chat/completions": (route, method) = (.chat, "POST")
+    case "/v1/images/generations": (route, method) = (.generations, "POST")
+    case "/v1/images/edits": (route, method) = (.edits, "POST")
+    default:
+      let start = "/v1/models/"
+      guard path.hasPrefix(start), path.count > start.count else {
+        throw APIError(404, "there is no \(path.prefix(100))", code: "unknown_url")
+      }
+      (route, method) = (.model(String(path.dropFirst(start.count))), "GET")
+    }
+    guard head.method == method else {
+      var error = APIError(
+        405, "\(path) takes \(method), not \(head.method.prefix(16))",
+        code: "method_not_allowed")
+      error.headers.append((name: "allow", value: method))
+      throw error
+    }
+    self = route
+  }
+
+  /// The name in figures.
+  var name: String {
+    switch self {
+    case .health: "health"
+    case .metrics: "metrics"
+    case .models, .model: "models"
+    case .chat: "chat"
+    case .generations: "generations"
+    case .edits: "edits"
+    }
+  }
+
+  /// Whether everybody may know.
+  package var isPublic: Bool { self == .health }
+
+  /// Whether there is a body to read.
+  package var hasBody: Bool {
+    switch self {
+    case .health, .metrics, .models, .model: false
+    case .chat, .generations, .edits: true
+    }
+  }
+}

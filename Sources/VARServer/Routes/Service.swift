@@ -1,0 +1,165 @@
+import Synchronization
+import VARJSON
+import VARLite
+
+/// Answers the requests of clients. It knows nothing of sockets.
+package final class Service: Sendable {
+  private let access: AccessPolicy
+  private let catalog: ModelCatalog
+  let runtime: Runtime
+  package let queue: JobQueue
+  package let metrics = Metrics()
+  private let runner: JobRunner
+  private let now: @Sendable () -> Int
+  private let isStopping = Atomic<Bool>(false)
+
+  package init(_ catalog: ModelCatalog, _ runtime: Runtime, _ settings: ServerSettings) {
+    access = AccessPolicy(settings)
+    self.catalog = catalog
+    now = settings.secondsSince1970
+    self.runtime = runtime
+    queue = JobQueue(
+      maximumLength: settings.maximumQueueLength,
+      expectedWaitSeconds: { runtime.snapshot.expectedWaitSeconds })
+    runner = JobRunner(queue: queue, metrics: metrics)
+  }
+
+  /// Refuses what comes from now on. What runs goes on.
+  package func stop() {
+    isStopping.store(true, ordering: .relaxed)
+    queue.close()
+  }
+
+  var models: [ServedModel] { catalog.models }
+
+  /// Stops what still runs.
+  package func end() { runtime.close() }
+
+  /// Where a request leads, if its sender may go there.
+  package func route(_ head: RequestHead) throws(APIError) -> Route {
+    // Who may not come in learns nothing of what there is.
+    let route = Result { () throws(APIError) in try Route(head) }
+    let isPublic = if case .success(let route) = route { route.isPublic } else { false }
+    try access.check(head, isPublic: isPublic)
+    if isStopping.load(ordering: .relaxed) { throw .stopping }
+    return try route.get()
+  }
+
+  /// - Parameter body: what came behind the head.
+  /// - Throws: `CancellationError` where the task was cancelled.
+  package func answer(_ route: Route, _ head: RequestHead, body: [UInt8]) async throws -> Answer {
+    do {
+      switch route {
+      case .health: return Answer(.object(JSONObject([("status", .string("ok"))])))
+      case .metrics:
+        return Answer(text: MetricsPage(self).text, type: "text/plain; version=0.0.4")
+      case .models:
+        return Answer(
+          .object(
+            JSONObject([
+              ("object", .string("list")), ("data", .array(catalog.models.map(Self.entry))),
+            ])))
+      case .model(let name): return Answer(Self.entry(try catalog.entry(name)))
+      case .chat: return try await chat(ChatRequest(Fields(json: body)))
+      case .generations:
+        return try await images(ImageRequest(Fields(json: body), sources: nil))
+      case .edits:
+        let edit = try EditBody(body, head)
+        return try await images(ImageRequest(edit.fields, sources: edit.sources))
+      }
+    } catch let error where !Task.isCancelled {
+      return Answer(APIError.of(error))
+    }
+  }
+
+  private static func entry(_ served: ServedModel) -> JSONValue {
+    .object(
+      JSONObject([
+        ("id", .string(served.id)), ("object", .string("model")),
+        ("created", .integer(served.created)), ("owned_by", .string("varlite")),
+      ]))
+  }
+}
+
+// MARK: Text
+
+extension Service {
+  private func chat(_ asked: ChatRequest) async throws -> Answer {
+    let served = try catalog.model(asked.model)
+    let ticket = try runner.admit(asked.request, served)
+    let answer = ChatAnswer(
+      model: served.id, created: now(), seed: asked.request.text.seed)
+    guard asked.isStream else {
+      defer { ticket.leave() }
+      return Answer(
+        answer.whole(try await runner.response(asked.request, served.model, ticket)))
+    }
+    let runner = runner
+    return Answer { sink in
+      try await JobWatch.streaming(ticket, sink) { watch in
+        sink.yield(answer.first())
+        let response = try await runner.response(
+          asked.request, served.model, ticket, start: watch.begin
+        ) { event in
+          for piece in answer.more(event.text ?? "") { sink.yield(piece) }
+        }
+        sink.yield(answer.last(response))
+        if asked.includesUsage { sink.yield(answer.usage(response)) }
+      }
+    }
+  }
+}
+
+// MARK: Pictures
+
+extension Service {
+  private func images(_ asked: ImageRequest) async throws -> Answer {
+    let served = try catalog.model(asked.model)
+    var requests: [Request] = []
+    for index in 0..<asked.count { requests.append(try asked.request(index, served)) }
+    // All of them are drawn in one place: they differ in their seeds alone.
+    let ticket = try runner.admit(requests[0], served)
+    let answer = ImageAnswer(asked, created: now())
+    guard asked.isStream else {
+      defer { ticket.leave() }
+      var responses: [Response] = []
+      for request in requests {
+        responses.append(try await runner.response(request, served.model, ticket))
+      }
+      return Answer(try answer.whole(responses))
+    }
+    let (runner, all) = (runner, requests)
+    return Answer { sink in
+      try await JobWatch.streaming(ticket, sink) { watch in
+        for request in all {
+          var previewCount = 0
+          let response = try await runner.response(
+            request, served.model, ticket, start: watch.begin
+          ) { event in
+            guard let preview = event.preview else { return }
+            sink.yield(try answer.partial(preview.picture, index: previewCount))
+            previewCount += 1
+          }
+          sink.yield(try answer.completed(response))
+        }
+      }
+    }
+  }
+}
+
+extension JobWatch {
+  /// A stream of events: it ends with its last line, or with an error.
+  fileprivate static func streaming(
+    _ ticket: JobQueue.Ticket, _ sink: Answer.Sink,
+    _ body: @escaping @Sendable (JobWatch) async throws -> Void
+  ) async throws {
+    defer { ticket.leave() }
+    let watch = JobWatch(ticket)
+    do {
+      try await watch.commenting(sink) { try await body(watch) }
+      sink.yield(ServerSentEvent.done)
+    } catch let error where !Task.isCancelled {
+      sink.yield(ServerSentEvent.data(APIError.of(error).json))
+    }
+  }
+}
