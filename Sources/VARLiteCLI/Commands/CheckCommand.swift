@@ -37,7 +37,7 @@ struct CheckCommand: ParsableCommand {
 
   func run() throws {
     let path = try model.path()
-    try ModelFile.check(path)
+    try ModelPath.check(path)
     let progress = ProgressLine(isQuiet: model.quiet, printsText: false)
     defer { progress.close() }
     let opened = try openModel(path)
