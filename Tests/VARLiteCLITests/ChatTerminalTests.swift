@@ -134,7 +134,7 @@ import VARTestSupport
       runner,
       [
         "generate", Programs.redCircle, "-o", folder.file("a.png"), "--size", "512",
-        "--cfg-scale", "1", "--force-image",
+        "--cfg-scale", "1", "--force-image", "--no-preview",
       ], columns: UInt16(columns))
     #expect(session.end(within: 60) == Programs.Status.done)
     // Behind the last step stands the line that stays.

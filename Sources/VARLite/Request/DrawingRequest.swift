@@ -56,8 +56,8 @@ public struct DrawingRequest: Sendable, Equatable {
   public enum PreviewQuality: Sendable, Equatable {
     /// The whole picture decoder, each time.
     case decoded
-    /// The map of colours in the model's file, in no time and with a pixel for each token; the picture decoder where the
-    /// file has none.
+    /// The map of colours in the model's file, in no time and with a pixel for each token; the picture decoder where
+    /// the file has none.
     case quick
   }
 

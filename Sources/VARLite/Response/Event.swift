@@ -55,8 +55,8 @@ public struct DrawnScale: Sendable {
 public struct Preview: Sendable {
   /// Scales that it shows.
   public let scaleCount: Int
-  /// By the picture decoder: the picture in its final size, blurred as far as fine scales are missing. Quick ones have a
-  /// pixel for each token.
+  /// By the picture decoder: the picture in its final size, blurred as far as fine scales are missing. Quick ones have
+  /// a pixel for each token.
   public let picture: RGBImage
   /// Whether it is a quick one.
   public let isQuick: Bool

@@ -13,6 +13,8 @@ struct StatusText {
   var left: Double?
   /// Resident memory.
   var byteCount: Int?
+  /// Whether a line that does not move tells times too: a drawing's does, the others stand there before the work.
+  var hasTimes = false
 
   /// The longest form that takes fewer columns than there are: with all of them some terminals wrap. Of the shortest
   /// form, its start.
@@ -23,7 +25,9 @@ struct StatusText {
   }
 
   /// The whole line but for the layers: for what does not move.
-  var line: String { Self.joined([subject.long, percent, clock, longLeft, memory]) }
+  var line: String {
+    hasTimes ? Self.joined([subject.long, percent, clock, longLeft, memory]) : subject.long
+  }
 
   private var forms: [String] {
     let long = layers.map { "layer \($0.done) of \($0.count)" }
@@ -78,6 +82,7 @@ extension StatusText {
     if progress.layerCount > 0, progress.stage != .looking {
       layers = (max(0, progress.layer - 1), progress.layerCount)
     }
+    hasTimes = progress.stage == .drawing || progress.stage == .decoding
     fraction = progress.fraction
     elapsed = progress.seconds
     left = progress.fraction < 1 ? progress.secondsLeft : nil
