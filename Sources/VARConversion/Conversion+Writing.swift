@@ -150,10 +150,7 @@ private final class ConversionWork {
     try writeTensors(pool, start, &run, progress, isCancelled)
     try keeper?.finish()
     keeper = nil
-    var state = run.progress
-    state.subject = PreviewMap.attachmentName
-    progress(state)
-    let preview = try conversion.previewMap(pool, isCancelled: isCancelled)
+    let preview = try previewMap(pool, run.progress, progress, isCancelled)
     let provenance = try Metadata.provenance(
       conversion.checkpoint, conversion.options.calibration, pieces: run.pieces)
     try writer.addAttachment("provenance", provenance)
@@ -172,6 +169,18 @@ private final class ConversionWork {
       errors: zip(conversion.plan.rows, run.errors).compactMap { row, error in
         row.precision == .f32 ? nil : error.map { (row.name, row.precision, $0) }
       }, resumedElementCount: run.progress.resumedCount, wasFinished: false)
+  }
+
+  /// The map of colours; nil where none is wanted or there is none.
+  private func previewMap(
+    _ pool: ThreadPool, _ state: ConversionProgress, _ progress: (ConversionProgress) -> Void,
+    _ isCancelled: () -> Bool
+  ) throws -> [UInt8]? {
+    guard conversion.options.withPreviewMap else { return nil }
+    var state = state
+    state.subject = PreviewMap.attachmentName
+    progress(state)
+    return try conversion.previewMap(pool, isCancelled: isCancelled)
   }
 
   private func writeTensors(

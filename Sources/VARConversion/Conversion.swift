@@ -69,14 +69,17 @@ package struct Conversion: Sendable {
       uniquingKeysWith: { first, _ in first })
     plan = try ConversionPlan(mapping: mapping, recipe: options.recipe, sizes: sizes)
     try options.calibration?.require(options.recipe, mapping.entries.map(\.specification))
-    memory = try MemoryNeeds(
+    let needs = try MemoryNeeds(
       rows: plan.rows, entries: mapping.entries,
       tokenizerByteCount: Metadata.estimatedByteCount(of: checkpoint),
       headerByteCount: checkpoint.shards.reduce(0) { $0 + $1.headerByteCount },
       options: options
-    ).including(
-      PreviewFitting(mapping, documents.configuration).byteCount(threadCount:),
-      limit: options.memoryByteCount)
+    )
+    memory =
+      options.withPreviewMap
+      ? try needs.including(
+        PreviewFitting(mapping, documents.configuration).byteCount(threadCount:),
+        limit: options.memoryByteCount) : needs
     guard memory.byteCount <= options.memoryByteCount else {
       throw ConversionError(
         .notEnoughMemory, "a budget of \(options.memoryByteCount) bytes",

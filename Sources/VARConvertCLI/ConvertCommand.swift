@@ -27,6 +27,9 @@ struct ConvertCommand: ParsableCommand {
     help: "Go on where a stopped conversion left off, if there is one; a finished file is done.")
   var resume = false
 
+  @Flag(help: "Leave out the map of colours by which drawings are watched at once.")
+  var noPreviewMap = false
+
   @Flag(
     help: "Store what the layers make of a small case in full precision, for varlite check.")
   var canaries = false
@@ -53,6 +56,7 @@ struct ConvertCommand: ParsableCommand {
     options.keepsProgress = true
     options.resumes = resume
     options.withCanaries = canaries
+    options.withPreviewMap = !noPreviewMap
     // What is compressed is not used in place.
     if target.targetRam != nil { options.layout = .map }
     guard target.isGiven else {

@@ -75,6 +75,7 @@ import VQ4Format
     let checkpoint = try Checkpoint(path: Fixtures.path("tiny"))
     var options = ConversionOptions(recipe: try Recipe(builtIn: "int4"))
     options.withCanaries = true
+    options.withPreviewMap = true
     _ = try Conversion(of: checkpoint, options: options).write(to: path, canaries: { _ in [1] })
     let file = try VQ4File(path: path)
     // The tiny checkpoint comes without a licence.

@@ -116,9 +116,9 @@ import VQ4Format
     let folder = TemporaryDirectory()
     let path = folder.file("shapes.vq4")
     let checkpoint = try Checkpoint(path: try #require(ShapesCheckpoint.path))
-    _ = try Conversion(
-      of: checkpoint, options: ConversionOptions(recipe: try Recipe(builtIn: "balanced"))
-    ).write(to: path)
+    var options = ConversionOptions(recipe: try Recipe(builtIn: "balanced"))
+    options.withPreviewMap = true
+    _ = try Conversion(of: checkpoint, options: options).write(to: path)
     let model = try Runtime(options: .init(threadCount: 2)).open(path)
     let gain = Tokens.gain(
       of: try #require(model.previewMap), on: try Self.pictures(0..<32, model))

@@ -65,7 +65,8 @@ private final class ModelStore: @unchecked Sendable {
     if let path = paths[key] { return path }
     let path = "\(folder)/\(key).vq4"
     let checkpoint = try Checkpoint(path: Fixtures.path("tiny"))
-    let options = ConversionOptions(recipe: try Recipe(builtIn: recipe), layout: layout)
+    var options = ConversionOptions(recipe: try Recipe(builtIn: recipe), layout: layout)
+    options.withPreviewMap = true
     _ = try Conversion(of: checkpoint, options: options).write(to: path)
     paths[key] = path
     return path

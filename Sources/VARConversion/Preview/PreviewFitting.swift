@@ -19,6 +19,11 @@ struct PreviewFitting {
   private static let sides = [1, 2, 4, 6, 8]
 
   private var grid: GridSize { schedule.finalGrid }
+  /// Weights of the map for one colour.
+  private var weights: Int { 9 * configuration.codebookDim + 1 }
+  private var pictureCount: Int {
+    SyntheticPictures.count(weights: weights, tokensPerPicture: grid.tokenCount)
+  }
 
   init(_ mapping: SourceMapping, _ configuration: VARGPTConfiguration) {
     self.configuration = configuration.vae
@@ -37,8 +42,7 @@ struct PreviewFitting {
     _ = try encoder(encoder).reserve(&encoding, grid: grid, threadCount: threadCount)
     _ = try decoder(decoder).reserve(&decoding, grid: grid, threadCount: threadCount)
     let pixels = grid.tokenCount * configuration.stride * configuration.stride
-    let codes = SyntheticPictures.count * grid.tokenCount * configuration.codebookDim
-    let weights = 9 * configuration.codebookDim + 1
+    let codes = pictureCount * grid.tokenCount * configuration.codebookDim
     return max(encoder.byteCount + encoding.byteCount, decoder.byteCount + decoding.byteCount)
       + (2 * pixels * 3 + 2 * codes) * MemoryLayout<Float>.size
       + 2 * weights * weights * MemoryLayout<Double>.size
@@ -100,7 +104,7 @@ struct PreviewFitting {
     let quantizer = BinaryQuantizer(codebookDim: configuration.codebookDim, schedule: schedule)
     var pictures = SyntheticPictures(
       width: grid.width * configuration.stride, height: grid.height * configuration.stride)
-    return try (0..<SyntheticPictures.count).map { index in
+    return try (0..<pictureCount).map { index in
       let features = try network.encode(
         pictures.next(index), grid: grid, workspace: workspace, run)
       guard features.allSatisfy(\.isFinite) else { return features }

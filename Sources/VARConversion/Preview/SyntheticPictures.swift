@@ -7,7 +7,13 @@ struct SyntheticPictures {
   let width, height: Int
   private var random = Random()
 
-  static let count = 48
+  /// Ten for each unknown of a map are enough equations: a token is one.
+  private static let equationsPerWeight = 10
+
+  /// Pictures for a map of so many weights for a colour.
+  static func count(weights: Int, tokensPerPicture: Int) -> Int {
+    (equationsPerWeight * weights + tokensPerPicture - 1) / tokensPerPicture
+  }
 
   init(width: Int, height: Int) {
     self.width = width

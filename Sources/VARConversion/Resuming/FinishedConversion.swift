@@ -31,7 +31,9 @@ struct FinishedConversion {
       file.isStored(as: conversion.options.layout)
     else { return false }
     let pieces = try hash(progress, isCancelled)
-    let preview = try conversion.previewMap(pool, isCancelled: isCancelled)
+    let preview =
+      conversion.options.withPreviewMap
+      ? try conversion.previewMap(pool, isCancelled: isCancelled) : nil
     guard try file.attachment(PreviewMap.attachmentName) == preview else { return false }
     return try (file.attachment("provenance") ?? [])
       == Metadata.provenance(conversion.checkpoint, conversion.options.calibration, pieces: pieces)
