@@ -19,8 +19,8 @@ package struct ConversionOptions: Sendable {
   /// Whether weights may be one value throughout, or zeros to the end of their file. Else they are refused, since a
   /// download that stopped leaves them so.
   package var allowsZeroWeights = false
-  /// Whether the file gets a map of colours, by which drawings are watched without the picture decoder. It is fitted with
-  /// the checkpoint's own picture tokenizer: a few seconds for a small one.
+  /// Whether the file gets a map of colours, by which drawings are watched without the picture decoder. It is fitted
+  /// with the checkpoint's own picture tokenizer: a few seconds for a small one.
   package var withPreviewMap = false
   /// Whether the file gets canaries: what its layers make of a small case, for `varlite check`.
   package var withCanaries = false
