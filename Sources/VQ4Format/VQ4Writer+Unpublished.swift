@@ -7,11 +7,11 @@ extension VQ4Writer {
     precondition(openTensor == nil, "a tensor is still open")
     endGroup()
     let end = end
-    do {
+    do throws(VQ4Error) {
       let superblock = try writeContent()
       try output.write(superblock.encoded(), at: superblock.fileBytes - VQ4Limits.superblockBytes)
       try output.write(superblock.encoded(), at: 0)
-    } catch let error as VQ4Error {
+    } catch {
       throw fail(error)
     }
     defer {
