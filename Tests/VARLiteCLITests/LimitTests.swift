@@ -19,10 +19,26 @@ import VARTestSupport
     return try runner.run(["-c", "\(limits); exec \"$0\" \"$@\"", path] + arguments)
   }
 
+  /// Bytes of address space that a program itself takes: below that the kernel ends it before a line of it, or of the
+  /// loader, has run.
+  private func imageByteCount(_ program: String) throws -> Int {
+    let bytes = try Fixtures.readFile(ProgramRunner.built(program).path)
+    func number(_ place: Int, _ size: Int) -> Int {
+      (0..<size).reduce(0) { $0 | Int(bytes[place + $1]) << (8 * $1) }
+    }
+    // The program headers of a 64-bit ELF file: place, size and number, then of each type, address and size in memory.
+    let (start, size, count) = (number(32, 8), number(54, 2), number(56, 2))
+    let ends = (0..<count).map { start + $0 * size }.filter { number($0, 4) == 1 }.map {
+      number($0 + 16, 8) + number($0 + 40, 8)
+    }
+    return try #require(ends.max())
+  }
+
   /// The least limit, in MB, with which the system loads a program at all.
   private func leastLimit(_ flag: String, _ program: String) throws -> Int {
     var last: Int32 = 127
-    for megabytes in stride(from: 8, to: 400, by: 4) {
+    let image = flag == "-v" ? try imageByteCount(program) : 0
+    for megabytes in stride(from: 8, to: 400, by: 4) where megabytes * 1000 << 10 > image {
       let result = try run("ulimit \(flag) \(megabytes * 1000)", ["--help"], program: program)
       if result.status == 0 { return megabytes }
       // Below that the loader gives up, or there is no room to say anything. Within less than 100 kB between the two
