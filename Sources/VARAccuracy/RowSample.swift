@@ -1,5 +1,5 @@
-import VARForcedRun
 import VARKernels
+import VARSystem
 
 /// A few of many rows, each as probable as the others to be among them, and the same ones in every run.
 ///

@@ -1,16 +1,12 @@
-/// A repeatable source of random numbers (SplitMix64).
+import VARSystem
+
+/// A repeatable source of random numbers and bytes.
 struct RandomBytes {
-  private var state: UInt64
+  private var random: SeededRandom
 
-  init(seed: UInt64) { state = seed }
+  init(seed: UInt64) { random = SeededRandom(seed: seed) }
 
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
+  mutating func next() -> UInt64 { random.next() }
 
   /// At least -1 and below 1.
   mutating func signed() -> Float { Float(Int64(bitPattern: next()) >> 40) * 0x1p-23 }

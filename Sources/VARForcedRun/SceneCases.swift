@@ -1,4 +1,5 @@
 import VARLite
+import VARSystem
 
 /// The shipped cases: questions about scenes, scenes to draw, and scenes to edit. The same on every machine.
 package enum SceneCases {
@@ -60,25 +61,6 @@ package enum SceneCases {
           picture: Picture(edited.picture(side: side))))
     }
     return cases
-  }
-}
-
-/// Numbers that are the same everywhere (SplitMix64).
-package struct SeededRandom: RandomNumberGenerator {
-  private var state: UInt64
-
-  package init(seed: UInt64) { state = seed }
-
-  package mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    return value ^ (value >> 31)
-  }
-
-  mutating func pick<Element>(_ values: [Element]) -> Element {
-    values[Int(next() % UInt64(values.count))]
   }
 }
 

@@ -1,11 +1,12 @@
 import VARModels
+import VARSystem
 
 /// Pictures by which the preview map is fitted: shapes on plain grounds, gradients and soft noise, the same on every
 /// machine.
 struct SyntheticPictures {
   /// Pixels.
   let width, height: Int
-  private var random = Random()
+  private var random = SeededRandom(seed: 0)
 
   /// Ten for each unknown of a map are enough equations: a token is one.
   private static let equationsPerWeight = 10
@@ -101,18 +102,9 @@ struct SyntheticPictures {
     }
   }
 
-  /// SplitMix64.
-  private struct Random {
-    private var state: UInt64 = 0
+}
 
-    /// Within 0..<1, a multiple of 2^-24.
-    mutating func number() -> Float {
-      state &+= 0x9E37_79B9_7F4A_7C15
-      var bits = state
-      bits = (bits ^ (bits >> 30)) &* 0xBF58_476D_1CE4_E5B9
-      bits = (bits ^ (bits >> 27)) &* 0x94D0_49BB_1331_11EB
-      bits ^= bits >> 31
-      return Float(bits >> 40) / 16_777_216
-    }
-  }
+extension SeededRandom {
+  /// Within 0..<1, a multiple of 2^-24.
+  fileprivate mutating func number() -> Float { Float(next() >> 40) / 16_777_216 }
 }
