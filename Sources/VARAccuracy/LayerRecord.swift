@@ -37,9 +37,9 @@ package struct LayerRecord {
   package func input(_ name: String) throws(SystemError) -> (count: Int, values: [Float]) {
     guard let input = places.inputs[name] else { preconditionFailure("\(name) is no input") }
     let place = input.index * MemoryLayout<UInt32>.size
-    let count = Int(try read(1, of: UInt32.self, at: place)[0])
+    let count = Int(try file.values(at: start + place, count: 1, of: UInt32.self)[0])
     guard count <= places.rowCount else { throw SystemError(.read(at: start + place), 0) }
-    return (count, try read(count * input.columns, at: input.place))
+    return (count, try file.values(at: start + input.place, count: count * input.columns))
   }
 
   // MARK: Outputs
@@ -55,7 +55,8 @@ package struct LayerRecord {
   func output(
     _ name: String, row: Int, columns: Range<Int>
   ) throws(SystemError) -> [Float] {
-    try read(columns.count, at: place(of: name, row, columns.lowerBound))
+    try file.values(
+      at: start + place(of: name, row, columns.lowerBound), count: columns.count)
   }
 
   /// Sum of the squares of `W x` over all rows.
@@ -64,7 +65,7 @@ package struct LayerRecord {
   }
 
   func squares(of name: String) throws(SystemError) -> Double {
-    try read(1, at: output(name).place)[0]
+    try file.values(at: start + output(name).place, count: 1)[0]
   }
 
   private func output(_ name: String) -> LayerPlaces.Output {
@@ -83,18 +84,5 @@ package struct LayerRecord {
     _ values: [Value], at place: Int
   ) throws(SystemError) {
     try file.write(values.withUnsafeBytes { Array($0) }, at: start + place)
-  }
-
-  private func read<Value: BitwiseCopyable>(
-    _ count: Int, of type: Value.Type = Value.self, at place: Int
-  ) throws(SystemError) -> [Value] {
-    let size = MemoryLayout<Value>.stride
-    let bytes = try file.bytes(at: start + place, count: count * size)
-    guard bytes.count == count * size else {
-      throw SystemError(.read(at: start + place + bytes.count), 0)
-    }
-    return bytes.withUnsafeBytes { bytes in
-      (0..<count).map { bytes.loadUnaligned(fromByteOffset: $0 * size, as: Value.self) }
-    }
   }
 }

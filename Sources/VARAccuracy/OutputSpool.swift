@@ -54,16 +54,9 @@ package final class OutputSpool {
       let byteCount = count * MemoryLayout<Value>.stride
       let place = place
       guard byteCount <= spool.byteCount - next else { throw SystemError(.read(at: place), 0) }
-      let bytes = try spool.file.bytes(at: place, count: byteCount)
-      guard bytes.count == byteCount else {
-        throw SystemError(.read(at: place + bytes.count), 0)
-      }
+      let values: [Value] = try spool.file.values(at: place, count: count)
       next += byteCount
-      return bytes.withUnsafeBytes { bytes in
-        (0..<count).map {
-          bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Value>.stride, as: Value.self)
-        }
-      }
+      return values
     }
   }
 }

@@ -14,8 +14,8 @@ import VQ4Format
 ///     16 bytes   hash of the 80 bytes before
 ///     parts      bits, a byte each; what was said; layers; outcomes as JSON; pictures: width, height, pixels
 ///
-/// Hashes are XXH3-128, low half first, sizes 8 bytes, little-endian. Where what stands in the first three parts is
-/// known beforehand, from the cases and the reference's shapes.
+/// Hashes are XXH3-128, low half first, sizes 8 bytes, little-endian. Where
+/// things stand in the first three parts is known beforehand, from the cases and the reference's shapes.
 package struct ReferenceFile {
   static let mark = FileMark("VARREFO1")
   private static let partCount = 5

@@ -105,6 +105,27 @@ extension OpenFile {
     return bytes
   }
 
+  /// The values from `offset` on, as they lie in memory.
+  ///
+  /// - Throws: `read`, with the place where it failed or where the file ended.
+  package func values<Value: BitwiseCopyable>(
+    at offset: Int, count: Int, of type: Value.Type = Value.self
+  ) throws(SystemError) -> [Value] {
+    var failure: SystemError?
+    let values = [Value](unsafeUninitializedCapacity: count) { buffer, initializedCount in
+      do throws(SystemError) {
+        try read(
+          into: UnsafeMutableRawBufferPointer(
+            start: buffer.baseAddress, count: count * MemoryLayout<Value>.stride), at: offset)
+        initializedCount = count
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return values
+  }
+
   /// Returns how many bytes came before the end of the file.
   private func readAvailable(
     into output: UnsafeMutableRawBufferPointer, at offset: Int
