@@ -72,6 +72,7 @@ package final class RecipeSearch {
     conversion.layout = .map
     conversion.calibration = nil
     conversion.overwrite = false
+    conversion.withCanaries = false
     (conversion.keepsProgress, conversion.resumes) = (true, true)
     base = try Conversion(of: checkpoint, options: conversion)
     let given = options.conversion.calibration

@@ -89,6 +89,19 @@ import VARTestSupport
     }
   }
 
+  /// What the search makes for itself has none; the file that it finds has them, and is no larger for it.
+  @Test func whatIsFoundMayHaveCanaries() throws {
+    let folder = try Self.found.get()
+    try hand(folder, to: "canaries.vq4")
+    expectDone(
+      try Self.search(
+        folder, "canaries.vq4", ["--target-size", "\(Self.target)", "--canaries"]))
+    #expect(try Fixtures.readFile(folder.file("canaries.vq4")).count <= Self.target)
+    let checked = try Programs.varlite(["check", folder.file("canaries.vq4")])
+    expectDone(checked)
+    #expect(checked.text.contains("as designed"), "\(checked.text)")
+  }
+
   @Test func largerRecipesAreExpectedToBeBetter() throws {
     let folder = try Self.found.get()
     try hand(folder, to: "bits.vq4")
