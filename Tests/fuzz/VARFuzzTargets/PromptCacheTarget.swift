@@ -22,13 +22,7 @@ extension FuzzTarget {
         }
       }
     },
-    change: { input, change in
-      var bytes = change.mutate(input, change.capacity)
-      guard bytes.count > 64, !change.happens(onceIn: 16) else { return bytes }
-      seal(&bytes, 64..<bytes.count, at: 24)
-      seal(&bytes, 0..<48, at: 48)
-      return bytes
-    })
+    change: { sealed($0, &$1, header: 64, contentHash: 24) })
 
   private static let promptCacheKey = VQ4Hash(high: 7, low: 5)
   private static let promptCacheBytes = 96
@@ -42,8 +36,22 @@ extension FuzzTarget {
     return (try? Fixtures.readFile(path)) ?? []
   }
 
-  /// Puts the hash of some bytes where a file has it.
-  static func seal(_ bytes: inout [UInt8], _ range: Range<Int>, at place: Int) {
+  /// Another input whose hashes agree, but for a few.
+  ///
+  /// - Parameters:
+  ///   - header: bytes of the header, which ends with the hash of all before that.
+  ///   - contentHash: where it has the hash of what stands behind it.
+  static func sealed(
+    _ input: [UInt8], _ change: inout FuzzChange, header: Int, contentHash: Int
+  ) -> [UInt8] {
+    var bytes = change.mutate(input, change.capacity)
+    guard bytes.count > header, !change.happens(onceIn: 16) else { return bytes }
+    seal(&bytes, header..<bytes.count, at: contentHash)
+    seal(&bytes, 0..<header - 16, at: header - 16)
+    return bytes
+  }
+
+  private static func seal(_ bytes: inout [UInt8], _ range: Range<Int>, at place: Int) {
     let hash = bytes[range].withUnsafeBytes { VQ4Hash(of: $0) }
     bytes.set(hash.low, at: place, size: 8)
     bytes.set(hash.high, at: place + 8, size: 8)

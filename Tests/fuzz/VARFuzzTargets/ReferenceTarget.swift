@@ -24,13 +24,7 @@ extension FuzzTarget {
         try file.write(outputs)
       }
     },
-    change: { input, change in
-      var bytes = change.mutate(input, change.capacity)
-      guard bytes.count > 96, !change.happens(onceIn: 16) else { return bytes }
-      seal(&bytes, 96..<bytes.count, at: 64)
-      seal(&bytes, 0..<80, at: 80)
-      return bytes
-    })
+    change: { sealed($0, &$1, header: 96, contentHash: 64) })
 
   private static let referenceKey = VQ4Hash(high: 7, low: 5)
   private static let referenceBits: [[[UInt8]]?] = [[[1, 0], [0, 0, 1, 1]], nil]
