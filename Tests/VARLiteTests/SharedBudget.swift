@@ -76,34 +76,27 @@ struct SharedBudget {
     plan.anonymousPeakByteCount - plan.program.anonymousByteCount
   }
 
+  /// What the program is said to take by itself: what it really takes changes with the tests beside this one.
+  private static let program = ProcessMemory.unknown
+
   /// - Parameters:
   ///   - request: the measure; it must be one that takes the same whatever there is.
-  ///   - share: times the request's memory that all requests together may take, give or take a tenth. What the program
-  ///     takes by itself is known only when the models are open, and other tests change it.
+  ///   - share: times the request's memory that all requests together may take.
   ///   - promptCache: what is kept of prompts, which is part of what a request takes.
   init(
     _ paths: [String], residency: Residency, share: Double, of request: Request,
     threadCount: Int = 2, promptCache: Model.PromptCache = .init(.nothing)
   ) throws {
-    func open(_ budgetBytes: Int?) throws -> SharedBudget {
+    func open(_ budgetBytes: Int) throws -> SharedBudget {
       let runtime = try Runtime(
-        options: Runtime.Options(threadCount: threadCount, memoryBudgetBytes: budgetBytes))
+        options: Runtime.Options(threadCount: threadCount, memoryBudgetBytes: budgetBytes),
+        processMemory: { Self.program })
       let options = Model.Options(residency: residency, promptCache: promptCache)
       return SharedBudget(
         runtime: runtime, models: try paths.map { try runtime.open($0, options: options) })
     }
-    var plan = try open(1 << 40).models[0].plan(request)
-    for _ in 0..<500 {
-      let wanted = Int(Double(Self.bytes(plan)) * share)
-      let budget = plan.program.byteCount + wanted
-      let opened = try open(budget)
-      plan = try opened.models[0].plan(request)
-      if abs(budget - plan.program.byteCount - wanted) < Self.bytes(plan) / 10 {
-        self = opened
-        return
-      }
-    }
-    throw VARLiteError(.memory, "the program's memory does not come to rest")
+    let plan = try open(1 << 40).models[0].plan(request)
+    self = try open(Self.program.byteCount + Int(Double(Self.bytes(plan)) * share))
   }
 
   private init(runtime: Runtime, models: [Model]) {

@@ -14,6 +14,8 @@ struct MemoryBudget {
 final class MemorySource: Sendable {
   /// nil: what the system has, but for some room.
   let fixedBytes: Int?
+  /// What the process has now; nil where the system does not tell.
+  let processMemory: @Sendable () -> ProcessMemory?
   private let state = Mutex(State())
 
   private struct State {
@@ -29,7 +31,10 @@ final class MemorySource: Sendable {
     var fileByteCount = 0
   }
 
-  init(fixedBytes: Int?) { self.fixedBytes = fixedBytes }
+  init(fixedBytes: Int?, processMemory: @escaping @Sendable () -> ProcessMemory?) {
+    self.fixedBytes = fixedBytes
+    self.processMemory = processMemory
+  }
 
   /// What the process has besides requests and kept weights: libraries, tables, models' directories.
   var program: ProcessMemory {
@@ -46,7 +51,7 @@ final class MemorySource: Sendable {
   ///
   /// - Parameter before: what the process had before it was opened.
   func opened(_ model: Model, before: ProcessMemory?) {
-    let now = ProcessMemory.current()
+    let now = processMemory()
     state.withLock { state in
       state.models = state.models.filter { $0.value.model != nil }
       var opened = Opened(model: model)
@@ -80,7 +85,7 @@ final class MemorySource: Sendable {
     guard let system = SystemMemory.current() else {
       throw VARLiteError(.memoryUnknown, "the system does not tell how much memory it has")
     }
-    let current = ProcessMemory.current()?.anonymousByteCount ?? 0
+    let current = processMemory()?.anonymousByteCount ?? 0
     let growth = max(0, current - program.anonymousByteCount)
     return system.defaultBudgetBytes + min(growth, claimedBytes + retainedBytes)
   }

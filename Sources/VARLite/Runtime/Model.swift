@@ -80,7 +80,7 @@ public final class Model: Sendable {
   package init(
     _ file: VQ4File, source: (any WeightSource & Sendable)?, _ options: Options, _ runtime: Runtime
   ) throws {
-    let before = ProcessMemory.current()
+    let before = runtime.memory.processMemory()
     self.runtime = runtime
     path = file.path
     self.file = file

@@ -43,7 +43,14 @@ public final class Runtime: Sendable {
   /// Starts no thread yet.
   ///
   /// - Throws: an error of the category `request` for options that this machine cannot serve.
-  public init(options: Options = Options()) throws(VARLiteError) {
+  public convenience init(options: Options = Options()) throws(VARLiteError) {
+    try self.init(options: options, processMemory: ProcessMemory.current)
+  }
+
+  /// - Parameter processMemory: tells what the process has; nil where nobody knows.
+  package init(
+    options: Options, processMemory: @escaping @Sendable () -> ProcessMemory?
+  ) throws(VARLiteError) {
     guard (1...256).contains(options.threadCount) else {
       throw VARLiteError(.request, "\(options.threadCount) threads; there may be 1 to 256")
     }
@@ -53,7 +60,8 @@ public final class Runtime: Sendable {
     }
     try VARLiteError.require(options.memoryBudgetBytes ?? 0, in: 0...Int.max, "memory budget")
     self.options = options
-    memory = MemorySource(fixedBytes: options.memoryBudgetBytes)
+    memory = MemorySource(
+      fixedBytes: options.memoryBudgetBytes, processMemory: processMemory)
     ledger = MemoryLedger(memory)
   }
 
