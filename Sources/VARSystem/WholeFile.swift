@@ -31,9 +31,11 @@ extension WholeFile {
 
   /// The same of bytes that come one piece after another.
   ///
-  /// - Parameter keepsUnnamed: whether a complete file that could not get its name is kept; else nothing is left.
+  /// - Parameters:
+  ///   - keepsUnnamed: whether a complete file that could not get its name is kept; else nothing is left.
+  ///   - isFlushed: whether to wait until the disk has it. Without, a power cut may leave anything in its place.
   package static func write(
-    _ bytes: FileContent, to path: String, keepsUnnamed: Bool = true
+    _ bytes: FileContent, to path: String, keepsUnnamed: Bool = true, isFlushed: Bool = true
   ) throws(SystemError) {
     // Renaming would put a file in the place of a device.
     if let kind = FileStatus(path)?.kind, kind != .regular {
@@ -50,7 +52,7 @@ extension WholeFile {
       return try overwrite(target, bytes, because: error)
     }
     do throws(SystemError) {
-      try send(bytes, closing: descriptor, isFlushed: true)
+      try send(bytes, closing: descriptor, isFlushed: isFlushed)
     } catch {
       unlink(partial)
       throw error

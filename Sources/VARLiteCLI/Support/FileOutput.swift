@@ -28,9 +28,11 @@ enum FileOutput {
     try write(FileContent(bytes), to: path)
   }
 
-  /// - Parameter keepsUnnamed: whether a complete file that could not get its name is kept.
+  /// - Parameters:
+  ///   - keepsUnnamed: whether a complete file that could not get its name is kept.
+  ///   - isFlushed: whether to wait until the disk has it.
   static func write(
-    _ bytes: FileContent, to path: String, keepsUnnamed: Bool = true
+    _ bytes: FileContent, to path: String, keepsUnnamed: Bool = true, isFlushed: Bool = true
   ) throws(VARLiteError) {
     holdSpare(false)
     defer { holdSpare(true) }
@@ -44,7 +46,7 @@ enum FileOutput {
       return
     }
     do throws(SystemError) {
-      try WholeFile.write(bytes, to: path, keepsUnnamed: keepsUnnamed)
+      try WholeFile.write(bytes, to: path, keepsUnnamed: keepsUnnamed, isFlushed: isFlushed)
     } catch {
       throw failure(path, error)
     }

@@ -28,10 +28,11 @@ struct PictureDrawer {
       Interruption.scaleIsDrawn()
     }
     let picture = try response.requiredPicture()
+    let file = try output.encoded(picture, text: hasMetadata ? response.pictureTexts : [])
     // What is watched ends as the picture itself.
-    previews?.show(picture, progress)
+    previews?.show(picture, png: output.format == .png ? file : nil, progress)
     progress.finish()
-    try output.write(picture, text: hasMetadata ? response.pictureTexts : [])
+    try FileOutput.write(file, to: output.path)
     return DrawnPicture(path: output.path, response: response, picture, progress)
   }
 }

@@ -86,11 +86,14 @@ struct PictureOutput {
 
   /// Writes the picture with texts that tell how it was made.
   func write(_ image: RGBImage, text: [(key: String, value: String)] = []) throws {
-    let bytes =
-      switch format {
-      case .png: try PNGEncoder.encode(image, text: text)
-      case .jpeg(let quality): try JPEGEncoder.encode(image, quality: quality, text: text)
-      }
-    try FileOutput.write(bytes, to: path)
+    try FileOutput.write(encoded(image, text: text), to: path)
+  }
+
+  /// The bytes of the file.
+  func encoded(_ image: RGBImage, text: [(key: String, value: String)]) throws -> [UInt8] {
+    switch format {
+    case .png: try PNGEncoder.encode(image, text: text)
+    case .jpeg(let quality): try JPEGEncoder.encode(image, quality: quality, text: text)
+    }
   }
 }

@@ -50,23 +50,25 @@ final class PreviewOutput {
   }
 
   func show(_ preview: Preview, _ progress: ProgressLine) {
-    show(preview.picture, isQuick: preview.isQuick, progress)
+    let picture = preview.isQuick ? enlarged(preview.picture) : preview.picture
+    show(picture, png: nil, progress)
   }
 
-  /// - Parameter isQuick: whether it has a pixel for each token.
-  func show(_ picture: RGBImage, isQuick: Bool = false, _ progress: ProgressLine) {
+  /// - Parameter png: the picture as a file; nil: it is encoded if need be.
+  func show(_ picture: RGBImage, png: [UInt8]?, _ progress: ProgressLine) {
     do {
       if let path {
+        // It is written again and again.
         try FileOutput.write(
-          try PNGEncoder.encode(isQuick ? enlarged(picture) : picture), toWatched: path)
+          FileContent(try png ?? PNGEncoder.encode(picture)), to: path, keepsUnnamed: false,
+          isFlushed: false)
       }
       if let format {
         let size = Terminal.size(STDERR_FILENO)
         let screen = TerminalPicture.Screen(
           columns: size.columns, rows: size.rows, width: size.width, height: size.height)
         let shown = try TerminalPicture(
-          isQuick ? enlarged(picture) : reduced(picture), as: format, on: screen,
-          hasTrueColour: hasTrueColour)
+          reduced(picture), as: format, on: screen, hasTrueColour: hasTrueColour)
         if let shown { progress.show(shown) }
       }
     } catch {
@@ -89,12 +91,5 @@ final class PreviewOutput {
     return picture.resized(
       width: max(1, picture.width * Self.largestSide / side),
       height: max(1, picture.height * Self.largestSide / side))
-  }
-}
-
-extension FileOutput {
-  /// A file that is written again and again: a complete one that cannot get its name is not worth keeping.
-  fileprivate static func write(_ bytes: [UInt8], toWatched path: String) throws(VARLiteError) {
-    try write(FileContent(bytes), to: path, keepsUnnamed: false)
   }
 }
