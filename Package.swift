@@ -288,3 +288,9 @@ if Context.environment["VARLITE_FUZZ"] != nil {
 if let names = Context.environment["VARLITE_TESTS"]?.split(separator: ",").map(String.init) {
   package.targets.removeAll { $0.type == .test && !names.contains($0.name) }
 }
+
+// Tests call what is optimized. They themselves compile in a third of the time without; no product holds them, so that
+// packages which depend on this one are not refused for the flags.
+for target in package.targets where target.type == .test {
+  target.swiftSettings = [.unsafeFlags(["-Onone", "-gnone"], .when(configuration: .release))]
+}
