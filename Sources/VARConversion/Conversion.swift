@@ -69,7 +69,7 @@ package struct Conversion: Sendable {
       uniquingKeysWith: { first, _ in first })
     plan = try ConversionPlan(mapping: mapping, recipe: options.recipe, sizes: sizes)
     try options.calibration?.require(options.recipe, mapping.entries.map(\.specification))
-    let needs = try MemoryNeeds(
+    let needs = MemoryNeeds(
       rows: plan.rows, entries: mapping.entries,
       tokenizerByteCount: Metadata.estimatedByteCount(of: checkpoint),
       headerByteCount: checkpoint.shards.reduce(0) { $0 + $1.headerByteCount },

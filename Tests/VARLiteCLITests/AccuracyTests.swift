@@ -8,7 +8,10 @@ import VARTestSupport
     let path = folder.file("\(precision).vq4")
     expectDone(
       try Programs.varconvert(
-        [Fixtures.path("tiny"), "-o", path, "--precision", precision, "--quiet"]))
+        [
+          Fixtures.path("tiny"), "-o", path, "--precision", precision, "--no-preview-map",
+          "--quiet",
+        ]))
     return path
   }
 

@@ -11,7 +11,8 @@ import VQ4Format
   private func convert(_ output: String, _ more: String...) throws {
     expectDone(
       try Programs.varconvert(
-        [Fixtures.path("tiny"), "-o", output, "--layout", "map", "--quiet"] + more))
+        [Fixtures.path("tiny"), "-o", output, "--layout", "map", "--no-preview-map", "--quiet"]
+          + more))
   }
 
   private func check(_ model: String, _ more: String...) throws -> Programs.Result {

@@ -202,9 +202,8 @@ import VARTestSupport
     var random = SplitMix64(seed: 11)
     var kills = 0
     var wasWhole = false
-    // Each run gets longer, so that the loop ends on a slow machine too: the map of colours is made in one piece.
-    for attempt in 0..<40 {
-      let tenths = 3 + Int.random(in: 0...4, using: &random) + attempt
+    for _ in 0..<16 {
+      let tenths = 3 + Int.random(in: 0...4, using: &random)
       let result = try shell(
         "limit=$1; shift; exec timeout -s KILL $limit \"$0\" \"$@\"",
         ["\(tenths / 10).\(tenths % 10)"] + arguments)
@@ -216,6 +215,8 @@ import VARTestSupport
       if wasWhole { break }
     }
     #expect(kills > 0)
+    // The map of colours is made in one piece, which may take longer than any of these.
+    if access(output, F_OK) != 0 { expectDone(try Programs.varconvert(arguments)) }
     #expect(try isEqual(reference.model, output))
     let names = reference.folder.names().filter { !wasWhole || $0 != "killed.vq4.journal" }
     #expect(names == ["killed.vq4", "source", "whole.vq4"])
