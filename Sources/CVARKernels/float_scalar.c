@@ -5,22 +5,40 @@
 #define LANES
 #include "elementwise.h"
 
-static void matmul_float(const cvar_matrix *w, const float *x, ptrdiff_t token_stride,
-                         int32_t segments, ptrdiff_t segment_stride, int32_t n, const float *bias,
-                         float *y, ptrdiff_t y_stride, int32_t tile_begin, int32_t tile_end) {
+#define MATMUL_PARAMETERS                                                                      \
+  const cvar_matrix *w, const float *x, ptrdiff_t token_stride, int32_t segments,              \
+      ptrdiff_t segment_stride, int32_t n, const float *bias, float *y, ptrdiff_t y_stride,    \
+      int32_t tile_begin, int32_t tile_end
+
+CVAR_INLINE void multiply(MATMUL_PARAMETERS) {
   int32_t run = w->cols / segments;
   int32_t row_end = tile_end * CVAR_TILE_ROWS < w->rows ? tile_end * CVAR_TILE_ROWS : w->rows;
   for (int32_t t = 0; t < n; t++) {
     for (int32_t row = tile_begin * CVAR_TILE_ROWS; row < row_end; row++) {
       float acc = 0;
-      for (int32_t k = 0; k < w->cols; k++) {
-        float input = x[t * token_stride + k / run * segment_stride + k % run];
-        acc = __builtin_fmaf(cvar_float_weight(w, row, k), input, acc);
+      for (int32_t segment = 0; segment < segments; segment++) {
+        const float *inputs = x + t * token_stride + segment * segment_stride;
+        for (int32_t i = 0; i < run; i++) {
+          acc = __builtin_fmaf(cvar_float_weight(w, row, segment * run + i), inputs[i], acc);
+        }
       }
       y[t * y_stride + row] = bias ? acc + bias[row] : acc;
     }
   }
 }
+
+static void matmul_float(MATMUL_PARAMETERS) {
+  multiply(w, x, token_stride, segments, segment_stride, n, bias, y, y_stride, tile_begin,
+           tile_end);
+}
+
+#if defined(__x86_64__)
+// The same where the processor has the instruction: else each fmaf is a call.
+__attribute__((target("fma"))) static void matmul_float_fused(MATMUL_PARAMETERS) {
+  multiply(w, x, token_stride, segments, segment_stride, n, bias, y, y_stride, tile_begin,
+           tile_end);
+}
+#endif
 
 static void from_f16(const uint16_t *x, float factor, float *y, size_t count) {
   for (size_t i = 0; i < count; i++) y[i] = f32_from_f16(x[i]) * factor;
@@ -32,6 +50,10 @@ static void to_f16(const float *x, float factor, uint16_t *y, size_t count) {
 
 void cvar_fill_float_scalar(cvar_kernels *kernels) {
   kernels->matmul_float = matmul_float;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("fma")) kernels->matmul_float = matmul_float_fused;
+#endif
   kernels->winograd_weights = cvar_winograd_weights_scalar;
   kernels->winograd_input = cvar_winograd_input_scalar;
   kernels->winograd_output = cvar_winograd_output_scalar;
