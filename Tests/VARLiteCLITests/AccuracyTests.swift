@@ -4,15 +4,22 @@ import VARTestSupport
 
 /// `varlite accuracy`.
 @Suite struct AccuracyTests {
-  private func convert(_ precision: String, in folder: TemporaryDirectory) throws -> String {
-    let path = folder.file("\(precision).vq4")
-    expectDone(
-      try Programs.varconvert(
-        [
-          Fixtures.path("tiny"), "-o", path, "--precision", precision, "--no-preview-map",
-          "--quiet",
+  /// The reference checkpoint, by precision.
+  private static let models = Swift.Result<[String: [UInt8]], any Error> {
+    let folder = TemporaryDirectory()
+    return try ["f32", "int8", "int4"].reduce(into: [:]) { models, precision in
+      expectDone(
+        try Programs.varconvert([
+          Fixtures.path("tiny"), "-o", folder.file(precision), "--precision", precision,
+          "--no-preview-map", "--quiet",
         ]))
-    return path
+      models[precision] = try Fixtures.readFile(folder.file(precision))
+    }
+  }
+
+  private func convert(_ precision: String, in folder: TemporaryDirectory) throws -> String {
+    folder.write("\(precision).vq4", try #require(Self.models.get()[precision]))
+    return folder.file("\(precision).vq4")
   }
 
   @Test func aModelEqualsItselfAndFourBitsDoNot() throws {

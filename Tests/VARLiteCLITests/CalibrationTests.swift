@@ -15,7 +15,9 @@ import VARTestSupport
 
   private func convert(_ output: String, _ more: String...) throws -> Programs.Result {
     try Programs.varconvert(
-      [Fixtures.path("tiny"), "-o", output, "--precision", "int4", "--quiet"] + more)
+      [
+        Fixtures.path("tiny"), "-o", output, "--precision", "int4", "--no-preview-map", "--quiet",
+      ] + more)
   }
 
   @Test func theSameCasesGiveTheSameBytes() throws {

@@ -74,7 +74,7 @@ import VARTestSupport
     let least = try #require(plan["minimum_memory_bytes"]?.integerValue)
     #expect(least < MidSizeCheckpoint.byteCount / 2)
     let report = try Programs.varconvert([
-      source, "-o", model, "--json", "--quiet", "--ram", "\(least)",
+      source, "-o", model, "--no-preview-map", "--json", "--quiet", "--ram", "\(least)",
     ]).json()
     let peak = try #require(report["peak_memory_bytes"]?.integerValue)
     #expect(peak <= least, "peak \(peak), granted \(least)")
@@ -176,7 +176,7 @@ import VARTestSupport
   @Test func aFinishedFileIsDone() throws {
     let folder = TemporaryDirectory()
     let output = folder.file("m.vq4")
-    let arguments = [Fixtures.path("tiny"), "-o", output, "--resume"]
+    let arguments = [Fixtures.path("tiny"), "-o", output, "--no-preview-map", "--resume"]
     let first = try Programs.varconvert(arguments)
     expectDone(first)
     let again = try Programs.varconvert(arguments)
@@ -223,9 +223,11 @@ import VARTestSupport
   }
 
   @Test func controlCKeepsWhatIsDone() throws {
-    let reference = try makeReference(["--threads", "1"])
+    let reference = try makeReference(["--threads", "1", "--no-preview-map"])
     let output = reference.folder.path + "/stopped.vq4"
-    let arguments = [reference.source, "-o", output, "--threads", "1"]
+    let arguments = [
+      reference.source, "-o", output, "--threads", "1", "--no-preview-map",
+    ]
     // Interrupted when the journal has grown beyond its first record.
     let stopped = try shell(
       """
@@ -273,9 +275,11 @@ import VARTestSupport
   }
 
   @Test func aFullDiskEndsInOneMessageAndCanBeResumed() throws {
-    let reference = try makeReference(["--threads", "1"])
+    let reference = try makeReference(["--threads", "1", "--no-preview-map"])
     let output = reference.folder.path + "/full.vq4"
-    let arguments = [reference.source, "-o", output, "--threads", "1", "--quiet"]
+    let arguments = [
+      reference.source, "-o", output, "--threads", "1", "--no-preview-map", "--quiet",
+    ]
     // A limit on the size of files stands for a full disk; shells count in 512 or 1024 bytes.
     let result = try shell("ulimit -f 80000; exec \"$0\" \"$@\"", arguments)
     #expect(result.status == Programs.Status.noResources, "\(result.errorText)")

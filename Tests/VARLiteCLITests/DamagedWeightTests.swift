@@ -3,15 +3,22 @@ import VARTestSupport
 
 /// Weights that are no numbers end a request with a line; they become neither text nor pixels, nor a crash.
 @Suite struct DamagedWeightTests {
-  /// A model whose weights between two shares of the file are NaN; opening it reads the directory only.
-  private func damaged(_ folder: TemporaryDirectory, from: Double, to: Double) throws -> String {
+  /// The bytes of a model that is read in place.
+  private static let whole = Swift.Result<[UInt8], any Error> {
+    let folder = TemporaryDirectory()
     let path = folder.path + "/model.vq4"
     expectDone(
       try Programs.varconvert([
-        Fixtures.path("tiny"), "-o", path, "--precision", "f32", "--layout", "map", "--quiet",
-        "--force",
+        Fixtures.path("tiny"), "-o", path, "--precision", "f32", "--layout", "map",
+        "--no-preview-map", "--quiet",
       ]))
-    var bytes = try Fixtures.readFile(path)
+    return try Fixtures.readFile(path)
+  }
+
+  /// A model whose weights between two shares of the file are NaN; opening it reads the directory only.
+  private func damaged(_ folder: TemporaryDirectory, from: Double, to: Double) throws -> String {
+    let path = folder.path + "/model.vq4"
+    var bytes = try Self.whole.get()
     let range = (Int(Double(bytes.count) * from) & ~3)..<(Int(Double(bytes.count) * to) & ~3)
     for index in range { bytes[index] = [0x00, 0x00, 0xc0, 0x7f][index & 3] }
     try TestFile.write(bytes, to: path)

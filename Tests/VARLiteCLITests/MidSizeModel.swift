@@ -19,7 +19,8 @@ enum MidSizeModel {
     try MidSizeCheckpoint.write(to: source)
     let path = folder.file("middle.vq4")
     let result = try Programs.varconvert([
-      source, "-o", path, "--recipe", "balanced", "--layout", "map", "--quiet",
+      source, "-o", path, "--recipe", "balanced", "--layout", "map", "--no-preview-map",
+      "--quiet",
     ])
     guard result.status == 0 else { throw FixtureError(result.errorText) }
     for name in MidSizeCheckpoint.shardNames { unlink("\(source)/\(name)") }
