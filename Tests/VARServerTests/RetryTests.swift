@@ -29,7 +29,7 @@ import VARTestSupport
     for retry in 0..<2 {
       let client = try server.connect()
       try client.begin("POST", Self.path, headers: headers(retry: retry), body: Self.body)
-      usleep(300_000)
+      usleep(700_000)
       // It closes its connection here.
       _ = client
     }

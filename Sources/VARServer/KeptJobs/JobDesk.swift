@@ -124,11 +124,9 @@ struct JobDesk: Sendable {
     return request
   }
 
-  /// Bytes of a model whose picture decoder is done in a moment.
-  private static let smallModelByteCount = 100 << 20
-
   /// Few where the picture decoder makes them and takes its time.
   private static func previews(of model: Model) -> DrawingRequest.Previews {
-    model.hasQuickPreviews || model.fileByteCount < smallModelByteCount ? .everyScale : .count(3)
+    let levelCount = model.configuration.generator.numLevels
+    return model.hasQuickPreviews ? .everyScale : .count(min(3, levelCount - 1))
   }
 }

@@ -109,7 +109,13 @@ package final class StateFolder: Sendable {
       }
       guard let request, request.id == id else { continue }
       let ending = read(request.id, ".ending") { try StoredEnding(StateRecord(serialized: $0)) }
-      found.append((request, ending?.id == request.id ? ending : nil))
+      if ending?.id == request.id {
+        // The power may have gone before they were removed.
+        removeDrawings(request.id)
+        found.append((request, ending))
+      } else {
+        found.append((request, nil))
+      }
     }
     for name in names where !name.hasSuffix(".request") && name != "lock" {
       let id = name.prefix { $0 != "." }
