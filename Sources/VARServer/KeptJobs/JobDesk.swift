@@ -72,11 +72,10 @@ struct JobDesk: Sendable {
     } catch {
       ending = .failed(APIError.of(error))
     }
-    if job.end(ending, at: now()) {
-      folder?.store(StoredEnding(job.id, ending, at: now()))
-    } else {
-      folder?.remove(job.id)
-    }
+    // Whoever is told that it has ended finds it after a power cut too.
+    let time = now()
+    folder?.store(StoredEnding(job.id, ending, at: time))
+    if !job.end(ending, at: time) { folder?.remove(job.id) }
     job.leave()
     forget()
   }
