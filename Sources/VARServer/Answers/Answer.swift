@@ -17,9 +17,11 @@ package struct Answer: Sendable {
   package let body: Body
 
   /// A document.
-  init(_ value: JSONValue) {
-    status = 200
-    headers = Self.jsonHeaders
+  init(
+    _ value: JSONValue, status: Int = 200, headers: [(name: String, value: String)] = []
+  ) {
+    self.status = status
+    self.headers = Self.jsonHeaders + headers
     body = .whole(Self.bytes(value))
   }
 
@@ -32,6 +34,13 @@ package struct Answer: Sendable {
     status = 200
     headers = [(name: "content-type", value: type)]
     body = .whole(Array(text.utf8))
+  }
+
+  /// A picture's file, which may change.
+  init(file: [UInt8], type: String) {
+    status = 200
+    headers = [(name: "content-type", value: type), (name: "cache-control", value: "no-store")]
+    body = .whole(file)
   }
 
   /// An error.

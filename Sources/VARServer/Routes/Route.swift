@@ -7,10 +7,12 @@ package enum Route: Equatable, Sendable {
   case chat
   case generations
   case edits
+  case job(JobRoute)
 
   /// - Throws: 404 for a path that leads nowhere, 405 for another method.
   package init(_ head: RequestHead) throws(APIError) {
     let path = head.path
+    // Several methods stand as in an Allow field.
     let (route, method): (Route, String)
     switch path {
     case "/health", "/v1/health": (route, method) = (.health, "GET")
@@ -20,13 +22,17 @@ package enum Route: Equatable, Sendable {
     case "/v1/images/generations": (route, method) = (.generations, "POST")
     case "/v1/images/edits": (route, method) = (.edits, "POST")
     default:
+      if let (job, methods) = JobRoute.find(path, method: head.method) {
+        (route, method) = (.job(job), methods)
+        break
+      }
       let start = "/v1/models/"
       guard path.hasPrefix(start), path.count > start.count else {
         throw APIError(404, "there is no \(path.prefix(100))", code: "unknown_url")
       }
       (route, method) = (.model(String(path.dropFirst(start.count))), "GET")
     }
-    guard head.method == method else {
+    guard method.split(separator: ", ").contains(head.method[...]) else {
       var error = APIError(
         405, "\(path) takes \(method), not \(head.method.prefix(16))",
         code: "method_not_allowed")
@@ -45,6 +51,7 @@ package enum Route: Equatable, Sendable {
     case .chat: "chat"
     case .generations: "generations"
     case .edits: "edits"
+    case .job: "jobs"
     }
   }
 
@@ -56,6 +63,7 @@ package enum Route: Equatable, Sendable {
     switch self {
     case .health, .metrics, .models, .model: false
     case .chat, .generations, .edits: true
+    case .job(let route): route == .start
     }
   }
 }
