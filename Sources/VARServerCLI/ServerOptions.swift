@@ -36,7 +36,7 @@ struct ListeningOptions: ParsableArguments {
       valueName: "n"))
   var stopSeconds = 10
 
-  var address: HTTPServer.Address {
+  var address: ServerAddress {
     if let descriptor = InheritedSocket.descriptor { return .inherited(descriptor) }
     return socket.map { .socket($0) } ?? .host(host, port: port)
   }

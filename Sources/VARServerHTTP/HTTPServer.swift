@@ -1,110 +1,102 @@
-import HummingbirdCore
-import Logging
-import NIOCore
-import NIOPosix
-import VARServer
+#if Server
+  import HummingbirdCore
+  import Logging
+  import NIOCore
+  import NIOPosix
+  import VARServer
 
-/// Listens on a socket, and hands what comes to a service.
-package final class HTTPServer: Sendable {
-  /// Where a server listens.
-  package enum Address: Sendable {
-    /// Port 0: one that the system picks.
-    case host(String, port: Int)
-    /// A socket of this machine with a name in its files.
-    case socket(String)
-    /// A socket that is open already, by its descriptor.
-    case inherited(Int32)
-  }
-
-  private enum Listener {
-    case own(Server<HTTP1Channel>)
-    case inherited(InheritedListener)
-  }
-
-  private static let tidySeconds = 5
-
-  private let listener: Listener
-  private let listening: @Sendable (Int) -> Void
-  private let service: Service
-  private let threads: MultiThreadedEventLoopGroup
-
-  /// - Parameters:
-  ///   - log: takes a line for each request.
-  ///   - listening: called with the port, once clients may come; 0 where there is none.
-  package init(
-    _ service: Service, at address: Address, _ settings: ServerSettings,
-    log: @escaping @Sendable (String) -> Void, listening: @escaping @Sendable (Int) -> Void
-  ) {
-    self.service = service
-    // One thread moves all bytes; the others compute.
-    let threads = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    let silent = Logger(label: "varlite") { _ in SwiftLogNoOpLogHandler() }
-    let responder = Responder(service: service, settings: settings, log: log)
-    let setup = HTTP1Channel(
-      responder: { request, writer, channel in
-        try await responder.respond(request, writer, channel)
-      },
-      configuration: HTTP1Channel.Configuration(
-        additionalChannelHandlers: [ParseErrors()],
-        idleTimeout: .seconds(Int64(settings.idleSeconds))))
-    let count = settings.maximumConnectionCount
-    let own = { (address: BindAddress) in
-      Server(
-        childChannelSetup: setup,
-        configuration: ServerConfiguration(
-          address: address,
-          availableConnectionsDelegate: MaximumAvailableConnections(count, logger: silent)),
-        onServerRunning: { listening($0.localAddress?.port ?? 0) },
-        eventLoopGroup: threads, logger: silent)
+  /// Listens on a socket, and hands what comes to a service.
+  package final class HTTPServer: Sendable {
+    private enum Listener {
+      case own(Server<HTTP1Channel>)
+      case inherited(InheritedListener)
     }
-    listener =
-      switch address {
-      case .host(let host, let port): .own(own(.hostname(host, port: port)))
-      case .socket(let path): .own(own(.unixDomainSocket(path: path)))
-      case .inherited(let descriptor):
-        .inherited(
-          InheritedListener(descriptor, setup, maximumConnectionCount: count, threads, silent))
-      }
-    self.threads = threads
-    self.listening = listening
-  }
 
-  /// Serves until it is stopped.
-  ///
-  /// - Throws: what the system says where the address cannot be had.
-  package func run() async throws {
-    let tidying = Task { [service] in
-      while true {
-        try await Task.sleep(for: .seconds(Self.tidySeconds))
-        service.tidy()
+    private static let tidySeconds = 5
+
+    private let listener: Listener
+    private let listening: @Sendable (Int) -> Void
+    private let service: Service
+    private let threads: MultiThreadedEventLoopGroup
+
+    /// - Parameters:
+    ///   - log: takes a line for each request.
+    ///   - listening: called with the port, once clients may come; 0 where there is none.
+    package init(
+      _ service: Service, at address: ServerAddress, _ settings: ServerSettings,
+      log: @escaping @Sendable (String) -> Void, listening: @escaping @Sendable (Int) -> Void
+    ) {
+      self.service = service
+      // One thread moves all bytes; the others compute.
+      let threads = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+      let silent = Logger(label: "varlite") { _ in SwiftLogNoOpLogHandler() }
+      let responder = Responder(service: service, settings: settings, log: log)
+      let setup = HTTP1Channel(
+        responder: { request, writer, channel in
+          try await responder.respond(request, writer, channel)
+        },
+        configuration: HTTP1Channel.Configuration(
+          additionalChannelHandlers: [ParseErrors()],
+          idleTimeout: .seconds(Int64(settings.idleSeconds))))
+      let count = settings.maximumConnectionCount
+      let own = { (address: BindAddress) in
+        Server(
+          childChannelSetup: setup,
+          configuration: ServerConfiguration(
+            address: address,
+            availableConnectionsDelegate: MaximumAvailableConnections(count, logger: silent)),
+          onServerRunning: { listening($0.localAddress?.port ?? 0) },
+          eventLoopGroup: threads, logger: silent)
       }
+      listener =
+        switch address {
+        case .host(let host, let port): .own(own(.hostname(host, port: port)))
+        case .socket(let path): .own(own(.unixDomainSocket(path: path)))
+        case .inherited(let descriptor):
+          .inherited(
+            InheritedListener(descriptor, setup, maximumConnectionCount: count, threads, silent))
+        }
+      self.threads = threads
+      self.listening = listening
     }
-    defer { tidying.cancel() }
-    do {
-      switch listener {
-      case .own(let server): try await server.run()
-      case .inherited(let server):
-        try await server.run { [listening] in listening($0.localAddress?.port ?? 0) }
+
+    /// Serves until it is stopped.
+    ///
+    /// - Throws: what the system says where the address cannot be had.
+    package func run() async throws {
+      let tidying = Task { [service] in
+        while true {
+          try await Task.sleep(for: .seconds(Self.tidySeconds))
+          service.tidy()
+        }
       }
-    } catch {
+      defer { tidying.cancel() }
+      do {
+        switch listener {
+        case .own(let server): try await server.run()
+        case .inherited(let server):
+          try await server.run { [listening] in listening($0.localAddress?.port ?? 0) }
+        }
+      } catch {
+        try? await threads.shutdownGracefully()
+        throw error
+      }
       try? await threads.shutdownGracefully()
-      throw error
     }
-    try? await threads.shutdownGracefully()
-  }
 
-  /// Refuses new requests, gives those that run some time to end, and stops the others.
-  package func stop(withinSeconds seconds: Int) async {
-    service.stop()
-    let clock = ContinuousClock()
-    let deadline = clock.now.advanced(by: .seconds(seconds))
-    while service.queue.runningCount > 0, clock.now < deadline {
-      try? await Task.sleep(for: .milliseconds(20))
-    }
-    service.end()
-    switch listener {
-    case .own(let server): try? await server.shutdownGracefully()
-    case .inherited(let server): try? await server.shutdownGracefully()
+    /// Refuses new requests, gives those that run some time to end, and stops the others.
+    package func stop(withinSeconds seconds: Int) async {
+      service.stop()
+      let clock = ContinuousClock()
+      let deadline = clock.now.advanced(by: .seconds(seconds))
+      while service.queue.runningCount > 0, clock.now < deadline {
+        try? await Task.sleep(for: .milliseconds(20))
+      }
+      service.end()
+      switch listener {
+      case .own(let server): try? await server.shutdownGracefully()
+      case .inherited(let server): try? await server.shutdownGracefully()
+      }
     }
   }
-}
+#endif

@@ -4,7 +4,7 @@ import PackageDescription
 // The programs of "Embed VARLite in an app", as an app has them: they see the product alone.
 let package = Package(
   name: "Embedding",
-  dependencies: [.package(name: "VARLite", path: "../..")],
+  dependencies: [.package(name: "VARLite", path: "../..", traits: [])],
   targets: [
     .executableTarget(
       name: "Programs", dependencies: [.product(name: "VARLite", package: "VARLite")])
