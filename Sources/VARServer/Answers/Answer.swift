@@ -34,6 +34,13 @@ package struct Answer: Sendable {
     body = .whole(Array(text.utf8))
   }
 
+  /// A file.
+  init(_ bytes: [UInt8], type: String, _ headers: [(name: String, value: String)]) {
+    status = 200
+    self.headers = [(name: "content-type", value: type)] + headers
+    body = .whole(bytes)
+  }
+
   /// An error.
   package init(_ error: APIError) {
     status = error.status

@@ -7,6 +7,7 @@ package enum Route: Equatable, Sendable {
   case chat
   case generations
   case edits
+  case page(PageFile)
 
   /// - Throws: 404 for a path that leads nowhere, 405 for another method.
   package init(_ head: RequestHead) throws(APIError) {
@@ -21,10 +22,13 @@ package enum Route: Equatable, Sendable {
     case "/v1/images/edits": (route, method) = (.edits, "POST")
     default:
       let start = "/v1/models/"
-      guard path.hasPrefix(start), path.count > start.count else {
+      if let file = PageFile(rawValue: path) {
+        (route, method) = (.page(file), "GET")
+      } else if path.hasPrefix(start), path.count > start.count {
+        (route, method) = (.model(String(path.dropFirst(start.count))), "GET")
+      } else {
         throw APIError(404, "there is no \(path.prefix(100))", code: "unknown_url")
       }
-      (route, method) = (.model(String(path.dropFirst(start.count))), "GET")
     }
     guard head.method == method else {
       var error = APIError(
@@ -45,16 +49,22 @@ package enum Route: Equatable, Sendable {
     case .chat: "chat"
     case .generations: "generations"
     case .edits: "edits"
+    case .page: "page"
     }
   }
 
-  /// Whether everybody may know.
-  package var isPublic: Bool { self == .health }
+  /// Whether everybody may know. The page is what asks for the key.
+  package var isPublic: Bool {
+    switch self {
+    case .health, .page: true
+    default: false
+    }
+  }
 
   /// Whether there is a body to read.
   package var hasBody: Bool {
     switch self {
-    case .health, .metrics, .models, .model: false
+    case .health, .metrics, .models, .model, .page: false
     case .chat, .generations, .edits: true
     }
   }

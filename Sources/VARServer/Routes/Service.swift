@@ -66,6 +66,7 @@ package final class Service: Sendable {
       case .edits:
         let edit = try EditBody(body, head)
         return try await images(ImageRequest(edit.fields, sources: edit.sources))
+      case .page(let file): return file.answer
       }
     } catch let error where !Task.isCancelled {
       return Answer(APIError.of(error))
@@ -77,6 +78,7 @@ package final class Service: Sendable {
       JSONObject([
         ("id", .string(served.id)), ("object", .string("model")),
         ("created", .integer(served.created)), ("owned_by", .string("varlite")),
+        ("sizes", .array(served.sizes.map { .string($0.text) })),
       ]))
   }
 }
