@@ -26,6 +26,7 @@ let package = Package(
     .package(
       url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-nio-extras", from: "1.20.0"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
     .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
   ],
@@ -174,7 +175,8 @@ let package = Package(
 
     // Requests of clients become jobs of the runtime, and what comes of them answers; knows no sockets.
     .target(
-      name: "VARServer", dependencies: ["VARSystem", "VARJSON", "VARModels", "VARLite"],
+      name: "VARServer",
+      dependencies: ["VARSystem", "VARJSON", "VQ4Format", "VARModels", "VARLite"],
       resources: [.embedInCode("Page")]),
     // Sockets and HTTP for the server, by a library; built with the trait alone.
     .target(
@@ -184,6 +186,9 @@ let package = Package(
         .product(name: "HummingbirdCore", package: "hummingbird", condition: served),
         .product(name: "NIOCore", package: "swift-nio", condition: served),
         .product(name: "NIOPosix", package: "swift-nio", condition: served),
+        .product(name: "NIOHTTP1", package: "swift-nio", condition: served),
+        .product(name: "NIOExtras", package: "swift-nio-extras", condition: served),
+        .product(name: "NIOHTTPTypes", package: "swift-nio-extras", condition: served),
         .product(name: "HTTPTypes", package: "swift-http-types", condition: served),
         .product(name: "Logging", package: "swift-log", condition: served),
       ]),
@@ -254,7 +259,9 @@ let package = Package(
       dependencies: ["VARBench", "VARBenchCLI", "VARJSON", "VARKernels", "VARTestSupport"]),
     .testTarget(
       name: "VARServerTests",
-      dependencies: ["VARServer", "VARServerCLI", "VARLiteCLI", "VARJSON", "VARTestSupport"]),
+      dependencies: [
+        "VARServer", "VARServerCLI", "VARLiteCLI", "VARLite", "VARJSON", "VARTestSupport",
+      ]),
     // The programs of "Embed VARLite in an app": they import the product alone.
     .testTarget(
       name: "EmbeddingTests", dependencies: ["VARLite", "VARTestSupport"],
@@ -265,7 +272,7 @@ let package = Package(
       dependencies: [
         "CZstd", "CXXHash", "CZlib", "VARKernels", "VARJSON", "VQ4Format", "VARTokenizer",
         "VARVision", "VARModels", "VARCheckpoint", "VARQuantization", "VARLite", "VAREvaluation",
-        "VARAccuracy", "VARCanaries", "VARSystem", "VARTestSupport",
+        "VARAccuracy", "VARCanaries", "VARServer", "VARSystem", "VARTestSupport",
       ],
       path: "Tests/fuzz/VARFuzzTargets"),
     .testTarget(name: "VARFuzzTests", dependencies: ["VARFuzzTargets", "VARTestSupport"]),

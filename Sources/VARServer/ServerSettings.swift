@@ -13,6 +13,15 @@ package struct ServerSettings: Sendable {
   /// Seconds after which a connection without a request is closed.
   package var idleSeconds = 10
 
+  /// Seconds for which a job's result is kept.
+  package var keptResultSeconds = 3600
+  /// Bytes that kept results take together; the oldest ones give way.
+  package var maximumResultBytes = 256 << 20
+  /// Seconds after which a model that nobody asks lets go of the memory that it can fill again.
+  package var modelIdleSeconds = 300
+  /// Takes a line about what nobody is answered.
+  package var log: @Sendable (String) -> Void = { _ in }
+
   /// Tells the time in seconds since 1970.
   package let secondsSince1970: @Sendable () -> Int
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import VARLite
+import VARServer
 import VARSharedCLI
 
 #if canImport(Glibc)
@@ -34,7 +35,8 @@ enum ServerFailure {
       }
     case is NotText: 2
     case is KeyFile.Refusal: 3
-    case is ListenFailure: 4
+    case is ListenFailure, is StateFolder.Refusal: 4
+    case is HealthCheck.Failure: 1
     default: nil
     }
   }

@@ -21,17 +21,46 @@ struct ListeningOptions: ParsableArguments {
   var port = 8080
 
   @Option(
+    help: ArgumentHelp(
+      "A socket in the file system to listen on, in place of an address.", valueName: "path"),
+    completion: .file())
+  var socket: String?
+
+  @Flag(help: "Ask a server that runs whether it is well; exit code 0: yes, 1: no.")
+  var checkHealth = false
+
+  @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
       "Seconds that requests have to end after Ctrl-C or SIGTERM; then they are stopped.",
       valueName: "n"))
   var stopSeconds = 10
 
-  var address: HTTPServer.Address { HTTPServer.Address(host: host, port: port) }
+  var address: HTTPServer.Address {
+    if let descriptor = InheritedSocket.descriptor { return .inherited(descriptor) }
+    return socket.map { .socket($0) } ?? .host(host, port: port)
+  }
+
+  /// Where clients find it.
+  ///
+  /// - Parameter port: the one that it has.
+  func place(port: Int) -> String {
+    if InheritedSocket.descriptor != nil { return "an inherited socket, port \(port)," }
+    let name = host.contains(":") ? "[\(host)]" : host
+    return socket.map { "unix:\($0)" } ?? "http://\(name):\(port)"
+  }
 
   /// Whether programs of this machine alone can come.
   var isLoopback: Bool {
-    host == "localhost" || host == "::1" || host.hasPrefix("127.")
+    if InheritedSocket.descriptor != nil { return InheritedSocket.isLoopback }
+    return socket != nil || host == "localhost" || host == "::1" || host.hasPrefix("127.")
+  }
+
+  /// A socket of another server is left alone; one that nobody listens on any more is replaced.
+  func requireFree() throws(ListenFailure) {
+    if let socket, HealthCheck.isTaken(socket) {
+      throw ListenFailure(place: place(port: 0), "another server listens there")
+    }
   }
 
   func validate() throws {

@@ -25,6 +25,7 @@ struct VarliteServer: ParsableCommand {
 
   @OptionGroup(title: "Listening") var listening: ListeningOptions
   @OptionGroup(title: "Clients") var clients: ClientOptions
+  @OptionGroup(title: "Jobs") var jobs: JobOptions
   @OptionGroup(title: "Models") var models: ServedModelOptions
 
   static func main() {
@@ -44,7 +45,10 @@ struct VarliteServer: ParsableCommand {
   }
 
   func validate() throws {
-    guard listening.isLoopback || clients.apiKeyFile != nil || clients.noAPIKey else {
+    guard
+      listening.isLoopback || listening.checkHealth || clients.apiKeyFile != nil
+        || clients.noAPIKey
+    else {
       throw ValidationError(
         "--host \(listening.host) lets other machines in: give --api-key-file, or --no-api-key to "
           + "let everybody in")
@@ -52,33 +56,44 @@ struct VarliteServer: ParsableCommand {
   }
 
   func run() throws {
-    let settings = try clients.settings()
+    if listening.checkHealth { return try HealthCheck.run(listening) }
+    try listening.requireFree()
+    var settings = try clients.settings()
+    let log = LogWriter()
+    settings.log = { log.write("varlite-server: \($0)") }
+    try jobs.apply(to: &settings)
     let runtime = try models.runtime()
-    let catalog = try ModelCatalog(models.open(runtime))
-    let names = catalog.models.map(\.id).joined(separator: ", ")
-    let host = listening.host
+    let service = Service(runtime, settings, folder: try jobs.folder(settings))
+    let course = ProgramCourse()
     let server = HTTPServer(
-      Service(catalog, runtime, settings), at: listening.address, settings, log: Self.say,
-      listening: { port in
-        let place = host.contains(":") ? "[\(host)]" : host
-        Self.say("varlite-server: http://\(place):\(port) serves \(names)")
-      })
-    let end = ProgramEnd()
+      service, at: listening.address, settings, log: log.write,
+      listening: { course.listens(port: $0) })
     Task {
       do {
         try await server.run()
-        end.come(nil)
+        course.end(nil)
       } catch {
-        end.come(error)
+        course.end(error)
       }
     }
     StopSignals.wait {
       Task {
         await server.stop(withinSeconds: listening.stopSeconds)
-        end.come(nil)
+        course.end(nil)
       }
     }
-    if let error = end.wait() { throw ListenFailure(place: "\(host):\(listening.port)", error) }
+    // Clients may come meanwhile, and are told to wait.
+    let catalog = try ModelCatalog(models.open(runtime))
+    service.open(catalog)
+    if let port = course.port() {
+      let names = catalog.models.map(\.id).joined(separator: ", ")
+      Self.say("varlite-server: \(listening.place(port: port)) serves \(names)")
+    }
+    let end = course.wait()
+    log.flush()
+    if let error = end {
+      throw ListenFailure(place: listening.place(port: listening.port), error)
+    }
   }
 
   /// Writes a line to standard error.
@@ -91,20 +106,7 @@ struct VarliteServer: ParsableCommand {
 struct ListenFailure: Error, CustomStringConvertible {
   let description: String
 
-  init(place: String, _ error: any Error) {
-    description = "cannot listen on \(place): \(error)"
+  init(place: String, _ reason: Any) {
+    description = "cannot listen on \(place): \(reason)"
   }
-}
-
-/// Waits for the first thing that ends the program.
-private final class ProgramEnd: Sendable {
-  private let state = Guarded<(isOver: Bool, error: (any Error)?)> { _ in (false, nil) }
-
-  func come(_ error: (any Error)?) {
-    state.update { state in
-      if !state.isOver { state = (true, error) }
-    }
-  }
-
-  func wait() -> (any Error)? { state.wait { $0.isOver ? .some($0.error) : nil } }
 }

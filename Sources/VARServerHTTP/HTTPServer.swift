@@ -7,54 +7,85 @@ import VARServer
 /// Listens on a socket, and hands what comes to a service.
 package final class HTTPServer: Sendable {
   /// Where a server listens.
-  package struct Address: Sendable {
-    package let host: String
-    /// 0: one that the system picks.
-    package let port: Int
-
-    package init(host: String, port: Int) {
-      self.host = host
-      self.port = port
-    }
+  package enum Address: Sendable {
+    /// Port 0: one that the system picks.
+    case host(String, port: Int)
+    /// A socket of this machine with a name in its files.
+    case socket(String)
+    /// A socket that is open already, by its descriptor.
+    case inherited(Int32)
   }
 
-  private let server: Server<HTTP1Channel>
+  private enum Listener {
+    case own(Server<HTTP1Channel>)
+    case inherited(InheritedListener)
+  }
+
+  private static let tidySeconds = 5
+
+  private let listener: Listener
+  private let listening: @Sendable (Int) -> Void
   private let service: Service
   private let threads: MultiThreadedEventLoopGroup
 
   /// - Parameters:
   ///   - log: takes a line for each request.
-  ///   - listening: called with the port, once clients may come.
+  ///   - listening: called with the port, once clients may come; 0 where there is none.
   package init(
     _ service: Service, at address: Address, _ settings: ServerSettings,
     log: @escaping @Sendable (String) -> Void, listening: @escaping @Sendable (Int) -> Void
   ) {
     self.service = service
     // One thread moves all bytes; the others compute.
-    threads = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    let threads = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let silent = Logger(label: "varlite") { _ in SwiftLogNoOpLogHandler() }
     let responder = Responder(service: service, settings: settings, log: log)
-    server = Server(
-      childChannelSetup: HTTP1Channel(
-        responder: { request, writer, channel in
-          try await responder.respond(request, writer, channel)
-        },
-        configuration: HTTP1Channel.Configuration(
-          idleTimeout: .seconds(Int64(settings.idleSeconds)))),
-      configuration: ServerConfiguration(
-        address: .hostname(address.host, port: address.port),
-        availableConnectionsDelegate: MaximumAvailableConnections(
-          settings.maximumConnectionCount, logger: silent)),
-      onServerRunning: { listening($0.localAddress?.port ?? address.port) },
-      eventLoopGroup: threads, logger: silent)
+    let setup = HTTP1Channel(
+      responder: { request, writer, channel in
+        try await responder.respond(request, writer, channel)
+      },
+      configuration: HTTP1Channel.Configuration(
+        additionalChannelHandlers: [ParseErrors()],
+        idleTimeout: .seconds(Int64(settings.idleSeconds))))
+    let count = settings.maximumConnectionCount
+    let own = { (address: BindAddress) in
+      Server(
+        childChannelSetup: setup,
+        configuration: ServerConfiguration(
+          address: address,
+          availableConnectionsDelegate: MaximumAvailableConnections(count, logger: silent)),
+        onServerRunning: { listening($0.localAddress?.port ?? 0) },
+        eventLoopGroup: threads, logger: silent)
+    }
+    listener =
+      switch address {
+      case .host(let host, let port): .own(own(.hostname(host, port: port)))
+      case .socket(let path): .own(own(.unixDomainSocket(path: path)))
+      case .inherited(let descriptor):
+        .inherited(
+          InheritedListener(descriptor, setup, maximumConnectionCount: count, threads, silent))
+      }
+    self.threads = threads
+    self.listening = listening
   }
 
   /// Serves until it is stopped.
   ///
   /// - Throws: what the system says where the address cannot be had.
   package func run() async throws {
+    let tidying = Task { [service] in
+      while true {
+        try await Task.sleep(for: .seconds(Self.tidySeconds))
+        service.tidy()
+      }
+    }
+    defer { tidying.cancel() }
     do {
-      try await server.run()
+      switch listener {
+      case .own(let server): try await server.run()
+      case .inherited(let server):
+        try await server.run { [listening] in listening($0.localAddress?.port ?? 0) }
+      }
     } catch {
       try? await threads.shutdownGracefully()
       throw error
@@ -71,6 +102,9 @@ package final class HTTPServer: Sendable {
       try? await Task.sleep(for: .milliseconds(20))
     }
     service.end()
-    try? await server.shutdownGracefully()
+    switch listener {
+    case .own(let server): try? await server.shutdownGracefully()
+    case .inherited(let server): try? await server.shutdownGracefully()
+    }
   }
 }

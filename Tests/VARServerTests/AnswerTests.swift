@@ -161,6 +161,7 @@ import VARTestSupport
     let images: [(body: String, param: String)] = [
       ("{}", "prompt"), ("{\"prompt\": \" \"}", "prompt"),
       ("{\"prompt\": \"a\", \"n\": 11}", "n"),
+      ("{\"prompt\": \"a\", \"n\": 2, \"seed\": \(Int.max)}", "seed"),
       ("{\"prompt\": \"a\", \"size\": \"31x17\"}", "size"),
       ("{\"prompt\": \"a\", \"output_format\": \"webp\"}", "output_format"),
       ("{\"prompt\": \"a\", \"partial_images\": 4}", "partial_images"),

@@ -20,7 +20,10 @@ final class ServerProgram {
   }
 
   /// The connection of a client that sends what it is told.
-  func connect() throws -> TestClient { try TestClient(port: port) }
+  func connect() throws -> TestClient {
+    program.drainErrors()
+    return try TestClient(port: port)
+  }
 
   /// Sends one request and reads its answer.
   func send(
@@ -32,6 +35,14 @@ final class ServerProgram {
   /// Sends JSON and reads the answer.
   func post(_ path: String, _ body: String) throws -> TestAnswer {
     try send("POST", path, headers: ["Content-Type: application/json"], body: body)
+  }
+
+  /// Ends it at once, as a power cut would.
+  func kill() throws { _ = try program.end(SIGKILL, seconds: 20) }
+
+  /// Waits for a line that holds a text.
+  func line(containing text: String) throws -> String {
+    try program.errorLine(containing: text, seconds: 20)
   }
 
   /// Asks it to end.

@@ -11,6 +11,7 @@ import VARTestSupport
 final class TestClient {
   private let socket: Int32
   private let port: UInt16
+  private var isClosed = false
 
   init(port: UInt16) throws {
     self.port = port
@@ -30,7 +31,19 @@ final class TestClient {
     guard result == 0 else { throw FixtureError("cannot connect to port \(port)") }
   }
 
-  deinit { close(socket) }
+  deinit { if !isClosed { close(socket) } }
+
+  /// Sends no more, and reads on.
+  func closeHalf() { shutdown(socket, Int32(SHUT_WR)) }
+
+  /// Goes without a word.
+  func reset() {
+    var linger = linger(l_onoff: 1, l_linger: 0)
+    let length = socklen_t(MemoryLayout.size(ofValue: linger))
+    setsockopt(socket, SOL_SOCKET, SO_LINGER, &linger, length)
+    close(socket)
+    isClosed = true
+  }
 
   func send(_ bytes: [UInt8]) throws {
     var sent = 0

@@ -33,18 +33,27 @@ public final class RunningProgram {
       let lines = String(decoding: errorOutput, as: UTF8.self)
         .split(separator: "\n", omittingEmptySubsequences: false).dropLast()
       if let line = lines.first(where: { $0.contains(text) }) { return String(line) }
-      var waiting = pollfd(fd: pipes[2].readEnd, events: Int16(POLLIN), revents: 0)
       let left = deadline - ProgramExchange.now()
-      var block = [UInt8](repeating: 0, count: 4096)
-      guard left > 0, poll(&waiting, 1, Int32(left * 1000) + 1) > 0 else {
+      guard left > 0, let count = readErrors(milliseconds: Int32(left * 1000) + 1) else {
         throw FixtureError("no '\(text)' in: \(String(decoding: errorOutput, as: UTF8.self))")
       }
-      let count = block.withUnsafeMutableBytes { read(pipes[2].readEnd, $0.baseAddress, $0.count) }
       guard count > 0 else {
         throw FixtureError("it ended: \(String(decoding: errorOutput, as: UTF8.self))")
       }
-      errorOutput += block.prefix(count)
     }
+  }
+
+  /// Reads what standard error holds now: a program whose lines nobody reads would wait for that.
+  public func drainErrors() { while let count = readErrors(milliseconds: 0), count > 0 {} }
+
+  /// The number of bytes that came; nil where none came in time.
+  private func readErrors(milliseconds: Int32) -> Int? {
+    var waiting = pollfd(fd: pipes[2].readEnd, events: Int16(POLLIN), revents: 0)
+    guard poll(&waiting, 1, milliseconds) > 0 else { return nil }
+    var block = [UInt8](repeating: 0, count: 4096)
+    let count = block.withUnsafeMutableBytes { read(pipes[2].readEnd, $0.baseAddress, $0.count) }
+    errorOutput += block.prefix(max(0, count))
+    return count
   }
 
   /// Sends a signal and waits for the end.

@@ -17,9 +17,11 @@ package struct Answer: Sendable {
   package let body: Body
 
   /// A document.
-  init(_ value: JSONValue) {
-    status = 200
-    headers = Self.jsonHeaders
+  init(
+    _ value: JSONValue, status: Int = 200, headers: [(name: String, value: String)] = []
+  ) {
+    self.status = status
+    self.headers = Self.jsonHeaders + headers
     body = .whole(Self.bytes(value))
   }
 
@@ -35,10 +37,15 @@ package struct Answer: Sendable {
   }
 
   /// A file.
-  init(_ bytes: [UInt8], type: String, _ headers: [(name: String, value: String)]) {
+  ///
+  /// - Parameter headers: beside its type; a picture of a job may change.
+  init(
+    file: [UInt8], type: String,
+    headers: [(name: String, value: String)] = [(name: "cache-control", value: "no-store")]
+  ) {
     status = 200
     self.headers = [(name: "content-type", value: type)] + headers
-    body = .whole(bytes)
+    body = .whole(file)
   }
 
   /// An error.

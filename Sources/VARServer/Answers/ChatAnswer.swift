@@ -8,8 +8,9 @@ struct ChatAnswer: Sendable {
   private let model: String
   private let seed: UInt64
 
-  init(model: String, created: Int, seed: UInt64) {
-    id = "chatcmpl-" + String(UInt64.random(in: 1 << 60...UInt64.max), radix: 36)
+  /// - Parameter id: tells the answer from others; nil: one that the system picks.
+  init(model: String, created: Int, seed: UInt64, id: String? = nil) {
+    self.id = "chatcmpl-" + (id ?? String(UInt64.random(in: 1 << 60...UInt64.max), radix: 36))
     self.model = model
     self.created = created
     self.seed = seed

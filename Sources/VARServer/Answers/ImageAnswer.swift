@@ -17,20 +17,35 @@ struct ImageAnswer: Sendable {
   }
 
   func whole(_ responses: [Response]) throws -> JSONValue {
-    var data: [JSONValue] = []
-    for response in responses {
-      data.append(
-        .object(
-          JSONObject([
-            ("b64_json", .string(try file(response))),
-            ("seed", .integer(Int(response.settings.seed))),
-          ])))
+    let files = try responses.map { Base64.text(try file($0)) }
+    return Self.filled(try document(responses)) { ("b64_json", files[$0]) }
+  }
+
+  /// The answer's document with what stands for each picture in it.
+  static func filled(
+    _ document: JSONObject, _ picture: (Int) -> (name: String, text: String)
+  ) -> JSONValue {
+    var document = document
+    let entries = (document["data"]?.arrayValue ?? []).enumerated().map { index, entry in
+      let (name, text) = picture(index)
+      return JSONValue.object(
+        JSONObject(
+          [(name, .string(text))] + (entry.objectValue?.members ?? []).map { ($0.key, $0.value) }))
+    }
+    document["data"] = .array(entries)
+    return .object(document)
+  }
+
+  /// The answer's document without what stands for the pictures.
+  func document(_ responses: [Response]) throws -> JSONObject {
+    let data = responses.map { response in
+      JSONValue.object(JSONObject([("seed", .integer(Int(response.settings.seed)))]))
     }
     var members = JSONObject([("created", .integer(created)), ("data", .array(data))])
     for (name, value) in try common(responses[0].requiredPicture()) { members[name] = value }
     members["usage"] = Self.usage(responses.map(\.usage))
     members["seed"] = .integer(Int(seed))
-    return .object(members)
+    return members
   }
 
   /// A picture that is not finished.
@@ -49,7 +64,7 @@ struct ImageAnswer: Sendable {
     try event(
       "completed", response.requiredPicture(),
       [
-        ("b64_json", .string(file(response))), ("usage", Self.usage([response.usage])),
+        ("b64_json", .string(Base64.text(file(response)))), ("usage", Self.usage([response.usage])),
         ("seed", .integer(Int(response.settings.seed))),
       ])
   }
@@ -71,10 +86,10 @@ struct ImageAnswer: Sendable {
   }
 
   /// The picture's file, which tells how it was drawn.
-  private func file(_ response: Response) throws -> String {
+  func file(_ response: Response) throws -> [UInt8] {
     switch format {
-    case .png: Base64.text(try response.png())
-    case .jpeg(let quality): Base64.text(try response.jpeg(quality: quality))
+    case .png: try response.png()
+    case .jpeg(let quality): try response.jpeg(quality: quality)
     }
   }
 

@@ -21,6 +21,13 @@ extension APIError {
     APIError(503, "the server is stopping", code: "stopping").withoutRetry
   }
 
+  /// The server has begun, and opens its models.
+  static var loading: APIError {
+    var error = APIError(503, "the server opens its models; try again soon", code: "loading")
+    error.headers.append((name: "retry-after", value: "1"))
+    return error
+  }
+
   /// Whatever ended the work of a request.
   static func of(_ error: any Error) -> APIError {
     switch error {

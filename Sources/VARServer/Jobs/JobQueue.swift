@@ -25,6 +25,8 @@ package final class JobQueue: Sendable {
     var running: [Lane: Int] = [:]
     var waiting: [Waiting] = []
     var lastID = 0
+    /// Requests that came for each model.
+    var counts: [String: Int] = [:]
     var isClosed = false
   }
 
@@ -42,12 +44,16 @@ package final class JobQueue: Sendable {
 
   /// Takes a place.
   ///
+  /// - Parameter hadPlace: whether it had a place before the server was started again: it keeps it.
   /// - Throws: 503 where there is none, or where the server is stopping.
-  package func join(_ lane: Lane) throws(APIError) -> Ticket {
+  package func join(_ lane: Lane, hadPlace: Bool = false) throws(APIError) -> Ticket {
     let id = try state.withLock { state throws(APIError) -> Int? in
       if state.isClosed { throw .stopping }
-      if state.running[lane] != nil, state.waiting.count >= maximumLength { return nil }
+      if state.running[lane] != nil, state.waiting.count >= maximumLength, !hadPlace {
+        return nil
+      }
       state.lastID += 1
+      state.counts[lane.model, default: 0] += 1
       if state.running[lane] == nil {
         state.running[lane] = state.lastID
       } else {
@@ -73,6 +79,19 @@ package final class JobQueue: Sendable {
   package var runningCount: Int { state.withLock { $0.running.count } }
   /// Requests that wait.
   package var waitingCount: Int { state.withLock { $0.waiting.count } }
+
+  /// How many requests came for a model, and whether one of them is still there.
+  func use(of model: String) -> (count: Int, isBusy: Bool) {
+    state.withLock { state in
+      let isRunning = state.running.keys.contains { $0.model == model }
+      return (
+        state.counts[model] ?? 0, isRunning || state.waiting.contains { $0.lane.model == model }
+      )
+    }
+  }
+
+  /// Whether nobody gets a place any more.
+  var isClosed: Bool { state.withLock { $0.isClosed } }
 
   /// Refuses whoever waits or comes; those that run go on.
   package func close() {

@@ -4,9 +4,14 @@ import VARLite
 /// What a client that waits may be told: the place in the queue, or how far the job is.
 final class JobWatch: Sendable {
   private let job = Mutex<Job?>(nil)
-  private let ticket: JobQueue.Ticket
+  let ticket: JobQueue.Ticket
+  private let silenceSeconds: Int
 
-  init(_ ticket: JobQueue.Ticket) { self.ticket = ticket }
+  /// - Parameter silenceSeconds: seconds without an event after which the client is told something.
+  init(_ ticket: JobQueue.Ticket, silenceSeconds: Int) {
+    self.ticket = ticket
+    self.silenceSeconds = silenceSeconds
+  }
 
   func begin(_ job: Job) { self.job.withLock { $0 = job } }
 
@@ -23,7 +28,7 @@ final class JobWatch: Sendable {
     return text
   }
 
-  /// Does something while comments are sent whenever ``ServerSentEvent/silenceSeconds`` are over.
+  /// Does something while comments are sent again and again.
   func commenting(
     _ sink: Answer.Sink, _ body: @escaping @Sendable () async throws -> Void
   ) async throws {
@@ -34,7 +39,7 @@ final class JobWatch: Sendable {
       }
       group.addTask {
         while true {
-          try await Task.sleep(for: .seconds(ServerSentEvent.silenceSeconds))
+          try await Task.sleep(for: .seconds(self.silenceSeconds))
           sink.yield(ServerSentEvent.comment(self.text))
         }
       }

@@ -9,9 +9,8 @@ struct EditBody {
   private static let pictureFields: Set = ["image", "image[]"]
 
   init(_ body: [UInt8], _ head: RequestHead) throws(APIError) {
-    let type = head["content-type"] ?? ""
-    if type.lowercased().hasPrefix("multipart/form-data") {
-      let form = try MultipartForm(body, contentType: type)
+    if Self.isForm(head) {
+      let form = try MultipartForm(body, contentType: head["content-type"] ?? "")
       var texts: [(name: String, text: String)] = []
       var sources: [Picture] = []
       for part in form.parts {
@@ -29,18 +28,31 @@ struct EditBody {
           texts.append((part.name, text))
         }
       }
-      fields = Fields(form: texts)
-      self.sources = sources
+      try self.init(Fields(form: texts), sources)
     } else {
-      fields = try Fields(json: body)
-      sources = try Self.sources(fields)
+      try self.init(Fields(json: body))
     }
+  }
+
+  /// The body is JSON.
+  init(_ fields: Fields) throws(APIError) {
+    try self.init(fields, Self.sources(fields))
+  }
+
+  private init(_ fields: Fields, _ sources: [Picture]) throws(APIError) {
     guard !sources.isEmpty else {
       throw .invalid("image", "image is missing: which picture is to be changed?")
     }
     guard sources.count <= 16 else {
       throw .invalid("image", "\(sources.count) pictures; at most 16 are changed at once")
     }
+    self.fields = fields
+    self.sources = sources
+  }
+
+  /// Whether the body is a form.
+  static func isForm(_ head: RequestHead) -> Bool {
+    head["content-type"]?.lowercased().hasPrefix("multipart/form-data") ?? false
   }
 
   /// `image` is an address or a list of them, `images` a list of objects with one.

@@ -2,7 +2,7 @@ import VARJSON
 
 /// The fields of a request. A field that is null is missing. In a form, all values are texts.
 struct Fields {
-  private let members: JSONObject
+  private var members: JSONObject
   private let isForm: Bool
 
   /// - Throws: 400 for what is no JSON object.
@@ -30,6 +30,13 @@ struct Fields {
   subscript(name: String) -> JSONValue? {
     guard let value = members[name], value != .null else { return nil }
     return value
+  }
+
+  /// The same fields with another value of one.
+  func setting(_ name: String, to value: JSONValue) -> Fields {
+    var fields = self
+    fields.members[name] = isForm ? .string(value.stringValue ?? value.text) : value
+    return fields
   }
 
   func text(_ name: String) throws(APIError) -> String? {

@@ -27,6 +27,8 @@ struct ImageRequest {
   let isStream: Bool
   /// Previews of each picture that a stream shows.
   let previewCount: Int
+  /// The drawing whose coarse scales the pictures have, and how many of them; nil: none.
+  var variation: (original: OriginalDrawing, keptScaleCount: Int)?
 
   /// - Parameter sources: the pictures to change; nil: there can be none.
   init(_ fields: Fields, sources: [Picture]?) throws(APIError) {
@@ -40,6 +42,9 @@ struct ImageRequest {
     self.sources = sources ?? []
     count = try fields.integer("n", in: 1...10) ?? 1
     seed = try fields.seed()
+    guard seed + UInt64(count - 1) <= UInt64(Int.max) else {
+      throw .invalid("seed", "seed has no room for \(count) pictures; take a smaller one")
+    }
     size = try fields.text("size").flatMap { $0 == "auto" || $0.isEmpty ? nil : $0 }
     format = try Self.format(fields)
     isStream = try fields.flag("stream") ?? false
@@ -64,8 +69,12 @@ struct ImageRequest {
 
   /// The request for the picture of this number, from 0 on.
   func request(_ index: Int, _ served: ServedModel) throws(APIError) -> Request {
-    var drawing = DrawingRequest(seed: seed &+ UInt64(index))
-    if let size {
+    let seed = seed &+ UInt64(index)
+    var drawing = DrawingRequest(seed: seed)
+    if let variation {
+      drawing = DrawingRequest(
+        varying: variation.original.state, keepingScales: variation.keptScaleCount, seed: seed)
+    } else if let size {
       guard let offered = served.sizes.first(where: { $0.text == size.lowercased() }) else {
         let list = served.sizes.map(\.text).joined(separator: ", ")
         throw .invalid("size", "no size \(size.prefix(32)); there are auto, \(list)")
@@ -81,6 +90,7 @@ struct ImageRequest {
     if isStream, previewCount > 0 { drawing.previews = .count(previewCount) }
     var request = Request(prompt, pictures: sources, drawing: drawing)
     request.text.seed = drawing.seed
+    request.kvType = variation?.original.state.kvType
     return request
   }
 }

@@ -27,4 +27,14 @@ package struct RequestHead: Sendable {
 
   /// The target without its query.
   var path: String { String(target.prefix { $0 != "?" && $0 != "#" }) }
+
+  /// The value that the query gives a name; nil where the name does not stand there.
+  func query(_ name: String) -> Substring? {
+    let query = target.prefix { $0 != "#" }.drop { $0 != "?" }.dropFirst()
+    for pair in query.split(separator: "&") {
+      let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      if parts[0] == name { return parts.count > 1 ? parts[1] : "" }
+    }
+    return nil
+  }
 }

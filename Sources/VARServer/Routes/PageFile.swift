@@ -40,8 +40,8 @@ package enum PageFile: String, CaseIterable, Sendable {
 
   var answer: Answer {
     Answer(
-      bytes, type: type,
-      [
+      file: bytes, type: type,
+      headers: [
         (name: "content-security-policy", value: Self.policy),
         (name: "x-content-type-options", value: "nosniff"),
         (name: "referrer-policy", value: "no-referrer"),

@@ -13,12 +13,20 @@ package enum Patience: Equatable {
   /// Clients that tell their time-out understand interim answers. Some proxies and other clients take one for the
   /// answer.
   package init(_ head: RequestHead) {
-    let seconds = head["x-stainless-read-timeout"].flatMap { Double($0) } ?? 0
     let isProxied = Self.proxyMarks.contains { head[$0] != nil }
-    guard seconds > 0, !isProxied else {
-      self = .blanks
-      return
-    }
-    self = .interim(everySeconds: max(1, Int(min(10, seconds / 3))))
+    self =
+      Self.statedSeconds(head) == nil || isProxied
+      ? .blanks : .interim(everySeconds: Self.silenceSeconds(head))
+  }
+
+  /// Silent seconds after which a client says that it gives up; nil where it does not say.
+  static func statedSeconds(_ head: RequestHead) -> Double? {
+    let seconds = head["x-stainless-read-timeout"].flatMap { Double($0) } ?? 0
+    return seconds > 0 ? seconds : nil
+  }
+
+  /// Silent seconds that a client bears well.
+  static func silenceSeconds(_ head: RequestHead) -> Int {
+    max(1, Int(min(Double(ServerSentEvent.silenceSeconds), (statedSeconds(head) ?? 600) / 3)))
   }
 }

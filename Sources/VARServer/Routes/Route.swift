@@ -7,11 +7,13 @@ package enum Route: Equatable, Sendable {
   case chat
   case generations
   case edits
+  case job(JobRoute)
   case page(PageFile)
 
   /// - Throws: 404 for a path that leads nowhere, 405 for another method.
   package init(_ head: RequestHead) throws(APIError) {
     let path = head.path
+    // Several methods stand as in an Allow field.
     let (route, method): (Route, String)
     switch path {
     case "/health", "/v1/health": (route, method) = (.health, "GET")
@@ -21,6 +23,10 @@ package enum Route: Equatable, Sendable {
     case "/v1/images/generations": (route, method) = (.generations, "POST")
     case "/v1/images/edits": (route, method) = (.edits, "POST")
     default:
+      if let (job, methods) = JobRoute.find(path, method: head.method) {
+        (route, method) = (.job(job), methods)
+        break
+      }
       let start = "/v1/models/"
       if let file = PageFile(rawValue: path) {
         (route, method) = (.page(file), "GET")
@@ -30,7 +36,7 @@ package enum Route: Equatable, Sendable {
         throw APIError(404, "there is no \(path.prefix(100))", code: "unknown_url")
       }
     }
-    guard head.method == method else {
+    guard method.split(separator: ", ").contains(head.method[...]) else {
       var error = APIError(
         405, "\(path) takes \(method), not \(head.method.prefix(16))",
         code: "method_not_allowed")
@@ -49,6 +55,7 @@ package enum Route: Equatable, Sendable {
     case .chat: "chat"
     case .generations: "generations"
     case .edits: "edits"
+    case .job: "jobs"
     case .page: "page"
     }
   }
@@ -66,6 +73,7 @@ package enum Route: Equatable, Sendable {
     switch self {
     case .health, .metrics, .models, .model, .page: false
     case .chat, .generations, .edits: true
+    case .job(let route): route == .start
     }
   }
 }

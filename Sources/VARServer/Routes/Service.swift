@@ -5,32 +5,52 @@ import VARLite
 /// Answers the requests of clients. It knows nothing of sockets.
 package final class Service: Sendable {
   private let access: AccessPolicy
-  private let catalog: ModelCatalog
+  /// nil while models are opened.
+  let opened = Mutex<ModelCatalog?>(nil)
   let runtime: Runtime
   package let queue: JobQueue
   package let metrics = Metrics()
   private let runner: JobRunner
+  /// The jobs that outlive their connections.
+  let desk: JobDesk
+  let idleModels: IdleModels
+  private let retries = RetryTable()
+  let log: @Sendable (String) -> Void
   private let now: @Sendable () -> Int
   private let isStopping = Atomic<Bool>(false)
 
-  package init(_ catalog: ModelCatalog, _ runtime: Runtime, _ settings: ServerSettings) {
+  /// Serves no model yet; see ``open(_:)``.
+  ///
+  /// - Parameter folder: where jobs are stored that are to outlive the server; nil: nowhere.
+  package init(_ runtime: Runtime, _ settings: ServerSettings, folder: StateFolder? = nil) {
     access = AccessPolicy(settings)
-    self.catalog = catalog
+    log = settings.log
+    idleModels = IdleModels(idleSeconds: settings.modelIdleSeconds)
     now = settings.secondsSince1970
     self.runtime = runtime
     queue = JobQueue(
       maximumLength: settings.maximumQueueLength,
       expectedWaitSeconds: { runtime.snapshot.expectedWaitSeconds })
     runner = JobRunner(queue: queue, metrics: metrics)
+    desk = JobDesk(
+      jobs: KeptJobs(settings), runner: runner, folder: folder,
+      now: settings.secondsSince1970)
   }
 
   /// Refuses what comes from now on. What runs goes on.
   package func stop() {
     isStopping.store(true, ordering: .relaxed)
     queue.close()
+    desk.suspend()
   }
 
-  var models: [ServedModel] { catalog.models }
+  var models: [ServedModel] { opened.withLock { $0?.models ?? [] } }
+
+  /// - Throws: 503 while models are opened.
+  func catalog() throws(APIError) -> ModelCatalog {
+    guard let catalog = opened.withLock({ $0 }) else { throw .loading }
+    return catalog
+  }
 
   /// Stops what still runs.
   package func end() { runtime.close() }
@@ -50,26 +70,43 @@ package final class Service: Sendable {
   package func answer(_ route: Route, _ head: RequestHead, body: [UInt8]) async throws -> Answer {
     do {
       switch route {
-      case .health: return Answer(.object(JSONObject([("status", .string("ok"))])))
-      case .metrics:
-        return Answer(text: MetricsPage(self).text, type: "text/plain; version=0.0.4")
-      case .models:
-        return Answer(
-          .object(
-            JSONObject([
-              ("object", .string("list")), ("data", .array(catalog.models.map(Self.entry))),
-            ])))
-      case .model(let name): return Answer(Self.entry(try catalog.entry(name)))
-      case .chat: return try await chat(ChatRequest(Fields(json: body)))
-      case .generations:
-        return try await images(ImageRequest(Fields(json: body), sources: nil))
-      case .edits:
-        let edit = try EditBody(body, head)
-        return try await images(ImageRequest(edit.fields, sources: edit.sources))
+      case .chat, .generations, .edits:
+        return try await retries.answer(head, route, body: body) {
+          try await self.computed(route, head, body: body)
+        }
       case .page(let file): return file.answer
+      case .job(let route): return try answer(route, head, body: body)
+      case .health, .metrics, .models, .model: return try told(route)
       }
     } catch let error where !Task.isCancelled {
       return Answer(APIError.of(error))
+    }
+  }
+
+  /// What is answered at once.
+  private func told(_ route: Route) throws(APIError) -> Answer {
+    switch route {
+    case .metrics: return Answer(text: MetricsPage(self).text, type: "text/plain; version=0.0.4")
+    case .models:
+      let list = JSONValue.array(try catalog().models.map(Self.entry))
+      return Answer(.object(JSONObject([("object", .string("list")), ("data", list)])))
+    case .model(let name): return Answer(Self.entry(try catalog().entry(name)))
+    default:
+      _ = try catalog()
+      return Answer(.object(JSONObject([("status", .string("ok"))])))
+    }
+  }
+
+  /// What a model has to compute.
+  private func computed(_ route: Route, _ head: RequestHead, body: [UInt8]) async throws -> Answer {
+    let silence = Patience.silenceSeconds(head)
+    switch route {
+    case .chat: return try await chat(ChatRequest(Fields(json: body)), silence)
+    case .generations:
+      return try await images(ImageRequest(Fields(json: body), sources: nil), silence)
+    default:
+      let edit = try EditBody(body, head)
+      return try await images(ImageRequest(edit.fields, sources: edit.sources), silence)
     }
   }
 
@@ -86,8 +123,8 @@ package final class Service: Sendable {
 // MARK: Text
 
 extension Service {
-  private func chat(_ asked: ChatRequest) async throws -> Answer {
-    let served = try catalog.model(asked.model)
+  private func chat(_ asked: ChatRequest, _ silenceSeconds: Int) async throws -> Answer {
+    let served = try catalog().model(asked.model)
     let ticket = try runner.admit(asked.request, served)
     let answer = ChatAnswer(
       model: served.id, created: now(), seed: asked.request.text.seed)
@@ -98,7 +135,7 @@ extension Service {
     }
     let runner = runner
     return Answer { sink in
-      try await JobWatch.streaming(ticket, sink) { watch in
+      try await JobWatch(ticket, silenceSeconds: silenceSeconds).streaming(sink) { watch in
         sink.yield(answer.first())
         let response = try await runner.response(
           asked.request, served.model, ticket, start: watch.begin
@@ -115,8 +152,8 @@ extension Service {
 // MARK: Pictures
 
 extension Service {
-  private func images(_ asked: ImageRequest) async throws -> Answer {
-    let served = try catalog.model(asked.model)
+  private func images(_ asked: ImageRequest, _ silenceSeconds: Int) async throws -> Answer {
+    let served = try catalog().model(asked.model)
     var requests: [Request] = []
     for index in 0..<asked.count { requests.append(try asked.request(index, served)) }
     // All of them are drawn in one place: they differ in their seeds alone.
@@ -132,7 +169,7 @@ extension Service {
     }
     let (runner, all) = (runner, requests)
     return Answer { sink in
-      try await JobWatch.streaming(ticket, sink) { watch in
+      try await JobWatch(ticket, silenceSeconds: silenceSeconds).streaming(sink) { watch in
         for request in all {
           var previewCount = 0
           let response = try await runner.response(
@@ -151,14 +188,12 @@ extension Service {
 
 extension JobWatch {
   /// A stream of events: it ends with its last line, or with an error.
-  fileprivate static func streaming(
-    _ ticket: JobQueue.Ticket, _ sink: Answer.Sink,
-    _ body: @escaping @Sendable (JobWatch) async throws -> Void
+  fileprivate func streaming(
+    _ sink: Answer.Sink, _ body: @escaping @Sendable (JobWatch) async throws -> Void
   ) async throws {
     defer { ticket.leave() }
-    let watch = JobWatch(ticket)
     do {
-      try await watch.commenting(sink) { try await body(watch) }
+      try await commenting(sink) { try await body(self) }
       sink.yield(ServerSentEvent.done)
     } catch let error where !Task.isCancelled {
       sink.yield(ServerSentEvent.data(APIError.of(error).json))

@@ -32,6 +32,8 @@ package enum FuzzSeeds {
       ("jpeg", try pictures(".jpg")), ("webp", try pictures(".webp")),
       ("picture-texts", try drawnPictures()), ("preview-map", previewMaps()),
       ("prompt-list", promptLists()),
+      ("request-body", FuzzTarget.smallRequestBodies.map { Seed($0.name, Array($0.text.utf8)) }),
+      ("job-state", FuzzTarget.smallJobFiles.map { Seed($0.name, $0.bytes) }),
     ]
   }
 

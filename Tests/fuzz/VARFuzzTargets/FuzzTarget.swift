@@ -80,7 +80,7 @@ package struct FuzzTarget: Sendable {
   package static let all = [
     vq4, canaries, previewMap, tokenizerTables, drawingState, promptCache, promptList, reference,
     safetensors, checkpoint, zip, pickle, adapter, json, tokenizer, recipe, evaluation, png, jpeg,
-    webp, pictureTexts,
+    webp, pictureTexts, requestBody, jobState,
   ]
 
   package static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }

@@ -1,0 +1,97 @@
+import Synchronization
+import VARSystem
+
+/// The answers that are being made for clients that state a time-out, so that one that gave up and asks again gets what
+/// it waited for. Such clients send the same request again, by themselves and at once.
+final class RetryTable: Sendable {
+  /// What has to be the same for a request to be the same.
+  struct Key: Equatable, Sendable {
+    let route: Route
+    /// What the client shows to be served.
+    let access: [String?]
+    let body: [UInt8]
+  }
+
+  /// An answer that one client waits for, or several, or none for a while.
+  private final class Shared: Sendable {
+    let key: Key
+    let task: Task<Answer, any Error>
+    let waiterCount = Mutex(1)
+
+    init(_ key: Key, _ task: Task<Answer, any Error>) {
+      self.key = key
+      self.task = task
+    }
+  }
+
+  /// Seconds for which work goes on when its client has gone at its time-out.
+  private static let keptSeconds = 10
+  /// The part of its time-out after which a client that goes may have gone because of it.
+  private static let timeoutShare = 0.9
+
+  private let answers = Mutex<[Shared]>([])
+
+  /// The answer that is being made already, or the one of `compute`.
+  ///
+  /// - Throws: what `compute` throws; `CancellationError` where the task is cancelled.
+  func answer(
+    _ head: RequestHead, _ route: Route, body: [UInt8],
+    _ compute: @escaping @Sendable () async throws -> Answer
+  ) async throws -> Answer {
+    guard let timeout = Patience.statedSeconds(head) else { return try await compute() }
+    let access = [head["authorization"], head["x-api-key"]]
+    let isRetry = Int(head["x-stainless-retry-count"] ?? "") ?? 0 > 0
+    let (shared, isOwn) = shared(
+      Key(route: route, access: access, body: body), joins: isRetry, compute)
+    let began = MonotonicClock.seconds()
+    let result = await withTaskCancellationHandler {
+      await shared.task.result
+    } onCancel: {
+      let seconds = MonotonicClock.seconds() - began
+      leave(shared, isKept: seconds >= Self.timeoutShare * timeout)
+    }
+    try Task.checkCancellation()
+    remove(shared)
+    let answer = try result.get()
+    // Events go to one client alone.
+    if !isOwn, case .pieces = answer.body { return try await compute() }
+    return answer
+  }
+
+  private func shared(
+    _ key: Key, joins: Bool, _ compute: @escaping @Sendable () async throws -> Answer
+  ) -> (Shared, isOwn: Bool) {
+    answers.withLock { answers in
+      if joins, let shared = answers.last(where: { $0.key == key }) {
+        shared.waiterCount.withLock { $0 += 1 }
+        return (shared, false)
+      }
+      let shared = Shared(key, Task { try await compute() })
+      answers.append(shared)
+      return (shared, true)
+    }
+  }
+
+  /// A client has gone.
+  private func leave(_ shared: Shared, isKept: Bool) {
+    shared.waiterCount.withLock { $0 -= 1 }
+    guard isKept else { return endUnlessAwaited(shared) }
+    Task {
+      try? await Task.sleep(for: .seconds(Self.keptSeconds))
+      endUnlessAwaited(shared)
+    }
+  }
+
+  private func endUnlessAwaited(_ shared: Shared) {
+    let isAwaited = answers.withLock { answers in
+      let isAwaited = shared.waiterCount.withLock { $0 > 0 }
+      if !isAwaited { answers.removeAll { $0 === shared } }
+      return isAwaited
+    }
+    if !isAwaited { shared.task.cancel() }
+  }
+
+  private func remove(_ shared: Shared) {
+    answers.withLock { answers in answers.removeAll { $0 === shared } }
+  }
+}

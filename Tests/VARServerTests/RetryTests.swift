@@ -1,0 +1,70 @@
+import Testing
+import VARJSON
+import VARTestSupport
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// Clients that give up at their time-out, and ask again.
+@Suite(.serialized) struct RetryTests {
+  private static let path = "/v1/images/generations"
+  private static let body = Array(
+    "{\"prompt\": \"Draw a big red circle.\", \"seed\": 7, \"size\": \"512x512\"}".utf8)
+
+  /// What a client states that gives up early. Behind a proxy nothing keeps it waiting.
+  private func headers(retry: Int, seconds: String = "0.3") -> [String] {
+    ["Via: 1.1 proxy", "x-stainless-read-timeout: \(seconds)", "x-stainless-retry-count: \(retry)"]
+  }
+
+  private func figure(_ name: String, _ server: ServerProgram) throws -> String? {
+    try server.send("GET", "/metrics").text.split(separator: "\n")
+      .first { $0.hasPrefix(name) }.map(String.init)
+  }
+
+  @Test func whoAsksAgainGetsWhatItWaitedFor() throws {
+    let server = try ServerProgram()
+    for retry in 0..<2 {
+      let client = try server.connect()
+      try client.begin("POST", Self.path, headers: headers(retry: retry), body: Self.body)
+      usleep(700_000)
+      // It closes its connection here.
+      _ = client
+    }
+    let answer = try server.connect().exchange(
+      "POST", Self.path, headers: headers(retry: 2, seconds: "60"), body: Self.body)
+    #expect(answer.status == 200, "\(answer.text.prefix(300))")
+    // One picture was drawn, not three.
+    let started = "varlite_jobs_started_total{task=\"drawing\"}"
+    #expect(try figure(started, server) == "\(started) 1")
+    // An answer is given once.
+    let other = try server.connect().exchange(
+      "POST", Self.path, headers: headers(retry: 1, seconds: "60"),
+      body: Array("{\"prompt\": \"Draw a big red circle.\", \"seed\": 7}".utf8))
+    #expect(other.status == 200)
+    #expect(try figure(started, server) == "\(started) 2")
+  }
+
+  /// Whoever leaves early does not come back, and another request is another one.
+  @Test func whoLeavesEarlyEndsItsWork() throws {
+    let server = try ServerProgram()
+    var client: TestClient? = try server.connect()
+    try client?.begin(
+      "POST", Self.path, headers: headers(retry: 0, seconds: "20"), body: Self.body)
+    var isRunning = false
+    for _ in 0..<100 where !isRunning {
+      usleep(20_000)
+      isRunning = try figure("varlite_jobs_running", server) == "varlite_jobs_running 1"
+    }
+    #expect(isRunning)
+    client = nil
+    for _ in 0..<100 where isRunning {
+      usleep(20_000)
+      isRunning = try figure("varlite_jobs_running", server) == "varlite_jobs_running 1"
+    }
+    #expect(!isRunning)
+    #expect(try figure("varlite_jobs_cancelled_total", server)?.hasSuffix(" 1") == true)
+  }
+}
