@@ -116,26 +116,59 @@ def changes_an_upload_and_asks(page: Page):
     page.quiet()
 
 
-def stops(page: Page):
+def sets_the_size(page: Page, size: str):
     page.browser.click("#open-settings")
-    page.browser.run("document.querySelector('#size').value = '512x512'")
+    page.browser.run("document.querySelector('#size').value = arguments[0]", size)
     page.screenshot("settings")
     page.browser.press(ESCAPE)
+
+
+def waits_and_stops(page: Page):
+    sets_the_size(page, "1024x1024")
     page.browser.click("input[value=draw] + span")
     page.browser.type("#text", CIRCLE + ENTER)
-    page.browser.wait(f"return document.querySelectorAll('#turns > li').length === 5 && {LAST}.ariaBusy === 'true'",
-                      "a running turn")
-    page.screenshot("running")
+    page.browser.wait(f"return {LAST}.querySelector('progress').value > 0", "a running turn")
+    page.browser.type("#text", CIRCLE + ENTER)
+    page.browser.wait(f"return {LAST}.textContent.includes('Waiting: one before this')", "the place in the queue")
+    page.screenshot("waiting")
     page.browser.click("#turns > li:last-child .progress button")
-    page.done(5)
+    page.done(6)
+    page.browser.click("#turns > li[aria-busy=true] .progress button")
     assert page.last(".progress ~ .quiet") == "Stopped.", page.last(".progress ~ .quiet")
+    page.browser.wait("return !document.querySelector('#turns > li[aria-busy=true]')", "the end of both")
+    # The server has stopped, too.
+    end = time.monotonic() + 10
+    while b"\nvarlite_jobs_running 0\n" not in page.server.get("/metrics"):
+        assert time.monotonic() < end, "the job goes on"
+        time.sleep(0.1)
     page.quiet()
 
 
-def remembers(page: Page):
+def goes_on_without_the_page(page: Page):
+    """Who leaves the page and comes back finds the picture."""
+    sets_the_size(page, "512x512")
+    page.browser.type("#text", CIRCLE + ENTER)
+    page.browser.wait(f"return {LAST}.querySelector('.drawn:not([hidden])')", "a preview")
+    page.screenshot("running")
     page.open()
-    assert page.browser.run("return document.querySelectorAll('#turns > li').length") == 5
-    assert page.browser.run("return document.querySelectorAll('.drawn:not([hidden])').length") >= 3
+    page.done(7)
+    red, green, blue, _ = page.picture()
+    assert red > 150 > max(green, blue), (red, green, blue)
+    assert page.browser.run("return document.querySelectorAll('.drawn:not([hidden])').length") >= 4
+    page.quiet()
+
+
+def varies(page: Page):
+    before = page.browser.run(f"return {LAST}.querySelector('.seed').textContent")
+    page.browser.click("#turns > li:last-child summary")
+    page.screenshot("varying")
+    page.browser.run("window.seen.length = 0")
+    page.browser.click("#turns > li:last-child .scales button")
+    page.done(8)
+    assert page.last(".seed") not in ["", before], "another seed"
+    assert page.last(".error") == "", page.last(".error")
+    assert page.browser.run("return window.seen.length") >= 2, "previews"
+    page.screenshot("varied")
     page.quiet()
 
 
@@ -221,7 +254,7 @@ def asks_for_the_key(browser: Browser, folder: pathlib.Path):
 
 
 STEPS = [
-    draws, changes_the_last_picture, changes_an_upload_and_asks, stops, remembers,
+    draws, changes_the_last_picture, changes_an_upload_and_asks, waits_and_stops, goes_on_without_the_page, varies,
     can_be_used_by_keyboard_and_screen_reader, fits_a_phone, forgets,
 ]
 

@@ -35,23 +35,51 @@ export async function ask(request, watch, signal) {
 }
 
 /**
- * Draws, or changes pictures.
- * @param request {model, prompt, size, seed, images: [data: addresses]}
- * @param watch takes {preview} for each picture that is not finished, {note}
+ * Starts a job that draws, or changes pictures. It goes on when the page is left.
+ * @param request {model, prompt, size, seed, images: [data: addresses]}, or {model, like: job, keep_scales, seed}
+ * @returns the name of the job
+ */
+export async function begin(request) {
+  const { images, ...fields } = request;
+  const body = { type: images?.length ? "image.edit" : "image.generation", ...fields };
+  if (images?.length) body.images = images.map((address) => ({ image_url: address }));
+  return (await (await send("POST", "/varlite/v1/jobs", body)).json()).id;
+}
+
+/**
+ * Waits for a job, and stops it where the signal says so.
+ * @param watch takes {place, stage, scale, scales, fraction, seconds} for how far it is, {preview, scale}
  * @returns {picture, seed}
  */
-export async function draw(request, watch, signal) {
-  const { images, ...fields } = request;
-  const body = { ...fields, stream: true, partial_images: 3 };
-  if (images.length) body.images = images.map((address) => ({ image_url: address }));
-  const route = images.length ? "/v1/images/edits" : "/v1/images/generations";
-  let result;
-  await readEvents(await send("POST", route, body, signal), watch, (event) => {
-    if (event.type.endsWith(".partial_image")) watch({ preview: blob(event.b64_json) });
-    if (event.type.endsWith(".completed")) result = { picture: blob(event.b64_json), seed: event.seed };
-  });
-  if (!result) throw new ServerError(0, { message: "The connection was lost before the picture was done." });
-  return result;
+export async function follow(job, watch, signal) {
+  const route = `/varlite/v1/jobs/${job}`;
+  const stop = () => send("DELETE", route).catch(() => {});
+  if (signal.aborted) stop();
+  signal.addEventListener("abort", stop);
+  // Quick ones are looked at often, so that all their previews are seen.
+  for (let [pause, shown] = [50, 0]; ; pause = Math.min(pause * 1.1, 1000)) {
+    const state = await (await send("GET", route, undefined, signal)).json();
+    if (state.status === "completed") {
+      const { url, seed } = state.result.data[0];
+      return { picture: await picture(url, signal), seed };
+    }
+    if (state.status === "failed") throw new ServerError(0, state.error);
+    if (state.status === "cancelled") throw new ServerError(0, { message: "Stopped." });
+    const { stage, scale, scales, fraction, seconds_left: seconds } = state.progress ?? {};
+    watch({ place: state.queue_place, stage, scale, scales, fraction, seconds });
+    const done = Number(state.preview?.match(/scale=(\d+)/)?.[1] ?? 0);
+    if (done > shown) {
+      shown = done;
+      // It may have been the last one, and be gone.
+      const preview = await picture(state.preview, signal).catch(() => null);
+      if (preview) watch({ preview, scale: done });
+    }
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+}
+
+async function picture(route, signal) {
+  return (await send("GET", route, undefined, signal)).blob();
 }
 
 async function send(method, route, body, signal) {
@@ -87,9 +115,4 @@ async function readEvents(answer, watch, take) {
       take(event);
     }
   }
-}
-
-function blob(base64) {
-  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  return new Blob([bytes], { type: "image/png" });
 }

@@ -23,6 +23,7 @@ const composer = new Composer({ send: begin, lastPicture });
 const actions = {
   stop: (turn) => stops.get(turn)?.abort(),
   again: (turn) => begin({ kind: turn.kind, text: turn.text, pictures: turn.pictures }),
+  vary: (turn, kept) => begin({ kind: "draw", text: turn.text, pictures: [], like: { job: turn.job, kept } }),
   edit: (turn) => composer.take("edit", turn.picture),
   ask: (turn) => composer.take("ask", turn.picture),
   remove: async (turn) => {
@@ -35,8 +36,12 @@ const actions = {
 
 /** Who reads the end of the conversation goes on reading it while it grows. */
 let isAtEnd = true;
+let lastTop = 0;
 main.onscroll = () => {
-  isAtEnd = main.scrollHeight - main.scrollTop - main.clientHeight < 60;
+  const rest = main.scrollHeight - main.scrollTop - main.clientHeight;
+  // It may have grown before this is called: only who goes up leaves the end.
+  isAtEnd = rest < 60 || (isAtEnd && main.scrollTop >= lastTop);
+  lastTop = main.scrollTop;
 };
 const growth = new ResizeObserver(() => {
   if (isAtEnd) toEnd();
@@ -82,9 +87,9 @@ function forget() {
 }
 
 /** Starts what was asked for. Others that run go on. */
-function begin({ kind, text, pictures }) {
+function begin({ kind, text, pictures, like }) {
   const turn = {
-    id: Math.max(Date.now(), (turns.at(-1)?.id ?? 0) + 1), kind, text, pictures, scales: [],
+    id: Math.max(Date.now(), (turns.at(-1)?.id ?? 0) + 1), kind, text, pictures, like, scales: [],
     state: "running", note: "Starting…", fraction: 0, answer: "",
   };
   show(turn);
@@ -113,23 +118,46 @@ async function run(turn) {
   for (const old of store.surplus(turns)) drop(old);
 }
 
-/** Takes what comes while a turn runs. */
-function watch(turn) {
-  return ({ note, text, preview }) => {
-    if (note) turn.note = note;
-    if (text) turn.answer += text;
-    if (preview) turn.picture = preview;
+async function draw(turn, signal) {
+  if (!turn.job) {
+    turn.job = await api.begin(await request(turn));
+    // Whoever comes back to the page finds the job by its name.
+    await store.save(turn);
+  }
+  Object.assign(turn, await api.follow(turn.job, (news) => {
+    if (news.preview) {
+      turn.picture = news.preview;
+      turn.scales.push({ count: news.scale, picture: news.preview });
+    } else {
+      turn.note = note(news);
+      turn.fraction = news.fraction ?? 0;
+      turn.scaleCount = news.scales ?? turn.scaleCount;
+    }
     views.get(turn)?.update();
-  };
+  }, signal));
 }
 
-async function draw(turn, signal) {
+async function request({ text, pictures, like }) {
   const { model, size, seed } = settings.now();
-  const request = { model, prompt: turn.text, images: await Promise.all(turn.pictures.map(address)) };
-  if (size) request.size = size;
-  if (seed !== "") request.seed = Number(seed);
-  const { picture, seed: used } = await api.draw(request, watch(turn), signal);
-  Object.assign(turn, { picture, seed: used });
+  const request = like
+    ? { model, like: like.job, keep_scales: like.kept }
+    : { model, prompt: text, images: await Promise.all(pictures.map(address)) };
+  if (size && !like) request.size = size;
+  // A variation with the seed of its original would be the original.
+  if (seed !== "" && !like) request.seed = Number(seed);
+  return request;
+}
+
+/** How far a job is, in words. */
+function note({ place, stage, scale, scales, seconds }) {
+  if (place > 0) return place === 1 ? "Waiting: one before this" : `Waiting: ${place} before this`;
+  const words = { reading: "Reading", looking: "Looking", writing: "Thinking", decoding: "Painting", loading: "Loading" };
+  const now = stage === "drawing" ? `Step ${scale} of ${scales}` : words[stage] ?? "Starting";
+  return seconds >= 1 ? `${now}, ${duration(seconds)} left` : `${now}…`;
+}
+
+function duration(seconds) {
+  return seconds < 90 ? `about ${Math.ceil(seconds)} s` : `about ${Math.ceil(seconds / 60)} min`;
 }
 
 /** Asks with what was said before: since pictures were last shown, which begins another talk. */
@@ -144,11 +172,18 @@ async function answer(turn, signal) {
     messages.push({ role: "user", content: [...parts, { type: "text", text }] });
     if (answer) messages.push({ role: "assistant", content: answer });
   }
-  await api.ask({ model: settings.now().model, messages }, watch(turn), signal);
+  await api.ask({ model: settings.now().model, messages }, ({ text, note }) => {
+    if (text) turn.answer += text;
+    if (note) turn.note = note;
+    views.get(turn)?.update();
+  }, signal);
 }
 
 for (const turn of await store.turns()) {
-  if (turn.state === "running") Object.assign(turn, { state: "stopped", error: "The page was left." });
+  const isRunning = turn.state === "running";
+  if (isRunning && !turn.job) Object.assign(turn, { state: "stopped", error: "The page was left." });
   show(turn);
+  // A drawing has gone on meanwhile.
+  if (isRunning && turn.job) run(turn);
 }
 toEnd();

@@ -56,6 +56,8 @@ export function connectSettings(actions) {
       models = await api.models();
     } catch (error) {
       if (error.status === 401) askForKey();
+      // Models are opened when the server starts.
+      if (error.code === "loading") setTimeout(load, 1000);
       return;
     }
     document.getElementById("key-wanted").hidden = true;

@@ -13,8 +13,8 @@ export function make(name, properties = {}, ...children) {
 
 export class TurnView {
   /**
-   * @param turn {kind, text, pictures, state, note, fraction, answer, picture, seed, error}
-   * @param actions what its buttons do: {stop, again, edit, ask, remove}, called with the turn
+   * @param turn {kind, text, pictures, state, note, fraction, answer, picture, scales, scaleCount, seed, error}
+   * @param actions what its buttons do: {stop, again, vary, edit, ask, remove}, called with the turn
    */
   constructor(turn, actions) {
     this.turn = turn;
@@ -83,11 +83,32 @@ export class TurnView {
     }
     buttons.push(this.button(turn.state === "done" ? "Again" : "Try again", actions.again));
     if (turn.picture && turn.state === "done") buttons.push(this.saving());
+    if (turn.kind === "draw" && turn.scaleCount > 1 && turn.state === "done") buttons.push(this.varying());
     buttons.push(this.button("Remove", actions.remove));
     if (turn.seed !== undefined) {
-      buttons.push(make("span", { className: "quiet", textContent: `seed ${turn.seed}` }));
+      buttons.push(make("span", { className: "quiet seed", textContent: `seed ${turn.seed}` }));
     }
     return buttons;
+  }
+
+  /** Chooses how many of the coarse scales a variation keeps. */
+  varying() {
+    const { turn } = this;
+    const group = `kept-${turn.id}`;
+    const choices = Array.from({ length: turn.scaleCount - 1 }, (_, index) => {
+      const count = index + 1;
+      const seen = turn.scales.find((scale) => scale.count === count);
+      const input = make("input", { type: "radio", name: group, value: count });
+      input.checked = count === Math.ceil(turn.scaleCount / 3);
+      input.ariaLabel = `Keep ${count} of ${turn.scaleCount} steps`;
+      return make("label", {}, input, seen ? image(seen.picture, "") : make("span", { textContent: count }));
+    });
+    const fieldset = make("fieldset", { className: "scales" },
+      make("legend", { className: "quiet", textContent: "Begin from this step, and draw the rest anew:" }),
+      ...choices, this.button("Draw a variation", () => {
+        this.actions.vary(turn, Number(fieldset.querySelector("input:checked").value));
+      }));
+    return make("details", {}, make("summary", { className: "button", textContent: "Vary" }), fieldset);
   }
 
   saving() {
