@@ -125,7 +125,7 @@ struct JobDesk: Sendable {
   }
 
   /// Few where the picture decoder makes them and takes its time.
-  private static func previews(of model: Model) -> DrawingRequest.Previews {
+  static func previews(of model: Model) -> DrawingRequest.Previews {
     let levelCount = model.configuration.generator.numLevels
     return model.hasQuickPreviews ? .everyScale : .count(min(3, levelCount - 1))
   }

@@ -8,6 +8,7 @@ package enum Route: Equatable, Sendable {
   case generations
   case edits
   case job(JobRoute)
+  case webUI(WebUIRoute)
   case page(PageFile)
 
   /// - Throws: 404 for a path that leads nowhere, 405 for another method.
@@ -25,6 +26,10 @@ package enum Route: Equatable, Sendable {
     default:
       if let (job, methods) = JobRoute.find(path, method: head.method) {
         (route, method) = (.job(job), methods)
+        break
+      }
+      if let (webUI, methods) = WebUIRoute.find(path, method: head.method) {
+        (route, method) = (.webUI(webUI), methods)
         break
       }
       let start = "/v1/models/"
@@ -56,6 +61,7 @@ package enum Route: Equatable, Sendable {
     case .generations: "generations"
     case .edits: "edits"
     case .job: "jobs"
+    case .webUI: "sdapi"
     case .page: "page"
     }
   }
@@ -74,6 +80,7 @@ package enum Route: Equatable, Sendable {
     case .health, .metrics, .models, .model, .page: false
     case .chat, .generations, .edits: true
     case .job(let route): route == .start
+    case .webUI(let route): route.hasBody
     }
   }
 }
