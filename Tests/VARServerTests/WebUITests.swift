@@ -3,6 +3,12 @@ import VARJSON
 import VARServer
 import VARTestSupport
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
 /// Programs that know the web UI of Stable Diffusion.
 @Suite(.serialized) struct WebUITests {
   private static let prompt = "Draw a big red circle on a mint background."
@@ -76,7 +82,8 @@ import VARTestSupport
     let body = "{\"prompt\": \"\(Self.prompt)\", \"width\": 512, \"height\": 512, \"n_iter\": 10}"
     try client.begin("POST", "/sdapi/v1/txt2img", body: Array(body.utf8))
     var progress = JSONValue.null
-    for _ in 0..<400 where progress["current_image"]?.stringValue == nil {
+    for _ in 0..<600 where progress["current_image"]?.stringValue == nil {
+      usleep(20_000)
       progress = try server.send("GET", "/sdapi/v1/progress").json
     }
     let picture = try #require(progress["current_image"]?.stringValue)

@@ -18,19 +18,22 @@ class Browser:
     """One window; use it in a `with` statement."""
 
     def __init__(self, width: int = 1000, height: int = 800):
-        self.driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True)
-        line = ""
-        while "on port" not in line or "successfully" not in line:
-            line = self.driver.stdout.readline()
-            if not line:
-                raise SystemExit("chromedriver does not start")
-        port = re.search(r"on port (\d+)", line)[1]
-        self.root = f"http://127.0.0.1:{port}"
+        self.root = f"http://127.0.0.1:{self.start()}"
         arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--window-size={width},{height}"]
         session = self.call("POST", "/session", {"capabilities": {"alwaysMatch": {
             "goog:chromeOptions": {"args": arguments},
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}}})
         self.root += f"/session/{session['sessionId']}"
+
+    def start(self) -> str:
+        """Starts the driver; its port. One that it picks for IPv4 may be taken for IPv6."""
+        for _ in range(5):
+            self.driver = subprocess.Popen(
+                ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            for line in self.driver.stdout:
+                if found := re.search(r"successfully on port (\d+)", line):
+                    return found[1]
+        raise SystemExit("chromedriver does not start")
 
     def __enter__(self):
         return self

@@ -234,7 +234,8 @@ def fits_a_phone(page: Page):
 def forgets(page: Page):
     page.browser.click("#open-settings")
     page.browser.click("#forget")
-    page.browser.wait("return !document.querySelector('#welcome').hidden", "the empty page")
+    page.browser.wait("return document.querySelector('#status').textContent.includes('forgotten')", "the end of it")
+    assert page.browser.run("return !document.querySelector('#welcome').hidden")
     page.open()
     assert page.browser.run("return document.querySelectorAll('#turns > li').length") == 0
     page.quiet()

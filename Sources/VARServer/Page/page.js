@@ -80,9 +80,9 @@ function drop(turn) {
   welcome.hidden = turns.length > 0;
 }
 
-function forget() {
+async function forget() {
   for (const turn of [...turns]) drop(turn);
-  store.clear();
+  await store.clear();
   say("The conversation is forgotten.");
 }
 
