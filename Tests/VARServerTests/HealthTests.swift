@@ -82,6 +82,26 @@ import VARTestSupport
     return (made, UInt16(bigEndian: address.sin_port))
   }
 
+  /// What a model keeps for later requests goes when there are none.
+  @Test func idleModelsGiveMemoryBack() async throws {
+    let runtime = try Runtime()
+    var settings = ServerSettings(secondsSince1970: { 0 })
+    settings.modelIdleSeconds = 0
+    let service = Service(runtime, settings)
+    let path = Fixtures.path("../../Sources/CVARDemoModel/Resources/shapes.vq4")
+    let options = Model.Options(residency: .load)
+    service.open(try ModelCatalog([runtime.open(path, options: options)]))
+    let head = RequestHead(
+      method: "POST", target: "/v1/chat/completions", authority: nil, fields: [])
+    let body = "{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}], \"max_tokens\": 1}"
+    let answer = try await service.answer(.chat, head, body: Array(body.utf8))
+    #expect(answer.status == 200)
+    #expect(runtime.snapshot.retainedWeightBytes > 0)
+    service.tidy()
+    #expect(runtime.snapshot.retainedWeightBytes == 0)
+    runtime.close()
+  }
+
   /// Before there is a model, whoever asks is told to wait.
   @Test func modelsAreOpenedWhileClientsCome() async throws {
     let runtime = try Runtime()

@@ -16,8 +16,8 @@ import VARTestSupport
   private static let requests: [(name: String, text: String, status: Int, code: String)] = [
     (
       "header of 200 KB",
-      "GET /health HTTP/1.1\r\nHost: localhost\r\nA: \(String(repeating: "a", count: 200_000))\r\n\r\n",
-      431, "head_too_large"
+      "GET /health HTTP/1.1\r\nHost: localhost\r\nA: "
+        + String(repeating: "a", count: 200_000) + "\r\n\r\n", 431, "head_too_large"
     ),
     (
       "5,000 headers",

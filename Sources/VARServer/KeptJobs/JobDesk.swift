@@ -72,11 +72,10 @@ struct JobDesk: Sendable {
     } catch {
       ending = .failed(APIError.of(error))
     }
-    if job.end(ending, at: now()) {
-      folder?.store(StoredEnding(job.id, ending, at: now()))
-    } else {
-      folder?.remove(job.id)
-    }
+    // Whoever is told that it has ended finds it after a power cut too.
+    let time = now()
+    folder?.store(StoredEnding(job.id, ending, at: time))
+    if !job.end(ending, at: time) { folder?.remove(job.id) }
     job.leave()
     forget()
   }
@@ -119,9 +118,15 @@ struct JobDesk: Sendable {
       request.drawing = DrawingRequest(resuming: state)
       request.kvType = state.kvType
     }
-    request.drawing?.previews = Self.previews(of: served.model)
-    request.drawing?.previewQuality = .quick
-    return request
+    return Self.watched(request, served.model)
+  }
+
+  /// The request with previews, where the memory has room for them.
+  private static func watched(_ request: Request, _ model: Model) -> Request {
+    var watched = request
+    watched.drawing?.previews = previews(of: model)
+    watched.drawing?.previewQuality = .quick
+    return (try? model.requireFit(watched)) == nil ? request : watched
   }
 
   /// Few where the picture decoder makes them and takes its time.

@@ -28,6 +28,13 @@ final class RetryTable: Sendable {
   private static let keptSeconds = 10
   /// The part of its time-out after which a client that goes may have gone because of it.
   private static let timeoutShare = 0.9
+  /// One that got interim answers and goes later than that has had enough.
+  private static let patientShare = 2.0
+
+  /// Whether a client that goes after this part of its time-out is likely to come back.
+  private static func comesBack(_ share: Double, _ head: RequestHead) -> Bool {
+    share >= timeoutShare && (share <= patientShare || Patience(head) == .blanks)
+  }
 
   private let answers = Mutex<[Shared]>([])
 
@@ -48,7 +55,7 @@ final class RetryTable: Sendable {
       await shared.task.result
     } onCancel: {
       let seconds = MonotonicClock.seconds() - began
-      leave(shared, isKept: seconds >= Self.timeoutShare * timeout)
+      leave(shared, isKept: Self.comesBack(seconds / timeout, head))
     }
     try Task.checkCancellation()
     remove(shared)

@@ -33,7 +33,7 @@ extension FuzzTarget {
       "chat.json",
       """
       {"type":"chat","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":
-      [{"type":"text","text":"What is it?"},{"type":"image_url","image_url":{"url":"\(picture)"}}]}],
+      [{"type":"text","text":"What?"},{"type":"image_url","image_url":{"url":"\(picture)"}}]}],
       "max_tokens":8,"temperature":0.5,"top_p":0.9,"stop":["."],"seed":1}
       """
     ),
@@ -46,7 +46,9 @@ extension FuzzTarget {
     ),
     (
       "edit.json",
-      "{\"type\":\"image.edit\",\"prompt\":\"Turn it.\",\"images\":[{\"image_url\":\"\(picture)\"}]}"
+      """
+      {"type":"image.edit","prompt":"Turn it.","images":[{"image_url":"\(picture)"}]}
+      """
     ),
     (
       "edit.form",
