@@ -122,7 +122,7 @@ struct JobDesk: Sendable {
   }
 
   /// The request with previews, where the memory has room for them.
-  private static func watched(_ request: Request, _ model: Model) -> Request {
+  static func watched(_ request: Request, _ model: Model) -> Request {
     var watched = request
     watched.drawing?.previews = previews(of: model)
     watched.drawing?.previewQuality = .quick
@@ -130,7 +130,7 @@ struct JobDesk: Sendable {
   }
 
   /// Few where the picture decoder makes them and takes its time.
-  static func previews(of model: Model) -> DrawingRequest.Previews {
+  private static func previews(of model: Model) -> DrawingRequest.Previews {
     let levelCount = model.configuration.generator.numLevels
     return model.hasQuickPreviews ? .everyScale : .count(min(3, levelCount - 1))
   }

@@ -45,10 +45,7 @@ extension Service {
   private func drawn(_ asked: ImageRequest, _ served: ServedModel) async throws -> Answer {
     var requests: [Request] = []
     for index in 0..<asked.count {
-      var request = try asked.request(index, served)
-      request.drawing?.previews = JobDesk.previews(of: served.model)
-      request.drawing?.previewQuality = .quick
-      requests.append(request)
+      requests.append(JobDesk.watched(try asked.request(index, served), served.model))
     }
     let ticket = try desk.runner.admit(requests[0], served)
     defer {
