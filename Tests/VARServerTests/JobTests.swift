@@ -54,7 +54,8 @@ import VARTestSupport
     whole["created"] = try direct.json["created"]
     #expect(try JSONValue.object(whole).text == direct.json.text)
     #expect(try server.send("GET", "\(job.path)/result?index=2").status == 404)
-    #expect(try server.send("GET", "\(job.path)/preview").status == 404)
+    let preview = try server.send("GET", "\(job.path)/preview?scale=3")
+    #expect(try preview.body == server.send("GET", "\(job.path)/result").body)
     #expect(try server.send("PUT", job.path).headers["allow"] == "GET, DELETE")
   }
 

@@ -51,8 +51,16 @@ package struct AccessPolicy: Sendable {
     if let key = head["x-api-key"] { return Substring(key) }
     guard let field = head["authorization"] else { return nil }
     let words = field.split(separator: " ", omittingEmptySubsequences: true)
-    guard words.count == 2, words[0].lowercased() == "bearer" else { return nil }
-    return words[1]
+    guard words.count == 2 else { return nil }
+    switch words[0].lowercased() {
+    case "bearer": return words[1]
+    case "basic":
+      // The name of the user does not matter, the password is the key.
+      guard let bytes = Base64.bytes(words[1].utf8) else { return nil }
+      let pair = String(decoding: bytes, as: UTF8.self)
+      return pair.firstIndex(of: ":").map { pair[pair.index(after: $0)...] }
+    default: return nil
+    }
   }
 
   /// Takes as long for every key of a length.

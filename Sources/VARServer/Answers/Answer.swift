@@ -36,10 +36,15 @@ package struct Answer: Sendable {
     body = .whole(Array(text.utf8))
   }
 
-  /// A picture's file, which may change.
-  init(file: [UInt8], type: String) {
+  /// A file.
+  ///
+  /// - Parameter headers: beside its type; a picture of a job may change.
+  init(
+    file: [UInt8], type: String,
+    headers: [(name: String, value: String)] = [(name: "cache-control", value: "no-store")]
+  ) {
     status = 200
-    headers = [(name: "content-type", value: type), (name: "cache-control", value: "no-store")]
+    self.headers = [(name: "content-type", value: type)] + headers
     body = .whole(file)
   }
 

@@ -122,7 +122,7 @@ struct JobDesk: Sendable {
   }
 
   /// The request with previews, where the memory has room for them.
-  private static func watched(_ request: Request, _ model: Model) -> Request {
+  static func watched(_ request: Request, _ model: Model) -> Request {
     var watched = request
     watched.drawing?.previews = previews(of: model)
     watched.drawing?.previewQuality = .quick

@@ -8,6 +8,8 @@ package enum Route: Equatable, Sendable {
   case generations
   case edits
   case job(JobRoute)
+  case webUI(WebUIRoute)
+  case page(PageFile)
 
   /// - Throws: 404 for a path that leads nowhere, 405 for another method.
   package init(_ head: RequestHead) throws(APIError) {
@@ -26,11 +28,18 @@ package enum Route: Equatable, Sendable {
         (route, method) = (.job(job), methods)
         break
       }
+      if let (webUI, methods) = WebUIRoute.find(path, method: head.method) {
+        (route, method) = (.webUI(webUI), methods)
+        break
+      }
       let start = "/v1/models/"
-      guard path.hasPrefix(start), path.count > start.count else {
+      if let file = PageFile(rawValue: path) {
+        (route, method) = (.page(file), "GET")
+      } else if path.hasPrefix(start), path.count > start.count {
+        (route, method) = (.model(String(path.dropFirst(start.count))), "GET")
+      } else {
         throw APIError(404, "there is no \(path.prefix(100))", code: "unknown_url")
       }
-      (route, method) = (.model(String(path.dropFirst(start.count))), "GET")
     }
     guard method.split(separator: ", ").contains(head.method[...]) else {
       var error = APIError(
@@ -52,18 +61,26 @@ package enum Route: Equatable, Sendable {
     case .generations: "generations"
     case .edits: "edits"
     case .job: "jobs"
+    case .webUI: "sdapi"
+    case .page: "page"
     }
   }
 
-  /// Whether everybody may know.
-  package var isPublic: Bool { self == .health }
+  /// Whether everybody may know. The page is what asks for the key.
+  package var isPublic: Bool {
+    switch self {
+    case .health, .page: true
+    default: false
+    }
+  }
 
   /// Whether there is a body to read.
   package var hasBody: Bool {
     switch self {
-    case .health, .metrics, .models, .model: false
+    case .health, .metrics, .models, .model, .page: false
     case .chat, .generations, .edits: true
     case .job(let route): route == .start
+    case .webUI(let route): route.hasBody
     }
   }
 }

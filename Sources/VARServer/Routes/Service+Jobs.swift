@@ -27,7 +27,9 @@ extension Service {
       job: job, expiry: desk.jobs.expiry, includesPictures: head.query("b64_json") == "1")
   }
 
+  /// The newest preview; the picture itself once it is there, so that who has just seen a preview's address gets one.
   private func preview(_ job: KeptJob) throws(APIError) -> Answer {
+    if job.snapshot.result != nil { return try result(job, 0) }
     guard let preview = job.snapshot.current?.snapshot.preview else {
       throw APIError(404, "job \(job.id) has no preview now", code: "no_preview")
     }

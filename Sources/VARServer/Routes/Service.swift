@@ -13,6 +13,7 @@ package final class Service: Sendable {
   private let runner: JobRunner
   /// The jobs that outlive their connections.
   let desk: JobDesk
+  let webUI = WebUIState()
   let idleModels: IdleModels
   private let retries = RetryTable()
   let log: @Sendable (String) -> Void
@@ -74,6 +75,8 @@ package final class Service: Sendable {
         return try await retries.answer(head, route, body: body) {
           try await self.computed(route, head, body: body)
         }
+      case .webUI(let route): return try await answer(route, head, body: body)
+      case .page(let file): return file.answer
       case .job(let route): return try answer(route, head, body: body)
       case .health, .metrics, .models, .model: return try told(route)
       }
@@ -114,6 +117,7 @@ package final class Service: Sendable {
       JSONObject([
         ("id", .string(served.id)), ("object", .string("model")),
         ("created", .integer(served.created)), ("owned_by", .string("varlite")),
+        ("sizes", .array(served.sizes.map { .string($0.text) })),
       ]))
   }
 }
