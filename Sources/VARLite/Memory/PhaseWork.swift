@@ -48,6 +48,22 @@ struct PhaseWork: Sendable {
     }
   }
 
+  /// Adds a convolution of the picture tokenizer, and the norm, activation and transforms around it.
+  mutating func addConvolution(_ specification: TensorSpecification, of model: Model, pixels: Int) {
+    var own = PhaseWork()
+    own.add(specification, of: model, rows: pixels)
+    guard own.quantizedOperations + own.floatOperations > 0 else { return }
+    own.floatOperations /= Self.winogradSaving
+    let valueCount = Double(specification.shape.first ?? 0) * Double(pixels)
+    own.floatOperations += Self.operationsPerConvolvedValue * valueCount
+    self = self + own
+  }
+
+  /// Convolutions of 3 x 3 in f32 are transformed, so that they take fewer multiplications.
+  private static let winogradSaving = 2.25
+  /// What is done with each value that a convolution gives takes the time of so many multiply-adds.
+  private static let operationsPerConvolvedValue = 75.0
+
   /// Adds attention of `rows` queries to `keys` keys each, over `layers` layers of `width` values.
   mutating func addAttention(rows: Int, keys: Int, width: Int, layers: Int) {
     floatOperations += 2 * Double(rows) * Double(keys) * Double(width) * Double(layers)

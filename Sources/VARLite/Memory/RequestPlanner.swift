@@ -283,7 +283,7 @@ struct RequestPlanner {
       let shift = vae.halvings(of: tensor.group)
       let pixels = (grid.height * vae.stride >> shift) * (grid.width * vae.stride >> shift)
       if levels.last?.group != tensor.group { levels.append((tensor.group, PhaseWork())) }
-      levels[levels.count - 1].work.add(tensor, of: model, rows: pixels)
+      levels[levels.count - 1].work.addConvolution(tensor, of: model, pixels: pixels)
     }
     let parts = [levels.map(\.work)]
     return Phase(

@@ -108,7 +108,7 @@ package final class RequestReporter {
     for phase in plan.phases {
       guard let stage = phase.stages.first?.stage, phase.kind != .drawingContext else { continue }
       for (index, works) in phase.parts.enumerated() {
-        let units = works.map { stage == .decoding ? $0.convolutionUnits : $0.batchUnits }
+        let units = works.map(\.batchUnits)
         parts.append(
           RemainingTime.Part(
             stage, index: index, work: units.reduce(0, +),
@@ -293,7 +293,7 @@ extension RequestPlan.Phase {
     case .vision: [(.looking, work.batchUnits)]
     case .conversation: [(.reading, work.batchUnits), (.writing, work.singleRowUnits)]
     case .drawingContext, .drawing: [(.drawing, work.batchUnits)]
-    case .decoding: [(.decoding, work.convolutionUnits)]
+    case .decoding: [(.decoding, work.batchUnits)]
     default: []
     }
   }
@@ -304,6 +304,4 @@ extension PhaseWork {
   /// read for a single row that of ten.
   fileprivate var batchUnits: Double { quantizedOperations + 3 * floatOperations }
   fileprivate var singleRowUnits: Double { 10 * singleRowBytes }
-  /// Convolutions of 3 x 3 in f32 are transformed, so that they take 2.25 times fewer multiplications.
-  fileprivate var convolutionUnits: Double { quantizedOperations + 3 / 2.25 * floatOperations }
 }
