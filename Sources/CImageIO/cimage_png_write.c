@@ -34,7 +34,11 @@ static void on_flush(png_structp png) { (void)png; }
 
 static void write_picture(
     png_structp png, png_infop info, const uint8_t *rgb, uint32_t width, uint32_t height, const cimage_text *texts,
-    size_t text_count) {
+    size_t text_count, int32_t is_quick) {
+  if (is_quick) {
+    png_set_compression_level(png, 1);
+    png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_SUB);
+  }
   png_set_IHDR(
       png, info, width, height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_BASE,
       PNG_FILTER_TYPE_BASE);
@@ -59,7 +63,8 @@ static void write_picture(
 
 // The jump ends here; what it may have changed lives in the caller, so that its values stay defined.
 static void try_write(
-    png_sink *sink, const uint8_t *rgb, uint32_t width, uint32_t height, const cimage_text *texts, size_t text_count) {
+    png_sink *sink, const uint8_t *rgb, uint32_t width, uint32_t height, const cimage_text *texts, size_t text_count,
+    int32_t is_quick) {
   if (setjmp(sink->failure) != 0) return;
   sink->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, sink, on_error, on_warning);
   if (sink->png != NULL) sink->info = png_create_info_struct(sink->png);
@@ -68,15 +73,15 @@ static void try_write(
     return;
   }
   png_set_write_fn(sink->png, sink, on_write, on_flush);
-  write_picture(sink->png, sink->info, rgb, width, height, texts, text_count);
+  write_picture(sink->png, sink->info, rgb, width, height, texts, text_count, is_quick);
 }
 
 int32_t cimage_encode_png(
-    const uint8_t *rgb, uint32_t width, uint32_t height, const cimage_text *texts, size_t text_count, uint8_t **png,
-    size_t *png_byte_count, cimage_error *error) {
+    const uint8_t *rgb, uint32_t width, uint32_t height, const cimage_text *texts, size_t text_count,
+    int32_t is_quick, uint8_t **png, size_t *png_byte_count, cimage_error *error) {
   memset(error, 0, sizeof *error);
   png_sink sink = {.error = error};
-  try_write(&sink, rgb, width, height, texts, text_count);
+  try_write(&sink, rgb, width, height, texts, text_count, is_quick);
   if (sink.png != NULL) png_destroy_write_struct(&sink.png, &sink.info);
   return cimage_finish(&sink.file, png, png_byte_count, error);
 }

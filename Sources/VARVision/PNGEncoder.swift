@@ -6,8 +6,10 @@ package enum PNGEncoder {
   ///
   /// Texts stand before the pixels: ASCII as `tEXt`, anything else as `iTXt` in UTF-8. A keyword has 1...79 printable
   /// ASCII characters; a malformed keyword or a NUL in a text throws ``ImageError/Code/invalidText``.
+  ///
+  /// - Parameter isQuick: whether time counts more than the size of the file.
   package static func encode(
-    _ image: RGBImage, text: [(key: String, value: String)] = []
+    _ image: RGBImage, text: [(key: String, value: String)] = [], isQuick: Bool = false
   ) throws(ImageError) -> [UInt8] {
     // One buffer holds every string, NUL-terminated, so that the pointers live as long as the call.
     var storage: [CChar] = []
@@ -28,8 +30,8 @@ package enum PNGEncoder {
             international: $0.isInternational ? 1 : 0)
         }
         return cimage_encode_png(
-          image.pixels, UInt32(image.width), UInt32(image.height), texts, texts.count, &output,
-          &byteCount, &failure)
+          image.pixels, UInt32(image.width), UInt32(image.height), texts, texts.count,
+          isQuick ? 1 : 0, &output, &byteCount, &failure)
       }
     }
   }

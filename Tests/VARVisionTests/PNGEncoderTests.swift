@@ -12,11 +12,11 @@ import VARVision
   static let image = RGBImage(
     width: 5, height: 3, pixels: (0..<45).map { UInt8(truncatingIfNeeded: $0 * 37) })
 
-  @Test func pixelsSurviveARoundTrip() throws {
-    let bytes = try PNGEncoder.encode(Self.image)
+  @Test(arguments: [false, true]) func pixelsSurviveARoundTrip(isQuick: Bool) throws {
+    let bytes = try PNGEncoder.encode(Self.image, isQuick: isQuick)
     #expect(try ImageDecoder.decode(bytes) == Self.image)
     #expect(PNGChunks.named(bytes).map(\.type) == ["IHDR", "IDAT", "IEND"])
-    #expect(bytes == (try PNGEncoder.encode(Self.image)))
+    #expect(bytes == (try PNGEncoder.encode(Self.image, isQuick: isQuick)))
   }
 
   @Test func textsStandBeforeThePixels() throws {

@@ -59,9 +59,9 @@ final class PreviewOutput {
     do {
       if let path {
         // It is written again and again.
+        let bytes = try png ?? PNGEncoder.encode(picture, isQuick: true)
         try FileOutput.write(
-          FileContent(try png ?? PNGEncoder.encode(picture)), to: path, keepsUnnamed: false,
-          isFlushed: false)
+          FileContent(bytes), to: path, keepsUnnamed: false, isFlushed: false)
       }
       if let format {
         let size = Terminal.size(STDERR_FILENO)
