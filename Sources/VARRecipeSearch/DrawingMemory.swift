@@ -18,7 +18,9 @@ struct DrawingMemory: Equatable {
   init(_ phases: [Phase]) { self.phases = phases }
 
   /// Plans a drawing of the model's own size behind a prompt of 40 tokens.
-  init(_ model: Model) throws {
+  ///
+  /// - Parameter ownByteCount: what this program has besides the model, and a program that only draws has not.
+  init(_ model: Model, without ownByteCount: Int) throws {
     let plan = try model.plan(
       Request("", drawing: DrawingRequest()), promptTokens: Self.promptTokenCount)
     let blocks = model.sources.source(.map).blocks
@@ -33,7 +35,8 @@ struct DrawingMemory: Equatable {
         }
       }
       return Phase(
-        byteCount: plan.program.byteCount + phase.byteCount - byteCount, weights: names)
+        byteCount: plan.program.byteCount - ownByteCount + phase.byteCount - byteCount,
+        weights: names)
     }
   }
 

@@ -61,6 +61,8 @@ package final class RecipeSearch {
   private let options: Options
   private let base: Conversion
   private let identity: String
+  /// What the program has before it measures: about what `varlite` has.
+  private let programByteCount = ProcessMemory.current()?.byteCount
 
   /// Throws what `Conversion.init` does.
   package init(of checkpoint: Checkpoint, output: String, _ options: Options) throws {
@@ -115,6 +117,7 @@ package final class RecipeSearch {
     let weights = specifications.filter { $0.kind != .vector }
     if let choices = try choices(state, known(state)) { return choices }
     try writeBase()
+    let ownByteCount = (ProcessMemory.current()?.byteCount ?? 0) - (programByteCount ?? 0)
     let model = try Runtime(
       options: Runtime.Options(
         threadCount: options.conversion.threadCount,
@@ -125,6 +128,9 @@ package final class RecipeSearch {
     let calibration = try self.calibration(model)
     let knowledge = try WeightKnowledge(model, calibration)
     let isLarge = SearchScale.isLarge(weights)
+    if model.canDraw, state.drawing == nil {
+      state.drawing = try DrawingMemory(model, without: max(0, ownByteCount))
+    }
     try measure(weights, knowledge, isLarge: isLarge, &state)
     try ProbeRuns(knowledge, isCompensated: !isLarge, paths, options).run(&state)
     guard let choices = try choices(state, calibration) else {
@@ -225,7 +231,6 @@ package final class RecipeSearch {
         state.vectorByteCounts[tensor.name] = try vectors.byteCount(
           tensor.name, isShifted: isShifted)
       }
-      if model.canDraw { state.drawing = try DrawingMemory(model) }
       state.restByteCount = FileSize.restByteCount(model.file)
     }
     try state.write(to: paths.state)
