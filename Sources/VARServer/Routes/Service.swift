@@ -15,7 +15,7 @@ package final class Service: Sendable {
   let desk: JobDesk
   let webUI = WebUIState()
   let idleModels: IdleModels
-  private let retries = RetryTable()
+  private let retries: RetryTable
   let log: @Sendable (String) -> Void
   private let now: @Sendable () -> Int
   private let isStopping = Atomic<Bool>(false)
@@ -28,6 +28,7 @@ package final class Service: Sendable {
     log = settings.log
     idleModels = IdleModels(idleSeconds: settings.modelIdleSeconds)
     now = settings.secondsSince1970
+    retries = RetryTable(keptSeconds: settings.keptWorkSeconds)
     self.runtime = runtime
     queue = JobQueue(
       maximumLength: settings.maximumQueueLength,
