@@ -12,6 +12,8 @@ package struct ServerSettings: Sendable {
   package var maximumConnectionCount = 550
   /// Seconds after which a connection without a request is closed.
   package var idleSeconds = 10
+  /// Seconds after which a connection is closed whose client takes nothing of its answer.
+  package var stalledSeconds = 30
 
   /// Seconds for which a job's result is kept.
   package var keptResultSeconds = 3600

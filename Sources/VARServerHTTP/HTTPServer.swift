@@ -36,7 +36,9 @@
           try await responder.respond(request, writer, channel)
         },
         configuration: HTTP1Channel.Configuration(
-          additionalChannelHandlers: [ParseErrors()],
+          additionalChannelHandlers: [
+            StalledWrites(seconds: settings.stalledSeconds), ParseErrors(),
+          ],
           idleTimeout: .seconds(Int64(settings.idleSeconds))))
       let count = settings.maximumConnectionCount
       let own = { (address: BindAddress) in
