@@ -94,7 +94,7 @@
       while service.queue.runningCount > 0, clock.now < deadline {
         try? await Task.sleep(for: .milliseconds(20))
       }
-      service.end()
+      await service.end()
       switch listener {
       case .own(let server): try? await server.shutdownGracefully()
       case .inherited(let server): try? await server.shutdownGracefully()

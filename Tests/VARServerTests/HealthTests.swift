@@ -117,7 +117,11 @@ import VARTestSupport
     let runtime = try Runtime()
     let service = Service(runtime, ServerSettings(secondsSince1970: { 0 }))
     let question = "{\"type\": \"chat\", \"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}"
-    let routes = [("GET", "/health"), ("GET", "/v1/models"), ("POST", "/varlite/v1/jobs")]
+    let job = "/varlite/v1/jobs/\(JobID.random())"
+    let routes = [
+      ("GET", "/health"), ("GET", "/v1/models"), ("POST", "/varlite/v1/jobs"), ("GET", job),
+      ("DELETE", job), ("GET", "\(job)/result"),
+    ]
     for (method, path) in routes {
       let head = RequestHead(method: method, target: path, authority: nil, fields: [])
       let answer = try await service.answer(
