@@ -12,11 +12,15 @@ package struct ServerSettings: Sendable {
   package var maximumConnectionCount = 550
   /// Seconds after which a connection without a request is closed.
   package var idleSeconds = 10
+  /// Seconds after which a connection is closed whose client takes nothing of its answer.
+  package var stalledSeconds = 30
 
   /// Seconds for which a job's result is kept.
   package var keptResultSeconds = 3600
   /// Bytes that kept results take together; the oldest ones give way.
   package var maximumResultBytes = 256 << 20
+  /// Seconds for which work goes on whose client has gone at its time-out.
+  package var keptWorkSeconds = 10
   /// Seconds after which a model that nobody asks lets go of the memory that it can fill again.
   package var modelIdleSeconds = 300
   /// Takes a line about what nobody is answered.

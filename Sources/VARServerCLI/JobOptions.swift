@@ -47,6 +47,7 @@ struct JobOptions: ParsableArguments {
     guard let state else { return nil }
     // It holds what clients ask: nobody else looks into it. One that cannot be made is told by its first file.
     mkdir(state, 0o700)
+    try PrivateFolder.close(state, isOwn: StateFolder.isOwn)
     return try StateFolder(state, log: settings.log)
   }
 }

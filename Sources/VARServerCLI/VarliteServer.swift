@@ -60,6 +60,7 @@ struct VarliteServer: ParsableCommand {
     try listening.requireFree()
     var settings = try clients.settings()
     let log = LogWriter()
+    defer { log.flush() }
     settings.log = { log.write("varlite-server: \($0)") }
     try jobs.apply(to: &settings)
     let runtime = try models.runtime()
@@ -73,27 +74,33 @@ struct VarliteServer: ParsableCommand {
         try await server.run()
         course.end(nil)
       } catch {
-        course.end(error)
+        course.end(ListenFailure(place: listening.place(port: listening.port), error))
       }
     }
     StopSignals.wait {
+      course.stop()
       Task {
         await server.stop(withinSeconds: listening.stopSeconds)
         course.end(nil)
       }
+      // Neither a client that takes nothing of its answer nor a disk that hangs holds the end up.
+      course.end(afterSeconds: listening.stopSeconds + 2)
     }
-    // Clients may come meanwhile, and are told to wait.
+    // Clients may come meanwhile, and are told to wait; and the program may be told to end.
+    let open: @Sendable () -> Void = {
+      do { try self.open(runtime, service, course) } catch { course.end(error) }
+    }
+    if let thread = JoinableThread(stackBytes: 8 << 20, open) { thread.detach() } else { open() }
+    if let error = course.wait() { throw error }
+  }
+
+  private func open(_ runtime: Runtime, _ service: Service, _ course: ProgramCourse) throws {
     let catalog = try ModelCatalog(models.open(runtime))
+    // Where clients cannot come, stored jobs are left to the next server.
+    guard let port = course.port() else { return }
     service.open(catalog)
-    if let port = course.port() {
-      let names = catalog.models.map(\.id).joined(separator: ", ")
-      Self.say("varlite-server: \(listening.place(port: port)) serves \(names)")
-    }
-    let end = course.wait()
-    log.flush()
-    if let error = end {
-      throw ListenFailure(place: listening.place(port: listening.port), error)
-    }
+    let names = catalog.models.map(\.id).joined(separator: ", ")
+    Self.say("varlite-server: \(listening.place(port: port)) serves \(names)")
   }
 
   /// Writes a line to standard error.

@@ -36,7 +36,9 @@
           try await responder.respond(request, writer, channel)
         },
         configuration: HTTP1Channel.Configuration(
-          additionalChannelHandlers: [ParseErrors()],
+          additionalChannelHandlers: [
+            StalledWrites(seconds: settings.stalledSeconds), ParseErrors(),
+          ],
           idleTimeout: .seconds(Int64(settings.idleSeconds))))
       let count = settings.maximumConnectionCount
       let own = { (address: BindAddress) in
@@ -92,7 +94,7 @@
       while service.queue.runningCount > 0, clock.now < deadline {
         try? await Task.sleep(for: .milliseconds(20))
       }
-      service.end()
+      await service.end()
       switch listener {
       case .own(let server): try? await server.shutdownGracefully()
       case .inherited(let server): try? await server.shutdownGracefully()

@@ -52,13 +52,16 @@
         // Nothing more is read from the connection behind its body: it ends with the answer, or before.
         let status = try await request.body.consumeWithCancellationOnInboundClose { stream in
           guard let writer = unused.take() else { throw Ended() }
+          // A client that sends its request is not kept waiting yet.
+          let bytes: [UInt8]
+          do {
+            bytes = try await body.read(stream)
+          } catch let error as APIError {
+            try await write(Answer(error), writer, isLast: true)
+            return error.status
+          }
           return try await write(writer, Patience(head)) {
-            do {
-              let bytes = try await body.read(stream)
-              return try await service.answer(route, head, body: bytes)
-            } catch let error as APIError {
-              return Answer(error)
-            }
+            try await service.answer(route, head, body: bytes)
           }
         }
         tell(record, route, status)

@@ -82,6 +82,16 @@ import VARTestSupport
     return (made, UInt16(bigEndian: address.sin_port))
   }
 
+  /// Whoever ends a server before it serves gets what it wanted.
+  @Test func anEndWhileModelsAreOpenedIsInOrder() throws {
+    for milliseconds in [UInt32(0), 5, 20] {
+      let program = try ProgramRunner.built("varlite-server").start(["--port", "0"])
+      _ = try program.errorLine(containing: "demo model", seconds: 30)
+      usleep(milliseconds * 1000)
+      #expect(try program.end(SIGTERM, seconds: 20) == 0, "\(milliseconds)")
+    }
+  }
+
   /// What a model keeps for later requests goes when there are none.
   @Test func idleModelsGiveMemoryBack() async throws {
     let runtime = try Runtime()
@@ -107,7 +117,11 @@ import VARTestSupport
     let runtime = try Runtime()
     let service = Service(runtime, ServerSettings(secondsSince1970: { 0 }))
     let question = "{\"type\": \"chat\", \"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}"
-    let routes = [("GET", "/health"), ("GET", "/v1/models"), ("POST", "/varlite/v1/jobs")]
+    let job = "/varlite/v1/jobs/\(JobID.random())"
+    let routes = [
+      ("GET", "/health"), ("GET", "/v1/models"), ("POST", "/varlite/v1/jobs"), ("GET", job),
+      ("DELETE", job), ("GET", "\(job)/result"),
+    ]
     for (method, path) in routes {
       let head = RequestHead(method: method, target: path, authority: nil, fields: [])
       let answer = try await service.answer(

@@ -53,6 +53,17 @@ import VARTestSupport
     #expect(try server.send("GET", "/health").status == 200)
   }
 
+  /// A client that takes nothing of its answers does not hold up the end.
+  @Test func whoTakesNothingIsLeft() throws {
+    let server = try ServerProgram(["--stop-seconds", "1"])
+    let client = try server.connect()
+    let request = "GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    try client.send(Array(String(repeating: request, count: 2000).utf8))
+    usleep(500_000)
+    #expect(try server.terminate() == 0)
+    client.reset()
+  }
+
   /// Whoever goes away in the middle leaves nothing behind.
   @Test func whoGoesAwayLeavesNothing() throws {
     let server = try ServerProgram()

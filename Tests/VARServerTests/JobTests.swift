@@ -35,7 +35,7 @@ import VARTestSupport
     #expect(started.headers["location"] == "/varlite/v1/jobs/\(id)")
     #expect(try started.json["object"] == .string("varlite.job"))
     #expect(try started.json["result"] == nil && started.json["expires"] == nil)
-    let job = KeptJob(server, id: id)
+    let job = JobClient(server, id: id)
     let ended = try job.ended()
     #expect(ended["status"] == .string("completed"), "\(ended.text)")
     let created = try #require(ended["created"]?.integerValue)
@@ -61,8 +61,8 @@ import VARTestSupport
 
   @Test func aJobIsWatchedAndEnded() throws {
     let server = try ServerProgram()
-    let first = try KeptJob(server, body("\"size\": \"512x512\", \"n\": 10, \"seed\": 1"))
-    let second = try KeptJob(server, body("\"seed\": 2"))
+    let first = try JobClient(server, body("\"size\": \"512x512\", \"n\": 10, \"seed\": 1"))
+    let second = try JobClient(server, body("\"seed\": 2"))
     let waiting = try second.now()
     #expect(waiting["status"] == .string("queued") && waiting["queue_place"] == .integer(1))
     let running = try first.when { $0["preview"]?.stringValue != nil }
@@ -88,9 +88,9 @@ import VARTestSupport
 
   @Test func aVariationKeepsCoarseScales() throws {
     let server = try ServerProgram()
-    let original = try KeptJob(server, body("\"seed\": 7"))
+    let original = try JobClient(server, body("\"seed\": 7"))
     _ = try original.ended()
-    let variation = try KeptJob(
+    let variation = try JobClient(
       server,
       """
       {"type": "image.generation", "like": "\(original.id)", "keep_scales": 4, "seed": 99,
@@ -131,7 +131,7 @@ import VARTestSupport
       [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "\(address)"}},
         {"type": "text", "text": "What color is the circle?"}]}]
       """
-    let asked = try KeptJob(server, "{\"type\": \"chat\", \"messages\": \(messages)}").ended()
+    let asked = try JobClient(server, "{\"type\": \"chat\", \"messages\": \(messages)}").ended()
     let direct = try server.post("/v1/chat/completions", "{\"messages\": \(messages)}")
     let text = try direct.json["choices"]?.arrayValue?.first?["message"]?["content"]
     #expect(text != nil && asked["text"] == text, "\(asked.text)")
@@ -144,15 +144,29 @@ import VARTestSupport
     let answer = try server.connect().exchange(
       "POST", "/varlite/v1/jobs", headers: [form.contentType],
       body: form.body("image", file: source))
-    let edit = KeptJob(server, id: try answer.json["id"]?.stringValue ?? "")
+    let edit = JobClient(server, id: try answer.json["id"]?.stringValue ?? "")
     #expect(try edit.ended()["status"] == .string("completed"), "\(answer.text)")
     #expect(try server.send("GET", "\(edit.path)/result").body == wanted)
+  }
+
+  /// What has ended without a picture takes no room from pictures.
+  @Test func onlyResultsCount() throws {
+    let server = try ServerProgram(["--keep-bytes", "100K"])
+    let picture = try JobClient(server, body("\"seed\": 7"))
+    _ = try picture.ended()
+    let long = try JobClient(server, body("\"size\": \"512x512\", \"n\": 10, \"seed\": 1"))
+    let large = "\"user\": \"\(String(repeating: "a", count: 200_000))\""
+    let waiting = try JobClient(server, body(large))
+    for job in [waiting, long] { #expect(try server.send("DELETE", job.path).status == 200) }
+    #expect(try waiting.now()["status"] == .string("cancelled"))
+    #expect(try picture.now()["status"] == .string("completed"))
+    #expect(try server.send("GET", "\(picture.path)/result").status == 200)
   }
 
   /// What is old is forgotten, and so is what takes too many bytes.
   @Test func resultsAreForgotten() throws {
     let server = try ServerProgram(["--keep-results", "1"])
-    let job = try KeptJob(server, body("\"seed\": 7"))
+    let job = try JobClient(server, body("\"seed\": 7"))
     _ = try job.ended()
     var statuses: [Int] = []
     while statuses.last != 404, statuses.count < 40 {
@@ -163,7 +177,7 @@ import VARTestSupport
 
     let narrow = try ServerProgram(["--keep-bytes", "20K"])
     let jobs = try (0..<5).map { seed in
-      let job = try KeptJob(narrow, body("\"seed\": \(seed)"))
+      let job = try JobClient(narrow, body("\"seed\": \(seed)"))
       _ = try job.ended()
       return job
     }

@@ -15,6 +15,15 @@ import VARServer
     for wrong in ["A", "Zm9v!", "Zg==Zg", "Zm 9v"] { #expect(Base64.bytes(wrong.utf8) == nil) }
   }
 
+  /// Whoever reads the log does not get what clients drew.
+  @Test func theLogTellsNoJobsName() {
+    let id = JobID.random()
+    let head = RequestHead(
+      method: "GET", target: "/varlite/v1/jobs/\(id)/result?index=1", authority: nil, fields: [])
+    let line = RequestRecord(head).line(200, time: 1)
+    #expect(line.contains("\"/varlite/v1/jobs/\(id.prefix(8))…/result\""), "\(line)")
+  }
+
   private static let type = "multipart/form-data; charset=utf-8; boundary=\"xyz\""
 
   private func form(_ text: String) throws -> MultipartForm {

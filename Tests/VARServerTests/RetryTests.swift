@@ -1,5 +1,7 @@
 import Testing
 import VARJSON
+import VARLite
+import VARServer
 import VARTestSupport
 
 #if canImport(Glibc)
@@ -45,6 +47,46 @@ import VARTestSupport
       body: Array("{\"prompt\": \"Draw a big red circle.\", \"seed\": 7}".utf8))
     #expect(other.status == 200)
     #expect(try figure(started, server) == "\(started) 2")
+  }
+
+  /// Whoever left, came back and left again is waited for anew; the one that left waits for nothing any more.
+  @Test func theLastDepartureCounts() async throws {
+    let runtime = try Runtime()
+    var settings = ServerSettings(secondsSince1970: { 0 })
+    settings.keptWorkSeconds = 2
+    let service = Service(runtime, settings)
+    let path = Fixtures.path("../../Sources/CVARDemoModel/Resources/shapes.vq4")
+    service.open(try ModelCatalog([runtime.open(path)]))
+    let body = Array(
+      "{\"prompt\": \"Draw it.\", \"seed\": 7, \"size\": \"512x512\", \"n\": 10}".utf8)
+    /// Asks for so many seconds, and returns the seconds that it took to go then.
+    func ask(retry: Int, seconds: Double) async throws -> Duration {
+      let head = RequestHead(
+        method: "POST", target: Self.path, authority: nil,
+        fields: headers(retry: retry).map { line in
+          let parts = line.split(separator: ":", maxSplits: 1)
+          return (name: String(parts[0]), value: String(parts[1].dropFirst()))
+        })
+      let task = Task { try await service.answer(.generations, head, body: body) }
+      try await Task.sleep(for: .seconds(seconds))
+      return await ContinuousClock().measure {
+        task.cancel()
+        _ = await task.result
+      }
+    }
+    #expect(try await ask(retry: 0, seconds: 0.4) < .seconds(1))
+    try await Task.sleep(for: .seconds(0.8))
+    #expect(try await ask(retry: 1, seconds: 0.4) < .seconds(1))
+    // The first departure's time is over here, the second one's is not.
+    try await Task.sleep(for: .seconds(1.2))
+    #expect(service.queue.runningCount == 1)
+    var checks = 0
+    while service.queue.runningCount > 0, checks < 100 {
+      try await Task.sleep(for: .seconds(0.1))
+      checks += 1
+    }
+    #expect(service.queue.runningCount == 0)
+    runtime.close()
   }
 
   /// Whoever leaves early does not come back, and another request is another one.

@@ -32,18 +32,18 @@ import VARTestSupport
     var random = SplitMix64(seed: 19)
     let body = drawing("\"seed\": 7, \"n\": 2, \"size\": \"256x256\"")
     let undisturbed = try ServerProgram()
-    let whole = try KeptJob(undisturbed, body)
+    let whole = try JobClient(undisturbed, body)
     let wanted = try whole.ended()["status"]
     let files = try (0..<2).map { try undisturbed.send("GET", "\(whole.path)/result?index=\($0)") }
 
     var server = try server()
-    let job = try KeptJob(server, body)
+    let job = try JobClient(server, body)
     for _ in 0..<4 {
       usleep(UInt32(random.next() % 300_000))
       try server.kill()
       server = try self.server()
     }
-    let again = KeptJob(server, id: job.id)
+    let again = JobClient(server, id: job.id)
     let ended = try again.ended()
     #expect(ended["status"] == wanted && wanted == .string("completed"), "\(ended.text)")
     for (index, file) in files.enumerated() {
@@ -53,15 +53,15 @@ import VARTestSupport
     // A finished job is there after a start too, and variations begin like it.
     try server.kill()
     server = try self.server()
-    let finished = KeptJob(server, id: job.id)
+    let finished = JobClient(server, id: job.id)
     #expect(try finished.now().text == ended.text)
     #expect(self.files(".drawing").isEmpty)
-    let variation = try KeptJob(
+    let variation = try JobClient(
       server,
       "{\"type\": \"image.generation\", \"like\": \"\(job.id)\", \"keep_scales\": 3, \"seed\": 1}")
     try server.kill()
     server = try self.server()
-    #expect(try KeptJob(server, id: variation.id).ended()["status"] == .string("completed"))
+    #expect(try JobClient(server, id: variation.id).ended()["status"] == .string("completed"))
     // What is forgotten leaves nothing.
     #expect(try server.send("DELETE", job.path).status == 200)
     #expect(try server.send("DELETE", variation.path).status == 200)
@@ -72,10 +72,10 @@ import VARTestSupport
   @Test func waitingJobsWaitAgain() throws {
     var server = try server()
     let long = drawing("\"seed\": 1, \"n\": 10, \"size\": \"512x512\"")
-    let jobs = try [long, long, drawing("\"seed\": 3")].map { try KeptJob(server, $0) }
+    let jobs = try [long, long, drawing("\"seed\": 3")].map { try JobClient(server, $0) }
     #expect(try server.terminate() == 0)
     server = try self.server()
-    let again = jobs.map { KeptJob(server, id: $0.id) }
+    let again = jobs.map { JobClient(server, id: $0.id) }
     #expect(try again[1].now()["queue_place"] == .integer(1))
     #expect(try again[2].now()["queue_place"] == .integer(2))
     for job in again[..<2] { #expect(try server.send("DELETE", job.path).status == 200) }
@@ -84,11 +84,11 @@ import VARTestSupport
 
   @Test func damagedFilesAreLeftOut() throws {
     var server = try server()
-    let finished = try KeptJob(server, drawing("\"seed\": 3"))
+    let finished = try JobClient(server, drawing("\"seed\": 3"))
     let ended = try finished.ended()
-    let broken = try KeptJob(server, drawing("\"seed\": 4"))
+    let broken = try JobClient(server, drawing("\"seed\": 4"))
     _ = try broken.ended()
-    let running = try KeptJob(server, drawing("\"seed\": 5, \"n\": 3, \"size\": \"256x256\""))
+    let running = try JobClient(server, drawing("\"seed\": 5, \"n\": 3, \"size\": \"256x256\""))
     _ = try running.when { _ in files(".0.drawing").contains("\(running.id).0.drawing") }
     try server.kill()
     /// Changes a byte in the middle of a file.
@@ -102,16 +102,70 @@ import VARTestSupport
     try damage("\(running.id).0.drawing")
     try Fixtures.writeFile("\(state)/\(JobID.random()).request", [1, 2, 3])
     try Fixtures.writeFile("\(state)/\(JobID.random()).0.drawing", [])
+    // Numbers that nothing can be added to.
+    let far = "job_\(String(repeating: "0", count: 32))"
+    for ending in ["request", "ending"] {
+      let seed = Fixtures.path("../fuzz/seeds/job-state/far.\(ending)")
+      try Fixtures.writeFile("\(state)/\(far).\(ending)", try Fixtures.readFile(seed))
+    }
+    try Fixtures.writeFile("\(state)/\(far).request.1.partial", [1])
+    // Somebody else's.
+    try Fixtures.writeFile("\(state)/download.partial", [1])
     server = try self.server()
     for name in ["\(finished.id).ending", "\(broken.id).request", "\(running.id).0.drawing"] {
       #expect(try server.line(containing: name).contains("its hash does not fit"))
     }
+    #expect(try server.line(containing: "\(far).request").contains("header is not complete"))
+    #expect(files(".partial") == ["download.partial"])
+    let later = try JobClient(server, drawing("\"seed\": 6")).ended()
+    #expect(later["status"] == .string("completed"), "\(later.text)")
     // What is damaged of a job is done again; a request is lost.
-    let redrawn = try KeptJob(server, id: finished.id).ended()
+    let redrawn = try JobClient(server, id: finished.id).ended()
     #expect(redrawn["result"] == ended["result"], "\(redrawn.text)")
-    #expect(try KeptJob(server, id: broken.id).now()["error"]?["code"] == .string("job_not_found"))
-    #expect(try KeptJob(server, id: running.id).ended()["status"] == .string("completed"))
+    let lost = try JobClient(server, id: broken.id).now()
+    #expect(lost["error"]?["code"] == .string("job_not_found"))
+    #expect(try JobClient(server, id: running.id).ended()["status"] == .string("completed"))
     #expect(files(".0.drawing").isEmpty)
+  }
+
+  /// Another model would draw another picture.
+  @Test func aJobWaitsForItsModel() throws {
+    var server = try server()
+    let job = try JobClient(server, drawing("\"seed\": 1, \"size\": \"256x256\""))
+    try server.kill()
+    let other = folder.file("other.vq4")
+    symlink(Fixtures.path("../../Sources/CVARDemoModel/Resources/shapes.vq4"), other)
+    server = try ServerProgram(options + ["--model", other, "--keep-results", "1"])
+    #expect(try server.line(containing: "waits for shapes").contains("not served"))
+    for _ in 0..<15 {
+      #expect(try server.send("GET", job.path).status == 404)
+      usleep(100_000)
+    }
+    #expect(files(".request") == ["\(job.id).request"])
+    try server.kill()
+    server = try self.server()
+    let ended = try JobClient(server, id: job.id).ended()
+    #expect(ended["status"] == .string("completed"), "\(ended.text)")
+  }
+
+  @Test func othersDoNotLookIn() throws {
+    func mode() -> mode_t {
+      var status = stat()
+      return stat(state, &status) == 0 ? status.st_mode & 0o777 : 0
+    }
+    mkdir(state, 0o755)
+    chmod(state, 0o755)
+    #expect(try server().terminate() == 0)
+    #expect(mode() == 0o700)
+    chmod(state, 0o750)
+    #expect(try server().terminate() == 0)
+    #expect(mode() == 0o700)
+    // A folder that has another purpose stays as it is.
+    chmod(state, 0o755)
+    folder.write("state/notes", "1")
+    let refused = try ProgramRunner.built("varlite-server").run(["--port", "0"] + options)
+    #expect(refused.status == 4 && refused.errorText.contains("others may look into"))
+    #expect(mode() == 0o755)
   }
 
   @Test func aFolderHasOneServer() throws {

@@ -12,27 +12,28 @@ struct JobDesk: Sendable {
   /// Takes a job that fits the memory and finds a place.
   func start(
     _ body: [UInt8], _ head: RequestHead, _ catalog: ModelCatalog
-  ) throws(APIError) -> KeptJob {
+  ) async throws(APIError) -> KeptJob {
     let asked = try JobBody(body, head, original: original)
     let served = try catalog.model(asked.modelName)
     let job = KeptJob(
       id: JobID.random(), asked, bodyByteCount: body.count, created: now(),
       ticket: try runner.admit(asked.firstRequest(served), served))
-    folder?.store(StoredRequest(job, body, head))
+    await folder?.store(StoredRequest(job, asked, body, head, StoredModel(served)))
     begin(job, served)
     return job
   }
 
   /// Starts the work of a job that has a place.
   func begin(_ job: KeptJob, _ served: ServedModel) {
-    jobs.add(job)
+    // Whoever finds it can stop it.
     job.run { await run(job, served) }
+    jobs.add(job)
   }
 
   /// Stops a job; one that has ended is forgotten.
-  func end(_ job: KeptJob) {
+  func end(_ job: KeptJob) async {
     if !job.end(.cancelled, at: now()) { jobs.remove(job.id) }
-    folder?.remove(job.id)
+    await folder?.remove(job.id)
   }
 
   /// Stops what goes on when the server is there again.
@@ -42,7 +43,7 @@ struct JobDesk: Sendable {
 
   /// Forgets what is too old or too much.
   func forget() {
-    for id in jobs.forget(at: now()) { folder?.remove(id) }
+    for id in jobs.forget(at: now()) { folder?.removeLater(id) }
   }
 
   /// The drawing of a finished job.
@@ -51,13 +52,14 @@ struct JobDesk: Sendable {
     do throws(APIError) { job = try jobs.find(id) } catch {
       throw APIError(404, error.message, param: "like", code: error.code)
     }
-    guard job.body.kind == .generation, let result = job.snapshot.result,
-      case .images(let asked) = job.body.work, let state = result.drawings.first,
+    let snapshot = job.snapshot
+    guard job.kind == .generation, let result = snapshot.result,
+      let prompt = snapshot.prompt, let state = result.drawings.first,
       let size = result.document["size"]?.stringValue
     else {
       throw .invalid("like", "job \(id) is no drawing that is completed")
     }
-    return OriginalDrawing(prompt: asked.prompt, state: state, size: size)
+    return OriginalDrawing(prompt: prompt, state: state, size: size)
   }
 
   private func run(_ job: KeptJob, _ served: ServedModel) async {
@@ -67,22 +69,22 @@ struct JobDesk: Sendable {
     } catch  where Task.isCancelled || folder != nil && runner.queue.isClosed {
       // It was stopped by its client, or goes on when the server is there again.
       job.leave()
-      if job.snapshot.status == .cancelled { folder?.remove(job.id) }
+      if job.snapshot.status == .cancelled { await folder?.remove(job.id) }
       return
     } catch {
       ending = .failed(APIError.of(error))
     }
     // Whoever is told that it has ended finds it after a power cut too.
     let time = now()
-    folder?.store(StoredEnding(job.id, ending, at: time))
-    if !job.end(ending, at: time) { folder?.remove(job.id) }
+    await folder?.store(StoredEnding(job.id, ending, at: time))
+    if !job.end(ending, at: time) { await folder?.remove(job.id) }
     job.leave()
     forget()
   }
 
   private func result(_ job: KeptJob, _ served: ServedModel) async throws -> JobResult {
-    guard let ticket = job.place else { throw CancellationError() }
-    switch job.body.work {
+    guard let ticket = job.place, let work = job.snapshot.work else { throw CancellationError() }
+    switch work {
     case .chat(let asked):
       let response = try await runner.response(
         asked.request, served.model, ticket, start: { job.begin($0, doneCount: 0) })
@@ -94,7 +96,7 @@ struct JobDesk: Sendable {
     case .images(let asked):
       var responses: [Response] = []
       for index in 0..<asked.count {
-        let request = try request(index, of: asked, job, served)
+        let request = try await request(index, of: asked, job, served)
         let response = try await runner.response(
           request, served.model, ticket, start: { job.begin($0, doneCount: index) },
           watch: { event in
@@ -112,9 +114,9 @@ struct JobDesk: Sendable {
   /// The request for a picture, which goes on with what is stored of it.
   private func request(
     _ index: Int, of asked: ImageRequest, _ job: KeptJob, _ served: ServedModel
-  ) throws(APIError) -> Request {
+  ) async throws(APIError) -> Request {
     var request = try asked.request(index, served)
-    if let state = folder?.drawing(index, of: job.id) {
+    if let state = await folder?.drawing(index, of: job.id) {
       request.drawing = DrawingRequest(resuming: state)
       request.kvType = state.kvType
     }

@@ -13,15 +13,15 @@ struct JobDocument {
     let snapshot = job.snapshot
     var members = JSONObject([
       ("id", .string(job.id)), ("object", .string("varlite.job")),
-      ("type", .string(job.body.kind.rawValue)), ("status", .string(snapshot.status.rawValue)),
-      ("created", .integer(job.created)), ("seed", .integer(Int(job.body.seed))),
+      ("type", .string(job.kind.rawValue)), ("status", .string(snapshot.status.rawValue)),
+      ("created", .integer(job.created)), ("seed", .integer(Int(job.seed))),
     ])
     let current = snapshot.status == .running ? snapshot.current?.snapshot : nil
     if snapshot.status == .queued { members["queue_place"] = .integer(job.queuePlace) }
     if snapshot.status == .running {
       members["progress"] = .object(progress(current, doneCount: snapshot.doneCount))
     }
-    if case .images = job.body.work {
+    if job.kind != .chat {
       members["preview"] =
         current?.preview.map { .string("\(path)/preview?scale=\($0.scaleCount)") } ?? .null
     } else {
@@ -39,15 +39,11 @@ struct JobDocument {
 
   var path: String { "/varlite/v1/jobs/\(job.id)" }
 
-  private var pictureCount: Int {
-    if case .images(let asked) = job.body.work { asked.count } else { 1 }
-  }
-
   private func progress(_ current: Job.Snapshot?, doneCount: Int) -> JSONObject {
     guard let progress = current?.progress else {
       return JSONObject([
         ("stage", .string("starting")),
-        ("fraction", .number(Double(doneCount) / Double(pictureCount))),
+        ("fraction", .number(Double(doneCount) / Double(job.pictureCount))),
       ])
     }
     var members = JSONObject([("stage", .string(progress.stage.rawValue))])
@@ -58,10 +54,10 @@ struct JobDocument {
       members["scale"] = .integer(scale.count)
       members["scales"] = .integer(scale.count)
     }
-    let fraction = (Double(doneCount) + progress.fraction) / Double(pictureCount)
+    let fraction = (Double(doneCount) + progress.fraction) / Double(job.pictureCount)
     members["fraction"] = .number((fraction * 1000).rounded() / 1000)
     // Nobody knows what the pictures will take that have not begun.
-    if let seconds = progress.secondsLeft, doneCount + 1 == pictureCount {
+    if let seconds = progress.secondsLeft, doneCount + 1 == job.pictureCount {
       members["seconds_left"] = .number((seconds * 10).rounded() / 10)
     }
     return members
@@ -73,7 +69,7 @@ struct JobDocument {
   }
 
   private func result(_ result: JobResult) -> JSONValue {
-    guard case .images = job.body.work else { return .object(result.document) }
+    guard job.kind != .chat else { return .object(result.document) }
     return ImageAnswer.filled(result.document) { index in
       if includesPictures { return ("b64_json", Base64.text(result.files[index])) }
       return ("url", "\(path)/result" + (index == 0 ? "" : "?index=\(index)"))

@@ -13,6 +13,9 @@ package enum JobID {
     return String(repeating: "0", count: digitCount / 2 - digits.count) + digits
   }
 
+  /// What tells a job from others, and does not lead to it.
+  static func short(_ id: some StringProtocol) -> String { "\(id.prefix(8))…" }
+
   /// Whether a text may be such a name, and thus the name of a file.
   package static func isOne(_ text: some StringProtocol) -> Bool {
     let digits = text.utf8.dropFirst(mark.utf8.count)

@@ -25,12 +25,20 @@ final class KeptJob: Sendable {
     }
   }
 
+  fileprivate struct PreviewFile {
+    let doneCount: Int
+    let scaleCount: Int
+    let bytes: [UInt8]
+  }
+
   struct State {
     fileprivate(set) var status = Status.queued
     /// What runs now; nil before and after.
     fileprivate(set) var current: Job?
     /// Pictures that are drawn.
     fileprivate(set) var doneCount = 0
+    /// The newest preview that somebody looked at, as a file.
+    fileprivate var preview: PreviewFile?
     fileprivate(set) var ending: Ending?
     /// When it ended, in seconds since 1970.
     fileprivate(set) var ended: Int?
@@ -38,13 +46,21 @@ final class KeptJob: Sendable {
     fileprivate(set) var endedMoment = 0.0
     /// Bytes that it takes until it is forgotten.
     fileprivate(set) var byteCount: Int
+    /// What it does; nil once it has ended: it is not kept longer than it is needed.
+    fileprivate(set) var work: JobBody.Work?
+    /// What was drawn by it; nil for what is no drawing that is completed.
+    fileprivate(set) var prompt: String?
     fileprivate var task: Task<Void, Never>?
 
     var result: JobResult? { if case .completed(let result) = ending { result } else { nil } }
   }
 
   let id: String
-  let body: JobBody
+  let kind: JobBody.Kind
+  /// What the text or the first picture is picked with.
+  let seed: UInt64
+  /// Pictures to draw; 1 for a text.
+  let pictureCount: Int
   /// When it was asked for, in seconds since 1970.
   let created: Int
   private let state: Mutex<State>
@@ -60,10 +76,12 @@ final class KeptJob: Sendable {
     id: String, _ body: JobBody, bodyByteCount: Int, created: Int, ticket: JobQueue.Ticket?
   ) {
     self.id = id
-    self.body = body
+    kind = body.kind
+    seed = body.seed
+    if case .images(let asked) = body.work { pictureCount = asked.count } else { pictureCount = 1 }
     self.created = created
     self.ticket = Mutex(ticket)
-    state = Mutex(State(byteCount: bodyByteCount + Self.ownByteCount))
+    state = Mutex(State(byteCount: bodyByteCount + Self.ownByteCount, work: body.work))
   }
 
   /// What it is now.
@@ -96,14 +114,31 @@ final class KeptJob: Sendable {
       guard !state.status.isOver else { return nil }
       (state.status, state.ending, state.ended) = (ending.status, ending, time)
       state.endedMoment = MonotonicClock.seconds()
-      state.byteCount += state.result?.byteCount ?? 0
-      state.current = nil
+      if state.result != nil, case .images(let asked) = state.work { state.prompt = asked.prompt }
+      (state.current, state.work, state.preview) = (nil, nil, nil)
+      state.byteCount =
+        Self.ownByteCount + (state.prompt?.utf8.count ?? 0) + (state.result?.byteCount ?? 0)
       defer { state.task = nil }
       return .some(state.task)
     }
     guard let task else { return false }
     if case .cancelled = ending { task?.cancel() }
     return true
+  }
+
+  /// The newest preview as a PNG; nil where there is none. It is written once, however often it is asked for.
+  func previewFile() throws(VARLiteError) -> [UInt8]? {
+    let now = snapshot
+    guard let preview = now.current?.snapshot.preview else { return nil }
+    if let file = now.preview, file.doneCount == now.doneCount,
+      file.scaleCount == preview.scaleCount
+    {
+      return file.bytes
+    }
+    let file = PreviewFile(
+      doneCount: now.doneCount, scaleCount: preview.scaleCount, bytes: try preview.picture.png())
+    state.withLock { if !$0.status.isOver { $0.preview = file } }
+    return file.bytes
   }
 
   /// Stops the work of one that goes on another time.

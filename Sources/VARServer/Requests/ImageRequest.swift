@@ -17,6 +17,9 @@ struct ImageRequest {
   let prompt: String
   /// The pictures to change; none for a new one.
   let sources: [Picture]
+  /// Pictures that a request may ask for.
+  static let counts = 1...10
+
   /// Pictures to draw, with seeds one after the other.
   let count: Int
   let seed: UInt64
@@ -40,7 +43,7 @@ struct ImageRequest {
     }
     self.prompt = try ChatMessages.checked(prompt, "prompt")
     self.sources = sources ?? []
-    count = try fields.integer("n", in: 1...10) ?? 1
+    count = try fields.integer("n", in: Self.counts) ?? 1
     seed = try fields.seed()
     guard seed + UInt64(count - 1) <= UInt64(Int.max) else {
       throw .invalid("seed", "seed has no room for \(count) pictures; take a smaller one")

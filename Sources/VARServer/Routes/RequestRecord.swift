@@ -9,7 +9,10 @@ package struct RequestRecord: Sendable {
 
   package init(_ head: RequestHead) {
     method = String(head.method.prefix(16))
-    path = String(head.path.prefix(100))
+    // Whoever knows the name of a job may fetch what came of it.
+    let parts = head.path.split(separator: "/", omittingEmptySubsequences: false)
+    let names = parts.map { JobID.isOne($0) ? JobID.short($0) : String($0) }
+    path = String(names.joined(separator: "/").prefix(100))
   }
 
   /// A JSON object.

@@ -16,16 +16,27 @@ final class RetryTable: Sendable {
   private final class Shared: Sendable {
     let key: Key
     let task: Task<Answer, any Error>
-    let waiterCount = Mutex(1)
+    /// Clients that wait, and how often one has gone.
+    let clients = Mutex((waiting: 1, departures: 0))
 
     init(_ key: Key, _ task: Task<Answer, any Error>) {
       self.key = key
       self.task = task
     }
+
+    /// What came of the work; nil where the task is cancelled before.
+    func result() async -> Result<Answer, any Error>? {
+      let (results, sink) = AsyncStream<Result<Answer, any Error>>.makeStream()
+      let task = task
+      Task {
+        sink.yield(await task.result)
+        sink.finish()
+      }
+      for await result in results { return result }
+      return nil
+    }
   }
 
-  /// Seconds for which work goes on when its client has gone at its time-out.
-  private static let keptSeconds = 10
   /// The part of its time-out after which a client that goes may have gone because of it.
   private static let timeoutShare = 0.9
   /// One that got interim answers and goes later than that has had enough.
@@ -36,7 +47,11 @@ final class RetryTable: Sendable {
     share >= timeoutShare && (share <= patientShare || Patience(head) == .blanks)
   }
 
+  /// Seconds for which work goes on when its client has gone at its time-out.
+  private let keptSeconds: Int
   private let answers = Mutex<[Shared]>([])
+
+  init(keptSeconds: Int) { self.keptSeconds = keptSeconds }
 
   /// The answer that is being made already, or the one of `compute`.
   ///
@@ -52,14 +67,14 @@ final class RetryTable: Sendable {
       Key(route: route, access: access, body: body), joins: isRetry, compute)
     let began = MonotonicClock.seconds()
     let result = await withTaskCancellationHandler {
-      await shared.task.result
+      await shared.result()
     } onCancel: {
       let seconds = MonotonicClock.seconds() - began
       leave(shared, isKept: Self.comesBack(seconds / timeout, head))
     }
     try Task.checkCancellation()
     remove(shared)
-    let answer = try result.get()
+    guard let answer = try result?.get() else { throw CancellationError() }
     // Events go to one client alone.
     if !isOwn, case .pieces = answer.body { return try await compute() }
     return answer
@@ -70,7 +85,7 @@ final class RetryTable: Sendable {
   ) -> (Shared, isOwn: Bool) {
     answers.withLock { answers in
       if joins, let shared = answers.last(where: { $0.key == key }) {
-        shared.waiterCount.withLock { $0 += 1 }
+        shared.clients.withLock { $0.waiting += 1 }
         return (shared, false)
       }
       let shared = Shared(key, Task { try await compute() })
@@ -81,17 +96,23 @@ final class RetryTable: Sendable {
 
   /// A client has gone.
   private func leave(_ shared: Shared, isKept: Bool) {
-    shared.waiterCount.withLock { $0 -= 1 }
+    let departure = shared.clients.withLock { clients in
+      clients.waiting -= 1
+      clients.departures += 1
+      return clients.departures
+    }
     guard isKept else { return endUnlessAwaited(shared) }
     Task {
-      try? await Task.sleep(for: .seconds(Self.keptSeconds))
+      try? await Task.sleep(for: .seconds(keptSeconds))
+      // Whoever came back and went again has a time of its own.
+      guard shared.clients.withLock({ $0.departures == departure }) else { return }
       endUnlessAwaited(shared)
     }
   }
 
   private func endUnlessAwaited(_ shared: Shared) {
     let isAwaited = answers.withLock { answers in
-      let isAwaited = shared.waiterCount.withLock { $0 > 0 }
+      let isAwaited = shared.clients.withLock { $0.waiting > 0 }
       if !isAwaited { answers.removeAll { $0 === shared } }
       return isAwaited
     }

@@ -4,17 +4,19 @@ extension Service {
   /// Answers about jobs that outlive their connections.
   func answer(
     _ route: JobRoute, _ head: RequestHead, body: [UInt8]
-  ) throws(APIError) -> Answer {
+  ) async throws(APIError) -> Answer {
+    // While stored jobs are read, nobody is told that there is no such job.
+    let catalog = try catalog()
     desk.forget()
     switch route {
     case .start:
-      let document = document(try desk.start(body, head, catalog()), head)
+      let document = document(try await desk.start(body, head, catalog), head)
       return Answer(
         document.json, status: 202, headers: [(name: "location", value: document.path)])
     case .state(let id): return Answer(document(try desk.jobs.find(id), head).json)
     case .end(let id):
       let job = try desk.jobs.find(id)
-      desk.end(job)
+      await desk.end(job)
       return Answer(document(job, head).json)
     case .preview(let id): return try preview(desk.jobs.find(id))
     case .result(let id):
@@ -30,12 +32,12 @@ extension Service {
   /// The newest preview; the picture itself once it is there, so that who has just seen a preview's address gets one.
   private func preview(_ job: KeptJob) throws(APIError) -> Answer {
     if job.snapshot.result != nil { return try result(job, 0) }
-    guard let preview = job.snapshot.current?.snapshot.preview else {
+    let file: [UInt8]?
+    do throws(VARLiteError) { file = try job.previewFile() } catch { throw APIError(error) }
+    guard let file else {
       throw APIError(404, "job \(job.id) has no preview now", code: "no_preview")
     }
-    do throws(VARLiteError) {
-      return Answer(file: try preview.picture.png(), type: "image/png")
-    } catch { throw APIError(error) }
+    return Answer(file: file, type: "image/png")
   }
 
   private func result(_ job: KeptJob, _ index: Int) throws(APIError) -> Answer {

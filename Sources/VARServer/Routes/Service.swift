@@ -15,7 +15,7 @@ package final class Service: Sendable {
   let desk: JobDesk
   let webUI = WebUIState()
   let idleModels: IdleModels
-  private let retries = RetryTable()
+  private let retries: RetryTable
   let log: @Sendable (String) -> Void
   private let now: @Sendable () -> Int
   private let isStopping = Atomic<Bool>(false)
@@ -28,6 +28,7 @@ package final class Service: Sendable {
     log = settings.log
     idleModels = IdleModels(idleSeconds: settings.modelIdleSeconds)
     now = settings.secondsSince1970
+    retries = RetryTable(keptSeconds: settings.keptWorkSeconds)
     self.runtime = runtime
     queue = JobQueue(
       maximumLength: settings.maximumQueueLength,
@@ -54,7 +55,10 @@ package final class Service: Sendable {
   }
 
   /// Stops what still runs.
-  package func end() { runtime.close() }
+  package func end() async {
+    runtime.close()
+    await desk.folder?.finish()
+  }
 
   /// Where a request leads, if its sender may go there.
   package func route(_ head: RequestHead) throws(APIError) -> Route {
@@ -77,7 +81,7 @@ package final class Service: Sendable {
         }
       case .webUI(let route): return try await answer(route, head, body: body)
       case .page(let file): return file.answer
-      case .job(let route): return try answer(route, head, body: body)
+      case .job(let route): return try await answer(route, head, body: body)
       case .health, .metrics, .models, .model: return try told(route)
       }
     } catch let error where !Task.isCancelled {

@@ -10,6 +10,8 @@ package final class StateFolder: Sendable {
   /// Why a folder cannot be had.
   package struct Refusal: Error, CustomStringConvertible {
     package let description: String
+
+    package init(description: String) { self.description = description }
   }
 
   private let path: String
@@ -18,9 +20,11 @@ package final class StateFolder: Sendable {
   private let lock: OpenFile
   private let lastOrder = Mutex(0)
   private let hasFailed = Atomic<Bool>(false)
+  /// Reads and writes all files, one after the other.
+  private let thread = OrderedThread()
+  /// The newest scales that wait to be written, by the name of their file.
+  private let newest = Mutex<[String: DrawingState]>([:])
 
-  /// Pictures that a job has at most.
-  private static let maximumPictureCount = 10
   private static let maximumByteCount = 2 << 30
 
   /// - Parameters:
@@ -43,35 +47,66 @@ package final class StateFolder: Sendable {
 
   // MARK: Storing
 
-  func store(_ request: StoredRequest) {
+  /// A job that is stored is there after a power cut too.
+  func store(_ request: StoredRequest) async {
     var request = request
     request.order = lastOrder.withLock { order in
       order += 1
       return order
     }
-    write(request.record.serialized, request.id, ".request")
+    let stored = request
+    await thread.result { [self] in
+      if write(stored.record.serialized, stored.id, ".request") { flush(stored.id) }
+    }
   }
 
-  /// Stores how far a picture is.
+  /// Stores how far a picture is, some time soon.
   func store(_ state: DrawingState, _ index: Int, of id: String) {
-    write(state.serialized, id, Self.drawing(index))
+    let (ending, name) = (Self.drawing(index), id + Self.drawing(index))
+    // A disk that is slow gets the newest one alone.
+    guard newest.withLock({ $0.updateValue(state, forKey: name) }) == nil else { return }
+    thread.perform { [self] in
+      guard let state = newest.withLock({ $0.removeValue(forKey: name) }) else { return }
+      write(state.serialized, id, ending)
+    }
   }
 
-  func store(_ ending: StoredEnding) {
-    guard write(ending.record.serialized, ending.id, ".ending") else { return }
-    removeDrawings(ending.id)
+  func store(_ stored: StoredEnding) async {
+    await thread.result { [self] in
+      guard write(stored.record.serialized, stored.id, ".ending") else { return }
+      flush(stored.id)
+      removeDrawings(stored.id)
+    }
   }
 
-  /// Forgets a job.
-  func remove(_ id: String) {
+  /// Forgets a job: it does not come back.
+  func remove(_ id: String) async { await thread.result { [self] in removeFiles(id) } }
+
+  /// The same, some time soon.
+  func removeLater(_ id: String) { thread.perform { [self] in removeFiles(id) } }
+
+  /// Waits for what is to be written.
+  func finish() async { await thread.result {} }
+
+  private func removeFiles(_ id: String) {
     // Without its request the rest is nothing any more.
     FileTree.remove(file(id, ".request"))
     FileTree.remove(file(id, ".ending"))
     removeDrawings(id)
+    flush(id)
   }
 
   private func removeDrawings(_ id: String) {
-    for index in 0..<Self.maximumPictureCount { FileTree.remove(file(id, Self.drawing(index))) }
+    for index in 0..<ImageRequest.counts.upperBound {
+      FileTree.remove(file(id, Self.drawing(index)))
+    }
+  }
+
+  /// Waits until the names of a job's files are on the disk.
+  private func flush(_ id: String) {
+    do throws(SystemError) { try FileTree.flushFolder(of: file(id, "")) } catch {
+      fail("\(path)", error)
+    }
   }
 
   private static func drawing(_ index: Int) -> String { ".\(index).drawing" }
@@ -84,18 +119,32 @@ package final class StateFolder: Sendable {
       try WholeFile.write(FileContent(bytes), to: file(id, ending), keepsUnnamed: false)
       return true
     } catch {
-      if !hasFailed.exchange(true, ordering: .relaxed) {
-        log("\(file(id, ending)): \(error); jobs that are not stored end with the server")
-      }
+      fail(file(id, ending), error)
       return false
     }
+  }
+
+  private func fail(_ name: String, _ error: SystemError) {
+    guard !hasFailed.exchange(true, ordering: .relaxed) else { return }
+    log("\(name): \(error); jobs that are not stored end with the server")
   }
 
   // MARK: Reading
 
   /// How far a picture is; nil where nothing is stored of it.
-  func drawing(_ index: Int, of id: String) -> DrawingState? {
-    read(id, Self.drawing(index)) { try DrawingState(serialized: $0) }
+  func drawing(_ index: Int, of id: String) async -> DrawingState? {
+    await thread.result { [self] in
+      read(id, Self.drawing(index)) { try DrawingState(serialized: $0) }
+    }
+  }
+
+  /// Whether a file of this name is one of such a folder.
+  package static func isOwn(_ name: String) -> Bool { name == "lock" || id(name) != nil }
+
+  /// The job that a file of this name belongs to; nil: none.
+  private static func id(_ name: String) -> Substring? {
+    let id = name.prefix { $0 != "." }
+    return JobID.isOne(id) ? id : nil
   }
 
   /// The jobs of an earlier server in their order. What is left of others is removed.
@@ -117,10 +166,11 @@ package final class StateFolder: Sendable {
         found.append((request, nil))
       }
     }
-    for name in names where !name.hasSuffix(".request") && name != "lock" {
-      let id = name.prefix { $0 != "." }
-      if JobID.isOne(id), !requests.contains(id) { FileTree.remove("\(path)/\(name)") }
-      if name.hasSuffix(".partial") { FileTree.remove("\(path)/\(name)") }
+    for name in names where !name.hasSuffix(".request") {
+      guard let id = Self.id(name) else { continue }
+      if !requests.contains(id) || name.hasSuffix(".partial") {
+        FileTree.remove("\(path)/\(name)")
+      }
     }
     lastOrder.withLock { $0 = found.map(\.request.order).max() ?? 0 }
     return found.sorted { $0.request.order < $1.request.order }

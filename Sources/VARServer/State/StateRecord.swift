@@ -16,6 +16,9 @@ struct StateRecord {
 
   private static let mark = Array("VARJOBS1".utf8)
 
+  /// What times and places in the order may be: as many as JSON tells apart, and there is room to count on.
+  static let counts = 0...1 << 53
+
   var header: JSONObject
   var parts: [[UInt8]]
 

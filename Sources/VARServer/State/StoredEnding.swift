@@ -32,7 +32,9 @@ struct StoredEnding {
   /// - Throws: `StateRecord.Damage` for what no ending was stored as.
   init(_ record: StateRecord) throws {
     let header = record.header
-    guard let id = header["id"]?.stringValue, let time = header["ended"]?.integerValue else {
+    guard let id = header["id"]?.stringValue, let time = header["ended"]?.integerValue,
+      StateRecord.counts.contains(time)
+    else {
       throw StateRecord.Damage(description: "its header is not complete")
     }
     self.id = id
@@ -45,7 +47,9 @@ struct StoredEnding {
         JobResult(
           document: document, files: Array(record.parts.prefix(count)),
           drawings: try record.parts.dropFirst(count).map { try DrawingState(serialized: $0) }))
-    } else if let error = header["error"], let status = header["status"]?.integerValue {
+    } else if let error = header["error"], let status = header["status"]?.integerValue,
+      (400...599).contains(status)
+    {
       ending = .failed(
         APIError(
           status, error["message"]?.stringValue ?? "", param: error["param"]?.stringValue,

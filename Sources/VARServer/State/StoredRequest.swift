@@ -9,18 +9,22 @@ struct StoredRequest {
   /// Jobs are started again in this order.
   var order = 0
   let seed: UInt64
+  let model: StoredModel
   let contentType: String
   let body: [UInt8]
   /// What a variation begins like.
   let original: OriginalDrawing?
 
-  init(_ job: KeptJob, _ body: [UInt8], _ head: RequestHead) {
+  init(
+    _ job: KeptJob, _ asked: JobBody, _ body: [UInt8], _ head: RequestHead, _ model: StoredModel
+  ) {
     id = job.id
     created = job.created
-    seed = job.body.seed
+    seed = job.seed
+    self.model = model
     contentType = head["content-type"] ?? "application/json"
     self.body = body
-    if case .images(let asked) = job.body.work {
+    if case .images(let asked) = asked.work {
       original = asked.variation?.original
     } else {
       original = nil
@@ -28,10 +32,11 @@ struct StoredRequest {
   }
 
   var record: StateRecord {
-    var header = JSONObject([
-      ("id", .string(id)), ("created", .integer(created)), ("order", .integer(order)),
-      ("seed", .integer(Int(seed))), ("content_type", .string(contentType)),
-    ])
+    var header = JSONObject(
+      [
+        ("id", .string(id)), ("created", .integer(created)), ("order", .integer(order)),
+        ("seed", .integer(Int(seed))), ("content_type", .string(contentType)),
+      ] + model.members)
     guard let original else { return StateRecord(header, parts: [body]) }
     header["original_prompt"] = .string(original.prompt)
     header["original_size"] = .string(original.size)
@@ -42,14 +47,16 @@ struct StoredRequest {
   init(_ record: StateRecord) throws {
     let header = record.header
     guard let id = header["id"]?.stringValue, JobID.isOne(id),
-      let created = header["created"]?.integerValue, let order = header["order"]?.integerValue,
-      let seed = header["seed"]?.integerValue, seed >= 0,
+      let created = header["created"]?.integerValue, StateRecord.counts.contains(created),
+      let order = header["order"]?.integerValue, StateRecord.counts.contains(order),
+      let seed = header["seed"]?.integerValue, seed >= 0, let model = StoredModel(header),
       let contentType = header["content_type"]?.stringValue, let body = record.parts.first
     else { throw StateRecord.Damage(description: "its header is not complete") }
     self.id = id
     self.created = created
     self.order = order
     self.seed = UInt64(seed)
+    self.model = model
     self.contentType = contentType
     self.body = body
     if let prompt = header["original_prompt"]?.stringValue,

@@ -62,19 +62,23 @@ extension FuzzTarget {
   /// A job as it was asked for, and two ways in which one ended.
   static let smallJobFiles: [(name: String, bytes: [UInt8])] = {
     let id = "job_" + String(repeating: "0", count: 32)
-    let request = """
-      {"id":"\(id)","created":1,"order":1,"seed":7,"content_type":"application/json","parts":[5]}
-      """
-    let failed = """
-      {"id":"\(id)","ended":2,"status":400,"error":{"message":"no"},"parts":[]}
-      """
+    func request(order: Int, byteCount: Int) -> String {
+      #"{"id":"\#(id)","created":1,"order":\#(order),"seed":7,"model":"a","model_hash":"0","#
+        + #""content_type":"application/json","parts":[\#(byteCount)]}"#
+    }
+    func failed(at time: Int) -> String {
+      #"{"id":"\#(id)","ended":\#(time),"status":400,"error":{"message":"no"},"parts":[]}"#
+    }
     let completed = """
       {"id":"\(id)","ended":2,"document":{"data":[{"seed":7}]},"files":1,"parts":[4]}
       """
     return [
-      ("asked.request", jobFile(request, "{\"a\":1}".prefix(5).utf8)),
-      ("failed.ending", jobFile(failed, "".utf8)),
+      ("asked.request", jobFile(request(order: 1, byteCount: 5), "{\"a\":1}".prefix(5).utf8)),
+      ("failed.ending", jobFile(failed(at: 2), "".utf8)),
       ("completed.ending", jobFile(completed, "file".utf8)),
+      // Numbers that nothing can be added to.
+      ("far.request", jobFile(request(order: .max, byteCount: 2), "{}".utf8)),
+      ("far.ending", jobFile(failed(at: .max), "".utf8)),
     ]
   }()
 

@@ -8,7 +8,7 @@ import VARTestSupport
 #endif
 
 /// A job of a server that outlives its connection, as a client sees it.
-struct KeptJob {
+struct JobClient {
   let server: ServerProgram
   let id: String
 
