@@ -187,15 +187,7 @@ package final class RecipeSearch {
       }
       return file
     }
-    let run = ForcedRun.Options(
-      isCancelled: options.isCancelled,
-      progress: { [options] in options.progress("calibrating: \($0)", $1, $2) })
-    let cases = SceneCases.cases(
-      .calibration, for: model, limit: SearchCases.calibrationLimit(model))
-    let calibration = try Calibration(
-      model, cases: cases, blockCols: Self.blockCols, run)
-    try SearchCases.requireMemory(
-      calibration.memoryByteCount, options.conversion.memoryByteCount, "to calibrate")
+    let calibration = try calibrationRun(model, limit: SearchCases.calibrationLimit(model))
     do {
       try calibration.write(to: .init(paths.calibration, resumes: true))
     } catch let refusal as CalibrationRefusal {
@@ -205,6 +197,27 @@ package final class RecipeSearch {
   }
 
   private static let blockCols = 1024
+
+  /// - Parameter limit: cases of each kind at most. Fewer are shown where the memory is short.
+  private func calibrationRun(_ model: Model, limit: Int) throws -> Calibration {
+    let run = ForcedRun.Options(
+      isCancelled: options.isCancelled,
+      progress: { [options] in options.progress("calibrating: \($0)", $1, $2) })
+    let cases = SceneCases.cases(.calibration, for: model, limit: limit)
+    let calibration = try Calibration(model, cases: cases, blockCols: Self.blockCols, run)
+    let granted = options.conversion.memoryByteCount
+    let needed = SearchCases.neededByteCount(calibration.memoryByteCount)
+    var fewer = min(limit, cases.count)
+    while fewer > 1, needed > granted,
+      SceneCases.cases(.calibration, for: model, limit: fewer).count * needed
+        > cases.count * granted
+    { fewer -= 1 }
+    if needed > granted, fewer < min(limit, cases.count) {
+      return try calibrationRun(model, limit: fewer)
+    }
+    try SearchCases.requireMemory(calibration.memoryByteCount, granted, "to calibrate")
+    return calibration
+  }
 
   // MARK: Weights
 

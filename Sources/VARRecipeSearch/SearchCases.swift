@@ -56,9 +56,14 @@ enum SearchCases {
     return prepared
   }
 
+  /// What a run takes, and what the program has.
+  static func neededByteCount(_ runByteCount: Int) -> Int {
+    runByteCount + (ProcessMemory.current()?.anonymousByteCount ?? 0)
+  }
+
   /// Throws where a run takes more than is granted.
   static func requireMemory(_ runByteCount: Int, _ granted: Int, _ purpose: String) throws {
-    let needed = runByteCount + (ProcessMemory.current()?.anonymousByteCount ?? 0)
+    let needed = neededByteCount(runByteCount)
     guard needed > granted else { return }
     throw VARLiteError(
       .memory,
