@@ -53,8 +53,8 @@ int32_t cimage_decode_rgb(
     const uint8_t *bytes, size_t byte_count, const cimage_header *header, const cimage_decoding *decoding, uint8_t *rgb,
     cimage_error *error);
 
-// Encodes [height, width, 3] as PNG with the text chunks before the pixels: quickly, or as a small file. The caller frees
-// *png with cimage_free.
+// Encodes [height, width, 3] as PNG with the text chunks before the pixels: quickly, or as a small file. The caller
+// frees *png with cimage_free.
 int32_t cimage_encode_png(
     const uint8_t *rgb, uint32_t width, uint32_t height, const cimage_text *texts, size_t text_count,
     int32_t is_quick, uint8_t **png, size_t *png_byte_count, cimage_error *error);
