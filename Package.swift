@@ -298,8 +298,13 @@ if let names = Context.environment["VARLITE_TESTS"]?.split(separator: ",").map(S
   package.targets.removeAll { $0.type == .test && !names.contains($0.name) }
 }
 
-// Tests call what is optimized. They themselves compile in a third of the time without; no product holds them, so that
-// packages which depend on this one are not refused for the flags.
+// Tests of programs compile in a third of the time without optimization, and wait for the programs in any case; others
+// compare what takes long without it. No product holds them, so that packages which depend on this one are not refused
+// for the flags.
+for target in package.targets where ["VARLiteCLITests", "VARServerTests"].contains(target.name) {
+  target.swiftSettings = [.unsafeFlags(["-Onone"], .when(configuration: .release))]
+}
 for target in package.targets where target.type == .test {
-  target.swiftSettings = [.unsafeFlags(["-Onone", "-gnone"], .when(configuration: .release))]
+  target.swiftSettings =
+    (target.swiftSettings ?? []) + [.unsafeFlags(["-gnone"], .when(configuration: .release))]
 }

@@ -33,7 +33,7 @@ import VARTestSupport
     try Programs.varconvert(
       [
         Fixtures.path("tiny"), "-o", folder.file(output), "--layout", "compact", "--calibration",
-        folder.file("calibration"), "--search-cases", "2", "--quiet",
+        folder.file("calibration"), "--search-cases", "2", "--no-preview-map", "--quiet",
       ] + more)
   }
 
@@ -68,7 +68,7 @@ import VARTestSupport
       try Programs.varconvert([
         Fixtures.path("tiny"), "-o", folder.file("again.vq4"), "--layout", "compact", "--recipe",
         folder.file("found.vq4.recipe.json"), "--calibration", folder.file("calibration"),
-        "--quiet",
+        "--no-preview-map", "--quiet",
       ]))
     #expect(try Fixtures.readFile(folder.file("again.vq4")) == model)
   }
