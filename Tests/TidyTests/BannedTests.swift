@@ -56,7 +56,11 @@ import Testing
   @Test func librariesNameNoFlags() {
     for file in SourceTree.files(below: "Sources")
     where file.isSwift && !file.target.hasSuffix("CLI") {
-      for (index, line) in file.lines.enumerated() where line.contains(/"[^"]*--[a-z][^"]*"/) {
+      // Few lines have a text with a dash, and the pattern takes its time.
+      for (index, line) in file.lines.enumerated()
+      where line.utf8.contains(UInt8(ascii: "-")) && line.utf8.contains(UInt8(ascii: "\""))
+        && line.contains(/"[^"]*--[a-z][^"]*"/)
+      {
         Issue.record("\(file.path):\(index + 1): names a flag")
       }
     }
@@ -99,8 +103,8 @@ import Testing
     let marks = ["TO" + "DO", "FIX" + "ME", "XX" + "X:", "HA" + "CK"]
     for file in SourceTree.files {
       for (index, line) in file.lines.enumerated() {
-        for mark in marks {
-          #expect(!line.contains(mark), "\(file.path):\(index + 1): \(mark)")
+        for mark in marks where line.contains(mark) {
+          Issue.record("\(file.path):\(index + 1): \(mark)")
         }
       }
     }

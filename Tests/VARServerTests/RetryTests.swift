@@ -57,35 +57,42 @@ import VARTestSupport
     let service = Service(runtime, settings)
     let path = Fixtures.path("../../Sources/CVARDemoModel/Resources/shapes.vq4")
     service.open(try ModelCatalog([runtime.open(path)]))
-    let body = Array(
-      "{\"prompt\": \"Draw it.\", \"seed\": 7, \"size\": \"512x512\", \"n\": 10}".utf8)
-    /// Asks for so many seconds, and returns the seconds that it took to go then.
-    func ask(retry: Int, seconds: Double) async throws -> Duration {
+    /// Asks, and leaves after so many seconds.
+    func ask(_ seed: Int, retry: Int, seconds: Double) async throws {
       let head = RequestHead(
         method: "POST", target: Self.path, authority: nil,
         fields: headers(retry: retry).map { line in
           let parts = line.split(separator: ":", maxSplits: 1)
           return (name: String(parts[0]), value: String(parts[1].dropFirst()))
         })
-      let task = Task { try await service.answer(.generations, head, body: body) }
+      let body = "{\"prompt\": \"Draw it.\", \"seed\": \(seed), \"size\": \"512x512\", \"n\": 10}"
+      let task = Task { try await service.answer(.generations, head, body: Array(body.utf8)) }
       try await Task.sleep(for: .seconds(seconds))
-      return await ContinuousClock().measure {
-        task.cancel()
-        _ = await task.result
+      task.cancel()
+      _ = await task.result
+    }
+    // Other tests may hold this one up until the times are over that it is about: then it begins anew.
+    let clock = ContinuousClock()
+    var wasInTime = false
+    for seed in 0..<60 where !wasInTime {
+      try await ask(seed, retry: 0, seconds: 0.4)
+      let first = clock.now
+      try await Task.sleep(for: .seconds(0.8))
+      try await ask(seed, retry: 1, seconds: 0.4)
+      let second = clock.now
+      // The first departure's time is over here, the second one's is not.
+      try await Task.sleep(until: first + .seconds(2.3), clock: clock)
+      let runningCount = service.queue.runningCount
+      wasInTime = second - first < .seconds(1.9) && clock.now - second < .seconds(1.9)
+      if wasInTime { #expect(runningCount == 1) }
+      var checks = 0
+      while service.queue.runningCount > 0, checks < 600 {
+        try await Task.sleep(for: .seconds(0.1))
+        checks += 1
       }
+      #expect(service.queue.runningCount == 0)
     }
-    #expect(try await ask(retry: 0, seconds: 0.4) < .seconds(1))
-    try await Task.sleep(for: .seconds(0.8))
-    #expect(try await ask(retry: 1, seconds: 0.4) < .seconds(1))
-    // The first departure's time is over here, the second one's is not.
-    try await Task.sleep(for: .seconds(1.2))
-    #expect(service.queue.runningCount == 1)
-    var checks = 0
-    while service.queue.runningCount > 0, checks < 100 {
-      try await Task.sleep(for: .seconds(0.1))
-      checks += 1
-    }
-    #expect(service.queue.runningCount == 0)
+    #expect(wasInTime)
     runtime.close()
   }
 
