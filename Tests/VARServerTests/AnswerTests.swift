@@ -14,14 +14,6 @@ import VARTestSupport
   private static let prompt = "Draw a big red circle on the left on a mint background."
   private let folder = TemporaryDirectory()
 
-  /// The file that `varlite` draws.
-  private func drawn(_ arguments: [String]) throws -> [UInt8] {
-    let path = folder.file("drawn.png")
-    let result = try ProgramRunner.built("varlite").run(arguments + ["-o", path, "--quiet"])
-    #expect(result.status == 0, "\(result.errorText)")
-    return try Fixtures.readFile(path)
-  }
-
   private func pictures(_ answer: TestAnswer) throws -> [[UInt8]] {
     let data = try answer.json["data"]?.arrayValue ?? []
     return data.compactMap { $0["b64_json"]?.stringValue.flatMap { Base64.bytes($0.utf8) } }
@@ -37,8 +29,8 @@ import VARTestSupport
       """)
     #expect(answer.status == 200, "\(answer.text.prefix(300))")
     let files = try pictures(answer)
-    #expect(try files.first == drawn(["generate", Self.prompt, "--seed", "7"]))
-    #expect(try files.last == drawn(["generate", Self.prompt, "--seed", "8"]))
+    #expect(try files.first == DemoModel.drawn(["generate", Self.prompt, "--seed", "7"]))
+    #expect(try files.last == DemoModel.drawn(["generate", Self.prompt, "--seed", "8"]))
     #expect(try answer.json["seed"] == .integer(7))
     #expect(try answer.json["size"] == .string("96x96"))
     #expect(try answer.json["usage"]?["output_tokens"]?.integerValue ?? 0 > 0)
@@ -57,16 +49,18 @@ import VARTestSupport
         == ["partial_image", "partial_image", "completed"].map { .string("\(kind).\($0)") })
     #expect(events.prefix(2).map { $0["partial_image_index"] } == [.integer(0), .integer(1)])
     let last = try #require(events.last?["b64_json"]?.stringValue)
-    #expect(try Base64.bytes(last.utf8) == drawn(["generate", Self.prompt, "--seed", "7"]))
+    #expect(
+      try Base64.bytes(last.utf8)
+        == DemoModel.drawn(["generate", Self.prompt, "--seed", "7"]))
     #expect(events[0]["b64_json"] != events[2]["b64_json"])
   }
 
   @Test func aPictureIsChangedByFormAndByJSON() throws {
     let server = try ServerProgram()
-    let source = try drawn(["generate", Self.prompt])
+    let source = try DemoModel.drawn(["generate", Self.prompt])
     folder.write("source.png", source)
     let instruction = "Turn the red circle blue."
-    let wanted = try drawn(["edit", instruction, "--image", folder.file("source.png")])
+    let wanted = try DemoModel.drawn(["edit", instruction, "--image", folder.file("source.png")])
     let edited = try server.post(
       "/v1/images/edits",
       """
@@ -91,7 +85,7 @@ import VARTestSupport
 
   @Test func aQuestionHasTheAnswerOfTheCommand() throws {
     let server = try ServerProgram()
-    let picture = try drawn(["generate", Self.prompt])
+    let picture = try DemoModel.drawn(["generate", Self.prompt])
     folder.write("source.png", picture)
     let question = "What color is the circle?"
     let told = try ProgramRunner.built("varlite").run([

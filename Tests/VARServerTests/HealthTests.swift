@@ -95,12 +95,9 @@ import VARTestSupport
   /// What a model keeps for later requests goes when there are none.
   @Test func idleModelsGiveMemoryBack() async throws {
     let runtime = try Runtime()
-    var settings = ServerSettings(secondsSince1970: { 0 })
-    settings.modelIdleSeconds = 0
-    let service = Service(runtime, settings)
-    let path = Fixtures.path("../../Sources/CVARDemoModel/Resources/shapes.vq4")
-    let options = Model.Options(residency: .load)
-    service.open(try ModelCatalog([runtime.open(path, options: options)]))
+    let service = try DemoModel.service(runtime, options: Model.Options(residency: .load)) {
+      $0.modelIdleSeconds = 0
+    }
     let head = RequestHead(
       method: "POST", target: "/v1/chat/completions", authority: nil, fields: [])
     let body = "{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}], \"max_tokens\": 1}"

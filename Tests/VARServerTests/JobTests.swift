@@ -14,14 +14,6 @@ import VARTestSupport
   private static let prompt = "Draw a big red circle on the left on a mint background."
   private let folder = TemporaryDirectory()
 
-  /// The file that `varlite` draws.
-  private func drawn(_ arguments: [String]) throws -> [UInt8] {
-    let path = folder.file("drawn.png")
-    let result = try ProgramRunner.built("varlite").run(arguments + ["-o", path, "--quiet"])
-    #expect(result.status == 0, "\(result.errorText)")
-    return try Fixtures.readFile(path)
-  }
-
   private func body(_ members: String) -> String {
     "{\"type\": \"image.generation\", \"prompt\": \"\(Self.prompt)\", \(members)}"
   }
@@ -45,7 +37,7 @@ import VARTestSupport
     for (address, seed) in zip(addresses, ["7", "8"]) {
       let file = try server.send("GET", address)
       #expect(file.headers["content-type"] == "image/png")
-      #expect(try file.body == drawn(["generate", Self.prompt, "--seed", seed]))
+      #expect(try file.body == DemoModel.drawn(["generate", Self.prompt, "--seed", seed]))
     }
     // But for its time it is what the route of its kind answers.
     var whole = try #require(try job.now("?b64_json=1")["result"]?.objectValue)
@@ -99,7 +91,7 @@ import VARTestSupport
     let ended = try variation.ended()
     #expect(ended["status"] == .string("completed"), "\(ended.text)")
     folder.write("original.png", try server.send("GET", "\(original.path)/result").body)
-    let wanted = try drawn([
+    let wanted = try DemoModel.drawn([
       "generate", "--like", folder.file("original.png"), "--keep-scales", "4", "--seed", "99",
     ])
     #expect(try server.send("GET", "\(variation.path)/result").body == wanted)
@@ -125,7 +117,7 @@ import VARTestSupport
 
   @Test func questionsAndEditsAreJobsToo() throws {
     let server = try ServerProgram()
-    let source = try drawn(["generate", Self.prompt])
+    let source = try DemoModel.drawn(["generate", Self.prompt])
     let address = "data:image/png;base64,\(Base64.text(source))"
     let messages = """
       [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "\(address)"}},
@@ -139,7 +131,7 @@ import VARTestSupport
 
     let instruction = "Turn the red circle blue."
     folder.write("source.png", source)
-    let wanted = try drawn(["edit", instruction, "--image", folder.file("source.png")])
+    let wanted = try DemoModel.drawn(["edit", instruction, "--image", folder.file("source.png")])
     let form = TestForm(fields: [("type", "image.edit"), ("prompt", instruction), ("seed", "0")])
     let answer = try server.connect().exchange(
       "POST", "/varlite/v1/jobs", headers: [form.contentType],

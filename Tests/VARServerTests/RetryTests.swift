@@ -52,11 +52,7 @@ import VARTestSupport
   /// Whoever left, came back and left again is waited for anew; the one that left waits for nothing any more.
   @Test func theLastDepartureCounts() async throws {
     let runtime = try Runtime()
-    var settings = ServerSettings(secondsSince1970: { 0 })
-    settings.keptWorkSeconds = 2
-    let service = Service(runtime, settings)
-    let path = Fixtures.path("../../Sources/CVARDemoModel/Resources/shapes.vq4")
-    service.open(try ModelCatalog([runtime.open(path)]))
+    let service = try DemoModel.service(runtime) { $0.keptWorkSeconds = 2 }
     /// Asks, and leaves after so many seconds.
     func ask(_ seed: Int, retry: Int, seconds: Double) async throws {
       let head = RequestHead(

@@ -134,7 +134,7 @@ import VARTestSupport
     let job = try JobClient(server, drawing("\"seed\": 1, \"size\": \"256x256\""))
     try server.kill()
     let other = folder.file("other.vq4")
-    symlink(Fixtures.path("../../Sources/CVARDemoModel/Resources/shapes.vq4"), other)
+    symlink(DemoModel.path, other)
     server = try ServerProgram(options + ["--model", other, "--keep-results", "1"])
     #expect(try server.line(containing: "waits for shapes").contains("not served"))
     for _ in 0..<15 {

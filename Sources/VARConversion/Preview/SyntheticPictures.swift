@@ -101,7 +101,6 @@ struct SyntheticPictures {
         blue: (1 - share) * blue + share * other.blue)
     }
   }
-
 }
 
 extension SeededRandom {
