@@ -53,10 +53,11 @@ package struct DiskNeeds: Sendable {
     output: String, allocated: Int, free: Int?
   ) throws(ConversionError) {
     guard let free, free < byteCount - allocated else { return }
+    let found = allocated > 0 ? "\(allocated) of them are there already" : "none of them are there"
     throw ConversionError(
       .notEnoughDisk, output,
       "the file may take \(fileByteCount) bytes and its journal \(journalByteCount), "
-        + "\(allocated) are there, but the disk has \(free) bytes free; make room, or choose "
+        + "\(found), but the disk has \(free) bytes free; make room, or choose "
         + "another disk or a smaller recipe")
   }
 }

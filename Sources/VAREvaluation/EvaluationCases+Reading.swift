@@ -22,7 +22,7 @@ extension EvaluationSet {
     do throws(SystemError) {
       bytes = try WholeFile.read(path, atMost: Self.maximumFileBytes)
     } catch {
-      throw EvaluationError(.unreadable, path: path, error.message)
+      throw EvaluationError(.unreadable, path: path, "\(error)\(error.advice)")
     }
     guard let bytes else {
       throw EvaluationError(

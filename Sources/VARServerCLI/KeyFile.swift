@@ -15,7 +15,7 @@ enum KeyFile {
     do throws(SystemError) {
       bytes = try WholeFile.read(path, atMost: maximumByteCount)
     } catch {
-      throw Refusal(description: "\(path): \(error)")
+      throw Refusal(description: "\(path): \(error)\(error.advice)")
     }
     guard let bytes, let text = String(validating: bytes, as: UTF8.self) else {
       throw Refusal(description: "\(path): is no file of keys: a key of letters on each line")
@@ -30,7 +30,9 @@ enum KeyFile {
       }
       keys.append(String(key))
     }
-    guard !keys.isEmpty else { throw Refusal(description: "\(path): holds no key") }
+    guard !keys.isEmpty else {
+      throw Refusal(description: "\(path): holds no key; write one on each line")
+    }
     return keys
   }
 }

@@ -59,7 +59,8 @@ struct ListeningOptions: ParsableArguments {
   /// A socket of another server is left alone; one that nobody listens on any more is replaced.
   func requireFree() throws(ListenFailure) {
     if let socket, HealthCheck.isTaken(socket) {
-      throw ListenFailure(place: place(port: 0), "another server listens there")
+      throw ListenFailure(
+        place: place(port: 0), "another server listens there; choose another --socket")
     }
   }
 

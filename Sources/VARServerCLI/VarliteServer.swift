@@ -108,12 +108,3 @@ struct VarliteServer: ParsableCommand {
     try? Descriptor.write(Array((line.escapedLines + "\n").utf8), to: STDERR_FILENO)
   }
 }
-
-/// The address cannot be had.
-struct ListenFailure: Error, CustomStringConvertible {
-  let description: String
-
-  init(place: String, _ reason: Any) {
-    description = "cannot listen on \(place): \(reason)"
-  }
-}

@@ -64,7 +64,7 @@
 
     /// Serves until it is stopped.
     ///
-    /// - Throws: what the system says where the address cannot be had.
+    /// - Throws: `ListenError` where the address cannot be had.
     package func run() async throws {
       let tidying = Task { [service] in
         while true {
@@ -81,7 +81,7 @@
         }
       } catch {
         try? await threads.shutdownGracefully()
-        throw error
+        throw ListenError(error) ?? error
       }
       try? await threads.shutdownGracefully()
     }

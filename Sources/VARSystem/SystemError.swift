@@ -65,9 +65,18 @@ extension SystemError: CustomStringConvertible {
 extension SystemError {
   /// The end of a message, where there is more to say: what to do, or where the bytes are.
   package var advice: String {
-    let remedy = isShortOfFiles ? "; raise the limit on open files (ulimit -n)" : ""
     guard case .rename(let place?) = attempt else { return remedy }
     return "\(remedy); the result is in \(place)"
+  }
+
+  private var remedy: String {
+    switch (code, attempt) {
+    case (EMFILE, _), (ENFILE, _): "; raise the limit on open files (ulimit -n)"
+    case (ENOSPC, _), (EDQUOT, _): "; make room on the disk"
+    case (ENOENT, .open): "; check the path"
+    case (ENOENT, .create): "; make its folder first"
+    default: ""
+    }
   }
 }
 

@@ -101,7 +101,8 @@ package enum ImageDecoder {
       bytes = try WholeFile.read(path, atMost: limits.readableFileBytes)
     } catch {
       throw ImageError(
-        .unreadable, path: path, error.isFolder ? "a directory; name a picture" : error.message)
+        .unreadable, path: path,
+        error.isFolder ? "a directory; name a picture" : "\(error)\(error.advice)")
     }
     guard let bytes else { throw limits.excess(FileStatus(path)?.byteCount).at(path) }
     return bytes

@@ -7,7 +7,7 @@ package enum ImageFile {
     do throws(SystemError) {
       try WholeFile.write(bytes, to: path)
     } catch {
-      throw ImageError(.notWritable, error.message + error.advice)
+      throw ImageError(.notWritable, "cannot be written: \(error.message)\(error.advice)")
     }
   }
 }

@@ -96,6 +96,8 @@ import VARTestSupport
 
   @Test func missingSetsAreNamed() {
     let error = #expect(throws: EvaluationError.self) { try EvaluationSet(directory: "/none") }
-    #expect(error?.description == "/none/eval.json: No such file or directory")
+    #expect(
+      error?.description
+        == "/none/eval.json: cannot be opened: No such file or directory; check the path")
   }
 }

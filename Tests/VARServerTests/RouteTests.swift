@@ -97,6 +97,10 @@ import VARTestSupport
     #expect(try program.run(["--api-key-file", "/nowhere"]).status == 3)
     let server = try ServerProgram()
     let taken = try program.run(["--port", "\(server.port)"])
-    #expect(taken.status == 4 && taken.errorText.contains("cannot listen"), "\(taken.errorText)")
+    #expect(taken.status == 4, "\(taken.errorText)")
+    #expect(
+      taken.errorText.hasSuffix(
+        "cannot listen on http://127.0.0.1:\(server.port): Address already in use; another program "
+          + "has it: end that one, or choose another --port\n"), "\(taken.errorText)")
   }
 }

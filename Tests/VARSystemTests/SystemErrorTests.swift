@@ -23,6 +23,9 @@ import VARSystem
   @Test func thereIsMoreToSayOfSome() {
     #expect(SystemError(.rename(keptIn: "a.7.partial"), EIO).advice.contains("a.7.partial"))
     #expect(SystemError(.open, EMFILE).advice.contains("ulimit -n"))
+    #expect(SystemError(.open, ENOENT).advice == "; check the path")
+    #expect(SystemError(.create, ENOENT).advice == "; make its folder first")
+    #expect(SystemError(.write, ENOSPC).advice == "; make room on the disk")
     for attempt in [SystemError.Attempt.rename(), .write] {
       #expect(SystemError(attempt, EIO).advice.isEmpty)
     }

@@ -137,7 +137,7 @@ import VARTestSupport
   @Test func placesThatTakeNoFileSayWhy() {
     for path in [folder.file("none/a"), folder.file("") + "none/"] {
       let error = #expect(throws: SystemError.self) { try WholeFile.write(bytes, to: path) }
-      #expect(error?.isMissing == true && error?.advice == "")
+      #expect(error?.isMissing == true && error?.advice == "; make its folder first")
       #expect(throws: SystemError.self) { try WholeFile.check(path) }
     }
     #expect(throws: SystemError(.open, EISDIR)) { try WholeFile.write(bytes, to: folder.path) }

@@ -117,7 +117,9 @@ import VARVision
 
   @Test func pathsAreNamed() {
     let missing = #expect(throws: ImageError.self) { try ImageDecoder.decode(path: "/no/such.png") }
-    #expect(missing?.description == "/no/such.png: No such file or directory")
+    #expect(
+      missing?.description
+        == "/no/such.png: cannot be opened: No such file or directory; check the path")
     let folder = #expect(throws: ImageError.self) { try ImageDecoder.decode(path: "/") }
     #expect(folder?.code == .unreadable)
     // Whatever is wrong with a picture, its name is told.

@@ -56,7 +56,9 @@ import VARVision
     let missing = path + ".missing/picture.png"
     let error = #expect(throws: ImageError.self) { try PNGEncoder.write(other, to: missing) }
     #expect(error?.code == .notWritable)
-    #expect(error?.description == "\(missing): No such file or directory")
+    #expect(
+      error?.description
+        == "\(missing): cannot be written: No such file or directory; make its folder first")
   }
 
   /// Renaming would put a file in the place of the device, or of the name that leads to it.

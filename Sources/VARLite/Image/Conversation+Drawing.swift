@@ -227,7 +227,8 @@ extension DrawingState {
     guard promptHash == other.promptHash else {
       throw VARLiteError(
         .request,
-        "the saved drawing was made with another prompt, another system message, or other pictures")
+        "the saved drawing was made with another prompt, another system message, or other pictures; "
+          + "give the same ones")
     }
   }
 }

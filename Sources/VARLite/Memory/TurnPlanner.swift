@@ -51,7 +51,9 @@ struct TurnPlanner {
     let limit = model.configuration.languageModel.maxPositionEmbeddings
     guard promptTokens < limit else {
       throw VARLiteError(
-        .contextFull, "the prompt has \(promptTokens) tokens, the model reads \(limit) at most")
+        .contextFull,
+        "the prompt has \(promptTokens) tokens, the model reads \(limit) at most; shorten it, or "
+          + "take fewer or smaller pictures")
     }
     // The token that starts a picture has its place behind the longest text.
     var capacity = LanguageSession.Capacity(

@@ -34,7 +34,7 @@ extension DrawingState {
   /// - Throws: an error of the category `file` for bytes that are damaged, cut, or something else.
   public init(serialized bytes: [UInt8]) throws(VARLiteError) {
     guard bytes.count >= 28, bytes.count <= Self.largestByteCount, Self.isSerialized(bytes) else {
-      throw VARLiteError(.file, "these bytes are no saved drawing")
+      throw VARLiteError(.file, "these bytes are no saved drawing; give what a drawing has stored")
     }
     let hash = bytes[16...].withUnsafeBytes { VQ4Hash(of: $0) }
     let stored = bytes.withUnsafeBytes {

@@ -118,7 +118,8 @@ extension PictureTexts {
       throw refusal("does not tell how it was drawn: it has no settings")
     }
     guard let hash = value(Key.hash) else {
-      throw refusal("its texts were cut, or an older version wrote it: they have no hash")
+      throw refusal(
+        "its texts were cut, or an older version wrote it: they have no hash; draw it again")
     }
     guard Set(entries.map(\.key)).count == entries.count else {
       throw refusal("its texts were changed: one stands there twice")

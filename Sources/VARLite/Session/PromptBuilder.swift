@@ -52,7 +52,7 @@ package struct PromptBuilder {
     guard least < limit else {
       throw VARLiteError(
         .contextFull,
-        "the prompt has more than \(least) tokens, the model reads \(limit) at most")
+        "the prompt has more than \(least) tokens, the model reads \(limit) at most; shorten it")
     }
   }
 
