@@ -10,7 +10,7 @@ import Testing
     "formats/sample.md", "Sources/VARLite/VARLite.docc/Converting.md",
     "Sources/VARLite/VARLite.docc/Memory.md", "Sources/VARLite/VARLite.docc/Measurements.md",
     "Sources/VARLite/VARLite.docc/Drawing.md", "Sources/VARLite/VARLite.docc/Serving.md", codeMap,
-    "Sources/VARLite/VARLite.docc/Check.md",
+    "Sources/VARLite/VARLite.docc/Check.md", "Sources/VARLite/VARLite.docc/Troubleshooting.md",
   ]
 
   private func text(_ path: String) throws -> String {
