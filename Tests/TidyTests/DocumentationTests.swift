@@ -4,6 +4,7 @@ import Testing
 @Suite struct DocumentationTests {
   private static let model = "Sources/VARModels/VARModels.docc/MODEL.md"
   private static let codeMap = "Sources/VARLite/VARLite.docc/CodeMap.md"
+  private static let compared = "Sources/VARLite/VARLite.docc/Compared.md"
   private static let pages = [
     "README.md", model, "formats/vq4.md", "formats/packed_types.md",
     "formats/attachments.md", "formats/tensors.md", "formats/tokenizer_tables.md",
@@ -11,6 +12,7 @@ import Testing
     "Sources/VARLite/VARLite.docc/Memory.md", "Sources/VARLite/VARLite.docc/Measurements.md",
     "Sources/VARLite/VARLite.docc/Drawing.md", "Sources/VARLite/VARLite.docc/Serving.md", codeMap,
     "Sources/VARLite/VARLite.docc/Check.md", "Sources/VARLite/VARLite.docc/Troubleshooting.md",
+    compared,
   ]
 
   private func text(_ path: String) throws -> String {
@@ -39,6 +41,26 @@ import Testing
         files.contains { $0 == name || $0.hasSuffix("/" + name) }, "\(page) names \(name)")
     }
     if page == Self.codeMap { #expect(count > 20) }
+  }
+
+  /// Figures that were measured stand on the page that has their commands, others lead to where they are from.
+  @Test func comparedFiguresHaveSources() throws {
+    let measurements = try text("Sources/VARLite/VARLite.docc/Measurements.md")
+    var counts = (measured: 0, published: 0)
+    for line in try text(Self.compared).split(separator: "\n") where line.hasPrefix("| ") {
+      let cells = line.split(separator: "|").map { $0.drop { $0 == " " } }
+      guard let source = cells.last(where: { !$0.isEmpty }) else { continue }
+      if source.hasPrefix("[published](https://") { counts.published += 1 }
+      guard source.hasPrefix("measured") else { continue }
+      for cell in cells.dropFirst() {
+        // A figure has a point, a comma, or more than two digits.
+        for figure in cell.matches(of: /[0-9]+[.,][0-9]+|[0-9]{3,}/).map(\.output) {
+          counts.measured += 1
+          #expect(measurements.contains(figure), "\(figure) of \(line)")
+        }
+      }
+    }
+    #expect(counts.measured > 20 && counts.published > 10)
   }
 
   /// Tests and messages cite a rule by its number: each number stands before one rule.
