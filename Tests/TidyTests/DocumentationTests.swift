@@ -12,7 +12,7 @@ import Testing
     "Sources/VARLite/VARLite.docc/Memory.md", "Sources/VARLite/VARLite.docc/Measurements.md",
     "Sources/VARLite/VARLite.docc/Drawing.md", "Sources/VARLite/VARLite.docc/Serving.md", codeMap,
     "Sources/VARLite/VARLite.docc/Check.md", "Sources/VARLite/VARLite.docc/Troubleshooting.md",
-    compared,
+    compared, "Sources/VARLite/VARLite.docc/Accuracy.md",
   ]
 
   private func text(_ path: String) throws -> String {
@@ -61,6 +61,24 @@ import Testing
       }
     }
     #expect(counts.measured > 20 && counts.published > 10)
+  }
+
+  /// The table of recipes has the columns and rows that its script prints.
+  @Test func recipesAreTheScripts() throws {
+    let page = try text("Sources/VARLite/VARLite.docc/Accuracy.md").split(separator: "\n")
+    let script = try text("Tests/accuracy/table.py")
+    let headings = try #require(script.firstMatch(of: /HEADINGS = "(.*)"/)?.1)
+    let recipes = try #require(script.firstMatch(of: /RECIPES = \["(.*)"\]/)?.1)
+    let columns = Set(headings.split(separator: ", "))
+    let start = try #require(page.firstIndex { $0.hasPrefix("| recipe | ") })
+    let found = page[start].split(separator: "|").map { $0.dropFirst().dropLast() }
+    #expect(found.count > 6 && found.allSatisfy(columns.contains), "\(found)")
+    let rows = page[(start + 2)...].prefix { $0.hasPrefix("| ") }
+    let names = recipes.split(separator: "\", \"").flatMap { recipe in
+      ["\(recipe), nearest", "\(recipe), calibrated"]
+        + (recipe == "int8" ? [] : ["**\(recipe), calibrated for it**"])
+    }
+    #expect(rows.map { String($0.split(separator: "|")[0].dropFirst().dropLast()) } == names)
   }
 
   /// Tests and messages cite a rule by its number: each number stands before one rule.
