@@ -5,24 +5,48 @@
 #define LANES
 #include "elementwise.h"
 
+// Tokens that share a weight: each has a sum of its own, so that no product waits for the one before.
+enum { TOKENS = 8 };
+
 #define MATMUL_PARAMETERS                                                                      \
   const cvar_matrix *w, const float *x, ptrdiff_t token_stride, int32_t segments,              \
       ptrdiff_t segment_stride, int32_t n, const float *bias, float *y, ptrdiff_t y_stride,    \
       int32_t tile_begin, int32_t tile_end
 
-CVAR_INLINE void multiply(MATMUL_PARAMETERS) {
+// A row of weights for n tokens, at most TOKENS.
+CVAR_INLINE void multiply_row(const cvar_matrix *w, int32_t row, const float *x,
+                              ptrdiff_t token_stride, int32_t segments, ptrdiff_t segment_stride,
+                              int32_t n, float *acc) {
   int32_t run = w->cols / segments;
-  int32_t row_end = tile_end * CVAR_TILE_ROWS < w->rows ? tile_end * CVAR_TILE_ROWS : w->rows;
-  for (int32_t t = 0; t < n; t++) {
-    for (int32_t row = tile_begin * CVAR_TILE_ROWS; row < row_end; row++) {
-      float acc = 0;
-      for (int32_t segment = 0; segment < segments; segment++) {
-        const float *inputs = x + t * token_stride + segment * segment_stride;
-        for (int32_t i = 0; i < run; i++) {
-          acc = __builtin_fmaf(cvar_float_weight(w, row, segment * run + i), inputs[i], acc);
-        }
+  for (int32_t t = 0; t < n; t++) acc[t] = 0;
+  for (int32_t segment = 0; segment < segments; segment++) {
+    const float *inputs = x + segment * segment_stride;
+    for (int32_t i = 0; i < run; i++) {
+      float weight = cvar_float_weight(w, row, segment * run + i);
+      for (int32_t t = 0; t < n; t++) {
+        acc[t] = __builtin_fmaf(weight, inputs[t * token_stride + i], acc[t]);
       }
-      y[t * y_stride + row] = bias ? acc + bias[row] : acc;
+    }
+  }
+}
+
+CVAR_INLINE void multiply(MATMUL_PARAMETERS) {
+  int32_t row_end = tile_end * CVAR_TILE_ROWS < w->rows ? tile_end * CVAR_TILE_ROWS : w->rows;
+  int32_t count = TOKENS;
+  for (int32_t token = 0; token < n; token += count) {
+    if (n - token < TOKENS) count = 1;
+    const float *inputs = x + token * token_stride;
+    for (int32_t row = tile_begin * CVAR_TILE_ROWS; row < row_end; row++) {
+      float acc[TOKENS];
+      // Of a number that the compiler knows, sums stay in registers.
+      if (count == TOKENS) {
+        multiply_row(w, row, inputs, token_stride, segments, segment_stride, TOKENS, acc);
+      } else {
+        multiply_row(w, row, inputs, token_stride, segments, segment_stride, 1, acc);
+      }
+      for (int32_t t = 0; t < count; t++) {
+        y[(token + t) * y_stride + row] = bias ? acc[t] + bias[row] : acc[t];
+      }
     }
   }
 }

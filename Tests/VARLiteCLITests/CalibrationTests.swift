@@ -52,15 +52,18 @@ import VARTestSupport
       ("a", ["-t", "1", "--isa", other]), ("b", ["-t", "2"]), ("c", ["-t", "3"]),
     ] {
       expectDone(try calibrate(folder.file("\(name).safetensors"), recipe + more))
+    }
+    for (name, threads) in [("a", "1"), ("b", "3")] {
       expectDone(
         try convert(
-          folder.file("\(name).vq4"), "--calibration", folder.file("\(name).safetensors")))
+          folder.file("\(name).vq4"), "--calibration", folder.file("\(name).safetensors"), "-t",
+          threads))
     }
-    for ending in ["safetensors", "vq4"] {
-      let first = try Fixtures.readFile(folder.file("a.\(ending)"))
-      for other in ["b", "c"] {
-        #expect(try Fixtures.readFile(folder.file("\(other).\(ending)")) == first)
-      }
+    for (first, others) in [
+      ("a.safetensors", ["b.safetensors", "c.safetensors"]), ("a.vq4", ["b.vq4"]),
+    ] {
+      let bytes = try Fixtures.readFile(folder.file(first))
+      for other in others { #expect(try Fixtures.readFile(folder.file(other)) == bytes) }
     }
     expectDone(try Programs.varlite(["verify", folder.file("a.vq4")]))
     expectDone(

@@ -18,7 +18,7 @@ import VARTestSupport
     let path = folder.file("tiny.vq4")
     expectDone(
       try Programs.varconvert([
-        Fixtures.path("tiny"), "-o", path, "--recipe", "int8", "--quiet",
+        Fixtures.path("tiny"), "-o", path, "--recipe", "int8", "--no-preview-map", "--quiet",
       ]))
     return path
   }
@@ -88,7 +88,7 @@ import VARTestSupport
     try MidSizeCheckpoint.write(to: source)
     expectDone(
       try Programs.varconvert([
-        source, "-o", model, "--recipe", "int8", "--layout", "map", "--quiet",
+        source, "-o", model, "--recipe", "int8", "--layout", "map", "--no-preview-map", "--quiet",
       ]))
     let shards = MidSizeCheckpoint.shardNames.map { "\(source)/\($0)" }
     var runner = try ProgramRunner.built("varconvert")

@@ -10,22 +10,24 @@ import VARTestSupport
 
 /// `varconvert` on a checkpoint of 300 MB: its memory, and what is left when it is killed or the disk is full.
 @Suite(.serialized) struct ConversionTests {
-  /// The checkpoint, and the file that an undisturbed conversion makes of it.
+  /// The checkpoint, and the file that an undisturbed conversion makes of it, for all tests of the suite.
   private struct Reference {
     let folder = TemporaryDirectory()
-    var source: String { folder.path + "/source" }
-    var model: String { folder.path + "/whole.vq4" }
-    var report = ""
+    var source: String { folder.file("source") }
+    var model: String { folder.file("whole.vq4") }
   }
 
-  private func makeReference(_ arguments: [String] = []) throws -> Reference {
-    var reference = Reference()
-    guard mkdir(reference.source, 0o755) == 0 else { throw FixtureError("no folder") }
+  private nonisolated(unsafe) static var folder: TemporaryDirectory?
+
+  private static let reference = Swift.Result<Reference, any Error> {
+    let reference = Reference()
+    folder = reference.folder
+    atexit { ConversionTests.folder = nil }
+    reference.folder.makeDirectory("source")
     try MidSizeCheckpoint.write(to: reference.source)
-    let result = try Programs.varconvert(
-      [reference.source, "-o", reference.model, "--json", "--quiet"] + arguments)
-    expectDone(result)
-    reference.report = result.text
+    expectDone(
+      try Programs.varconvert(
+        [reference.source, "-o", reference.model, "--no-preview-map", "--quiet"]))
     return reference
   }
 
@@ -40,28 +42,28 @@ import VARTestSupport
   }
 
   @Test func memoryStaysBelowTheBudget() throws {
-    let reference = try makeReference()
+    let source = try Self.reference.get().source
+    let folder = TemporaryDirectory()
     let size = MidSizeCheckpoint.byteCount
-    let plan = try Programs.varconvert(["plan", reference.source, "--json"]).json()
+    let plan = try Programs.varconvert(["plan", source, "--json"]).json()
     let planned = try #require(plan["memory_bytes"]?.integerValue)
     let least = try #require(plan["minimum_memory_bytes"]?.integerValue)
-    let report = try JSONValue(parsing: reference.report)
-    let peak = try #require(report["peak_memory_bytes"]?.integerValue)
-    #expect(peak <= planned, "peak \(peak), planned \(planned)")
     #expect(planned < size / 2 && least < planned)
-    let output = reference.folder.path + "/small.vq4"
-    let small = try Programs.varconvert([
-      reference.source, "-o", output, "--json", "--quiet", "--ram", "\(least)", "--threads", "16",
-    ]).json()
-    let smallPeak = try #require(small["peak_memory_bytes"]?.integerValue)
-    #expect(smallPeak <= least, "peak \(smallPeak), granted \(least)")
-    #expect(try isEqual(reference.model, output))
+    let (whole, small) = (folder.file("whole.vq4"), folder.file("small.vq4"))
+    for (output, limit, more) in [
+      (whole, planned, []), (small, least, ["--ram", "\(least)", "--threads", "16"]),
+    ] {
+      let report = try Programs.varconvert([source, "-o", output, "--json", "--quiet"] + more)
+      let peak = try #require(try report.json()["peak_memory_bytes"]?.integerValue)
+      #expect(peak <= limit, "peak \(peak), granted \(limit)")
+    }
+    #expect(try isEqual(whole, small))
     let refused = try Programs.varconvert([
-      reference.source, "-o", output, "--force", "--ram", "\(least - 1)",
+      source, "-o", small, "--force", "--ram", "\(least - 1)",
     ])
     #expect(refused.status == Programs.Status.noResources)
     #expect(refused.errorText.contains("\(least) bytes"))
-    #expect(try isEqual(reference.model, output))
+    #expect(try isEqual(whole, small))
   }
 
   /// Tensors of PyTorch's files are read in pieces, too.
@@ -79,17 +81,14 @@ import VARTestSupport
     let peak = try #require(report["peak_memory_bytes"]?.integerValue)
     #expect(peak <= least, "peak \(peak), granted \(least)")
     // The same weights as from safetensors.
-    folder.makeDirectory("same")
-    try MidSizeCheckpoint.write(to: folder.file("same"))
-    expectDone(try Programs.varconvert(["check", folder.file("same"), model, "--quiet"]))
+    let same = try Self.reference.get().source
+    expectDone(try Programs.varconvert(["check", same, model, "--quiet"]))
   }
 
   /// Factors of adapters are in the budget, too.
   @Test func memoryStaysBelowTheBudgetWithAdapters() throws {
     let folder = TemporaryDirectory()
-    let (source, model) = (folder.file("source"), folder.file("m.vq4"))
-    folder.makeDirectory("source")
-    try MidSizeCheckpoint.write(to: source)
+    let (source, model) = (try Self.reference.get().source, folder.file("m.vq4"))
     folder.makeDirectory("sft")
     let rank = 256
     var random = SplitMix64(seed: 3)
@@ -194,10 +193,11 @@ import VARTestSupport
   }
 
   @Test func killedAtAnyMomentItGoesOnToTheSameBytes() throws {
-    let reference = try makeReference(["--threads", "1", "--layout", "compact"])
-    let output = reference.folder.path + "/killed.vq4"
+    let reference = try Self.reference.get()
+    let folder = TemporaryDirectory()
+    let output = folder.file("killed.vq4")
     let arguments = [
-      reference.source, "-o", output, "--threads", "1", "--layout", "compact", "--resume",
+      reference.source, "-o", output, "--threads", "1", "--no-preview-map", "--resume",
     ]
     var random = SplitMix64(seed: 11)
     var kills = 0
@@ -215,16 +215,15 @@ import VARTestSupport
       if wasWhole { break }
     }
     #expect(kills > 0)
-    // The map of colours is made in one piece, which may take longer than any of these.
     if access(output, F_OK) != 0 { expectDone(try Programs.varconvert(arguments)) }
     #expect(try isEqual(reference.model, output))
-    let names = reference.folder.names().filter { !wasWhole || $0 != "killed.vq4.journal" }
-    #expect(names == ["killed.vq4", "source", "whole.vq4"])
+    #expect(folder.names().filter { !wasWhole || $0 != "killed.vq4.journal" } == ["killed.vq4"])
   }
 
   @Test func controlCKeepsWhatIsDone() throws {
-    let reference = try makeReference(["--threads", "1", "--no-preview-map"])
-    let output = reference.folder.path + "/stopped.vq4"
+    let reference = try Self.reference.get()
+    let folder = TemporaryDirectory()
+    let output = folder.file("stopped.vq4")
     let arguments = [
       reference.source, "-o", output, "--threads", "1", "--no-preview-map",
     ]
@@ -275,8 +274,9 @@ import VARTestSupport
   }
 
   @Test func aFullDiskEndsInOneMessageAndCanBeResumed() throws {
-    let reference = try makeReference(["--threads", "1", "--no-preview-map"])
-    let output = reference.folder.path + "/full.vq4"
+    let reference = try Self.reference.get()
+    let folder = TemporaryDirectory()
+    let output = folder.file("full.vq4")
     let arguments = [
       reference.source, "-o", output, "--threads", "1", "--no-preview-map", "--quiet",
     ]

@@ -133,7 +133,9 @@ import VARTestSupport
     expectDone(
       try run(
         limit, ["understand", "What is in it?", "--quiet", "--image", folder.file("a.png")]))
-    let conversion = [Fixtures.path("tiny"), "--quiet", "--threads", "4", "--force", "-o"]
+    let conversion = [
+      Fixtures.path("tiny"), "--no-preview-map", "--quiet", "--threads", "4", "--force", "-o",
+    ]
     expectDone(try run(limit, conversion + [folder.file("m.vq4")], program: "varconvert"))
     expectDone(try run(limit, ["verify", folder.file("m.vq4"), "--quiet"]))
     expectDone(
@@ -150,7 +152,13 @@ import VARTestSupport
     for count in 4...9 {
       for (program, arguments) in [
         ("varlite", ["generate", Self.prompt, "--quiet", "-o", folder.file("a.png")]),
-        ("varconvert", [Fixtures.path("tiny"), "--quiet", "--force", "-o", folder.file("m.vq4")]),
+        (
+          "varconvert",
+          [
+            Fixtures.path("tiny"), "--no-preview-map", "--quiet", "--force", "-o",
+            folder.file("m.vq4"),
+          ]
+        ),
       ] {
         let result = try run("ulimit -n \(count)", arguments, program: program)
         // The loader itself needs a file at a time.

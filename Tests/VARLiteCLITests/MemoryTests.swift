@@ -22,9 +22,12 @@ import VARTestSupport
 
   static let needsGroups: Comment = "this system lets the tests make no control group with a limit"
 
-  private static let drawing = ["--size", "512", "--force-image"]
+  private static let drawing = ["--size", "256", "--force-image"]
+  private static let largeDrawing = ["--size", "512", "--force-image"]
   /// The same to `varlite plan`.
-  private static let request = ["--task", "generate", "--prompt-tokens", "66"] + drawing
+  private static func request(_ drawing: [String]) -> [String] {
+    ["--task", "generate", "--prompt-tokens", "66"] + drawing
+  }
   /// What the program has before a request differs a little from run to run.
   private static let spreadBytes = 1 << 20
 
@@ -69,16 +72,18 @@ import VARTestSupport
   /// The picture, and what the program says of it.
   ///
   /// - Parameters:
+  ///   - drawing: flags of what is drawn.
   ///   - isNamed: whether `--ram` names the budget.
   ///   - reserveBytes: by how much the hard limit is above the budget; nil: there is none.
   private func draw(
-    _ budget: Budget, isNamed: Bool = true, reserveBytes: ((Int) -> Int)? = nil
+    _ budget: Budget, _ drawing: [String] = Self.drawing, isNamed: Bool = true,
+    reserveBytes: ((Int) -> Int)? = nil
   ) throws -> (picture: [UInt8], json: JSONValue) {
-    let granted = try bytes(budget, Self.request)
+    let granted = try bytes(budget, Self.request(drawing))
     let folder = TemporaryDirectory()
     let output = folder.file("a.png")
     let result = try MidSizeModel.varlite(
-      ["generate", "A house.", "--seed", "5", "--json", "-o", output] + Self.drawing
+      ["generate", "A house.", "--seed", "5", "--json", "-o", output] + drawing
         + ["--residency", budget.residency] + (isNamed ? ["--ram", "\(granted)"] : []),
       limitBytes: reserveBytes.map { granted + $0(granted) })
     let json = try result.json()
@@ -103,6 +108,13 @@ import VARTestSupport
     #expect(json["memory"]?["residency"]?.stringValue == budget.residency)
   }
 
+  /// Of a larger picture values take more than weights.
+  @Test(.enabled(if: MemoryGroup.isPermitted, MemoryTests.needsGroups))
+  func aLargePictureFitsAHardLimit() throws {
+    let (_, json) = try draw(Budget(residency: "stream", share: 0), Self.largeDrawing) { $0 / 8 }
+    #expect(json["memory"]?["residency"]?.stringValue == "stream")
+  }
+
   /// Without a budget the limit of the control group is seen, and some of it left to others.
   @Test(.enabled(if: MemoryGroup.isPermitted, MemoryTests.needsGroups))
   func aHardLimitIsABudget() throws {
@@ -115,7 +127,7 @@ import VARTestSupport
   /// A limit that would hold nothing back would show nothing.
   @Test(.enabled(if: MemoryGroup.isPermitted, MemoryTests.needsGroups))
   func aHardLimitKillsWhatTakesMore() throws {
-    let needed = try bytes(Budget(residency: "load"), Self.request)
+    let needed = try bytes(Budget(residency: "load"), Self.request(Self.drawing))
     let group = try #require(MemoryGroup(limitBytes: needed / 2))
     let folder = TemporaryDirectory()
     let result = try group.run(
@@ -132,7 +144,7 @@ import VARTestSupport
   /// Below what the plan asks for at least, the request is refused with the missing bytes and what would help; what
   /// helps is true.
   @Test func whatDoesNotFitIsRefusedWithNumbers() throws {
-    let least = try integer(plan("stream", Self.request), "minimum_bytes")
+    let least = try integer(plan("stream", Self.request(Self.drawing)), "minimum_bytes")
     let folder = TemporaryDirectory()
     func draw(_ ram: String, _ residency: String) throws -> Programs.Result {
       try MidSizeModel.varlite(
@@ -158,7 +170,7 @@ import VARTestSupport
   @Test(arguments: ["map", "load", "stream"])
   func answersFitTheirPlan(residency: String) throws {
     let folder = TemporaryDirectory()
-    folder.write("a.png", try Self.reference.get())
+    try TestPicture.write(width: 512, height: 512, to: folder.file("a.png"))
     try checkAnswer(
       residency, .best, picture: folder.file("a.png"), size: "512x512", promptTokens: 80)
   }

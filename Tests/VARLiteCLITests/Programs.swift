@@ -22,19 +22,25 @@ enum Programs {
     static let interrupted: Int32 = 130
   }
 
-  private nonisolated(unsafe) static var folder: TemporaryDirectory?
+  private nonisolated(unsafe) static var folder: TemporaryDirectory? = {
+    atexit { Programs.folder = nil }
+    return TemporaryDirectory()
+  }()
 
   /// The reference checkpoint in f32, converted once for all tests.
-  static let model = Swift.Result<String, any Error> {
-    let folder = TemporaryDirectory()
-    Self.folder = folder
-    atexit { Programs.folder = nil }
-    let path = folder.path + "/tiny.vq4"
-    let result = try ProgramRunner.built("varconvert").run([
-      Fixtures.path("tiny"), "-o", path, "--precision", "f32", "--quiet",
-    ])
+  static let model = Swift.Result<String, any Error> { try converted("tiny.vq4", []) }
+
+  /// The same without its map of colours, which takes most of the conversion's time.
+  static let modelWithoutMap = Swift.Result<String, any Error> {
+    try converted("plain.vq4", ["--no-preview-map"])
+  }
+
+  private static func converted(_ name: String, _ more: [String]) throws -> String {
+    guard let folder else { throw FixtureError("the tests are over") }
+    let result = try ProgramRunner.built("varconvert").run(
+      [Fixtures.path("tiny"), "-o", folder.file(name), "--precision", "f32", "--quiet"] + more)
     guard result.status == 0 else { throw FixtureError(result.errorText) }
-    return path
+    return folder.file(name)
   }
 
   /// Runs `varlite` with the reference model.

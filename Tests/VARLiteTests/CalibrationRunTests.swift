@@ -94,13 +94,12 @@ import VARVision
 
   private final class Counter: @unchecked Sendable { var left = 0 }
 
-  /// How often a run asks whether it is to stop.
+  /// Writes a whole calibration; how often that asks whether it is to stop.
   private func checkCount(
-    _ cases: [ForcedCase], _ model: Model, for recipe: Recipe? = nil
+    _ cases: [ForcedCase], _ model: Model, to path: String, for recipe: Recipe? = nil
   ) throws -> Int {
-    let folder = TemporaryDirectory()
     let counter = Counter()
-    try write(cases, model, to: folder.file("c"), for: recipe) {
+    try write(cases, model, to: path, for: recipe) {
       counter.left += 1
       return false
     }
@@ -112,9 +111,8 @@ import VARVision
     let model = try TinyModel.f32()
     let cases = Self.cases(model)
     let recipe = try name.map { try Recipe(builtIn: $0) }
-    try write(cases, model, to: folder.file("whole"), for: recipe)
+    let all = try checkCount(cases, model, to: folder.file("whole"), for: recipe)
     let whole = try Fixtures.readFile(folder.file("whole"))
-    let all = try checkCount(cases, model, for: recipe)
     let counter = Counter()
     // A run that begins anew asks as often as all its layers do, one that goes on asks less.
     for step in [all / 2, all / 3, all * 9 / 10] {
@@ -162,7 +160,8 @@ import VARVision
     let model = try TinyModel.f32()
     let cases = Self.cases(model)
     let counter = Counter()
-    counter.left = try checkCount(cases, model) * 2 / 3
+    counter.left = try checkCount(cases, model, to: folder.file("whole")) * 2 / 3
+    FileTree.remove(folder.file("whole"))
     #expect(throws: ModelError.self) {
       try write(cases, model, to: folder.file("c")) {
         counter.left -= 1

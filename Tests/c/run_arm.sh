@@ -1,12 +1,13 @@
 #!/bin/sh
 # Runs the kernel checks for aarch64 under qemu, on processors without and with dotprod and i8mm.
-# Skips with a message where the cross compiler or the emulator is absent.
+# Compiles with clang, as SwiftPM does; GCC gives the C library and links. Skips with a message where one of them or the
+# emulator is absent.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
-for tool in aarch64-linux-gnu-gcc qemu-aarch64-static; do
+for tool in clang aarch64-linux-gnu-gcc qemu-aarch64-static; do
   if ! command -v "$tool" >/dev/null; then
-    echo "skipped: $tool is not installed (Debian: gcc-aarch64-linux-gnu, libc6-dev-arm64-cross," \
-      "qemu-user-static)"
+    echo "skipped: $tool is not installed (clang comes with Swift; Debian: gcc-aarch64-linux-gnu," \
+      "libc6-dev-arm64-cross, qemu-user-static)"
     exit 0
   fi
 done
@@ -15,8 +16,9 @@ trap 'rm -rf "$build"' EXIT
 # Several at a time: to compile takes as long as to run.
 jobs=$(nproc)
 printf '%s\n' "$root"/Sources/CVARKernels/*.c "$root"/Tests/c/*.c |
-  xargs -P "$jobs" -I{} sh -c 'aarch64-linux-gnu-gcc -O2 -Wall -Wextra -Werror -ffp-contract=off \
-    -I"$1/Sources/CVARKernels/include" -c "$3" -o "$2/$(basename "$3" .c).o"' - "$root" "$build" {}
+  xargs -P "$jobs" -I{} sh -c 'clang --target=aarch64-linux-gnu -I/usr/aarch64-linux-gnu/include \
+    -O2 -Wall -Wextra -Werror -ffp-contract=off -I"$1/Sources/CVARKernels/include" -c "$3" \
+    -o "$2/$(basename "$3" .c).o"' - "$root" "$build" {}
 aarch64-linux-gnu-gcc -static "$build"/*.o -lm -o "$build/kernels_test"
 processors="cortex-a53 cortex-a72 cortex-a76 max"
 result=0
