@@ -33,11 +33,11 @@ def main():
     reference = run.model("f32")
     reports = [(name, run.report(path)) for name, path in run.rows()]
     found = reports[0][1]
-    outcomes = found["models"][0]["outcomes"]
+    cases = options.cases / "eval.json"
     print(
-        f"*{max(report['date'] for _, report in reports)}, {run.call('varlite', '--version').split(',')[0].strip()}; "
+        f"*{max(report['date'] for _, report in reports)}, {run.call('varlite', '--version').split(' (')[0]}; "
         f"checkpoint {digest(options.checkpoint.glob('*.safetensors'))}, "
-        f"{sum(kind['cases'] for kind in outcomes.values())} cases {digest([options.cases / 'eval.json'])}, "
+        f"{count(cases, options.limit)} cases {digest([cases])}, "
         f"reference {found['reference']['hash'][:8]} of {reference.stat().st_size / 1e6:.2f} MB*\n")
     headings = HEADINGS.split(", ")
     print("|", " | ".join(headings), "|")
@@ -97,6 +97,12 @@ class Run:
         return report
 
 
+def count(path, limit):
+    """How many cases models get, questions, drawings and edits."""
+    cases = json.loads(path.read_text(encoding="utf-8"))
+    return sum(len(cases[kind][:limit]) for kind in ("vqa", "generation", "edit"))
+
+
 def digest(paths):
     """The first eight digits of the SHA-256 of files, one after the other by name."""
     sha = hashlib.sha256()
@@ -109,9 +115,9 @@ def cells(model):
     """The row of a model."""
     bits, words, answers = model["bits"], model["words"], model["outcomes"]["vqa"]
     return [
-        f"{model['bytes'] / 1e6:.2f}", f"{model['bits_per_weight']:.2f}", f"{model['output_error']:.2%}",
+        f"{model['bytes'] / 1e6:.2f}", f"{model['bits_per_weight']:.2f}", f"{100 * model['output_error']:.2f} %",
         f"{measure(bits['same_top'], 100, 2)} %", f"{measure(bits['kl_nats'], 1e5, 0)}e-5",
-        f"{measure(words['kl_nats'], 1e5, 1)}e-5", f"{answers['same_answers'] / answers['cases']:.1%}",
+        f"{measure(words['kl_nats'], 1e5, 1)}e-5", f"{100 * answers['same_answers'] / answers['cases']:.1f} %",
         model["hash"][:8],
     ]
 
