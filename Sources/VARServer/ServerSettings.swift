@@ -8,6 +8,8 @@ package struct ServerSettings: Sendable {
   package var maximumBodyBytes = 32 << 20
   /// Requests that may wait behind those that run.
   package var maximumQueueLength = 16
+  /// Requests of one key that may run and wait together; nil: no other limit than the queue's.
+  package var maximumRequestsPerKey: Int?
   /// Connections at once; more wait until the system refuses them.
   package var maximumConnectionCount = 550
   /// Seconds after which a connection without a request is closed.

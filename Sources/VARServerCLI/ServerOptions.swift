@@ -103,9 +103,23 @@ struct ClientOptions: ParsableArguments {
     help: ArgumentHelp("Requests that may wait behind those that run.", valueName: "n"))
   var maxQueue = 16
 
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Requests of one key that may run and wait together. Default: no limit.", valueName: "n"))
+  var maxQueuePerKey: Int?
+
   func validate() throws {
     guard (0...1000).contains(maxQueue) else {
       throw ValidationError("--max-queue is 0 to 1000, not \(maxQueue)")
+    }
+    if let maxQueuePerKey {
+      guard maxQueuePerKey >= 1 else {
+        throw ValidationError("--max-queue-per-key is 1 or more, not \(maxQueuePerKey)")
+      }
+      guard apiKeyFile != nil else {
+        throw ValidationError("--max-queue-per-key needs keys: give --api-key-file")
+      }
     }
     if let maxBody, !((1 << 10)...(1 << 30)).contains(maxBody.bytes) {
       throw ValidationError("--max-body is 1K to 1G, not \(maxBody)")
@@ -121,6 +135,7 @@ struct ClientOptions: ParsableArguments {
     settings.allowedHosts = allowHost
     if let maxBody { settings.maximumBodyBytes = maxBody.bytes }
     settings.maximumQueueLength = maxQueue
+    settings.maximumRequestsPerKey = maxQueuePerKey
     return settings
   }
 }

@@ -52,6 +52,22 @@ import VARServer
     #expect(queue.runningCount == 0)
   }
 
+  /// What runs counts as well as what waits, and whoever leaves makes room.
+  @Test func aClientHasAPartOfTheQueue() throws {
+    let queue = JobQueue(maximumLength: 4, maximumPerClient: 2)
+    let first = try queue.join(pictures, client: 0)
+    let second = try queue.join(pictures, client: 0)
+    let error = #expect(throws: APIError.self) { try queue.join(texts, client: 0) }
+    #expect(error?.status == 429 && error?.code == "rate_limit_exceeded")
+    // Other clients, and nobody by name, have places of their own.
+    let others = try [1, nil, nil].map { try queue.join(pictures, client: $0) }
+    #expect(others.map(\.place) == [2, 3, 4])
+    for ticket in [first, second] {
+      ticket.leave()
+      #expect(throws: Never.self) { try queue.join(texts, client: 0).leave() }
+    }
+  }
+
   @Test func aClosedQueueRefuses() async throws {
     let queue = JobQueue(maximumLength: 4)
     let first = try queue.join(pictures)

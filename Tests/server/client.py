@@ -148,6 +148,19 @@ def a_full_queue():
                 model="a", max_tokens=1, messages=[{"role": "user", "content": "Hello"}]).choices
 
 
+def a_key_with_too_many_requests():
+    with program.Server("--max-queue-per-key", "1", keys=["one", "two"]) as server:
+        first, second = (connect(server, api_key=key) for key in ["one", "two"])
+        with drawing(first):
+            error = refuses(openai.RateLimitError, 429, None, "rate_limit_exceeded",
+                            lambda: first.images.generate(prompt=CIRCLE))
+            assert error.type == "rate_limit_error", error.body
+            headers = error.response.headers
+            assert headers.get("x-should-retry") == "false" or int(headers["retry-after"]) < 120, headers
+            assert second.chat.completions.create(
+                model="a", max_tokens=1, messages=[{"role": "user", "content": "Hello"}]).choices
+
+
 def a_short_time_out():
     """A job that takes longer than the client waits: one job, and its answer arrives."""
     with program.Server() as server:
@@ -171,6 +184,8 @@ def main():
         print("client: refusals")
     a_full_queue()
     print("client: a full queue")
+    a_key_with_too_many_requests()
+    print("client: a key with too many requests")
     a_short_time_out()
     print(f"client: passed with openai {openai.__version__}")
 

@@ -14,13 +14,19 @@ package struct AccessPolicy: Sendable {
     try checkHost(head)
     try checkOrigin(head)
     guard !isPublic, !keys.isEmpty else { return }
-    guard let shown = Self.shownKey(head), isKnown(Array(shown.utf8)) else {
+    guard client(head) != nil else {
       var error = APIError(
         401, "this server needs a key: send it as Authorization: Bearer KEY",
         code: "invalid_api_key")
       error.headers.append((name: "www-authenticate", value: "Bearer"))
       throw error
     }
+  }
+
+  /// Which of the keys a request shows, by its place among them; nil: none of them.
+  func client(_ head: RequestHead) -> Int? {
+    guard let shown = Self.shownKey(head) else { return nil }
+    return index(of: Array(shown.utf8))
   }
 
   /// A name that an attacker owns can be made to lead to this machine; an address in numbers cannot.
@@ -64,11 +70,11 @@ package struct AccessPolicy: Sendable {
   }
 
   /// Takes as long for every key of a length.
-  private func isKnown(_ shown: [UInt8]) -> Bool {
-    keys.reduce(false) { isFound, key in
-      guard key.count == shown.count else { return isFound }
-      let difference = zip(key, shown).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) }
-      return difference == 0 || isFound
+  private func index(of shown: [UInt8]) -> Int? {
+    keys.indices.reduce(nil) { found, index in
+      guard keys[index].count == shown.count else { return found }
+      let difference = zip(keys[index], shown).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) }
+      return difference == 0 ? index : found
     }
   }
 

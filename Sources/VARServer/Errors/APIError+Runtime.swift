@@ -23,9 +23,8 @@ extension APIError {
 
   /// The server has begun, and opens its models.
   static var loading: APIError {
-    var error = APIError(503, "the server opens its models; try again soon", code: "loading")
-    error.headers.append((name: "retry-after", value: "1"))
-    return error
+    APIError(503, "the server opens its models; try again soon", code: "loading")
+      .withRetry(afterSeconds: 1)
   }
 
   /// Whatever ended the work of a request.

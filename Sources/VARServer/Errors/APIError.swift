@@ -38,6 +38,14 @@ package struct APIError: Error, Sendable {
     return error
   }
 
+  /// The same, and clients try again after a time; not by themselves where that is long or unknown.
+  func withRetry(afterSeconds seconds: Double?) -> APIError {
+    guard let seconds, seconds < 120 else { return withoutRetry }
+    var error = self
+    error.headers.append((name: "retry-after", value: String(max(1, Int(seconds.rounded(.up))))))
+    return error
+  }
+
   /// The kind of the status.
   private var type: String {
     switch status {

@@ -15,64 +15,106 @@ package final class JobQueue: Sendable {
     }
   }
 
-  private struct Waiting {
+  fileprivate struct Place {
     let id: Int
     let lane: Lane
+    /// Whose request has it; nil: nobody's by name.
+    let client: Int?
+  }
+
+  private struct Waiting {
+    let place: Place
     var continuation: CheckedContinuation<Void, any Error>?
+
+    var id: Int { place.id }
+    var lane: Lane { place.lane }
   }
 
   private struct State: ~Copyable {
-    var running: [Lane: Int] = [:]
+    var running: [Lane: Place] = [:]
     var waiting: [Waiting] = []
     var lastID = 0
     /// Requests that came for each model.
     var counts: [String: Int] = [:]
     var isClosed = false
+
+    /// Requests of a client that run or wait.
+    func count(of client: Int) -> Int {
+      running.values.count { $0.client == client } + waiting.count { $0.place.client == client }
+    }
+  }
+
+  private enum Refusal: Error {
+    case stopping, full
+    case clientFull(Int)
   }
 
   private let state = Mutex(State())
   private let maximumLength: Int
+  private let maximumPerClient: Int?
   /// Seconds until those that run have ended; nil: unknown.
   private let expectedWaitSeconds: @Sendable () -> Double?
 
+  /// - Parameters:
+  ///   - maximumLength: requests that may wait.
+  ///   - maximumPerClient: requests of one client that may run and wait; nil: any number.
   package init(
-    maximumLength: Int, expectedWaitSeconds: @escaping @Sendable () -> Double? = { nil }
+    maximumLength: Int, maximumPerClient: Int? = nil,
+    expectedWaitSeconds: @escaping @Sendable () -> Double? = { nil }
   ) {
     self.maximumLength = maximumLength
+    self.maximumPerClient = maximumPerClient
     self.expectedWaitSeconds = expectedWaitSeconds
   }
 
   /// Takes a place.
   ///
-  /// - Parameter hadPlace: whether it had a place before the server was started again: it keeps it.
-  /// - Throws: 503 where there is none, or where the server is stopping.
-  package func join(_ lane: Lane, hadPlace: Bool = false) throws(APIError) -> Ticket {
-    let id = try state.withLock { state throws(APIError) -> Int? in
-      if state.isClosed { throw .stopping }
-      if state.running[lane] != nil, state.waiting.count >= maximumLength, !hadPlace {
-        return nil
+  /// - Parameters:
+  ///   - client: whose request it is; nil: nobody's by name, whose requests are not counted.
+  ///   - hadPlace: whether it had a place before the server was started again: it keeps it.
+  /// - Throws: 429 where the client has too many, 503 where there is none, or where the server is stopping.
+  package func join(
+    _ lane: Lane, client: Int? = nil, hadPlace: Bool = false
+  ) throws(APIError) -> Ticket {
+    let id: Int
+    do throws(Refusal) {
+      id = try state.withLock { state throws(Refusal) in
+        if state.isClosed { throw .stopping }
+        if let client, let maximumPerClient, state.count(of: client) >= maximumPerClient {
+          throw .clientFull(maximumPerClient)
+        }
+        if state.running[lane] != nil, state.waiting.count >= maximumLength, !hadPlace {
+          throw .full
+        }
+        state.lastID += 1
+        state.counts[lane.model, default: 0] += 1
+        let place = Place(id: state.lastID, lane: lane, client: client)
+        if state.running[lane] == nil {
+          state.running[lane] = place
+        } else {
+          state.waiting.append(Waiting(place: place))
+        }
+        return place.id
       }
-      state.lastID += 1
-      state.counts[lane.model, default: 0] += 1
-      if state.running[lane] == nil {
-        state.running[lane] = state.lastID
-      } else {
-        state.waiting.append(Waiting(id: state.lastID, lane: lane))
-      }
-      return state.lastID
+    } catch {
+      throw self.error(error)
     }
-    guard let id else { throw full() }
     return Ticket(id, lane, self)
   }
 
-  private func full() -> APIError {
-    var error = APIError(
-      503, "\(maximumLength) requests wait already; try again later",
-      code: "queue_full")
-    guard let seconds = expectedWaitSeconds(), seconds < 120 else { return error.withoutRetry }
-    let value = String(max(1, Int(seconds.rounded(.up))))
-    error.headers.append((name: "retry-after", value: value))
-    return error
+  private func error(_ refusal: Refusal) -> APIError {
+    switch refusal {
+    case .stopping: .stopping
+    case .full:
+      APIError(
+        503, "\(maximumLength) requests wait already; try again later", code: "queue_full"
+      ).withRetry(afterSeconds: expectedWaitSeconds())
+    case .clientFull(let count):
+      APIError(
+        429, "this key has \(count) requests that run or wait; try again when one has ended",
+        code: "rate_limit_exceeded"
+      ).withRetry(afterSeconds: expectedWaitSeconds())
+    }
   }
 
   /// Requests that run.
@@ -141,7 +183,7 @@ extension JobQueue {
 
   fileprivate func place(_ id: Int, _ lane: Lane) -> Int {
     state.withLock { state in
-      guard state.running[lane] != id else { return 0 }
+      guard state.running[lane]?.id != id else { return 0 }
       let before = state.waiting.prefix { $0.id != id }
       return 1 + before.count { $0.lane == lane }
     }
@@ -151,7 +193,7 @@ extension JobQueue {
     _ id: Int, _ lane: Lane, _ continuation: CheckedContinuation<Void, any Error>
   ) {
     let outcome = state.withLock { state -> Result<Void, any Error>? in
-      if state.running[lane] == id { return .success(()) }
+      if state.running[lane]?.id == id { return .success(()) }
       guard let index = state.waiting.firstIndex(where: { $0.id == id }) else {
         return .failure(state.isClosed ? APIError.stopping : CancellationError())
       }
@@ -166,13 +208,13 @@ extension JobQueue {
       if let index = state.waiting.firstIndex(where: { $0.id == id }) {
         return (nil, state.waiting.remove(at: index))
       }
-      guard state.running[lane] == id else { return (nil, nil) }
+      guard state.running[lane]?.id == id else { return (nil, nil) }
       guard let index = state.waiting.firstIndex(where: { $0.lane == lane }) else {
         state.running[lane] = nil
         return (nil, nil)
       }
       let next = state.waiting.remove(at: index)
-      state.running[lane] = next.id
+      state.running[lane] = next.place
       return (next, nil)
     }
     next?.continuation?.resume()

@@ -4,16 +4,22 @@ import VARSystem
 /// Runs the requests of clients, each when its turn comes, and stops what nobody waits for any more.
 struct JobRunner: Sendable {
   let queue: JobQueue
+  let access: AccessPolicy
   let metrics: Metrics
 
   /// Takes a place for a request that fits the memory.
   ///
-  /// - Throws: 400 with what would help where it never fits, 503 where too many wait; nothing of it has run.
-  func admit(_ request: Request, _ served: ServedModel) throws(APIError) -> JobQueue.Ticket {
+  /// - Parameter head: tells whose request it is.
+  /// - Throws: 400 with what would help where it never fits, 429 where its key has too many, 503 where too many wait;
+  ///   nothing of it has run.
+  func admit(
+    _ request: Request, _ served: ServedModel, _ head: RequestHead
+  ) throws(APIError) -> JobQueue.Ticket {
     do throws(VARLiteError) { try served.model.requireFit(request) } catch {
       throw APIError(error)
     }
-    return try queue.join(JobQueue.Lane(model: served.id, draws: request.drawing != nil))
+    let lane = JobQueue.Lane(model: served.id, draws: request.drawing != nil)
+    return try queue.join(lane, client: access.client(head))
   }
 
   /// Waits for the turn, then for the response.

@@ -5,12 +5,13 @@ import VARLite
 final class JobWatch: Sendable {
   private let job = Mutex<Job?>(nil)
   let ticket: JobQueue.Ticket
+  /// Seconds without an event after which the client is told something.
   private let silenceSeconds: Int
 
-  /// - Parameter silenceSeconds: seconds without an event after which the client is told something.
-  init(_ ticket: JobQueue.Ticket, silenceSeconds: Int) {
+  /// - Parameter head: tells how long the client bears silence.
+  init(_ ticket: JobQueue.Ticket, _ head: RequestHead) {
     self.ticket = ticket
-    self.silenceSeconds = silenceSeconds
+    silenceSeconds = Patience.silenceSeconds(head)
   }
 
   func begin(_ job: Job) { self.job.withLock { $0 = job } }

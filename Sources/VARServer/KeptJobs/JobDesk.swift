@@ -17,7 +17,7 @@ struct JobDesk: Sendable {
     let served = try catalog.model(asked.modelName)
     let job = KeptJob(
       id: JobID.random(), asked, bodyByteCount: body.count, created: now(),
-      ticket: try runner.admit(asked.firstRequest(served), served))
+      ticket: try runner.admit(asked.firstRequest(served), served, head))
     await folder?.store(StoredRequest(job, asked, body, head, StoredModel(served)))
     begin(job, served)
     return job

@@ -36,18 +36,20 @@ extension Service {
       let fields = try Fields(json: body)
       let chosen = fields["override_settings"]?["sd_model_checkpoint"]?.stringValue
       let served = try catalog().model(chosen ?? webUI.model.withLock { $0 })
-      return try await drawn(fields.asked(of: served, isEdit: route == .edit), served)
+      return try await drawn(fields.asked(of: served, isEdit: route == .edit), served, head)
     case .progress:
       return Answer(try progress(showsPicture: head.query("skip_current_image") != "true"))
     }
   }
 
-  private func drawn(_ asked: ImageRequest, _ served: ServedModel) async throws -> Answer {
+  private func drawn(
+    _ asked: ImageRequest, _ served: ServedModel, _ head: RequestHead
+  ) async throws -> Answer {
     var requests: [Request] = []
     for index in 0..<asked.count {
       requests.append(JobDesk.watched(try asked.request(index, served), served.model))
     }
-    let ticket = try desk.runner.admit(requests[0], served)
+    let ticket = try desk.runner.admit(requests[0], served, head)
     defer {
       ticket.leave()
       webUI.job.withLock { $0 = nil }

@@ -32,8 +32,9 @@ package final class Service: Sendable {
     self.runtime = runtime
     queue = JobQueue(
       maximumLength: settings.maximumQueueLength,
+      maximumPerClient: settings.maximumRequestsPerKey,
       expectedWaitSeconds: { runtime.snapshot.expectedWaitSeconds })
-    runner = JobRunner(queue: queue, metrics: metrics)
+    runner = JobRunner(queue: queue, access: access, metrics: metrics)
     desk = JobDesk(
       jobs: KeptJobs(settings), runner: runner, folder: folder,
       now: settings.secondsSince1970)
@@ -105,14 +106,13 @@ package final class Service: Sendable {
 
   /// What a model has to compute.
   private func computed(_ route: Route, _ head: RequestHead, body: [UInt8]) async throws -> Answer {
-    let silence = Patience.silenceSeconds(head)
     switch route {
-    case .chat: return try await chat(ChatRequest(Fields(json: body)), silence)
+    case .chat: return try await chat(ChatRequest(Fields(json: body)), head)
     case .generations:
-      return try await images(ImageRequest(Fields(json: body), sources: nil), silence)
+      return try await images(ImageRequest(Fields(json: body), sources: nil), head)
     default:
       let edit = try EditBody(body, head)
-      return try await images(ImageRequest(edit.fields, sources: edit.sources), silence)
+      return try await images(ImageRequest(edit.fields, sources: edit.sources), head)
     }
   }
 
@@ -129,9 +129,9 @@ package final class Service: Sendable {
 // MARK: Text
 
 extension Service {
-  private func chat(_ asked: ChatRequest, _ silenceSeconds: Int) async throws -> Answer {
+  private func chat(_ asked: ChatRequest, _ head: RequestHead) async throws -> Answer {
     let served = try catalog().model(asked.model)
-    let ticket = try runner.admit(asked.request, served)
+    let ticket = try runner.admit(asked.request, served, head)
     let answer = ChatAnswer(
       model: served.id, created: now(), seed: asked.request.text.seed)
     guard asked.isStream else {
@@ -141,7 +141,7 @@ extension Service {
     }
     let runner = runner
     return Answer { sink in
-      try await JobWatch(ticket, silenceSeconds: silenceSeconds).streaming(sink) { watch in
+      try await JobWatch(ticket, head).streaming(sink) { watch in
         sink.yield(answer.first())
         let response = try await runner.response(
           asked.request, served.model, ticket, start: watch.begin
@@ -158,12 +158,12 @@ extension Service {
 // MARK: Pictures
 
 extension Service {
-  private func images(_ asked: ImageRequest, _ silenceSeconds: Int) async throws -> Answer {
+  private func images(_ asked: ImageRequest, _ head: RequestHead) async throws -> Answer {
     let served = try catalog().model(asked.model)
     var requests: [Request] = []
     for index in 0..<asked.count { requests.append(try asked.request(index, served)) }
     // All of them are drawn in one place: they differ in their seeds alone.
-    let ticket = try runner.admit(requests[0], served)
+    let ticket = try runner.admit(requests[0], served, head)
     let answer = ImageAnswer(asked, created: now())
     guard asked.isStream else {
       defer { ticket.leave() }
@@ -175,7 +175,7 @@ extension Service {
     }
     let (runner, all) = (runner, requests)
     return Answer { sink in
-      try await JobWatch(ticket, silenceSeconds: silenceSeconds).streaming(sink) { watch in
+      try await JobWatch(ticket, head).streaming(sink) { watch in
         for request in all {
           var previewCount = 0
           let response = try await runner.response(
