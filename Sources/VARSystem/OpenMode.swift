@@ -40,4 +40,6 @@ package struct OpenMode: Sendable {
   static let creatingPrivate = OpenMode(O_RDWR | O_CREAT | O_EXCL, .create, permissions: 0o600)
   /// To be read and written, created where nothing has that name, if the name is no link.
   package static let creating = OpenMode(O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, .create)
+  /// The same; what is created is for this user alone.
+  package static let creatingForOwner = OpenMode(creating.flags, .create, permissions: 0o600)
 }

@@ -34,8 +34,10 @@ extension WholeFile {
   /// - Parameters:
   ///   - keepsUnnamed: whether a complete file that could not get its name is kept; else nothing is left.
   ///   - isFlushed: whether to wait until the disk has it. Without, a power cut may leave anything in its place.
+  ///   - isPrivate: whether a file that is made is for this user alone.
   package static func write(
-    _ bytes: FileContent, to path: String, keepsUnnamed: Bool = true, isFlushed: Bool = true
+    _ bytes: FileContent, to path: String, keepsUnnamed: Bool = true, isFlushed: Bool = true,
+    isPrivate: Bool = false
   ) throws(SystemError) {
     // Renaming would put a file in the place of a device.
     if let kind = FileStatus(path)?.kind, kind != .regular {
@@ -46,7 +48,7 @@ extension WholeFile {
     let target = try resolved(path)
     let (partial, descriptor): ([CChar], Int32)
     do throws(SystemError) {
-      (partial, descriptor) = try createPartial(of: target)
+      (partial, descriptor) = try createPartial(of: target, isPrivate: isPrivate)
     } catch {
       guard error.isFolderClosed else { throw error }
       return try overwrite(target, bytes, because: error)
@@ -85,7 +87,7 @@ extension WholeFile {
     guard kind == nil || access(path, W_OK) == 0 else { throw SystemError(.open) }
     guard kind == nil || kind == .regular else { return }
     do throws(SystemError) {
-      let (name, descriptor) = try createPartial(of: try resolved(path))
+      let (name, descriptor) = try createPartial(of: try resolved(path), isPrivate: true)
       close(descriptor)
       unlink(name)
     } catch {
@@ -147,13 +149,14 @@ extension WholeFile {
 
   /// Creates a file beside the target. What a process of the same number left behind is left alone.
   private static func createPartial(
-    of target: [CChar]
+    of target: [CChar], isPrivate: Bool
   ) throws(SystemError) -> (name: [CChar], descriptor: Int32) {
     var number = 0
     while true {
       let end = number == 0 ? ".\(getpid()).partial" : ".\(getpid()).\(number).partial"
       let name = Array(target.dropLast() + end.utf8CString)
-      let descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+      let descriptor = open(
+        name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, isPrivate ? 0o600 : 0o644)
       if descriptor >= 0 { return (name, descriptor) }
       guard errno == EEXIST, number < 1000 else { throw SystemError(.create) }
       number += 1

@@ -148,11 +148,28 @@ import VARTestSupport
     #expect(ended["status"] == .string("completed"), "\(ended.text)")
   }
 
-  @Test func othersDoNotLookIn() throws {
-    func mode() -> mode_t {
-      var status = stat()
-      return stat(state, &status) == 0 ? status.st_mode & 0o777 : 0
+  /// Who may do what with a file of the folder, or with the folder itself.
+  private func mode(_ name: String = "") -> mode_t {
+    var status = stat()
+    return stat("\(state)/\(name)", &status) == 0 ? status.st_mode & 0o777 : 0
+  }
+
+  /// Requests, scales and pictures are for the server's user, whoever copies the folder.
+  @Test func filesAreForTheOwnerAlone() throws {
+    let server = try server()
+    let finished = try JobClient(server, drawing("\"seed\": 7"))
+    _ = try finished.ended()
+    let running = try JobClient(server, drawing("\"seed\": 5, \"n\": 10, \"size\": \"512x512\""))
+    _ = try running.when { _ in !files(".drawing").isEmpty }
+    try server.kill()
+    let names = TemporaryDirectory.names(of: state)
+    for ending in ["lock", "\(finished.id).request", "\(finished.id).ending", ".drawing"] {
+      #expect(names.contains { $0.hasSuffix(ending) }, "\(ending) in \(names)")
     }
+    for name in names { #expect(mode(name) == 0o600, "\(name)") }
+  }
+
+  @Test func othersDoNotLookIn() throws {
     mkdir(state, 0o755)
     chmod(state, 0o755)
     #expect(try server().terminate() == 0)

@@ -102,6 +102,8 @@ import VARTestSupport
     let status = try #require(SystemFile.text("/proc/self/status"))
     let mask = SystemFile.counts(status)["Umask:"].flatMap { mode_t("\($0)", radix: 8) } ?? 0o022
     #expect(mode("a").map { $0 & 0o777 } == 0o644 & ~mask)
+    try WholeFile.write(FileContent(bytes), to: folder.file("own"), isPrivate: true)
+    #expect(mode("own").map { $0 & 0o777 } == 0o600 & ~mask)
   }
 
   @Test func linksStayAndWhatTheyNameIsReplaced() throws {

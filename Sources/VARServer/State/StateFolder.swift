@@ -5,7 +5,7 @@ import VARSystem
 /// A folder of jobs that go on when the server is started again. One server has it at a time.
 ///
 /// Each job has a file with its request, one of each picture's scales so far, and one of how it ended. All appear whole
-/// or not at all. What cannot be stored is said once, and the jobs go on.
+/// or not at all, and are for the server's user alone. What cannot be stored is said once, and the jobs go on.
 package final class StateFolder: Sendable {
   /// Why a folder cannot be had.
   package struct Refusal: Error, CustomStringConvertible {
@@ -34,7 +34,7 @@ package final class StateFolder: Sendable {
     _ path: String, log: @escaping @Sendable (String) -> Void
   ) throws(Refusal) {
     do throws(SystemError) {
-      lock = try OpenFile("\(path)/lock", .creating)
+      lock = try OpenFile("\(path)/lock", .creatingForOwner)
     } catch {
       throw Refusal(description: "\(path): \(error)")
     }
@@ -116,7 +116,8 @@ package final class StateFolder: Sendable {
   @discardableResult
   private func write(_ bytes: [UInt8], _ id: String, _ ending: String) -> Bool {
     do throws(SystemError) {
-      try WholeFile.write(FileContent(bytes), to: file(id, ending), keepsUnnamed: false)
+      try WholeFile.write(
+        FileContent(bytes), to: file(id, ending), keepsUnnamed: false, isPrivate: true)
       return true
     } catch {
       fail(file(id, ending), error)
@@ -184,7 +185,7 @@ package final class StateFolder: Sendable {
     guard FileTree.exists(name) else { return nil }
     do {
       guard let bytes = try WholeFile.read(name, atMost: Self.maximumByteCount) else {
-        throw StateRecord.Damage(description: "it is too large")
+        throw StateRecord.Damage("it is too large")
       }
       return try body(bytes)
     } catch {
