@@ -6,6 +6,8 @@ struct JobRunner: Sendable {
   let queue: JobQueue
   let access: AccessPolicy
   let metrics: Metrics
+  /// Makes the files of pictures.
+  let encoder = OrderedThread()
 
   /// Takes a place for a request that fits the memory.
   ///
@@ -30,7 +32,7 @@ struct JobRunner: Sendable {
   /// - Throws: `CancellationError` where the task was cancelled; the job has ended by then.
   func response(
     _ request: Request, _ model: Model, _ ticket: JobQueue.Ticket,
-    start: (Job) -> Void = { _ in }, watch: (Event) throws -> Void = { _ in }
+    start: (Job) -> Void = { _ in }, watch: (Event) async throws -> Void = { _ in }
   ) async throws -> Response {
     let task = request.drawing == nil ? "text" : request.pictures.isEmpty ? "drawing" : "edit"
     do {
@@ -53,7 +55,7 @@ struct JobRunner: Sendable {
     }
     do {
       let response = try await withTaskCancellationHandler {
-        for await event in job.events { try watch(event) }
+        for await event in job.events { try await watch(event) }
         try Task.checkCancellation()
         return try job.wait()
       } onCancel: {

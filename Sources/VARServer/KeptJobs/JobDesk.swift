@@ -105,9 +105,11 @@ struct JobDesk: Sendable {
         responses.append(response)
       }
       let answer = ImageAnswer(asked, created: job.created)
-      return JobResult(
-        document: try answer.document(responses), files: try responses.map(answer.file),
-        drawings: responses.compactMap(\.drawing))
+      return try await runner.encoder.result { [responses] in
+        JobResult(
+          document: try answer.document(responses), files: try responses.map(answer.file),
+          drawings: responses.compactMap(\.drawing))
+      }
     }
   }
 

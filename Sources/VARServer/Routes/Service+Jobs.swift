@@ -18,7 +18,7 @@ extension Service {
       let job = try desk.jobs.find(id)
       await desk.end(job)
       return Answer(document(job, head).json)
-    case .preview(let id): return try preview(desk.jobs.find(id))
+    case .preview(let id): return try await preview(desk.jobs.find(id))
     case .result(let id):
       return try result(desk.jobs.find(id), head.query("index").map { Int($0) ?? -1 } ?? 0)
     }
@@ -30,10 +30,14 @@ extension Service {
   }
 
   /// The newest preview; the picture itself once it is there, so that who has just seen a preview's address gets one.
-  private func preview(_ job: KeptJob) throws(APIError) -> Answer {
+  private func preview(_ job: KeptJob) async throws(APIError) -> Answer {
     if job.snapshot.result != nil { return try result(job, 0) }
     let file: [UInt8]?
-    do throws(VARLiteError) { file = try job.previewFile() } catch { throw APIError(error) }
+    do throws(VARLiteError) {
+      file = try await desk.runner.encoder.result { () throws(VARLiteError) in
+        try job.previewFile()
+      }
+    } catch { throw APIError(error) }
     guard let file else {
       throw APIError(404, "job \(job.id) has no preview now", code: "no_preview")
     }

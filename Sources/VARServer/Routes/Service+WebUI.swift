@@ -38,7 +38,7 @@ extension Service {
       let served = try catalog().model(chosen ?? webUI.model.withLock { $0 })
       return try await drawn(fields.asked(of: served, isEdit: route == .edit), served, head)
     case .progress:
-      return Answer(try progress(showsPicture: head.query("skip_current_image") != "true"))
+      return Answer(try await progress(showsPicture: head.query("skip_current_image") != "true"))
     }
   }
 
@@ -58,7 +58,8 @@ extension Service {
     for request in requests {
       let response = try await desk.runner.response(
         request, served.model, ticket, start: { job in webUI.job.withLock { $0 = job } })
-      files.append(.string(Base64.text(try response.png())))
+      files.append(
+        .string(try await desk.runner.encoder.result { Base64.text(try response.png()) }))
     }
     let seeds = requests.map { JSONValue.integer(Int($0.text.seed)) }
     let info = JSONValue.object(
@@ -74,10 +75,11 @@ extension Service {
         ])))
   }
 
-  private func progress(showsPicture: Bool) throws -> JSONValue {
+  private func progress(showsPicture: Bool) async throws -> JSONValue {
     let snapshot = webUI.job.withLock { $0 }?.snapshot
     let progress = snapshot?.progress
-    let preview = showsPicture ? try snapshot?.preview?.picture.png() : nil
+    let picture = showsPicture ? snapshot?.preview?.picture : nil
+    let preview = try await desk.runner.encoder.result { try picture?.png() }
     let isDrawing = progress?.stage == .drawing
     return .object(
       JSONObject([

@@ -171,7 +171,7 @@ extension Service {
       for request in requests {
         responses.append(try await runner.response(request, served.model, ticket))
       }
-      return Answer(try answer.whole(responses))
+      return try await runner.encoder.result { [responses] in Answer(try answer.whole(responses)) }
     }
     let (runner, all) = (runner, requests)
     return Answer { sink in
@@ -182,10 +182,12 @@ extension Service {
             request, served.model, ticket, start: watch.begin
           ) { event in
             guard let preview = event.preview else { return }
-            sink.yield(try answer.partial(preview.picture, index: previewCount))
+            let index = previewCount
+            sink.yield(
+              try await runner.encoder.result { try answer.partial(preview.picture, index: index) })
             previewCount += 1
           }
-          sink.yield(try answer.completed(response))
+          sink.yield(try await runner.encoder.result { try answer.completed(response) })
         }
       }
     }

@@ -1,6 +1,7 @@
 import VARSystem
 
-/// Does one thing after the other on a thread of its own: what waits for a disk holds up nobody who computes.
+/// Does one thing after the other on a thread of its own: neither what waits for a disk nor what computes for long
+/// holds up those who serve clients.
 final class OrderedThread: Sendable {
   private struct State {
     var work: [@Sendable () -> Void] = []
@@ -34,9 +35,12 @@ final class OrderedThread: Sendable {
   }
 
   /// The same, and waits for what comes of it.
-  func result<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
-    await withCheckedContinuation { continuation in
-      perform { continuation.resume(returning: work()) }
+  func result<Value: Sendable, Failure: Error>(
+    _ work: @escaping @Sendable () throws(Failure) -> Value
+  ) async throws(Failure) -> Value {
+    let result: Result<Value, Failure> = await withCheckedContinuation { continuation in
+      perform { continuation.resume(returning: Result(catching: work)) }
     }
+    return try result.get()
   }
 }
