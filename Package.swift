@@ -176,7 +176,7 @@ let package = Package(
     // Requests of clients become jobs of the runtime, and what comes of them answers; knows no sockets.
     .target(
       name: "VARServer",
-      dependencies: ["VARSystem", "VARJSON", "VQ4Format", "VARModels", "VARLite"],
+      dependencies: ["VARSystem", "VARJSON", "VARModels", "VARLite"],
       resources: [.embedInCode("Page")]),
     // Sockets and HTTP for the server, by a library; built with the trait alone.
     .target(

@@ -110,7 +110,7 @@ import Testing
         "VARBench", "VARSharedCLI", "ArgumentParser",
       ]
     ),
-    ("VARServer", ["VARSystem", "VARJSON", "VQ4Format", "VARModels", "VARLite"]),
+    ("VARServer", ["VARSystem", "VARJSON", "VARModels", "VARLite"]),
     (
       "VARServerHTTP",
       [

@@ -1,54 +1,36 @@
 import VARJSON
-import VQ4Format
 
-/// The state as bytes, to store and to send:
+/// The state as bytes, to store and to send: a `HashedRecord` of
 ///
-///     16 bytes   XXH3-128 of all that follows, low half first
-///      8 bytes   "VARDRAW1"
-///      4 bytes   length of the header, little-endian
-///     header     JSON: model, prompt, scales, settings, seed, tokens
-///     bits       of each scale, eight a byte, the first in the lowest bit; each scale begins a byte
+///     header     model, prompt, scales, settings, seed, tokens
+///     payload    bits of each scale, eight a byte, the first in the lowest bit; each scale begins a byte
 extension DrawingState {
-  private static let mark = Array("VARDRAW1".utf8)
+  private static let mark = "VARDRAW1"
   /// A final grid of 512 x 512 tokens of 32 bits has a quarter of it; unpacked, each bit takes a byte.
   private static let largestByteCount = 4 << 20
 
   /// Whether bytes begin as those of a saved drawing.
   package static func isSerialized(_ bytes: [UInt8]) -> Bool {
-    bytes.count >= 24 && Array(bytes[16..<24]) == mark
+    HashedRecord.isOne(bytes, mark: mark)
   }
 
   /// The state as a file has it.
   public var serialized: [UInt8] {
-    let header = Array(JSONValue.object(self.header).text.utf8)
-    var body = Self.mark
-    withUnsafeBytes(of: UInt32(header.count).littleEndian) { body.append(contentsOf: $0) }
-    body += header
-    for scale in bits { body += Self.packed(scale) }
-    let hash = body.withUnsafeBytes { VQ4Hash(of: $0) }
-    return withUnsafeBytes(of: (hash.low.littleEndian, hash.high.littleEndian)) { Array($0) } + body
+    HashedRecord.serialized(header, mark: Self.mark, payload: bits.map(Self.packed))
   }
 
   /// Reads what ``serialized`` wrote.
   ///
   /// - Throws: an error of the category `file` for bytes that are damaged, cut, or something else.
   public init(serialized bytes: [UInt8]) throws(VARLiteError) {
-    guard bytes.count >= 28, bytes.count <= Self.largestByteCount, Self.isSerialized(bytes) else {
+    guard bytes.count <= Self.largestByteCount, Self.isSerialized(bytes) else {
       throw VARLiteError(.file, "these bytes are no saved drawing; give what a drawing has stored")
     }
-    let hash = bytes[16...].withUnsafeBytes { VQ4Hash(of: $0) }
-    let stored = bytes.withUnsafeBytes {
-      ($0.loadUnaligned(as: UInt64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-    }
-    guard hash.low == UInt64(littleEndian: stored.0), hash.high == UInt64(littleEndian: stored.1)
-    else { throw Self.damaged("its hash does not fit") }
-    let length = bytes.withUnsafeBytes {
-      Int(UInt32(littleEndian: $0.loadUnaligned(fromByteOffset: 24, as: UInt32.self)))
-    }
-    guard length <= bytes.count - 28,
-      let header = try? JSONValue(parsing: Array(bytes[28..<28 + length]))
-    else { throw Self.damaged("its header is none") }
-    try self.init(header: header, packed: bytes[(28 + length)...])
+    let record: HashedRecord
+    do throws(HashedRecord.Damage) {
+      record = try HashedRecord(serialized: bytes, mark: Self.mark)
+    } catch { throw Self.damaged(error.description) }
+    try self.init(header: .object(record.header), packed: record.payload)
   }
 
   private static func damaged(_ what: String) -> VARLiteError {

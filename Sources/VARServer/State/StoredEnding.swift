@@ -35,7 +35,7 @@ struct StoredEnding {
     guard let id = header["id"]?.stringValue, let time = header["ended"]?.integerValue,
       StateRecord.counts.contains(time)
     else {
-      throw StateRecord.Damage(description: "its header is not complete")
+      throw StateRecord.Damage("its header is not complete")
     }
     self.id = id
     self.time = time
@@ -55,7 +55,7 @@ struct StoredEnding {
           status, error["message"]?.stringValue ?? "", param: error["param"]?.stringValue,
           code: error["code"]?.stringValue))
     } else {
-      throw StateRecord.Damage(description: "it tells no ending")
+      throw StateRecord.Damage("it tells no ending")
     }
   }
 }

@@ -51,7 +51,7 @@ struct StoredRequest {
       let order = header["order"]?.integerValue, StateRecord.counts.contains(order),
       let seed = header["seed"]?.integerValue, seed >= 0, let model = StoredModel(header),
       let contentType = header["content_type"]?.stringValue, let body = record.parts.first
-    else { throw StateRecord.Damage(description: "its header is not complete") }
+    else { throw StateRecord.Damage("its header is not complete") }
     self.id = id
     self.created = created
     self.order = order
