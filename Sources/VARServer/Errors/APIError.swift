@@ -3,7 +3,7 @@ import VARJSON
 /// Why a request is not answered, as clients of OpenAI's interface expect to be told.
 package struct APIError: Error, Sendable {
   package let status: Int
-  /// One line: what was wrong, and what to do.
+  /// One line: what was wrong, and what to do. What it quotes of a request is cut where it is long.
   package let message: String
   /// The field that is to blame; nil: none by itself.
   package let param: String?
@@ -16,8 +16,8 @@ package struct APIError: Error, Sendable {
     _ status: Int, _ message: String, param: String? = nil, code: String? = nil
   ) {
     self.status = status
-    self.message = message
-    self.param = param
+    self.message = message.printable
+    self.param = param?.printable
     self.code = code
   }
 
