@@ -1,14 +1,19 @@
-"""Starts `varlite-server` with the demo model on a port of its own."""
+"""Starts `varlite-server` with the demo model on a port of its own.
 
+The programs are those of the release build, or those of the folder `VARLITE_PROGRAMS`.
+"""
+
+import os
 import pathlib
 import re
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-PROGRAMS = REPOSITORY / ".build" / "release"
+PROGRAMS = pathlib.Path(os.environ.get("VARLITE_PROGRAMS", REPOSITORY / ".build" / "release"))
 DEMO_MODEL = REPOSITORY / "Sources" / "CVARDemoModel" / "Resources" / "shapes.vq4"
 
 
@@ -22,7 +27,7 @@ class Server:
             (folder / "keys").write_text("\n".join(keys) + "\n")
             options += ("--api-key-file", folder / "keys")
         # Nobody reads a pipe while the server writes a line for each request.
-        log = folder / "log"
+        log = self.log = folder / "log"
         with log.open("w") as errors:
             self.process = subprocess.Popen(
                 [PROGRAMS / "varlite-server", "--port", "0", *map(str, options)], stderr=errors)
@@ -37,15 +42,25 @@ class Server:
         with urllib.request.urlopen(self.address + path, timeout=30) as answer:
             return answer.read()
 
+    def end(self):
+        """Ends it in order."""
+        self.process.terminate()
+        status = self.process.wait(timeout=30)
+        assert status == 0, f"varlite-server ends with {status}"
+
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         self.process.terminate()
         try:
             self.process.wait(timeout=30)
         finally:
             self.process.kill()
+            if kind:
+                # Requests are lines of JSON; what else it says may tell why something failed.
+                lines = self.log.read_text(errors="replace").splitlines()
+                print(*[line for line in lines if not line.startswith("{")][-200:], sep="\n", file=sys.stderr)
             self.folder.cleanup()
 
 
