@@ -304,7 +304,3 @@ if let names = Context.environment["VARLITE_TESTS"]?.split(separator: ",").map(S
 for target in package.targets where ["VARLiteCLITests", "VARServerTests"].contains(target.name) {
   target.swiftSettings = [.unsafeFlags(["-Onone"], .when(configuration: .release))]
 }
-for target in package.targets where target.type == .test {
-  target.swiftSettings =
-    (target.swiftSettings ?? []) + [.unsafeFlags(["-gnone"], .when(configuration: .release))]
-}

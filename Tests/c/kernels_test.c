@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// kernels_test [SEED [CHECK ISA]]: runs all checks on all instruction sets of this machine, or one check on one of
-// them. Exit status 1 if a check fails, 2 if there is none.
+// kernels_test [SEED [vector | CHECK ISA]]: runs all checks on all instruction sets of this machine, those of vectors
+// alone, or one check on one of them. Exit status 1 if a check fails, 2 if there is none.
 
 typedef struct reference_check {
   const char *name;
@@ -67,9 +67,7 @@ static int run_one(const char *check, const char *name, uint64_t seed) {
   return 2;
 }
 
-int main(int argc, char **argv) {
-  uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 7;
-  if (argc > 3) return run_one(argv[2], argv[3], seed);
+static int check_scalar(uint64_t seed) {
   int failures = print("scalar", "quantized digest", cvar_check_quantized_digest());
   failures += print("scalar", "float digest", cvar_check_float_digest());
   failures += print("scalar", "elementary functions", cvar_check_math());
@@ -78,6 +76,14 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < sizeof reference_checks / sizeof reference_checks[0]; i++) {
     failures += print("scalar", reference_checks[i].name, reference_checks[i].run(seed));
   }
+  return failures;
+}
+
+int main(int argc, char **argv) {
+  uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 7;
+  if (argc > 3) return run_one(argv[2], argv[3], seed);
+  int is_whole = argc < 3 || strcmp(argv[2], "vector") != 0;
+  int failures = is_whole ? check_scalar(seed) : 0;
   for (int isa = 0; isa < CVAR_ISA_COUNT; isa++) {
     if (!cvar_isa_is_supported((cvar_isa)isa)) continue;
     failures += print(cvar_isa_name((cvar_isa)isa), "stack", cvar_check_stack((cvar_isa)isa));

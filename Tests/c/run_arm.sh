@@ -22,8 +22,10 @@ printf '%s\n' "$root"/Sources/CVARKernels/*.c "$root"/Tests/c/*.c |
 aarch64-linux-gnu-gcc -static "$build"/*.o -lm -o "$build/kernels_test"
 processors="cortex-a53 cortex-a72 cortex-a76 max"
 result=0
+# Plain kernels are the same instructions on all of them, and half of the time: one runs them.
 printf '%s\n' $processors |
-  xargs -P "$jobs" -I{} sh -c 'qemu-aarch64-static -cpu "$2" "$1/kernels_test" >"$1/$2.log" 2>&1' \
+  xargs -P "$jobs" -I{} sh -c 'test "$2" = max || vector="7 vector"
+    qemu-aarch64-static -cpu "$2" "$1/kernels_test" $vector >"$1/$2.log" 2>&1' \
     - "$build" {} || result=1
 for processor in $processors; do
   echo "-- $processor"
