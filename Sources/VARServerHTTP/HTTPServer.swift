@@ -14,10 +14,16 @@
 
     private static let tidySeconds = 5
 
+    /// One thread moves all bytes; the others compute. It lives as long as the program: what is left of a connection at
+    /// the end still finds it.
+    private static let threads: MultiThreadedEventLoopGroup = {
+      NIOSingletons.groupLoopCountSuggestion = 1
+      return .singleton
+    }()
+
     private let listener: Listener
     private let listening: @Sendable (Int) -> Void
     private let service: Service
-    private let threads: MultiThreadedEventLoopGroup
 
     /// - Parameters:
     ///   - log: takes a line for each request.
@@ -27,8 +33,7 @@
       log: @escaping @Sendable (String) -> Void, listening: @escaping @Sendable (Int) -> Void
     ) {
       self.service = service
-      // One thread moves all bytes; the others compute.
-      let threads = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+      let threads = Self.threads
       let silent = Logger(label: "varlite") { _ in SwiftLogNoOpLogHandler() }
       let responder = Responder(service: service, settings: settings, log: log)
       let setup = HTTP1Channel(
@@ -58,7 +63,6 @@
           .inherited(
             InheritedListener(descriptor, setup, maximumConnectionCount: count, threads, silent))
         }
-      self.threads = threads
       self.listening = listening
     }
 
@@ -79,11 +83,7 @@
         case .inherited(let server):
           try await server.run { [listening] in listening($0.localAddress?.port ?? 0) }
         }
-      } catch {
-        try? await threads.shutdownGracefully()
-        throw ListenError(error) ?? error
-      }
-      try? await threads.shutdownGracefully()
+      } catch { throw ListenError(error) ?? error }
     }
 
     /// Refuses new requests, gives those that run some time to end, and stops the others.
