@@ -131,12 +131,10 @@ extension AccuracyRun.Options {
       ForcedRun.memoryByteCount(cases, model, rounds: false) + DivergenceWatcher.byteCount(cases)
       + programByteCount
     guard needed > granted else { return }
-    // What the program has differs a little from run to run: the next one may have more.
-    let enough = ((needed + (2 << 20) - 1) >> 20) << 20
     throw VARLiteError(
       .memory,
       "\(model.path): the cases take \(needed) bytes of memory, \(granted) are granted; take "
         + "fewer cases, or grant more",
-      remedies: [Remedy(.largerBudget, enough)])
+      remedies: [Remedy(.largerBudget, Remedy.budget(for: needed))])
   }
 }

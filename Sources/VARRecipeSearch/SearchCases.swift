@@ -65,10 +65,9 @@ enum SearchCases {
   static func requireMemory(_ runByteCount: Int, _ granted: Int, _ purpose: String) throws {
     let needed = neededByteCount(runByteCount)
     guard needed > granted else { return }
-    // What the program has differs a little from run to run: the next one may have more.
     throw VARLiteError(
       .memory,
       "\(purpose) takes \(needed) bytes of memory, \(granted) are granted; grant it "
-        + "\((needed + (2 << 20) - 1) >> 20)M")
+        + "\(Remedy.budget(for: needed) >> 20)M")
   }
 }

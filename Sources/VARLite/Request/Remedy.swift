@@ -40,4 +40,10 @@ public struct Remedy: Sendable, Equatable {
     self.kind = kind
     self.value = value
   }
+
+  /// Whole MiB that are enough for a run which takes so many bytes, with what the program has: that differs a little
+  /// from one run to the next.
+  package static func budget(for byteCount: Int) -> Int {
+    ((byteCount + (2 << 20) - 1) >> 20) << 20
+  }
 }

@@ -51,11 +51,10 @@ struct EvalCommand: ParsableCommand {
       (ProcessMemory.current()?.byteCount ?? 0) + JSONValue.treeByteCount(ofText: byteCount)
       + byteCount
     guard needed > budget else { return }
-    // What the program has differs a little from run to run: the next one may have more.
     throw VARLiteError(
       .memory,
       "\(directory)/eval.json: reading it may take \(needed) bytes of memory, the program "
-        + "included, \(budget) are granted; give --ram \((needed + (2 << 20) - 1) >> 20)M")
+        + "included, \(budget) are granted; give --ram \(Remedy.budget(for: needed) >> 20)M")
   }
 
   func run() throws {
